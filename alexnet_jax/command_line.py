@@ -1,0 +1,56 @@
+"""How every front door starts: parse flags, run, turn a user's mistake into one line.
+
+absl prints usage and exits with 1 for a wrong flag and for --help; a program that
+people and scripts run should exit with 2 and 0.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app, flags
+
+from alexnet_jax.errors import USER_ERROR_EXIT_CODE, UserError
+
+
+def run(main: Callable[[Sequence[str]], None], required: Sequence[str] = ()) -> None:
+    """Run `main` with the arguments that are left after the flags.
+
+    Args:
+        main: receives the positional arguments.
+        required: names of flags that must be given.
+    """
+
+    def parse(argv: Sequence[str]) -> list[str]:
+        if any(argument in ("--help", "-h", "-help", "--helpfull") for argument in argv[1:]):
+            _print_help()
+            sys.exit(0)
+        try:
+            positional = flags.FLAGS(argv)
+        except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+            # A config file is loaded, and its overrides applied, while flags are parsed.
+            raise SystemExit(_complain(error)) from None
+        missing = [f"--{name}" for name in required if not flags.FLAGS[name].value]
+        if missing:
+            raise SystemExit(_complain(f"{', '.join(missing)} must be given; see --help"))
+        return positional
+
+    def guarded(argv: Sequence[str]) -> None:
+        try:
+            main(argv[1:])
+        except UserError as error:
+            raise SystemExit(_complain(error)) from None
+
+    app.run(guarded, flags_parser=parse)
+
+
+def _complain(error: object) -> int:
+    print("error:", " ".join(str(error).split()), file=sys.stderr)
+    return USER_ERROR_EXIT_CODE
+
+
+def _print_help() -> None:
+    front_door = sys.modules["__main__"]
+    print((front_door.__doc__ or "").strip(), end="\n\nFlags:\n")
+    for flag in flags.FLAGS.get_key_flags_for_module(front_door):
+        default = f" (default: {flag.default})" if flag.default not in (None, [], "") else ""
+        print(f"  --{flag.name}: {flag.help}{default}")

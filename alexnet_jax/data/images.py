@@ -1,0 +1,69 @@
+"""From a file's bytes to the square of pixels that every later stage works on."""
+
+import io
+
+import numpy as np
+import simplejpeg
+from PIL import Image
+
+IMAGE_SIZE = 256  # Side of the squares that the 2012 network was trained from: paper §2.
+_JPEG_MAGIC = b"\xff\xd8"
+
+
+def read_image(data: bytes, size: int = IMAGE_SIZE) -> np.ndarray:
+    """Decode an image file and scale it as paper §2 does: shorter side to `size`, centre crop.
+
+    Greyscale, palette, CMYK, 16-bit and alpha images all become 8-bit RGB; an EXIF rotation
+    is ignored, as it was in 2012. The scaling is a triangle filter as wide as the reduction
+    asks for (antialiased).
+
+    Args:
+        data: the whole file, in any format that Pillow knows.
+        size: side of the result in pixels.
+
+    Returns:
+        uint8 [size, size, 3], RGB.
+
+    Raises:
+        ValueError: the bytes are no image, or the image is cut short.
+    """
+    image = _decode(data)
+    width, height = image.size
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    # Only the centre square is ever computed: a 20,000x20 panorama costs no more than 20x20.
+    square = image.resize(
+        (size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side)
+    )
+    return np.asarray(square)
+
+
+def _decode(data: bytes) -> Image.Image:
+    if data[:2] == _JPEG_MAGIC:
+        try:
+            # The fast way, for the JPEGs that libjpeg turns into RGB by itself: the same pixels
+            # as Pillow's in less than half of the time. Anything odd goes the sure way below.
+            if simplejpeg.decode_jpeg_header(data)[2] in ("YCbCr", "Gray"):
+                return Image.fromarray(simplejpeg.decode_jpeg(data, colorspace="RGB"))
+        except ValueError:
+            return _decode_with_pillow(data)
+    return _decode_with_pillow(data)
+
+
+def _decode_with_pillow(data: bytes) -> Image.Image:
+    if not data:
+        raise ValueError("the file is empty")
+    try:
+        image = Image.open(io.BytesIO(data))
+        image.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        # Pillow names the BytesIO object in some messages; the caller names the file.
+        reason = str(error).split("<_io")[0].strip(" '")
+        raise ValueError(f"not a readable image: {reason}") from error
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        # Pillow would clip at 255; 32-bit modes carry the 16-bit scale of PNG and TIFF.
+        pixels = np.clip(np.asarray(image, np.float64) / 257, 0, 255)
+        return Image.fromarray(pixels.astype(np.uint8)).convert("RGB")
+    return image.convert("RGB")

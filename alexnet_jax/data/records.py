@@ -1,0 +1,69 @@
+"""Reading a prepared TFDS data set: ArrayRecord files, any example at any time."""
+
+import resource
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from alexnet_jax.errors import UserError
+
+
+def dataset_directory(data_dir: str | Path, name: str) -> Path | None:
+    """Find the newest prepared version of data set `name` ("imagenet2012", "fractals/demo").
+
+    Returns:
+        `data_dir/name/<version>`, or None where nothing has been prepared.
+    """
+    versions = [
+        path.parent
+        for path in Path(data_dir, name).glob("*/dataset_info.json")
+        if path.parent.name.replace(".", "").isdigit()
+    ]
+    return max(versions, default=None, key=lambda path: [int(n) for n in path.name.split(".")])
+
+
+class Records:
+    """The encoded images and labels of one split, read at any index, in any order.
+
+    Attributes:
+        directory: where the records and their statistics lie.
+        num_classes: how many classes the data set declares.
+        class_names: their names, by label.
+    """
+
+    def __init__(self, data_dir: str | Path, name: str, split: str) -> None:
+        directory = dataset_directory(data_dir, name)
+        if directory is None:
+            raise UserError(
+                f"no data set {name!r} in {data_dir}; make it with: "
+                f"python -m alexnet_jax.prepare --dataset={name} --data_dir={data_dir}"
+            )
+        _allow_many_open_files()
+        builder = tfds.builder_from_directory(str(directory))
+        if split not in builder.info.splits:
+            raise UserError(
+                f"{directory} has no split {split!r}, only {sorted(builder.info.splits)}; "
+                "prepare the data set again from a source that holds it"
+            )
+        self.directory = directory
+        self.num_classes: int = builder.info.features["label"].num_classes
+        self.class_names: list[str] = builder.info.features["label"].names
+        self._source = builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def read(self, indices: Sequence[int] | np.ndarray) -> list[dict[str, Any]]:
+        """Return the examples at `indices`: image (encoded bytes), label (int), file_name."""
+        return self._source.__getitems__([int(index) for index in indices])
+
+
+def _allow_many_open_files() -> None:
+    """Raise the soft limit on open files: ArrayRecord keeps one per shard, ImageNet has 1,088."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(65_536, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
