@@ -1,0 +1,1 @@
+"""Counting the errors of a trained network, every example once."""

@@ -1,0 +1,1 @@
+"""Devices: the mesh and how batches and parameters lie on it."""

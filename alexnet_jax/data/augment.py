@@ -1,0 +1,96 @@
+"""Augmentation on the device: crop, flip, mean, colour (paper §4.1).
+
+Every draw has the shape of the global batch, so that under JAX's partitionable random numbers
+an image's draw depends on the key and its position alone, however the batch is sharded.
+"""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+_Array = TypeVar("_Array", jax.Array, np.ndarray)
+
+
+@dataclass(frozen=True, eq=False)
+class Augmentation:
+    """How training images become the network's input.
+
+    Attributes:
+        crop_size: side of the crops.
+        mean: float32 [crop_size, crop_size, 3]: the centre of the training set's mean image.
+            The 2012 code subtracts the centre wherever the crop lies.
+        color_axes: float32 [3, 3]: columns are the eigenvectors of the RGB covariance.
+        color_std: float32 [3]: standard deviations along them, on the 0-255 scale.
+        crop: whether crops lie at random; else in the centre.
+        flip: whether half of the images are mirrored.
+        color_noise: deviation of the colour shift, in units of `color_std`; 0 for none.
+        color_divisor: what the shifted image is divided by (2012 code: 1.1; paper: 1).
+    """
+
+    crop_size: int
+    mean: np.ndarray
+    color_axes: np.ndarray
+    color_std: np.ndarray
+    crop: bool
+    flip: bool
+    color_noise: float
+    color_divisor: float
+
+    def __call__(self, key: jax.Array, images: jax.Array) -> jax.Array:
+        """Augment a batch: uint8 [B, S, S, 3] -> float32 [B, crop_size, crop_size, 3]."""
+        crop_key, flip_key, color_key = jax.random.split(key, 3)
+        if self.crop:
+            images = random_crop(crop_key, images, self.crop_size)
+        else:
+            images = center_crop(images, self.crop_size)
+        if self.flip:
+            images = random_flip(flip_key, images)
+        centered = images.astype(jnp.float32) - self.mean
+        if self.color_noise:
+            shift = self.color_noise * color_shift(
+                color_key, len(images), self.color_axes, self.color_std
+            )
+            centered = (centered + shift[:, None, None, :]) / self.color_divisor
+        return centered
+
+
+def random_crop(key: jax.Array, images: jax.Array, size: int) -> jax.Array:
+    """Cut a square from each image at an offset of its own: [B, S, S, C] -> [B, size, size, C].
+
+    All offsets from 0 to S - size, both included, are equally likely in each direction.
+    """
+    batch, side, _, channels = images.shape
+    offsets = jax.random.randint(key, (batch, 2), 0, side - size + 1)
+
+    def cut(image: jax.Array, offset: jax.Array) -> jax.Array:
+        start = (offset[0], offset[1], jnp.int32(0))
+        return jax.lax.dynamic_slice(image, start, (size, size, channels))
+
+    return jax.vmap(cut)(images, offsets)
+
+
+def random_flip(key: jax.Array, images: jax.Array) -> jax.Array:
+    """Mirror each image left to right with probability 1/2."""
+    mirrored = jax.random.bernoulli(key, 0.5, (len(images), 1, 1, 1))
+    return jnp.where(mirrored, images[:, :, ::-1], images)
+
+
+def center_crop(images: _Array, size: int) -> _Array:
+    """Cut the centre: [B, S, S, C] -> [B, size, size, C]; 256 -> 224 starts at 16."""
+    offset = (images.shape[1] - size) // 2
+    return images[:, offset : offset + size, offset : offset + size]
+
+
+def color_shift(
+    key: jax.Array, count: int, color_axes: np.ndarray, color_std: np.ndarray
+) -> jax.Array:
+    """Draw V(s ⊙ n) with n ~ N(0, I): one colour an image, float32 [count, 3].
+
+    `color_std` are standard deviations, as in the code; the paper's text says eigenvalues, which
+    on the 0-255 scale would drown the image.
+    """
+    normal = jax.random.normal(key, (count, 3))
+    return (normal * color_std) @ jnp.asarray(color_axes).T

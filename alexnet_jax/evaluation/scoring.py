@@ -1,0 +1,95 @@
+"""Scoring networks on a split: one pass over the images gives every kind of view's numbers."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from alexnet_jax.evaluation.counting import add_up, count_errors
+from alexnet_jax.evaluation.views import CENTER, VIEWS, cut_view
+from alexnet_jax.models import AlexNet
+from alexnet_jax.parallel.mesh import replicated, split_over_data, to_devices
+
+# (images uint8 [B, S, S, 3], number of the view) -> probabilities float32 [B, classes]
+Predictor = Callable[[jax.Array, int], jax.Array]
+
+_count_errors = jax.jit(count_errors)
+
+
+def make_view_predictor(
+    model: AlexNet, mean: np.ndarray, mesh: Mesh
+) -> Callable[[Any, jax.Array, int], jax.Array]:
+    """Compile (parameters, images, number of the view) -> probabilities [B, classes].
+
+    Args:
+        model: the network.
+        mean: float32 [crop, crop, 3], subtracted from every view.
+        mesh: the devices; the batch is split over them.
+    """
+
+    def predict(params: Any, images: jax.Array, view: jax.Array) -> jax.Array:
+        crops = cut_view(images, view, mean.shape[0]).astype(jnp.float32) - mean
+        return jax.nn.softmax(model.apply({"params": params}, crops, train=False))
+
+    split, whole = split_over_data(mesh), replicated(mesh)
+    return jax.jit(predict, in_shardings=(whole, split, whole), out_shardings=split)
+
+
+def view_probabilities(
+    predictors: Sequence[Predictor], images: jax.Array, views: str
+) -> dict[str, jax.Array]:
+    """Average the probabilities of several networks and, for ten crops, of the views.
+
+    Returns:
+        {"center": [B, classes]}, and "ten_crop" beside it if `views` is "ten_crop".
+    """
+    by_view = {
+        view: _mean([predict(images, view) for predict in predictors])
+        for view in VIEWS[views]
+    }
+    averages = {"center": by_view[CENTER]}
+    if views == "ten_crop":
+        averages["ten_crop"] = _mean(list(by_view.values()))
+    return averages
+
+
+def score(
+    predictors: Sequence[Predictor],
+    batches: Iterable[Mapping[str, np.ndarray]],
+    count: int,
+    views: str,
+    mesh: Mesh,
+) -> dict[str, dict[str, float | int]]:
+    """Test networks, their probabilities averaged, on every example of a split.
+
+    Args:
+        predictors: one a network.
+        batches: of `EvaluationBatches`.
+        count: number of examples in the split.
+        views: "center" or "ten_crop"; ten crops give the centre's numbers too.
+        mesh: the devices.
+
+    Returns:
+        By kind of view: loss, top1_error, top5_error (fractions), count.
+    """
+    counts: dict[str, list[dict[str, jax.Array]]] = {}
+    for batch in batches:
+        on_devices = to_devices(batch, mesh)
+        averages = view_probabilities(predictors, on_devices["image"], views)
+        for kind, probabilities in averages.items():
+            counts.setdefault(kind, []).append(
+                _count_errors(probabilities, on_devices["label"], on_devices["mask"])
+            )
+        # Let the host run one batch ahead of the devices, not the whole split.
+        jax.block_until_ready(counts["center"][-2:-1])
+    return {kind: add_up(batches, count) for kind, batches in counts.items()}
+
+
+def _mean(probabilities: Sequence[jax.Array]) -> jax.Array:
+    total = probabilities[0]
+    for other in probabilities[1:]:
+        total = total + other
+    return total / len(probabilities)

@@ -1,0 +1,36 @@
+"""The views of an image that a network is tested on (paper §4.1)."""
+
+import jax
+import jax.numpy as jnp
+
+CENTER = 2  # The number of the centre crop among the ten views.
+VIEWS: dict[str, tuple[int, ...]] = {"center": (CENTER,), "ten_crop": tuple(range(10))}
+
+
+def ten_crop_offsets(image_size: int, crop_size: int) -> list[tuple[int, int]]:
+    """Return (top, left) of the five crops: four corners, and the centre in the middle.
+
+    256 and 224: (0, 0), (0, 32), (16, 16), (32, 0), (32, 32), as in the 2012 code.
+    """
+    far = image_size - crop_size
+    return [(0, 0), (0, far), (far // 2, far // 2), (far, 0), (far, far)]
+
+
+def cut_view(images: jax.Array, number: jax.Array | int, crop_size: int) -> jax.Array:
+    """Cut view `number`, 0 to 9: the five crops, then their mirror images.
+
+    Args:
+        images: [B, S, S, 3].
+        number: may be traced, so that one compiled program serves all views.
+        crop_size: side of the crops.
+
+    Returns:
+        [B, crop_size, crop_size, 3].
+    """
+    batch, side, _, channels = images.shape
+    offsets = jnp.asarray(ten_crop_offsets(side, crop_size))
+    top, left = offsets[number % 5]
+    zero = jnp.zeros_like(top)
+    size = (batch, crop_size, crop_size, channels)
+    view = jax.lax.dynamic_slice(images, (zero, top, left, zero), size)
+    return jnp.where(number < 5, view, view[:, :, ::-1])

@@ -1,0 +1,58 @@
+"""Train AlexNet, or go on where a killed run stopped, and test it.
+
+  python -m alexnet_jax.main --config=configs/imagenet.py --workdir=runs/imagenet
+  python -m alexnet_jax.main --config=configs/demo.py --workdir=runs/demo --config.train.seed=1
+
+The same command continues a run that was stopped. Any key of the config can be overridden with
+--config.group.key=value. The workdir receives metrics.jsonl, tensorboard/, checkpoints/,
+config.json, environment.json and, last, result.json.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from alexnet_jax import command_line
+from alexnet_jax.errors import UserError
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "The config file, e.g. configs/demo.py.")
+_WORKDIR = flags.DEFINE_string("workdir", "", "The folder that the run writes.")
+_RESUME = flags.DEFINE_enum(
+    "resume",
+    "same_config",
+    ["same_config", "ignore_config"],
+    "Whether a run may go on under a config that differs from the one it began with.",
+)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the loop that the flags describe."""
+    if arguments:
+        raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
+    # Imported here so that --help does not wait for JAX.
+    from alexnet_jax.parallel.runtime import configure_jax
+    from alexnet_jax.training.interruption import Interrupted
+    from alexnet_jax.training.loop import train_and_evaluate
+
+    configure_jax(deterministic=bool(_CONFIG.value.train.deterministic))
+    workdir = Path(_WORKDIR.value)
+    try:
+        result = train_and_evaluate(_CONFIG.value, workdir, _RESUME.value == "ignore_config")
+    except Interrupted as interruption:
+        print(f"{interruption}; saved. The same command goes on from here.", file=sys.stderr)
+        sys.exit(interruption.exit_code)
+    center, ten = result["center"], result["ten_crop"]
+    print(
+        f"top-1 / top-5 error on {center['count']} images after {result['step']} steps: "
+        f"centre crop {center['top1_error']:.2%} / {center['top5_error']:.2%}, "
+        f"ten crops {ten['top1_error']:.2%} / {ten['top5_error']:.2%}\n"
+        f"see {workdir}/result.json, {workdir}/metrics.jsonl, and: "
+        f"tensorboard --logdir={workdir}/tensorboard"
+    )
+
+
+if __name__ == "__main__":
+    command_line.run(main, required=("config", "workdir"))

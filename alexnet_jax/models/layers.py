@@ -1,0 +1,117 @@
+"""The layers of 2012 that linen does not have: normalisation, pooling, dropout as they were."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+
+def local_response_norm(
+    x: jax.Array,
+    k: float = 2.0,
+    alpha: float = 2e-5,
+    beta: float = 0.75,
+    size: int = 5,
+    groups: int = 1,
+) -> jax.Array:
+    """Normalise across channels (paper §3.3): x_i / (k + alpha·Σ_j x_j²)^beta.
+
+    j runs over the `size` channels around i, clipped at the edges, and stays inside i's group:
+    in 2012 a group was what one GPU held. `alpha` multiplies the sum; give alpha/size for the
+    convention of Caffe, PyTorch and the 2012 code, which divide by the window's size.
+
+    Args:
+        x: [..., C], any float dtype; the sums are taken in float32, since squares reach 1e5.
+        k: added to the sum.
+        alpha: factor of the sum.
+        beta: exponent.
+        size: odd number of channels in the window.
+        groups: number of equal groups of channels that do not see each other.
+
+    Returns:
+        The shape and dtype of `x`.
+
+    Raises:
+        ValueError: `size` is even, or `groups` does not divide the channels.
+    """
+    channels = x.shape[-1]
+    if size % 2 == 0:
+        raise ValueError(f"size={size}: a window around a channel has an odd number of channels")
+    if channels % groups:
+        raise ValueError(f"{channels} channels do not divide into {groups} groups")
+    wide = x.astype(jnp.float32).reshape(*x.shape[:-1], groups, channels // groups)
+    sums = _window_sum(jnp.square(wide), size, axis=-1)
+    return (wide / (k + alpha * sums) ** beta).reshape(x.shape).astype(x.dtype)
+
+
+def spatial_response_norm(x: jax.Array, alpha: float, beta: float, size: int) -> jax.Array:
+    """Normalise each map by its own neighbourhood: x / (1 + alpha·Σx²)^beta.
+
+    The second normalisation of conv2 in the 2012 code (`rnorm2`, not in the paper). The sum is
+    over a `size` x `size` window around each pixel, clipped at the edges.
+
+    Args:
+        x: [B, H, W, C], any float dtype; the sums are taken in float32.
+        alpha: factor of the sum.
+        beta: exponent.
+        size: odd side of the window.
+
+    Returns:
+        The shape and dtype of `x`.
+    """
+    wide = x.astype(jnp.float32)
+    sums = _window_sum(_window_sum(jnp.square(wide), size, axis=1), size, axis=2)
+    return (wide / (1.0 + alpha * sums) ** beta).astype(x.dtype)
+
+
+def max_pool(x: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
+    """Take the maximum over windows (paper §3.4): [B, H, W, C] -> [B, H', W', C].
+
+    H' = (H - window) // stride + 1; windows never leave the map.
+
+    Raises:
+        ValueError: the map is smaller than the window.
+    """
+    if min(x.shape[1:3]) < window:
+        raise ValueError(
+            f"a {window}x{window} pooling window does not fit a map of {x.shape[1]}x{x.shape[2]}; "
+            "give the network larger crops"
+        )
+    size, strides = (1, window, window, 1), (1, stride, stride, 1)
+    return lax.reduce_window(x, -jnp.inf, lax.max, size, strides, "VALID")
+
+
+def dropout(
+    x: jax.Array, rate: float, inverted: bool, train: bool, key: jax.Array | None
+) -> jax.Array:
+    """Drop units (paper §4.2).
+
+    Args:
+        x: [B, F].
+        rate: probability that a unit is zeroed in training.
+        inverted: scale the kept units by 1/(1-rate) in training (today's habit) instead of all
+            units by 1-rate in evaluation (2012).
+        train: whether to drop.
+        key: of the random mask; unused in evaluation. A unit's draw depends on the key and its
+            position in the global batch only, however the batch is sharded.
+
+    Returns:
+        The shape and dtype of `x`.
+    """
+    if not train:
+        return x if inverted else x * jnp.asarray(1.0 - rate, x.dtype)
+    assert key is not None, "dropout in training needs a key"
+    kept = jax.random.bernoulli(key, 1.0 - rate, x.shape)
+    scale = 1.0 / (1.0 - rate) if inverted else 1.0
+    return jnp.where(kept, x * jnp.asarray(scale, x.dtype), jnp.zeros_like(x))
+
+
+def _window_sum(x: jax.Array, size: int, axis: int) -> jax.Array:
+    """Sum over a centred window of odd `size` along `axis`, zeros beyond the edges."""
+    half, length = size // 2, x.shape[axis]
+    widths = [(0, 0)] * x.ndim
+    widths[axis] = (half, half)
+    padded = jnp.pad(x, widths)
+    return sum(
+        (lax.slice_in_dim(padded, i, i + length, axis=axis) for i in range(1, size)),
+        start=lax.slice_in_dim(padded, 0, length, axis=axis),
+    )

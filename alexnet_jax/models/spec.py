@@ -1,0 +1,102 @@
+"""What a network of AlexNet's family is, as data: one dataclass a kind of layer."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """Local response normalisation across channels: x / (k + alpha·Σx²)^beta.
+
+    `alpha` multiplies the plain sum over the window of `size` channels. The 2012 code, Caffe
+    and PyTorch divide by the window's size instead: their 1e-4 is 2e-5 here.
+    """
+
+    k: float = 2.0
+    alpha: float = 2e-5
+    beta: float = 0.75
+    size: int = 5
+
+
+@dataclass(frozen=True)
+class SpatialNormalization:
+    """The same within one map, over a square window: x / (1 + alpha·Σx²)^beta."""
+
+    alpha: float = 0.001 / 25
+    beta: float = 0.75
+    size: int = 5
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """Max pooling; overlapping where the window is wider than the stride."""
+
+    window: int = 3
+    stride: int = 2
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Zero units in training with probability `rate`.
+
+    Where it is not inverted, as in 2012, training leaves the rest as it is, and evaluation
+    multiplies all units by 1 - rate.
+    """
+
+    rate: float = 0.5
+    inverted: bool = False
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution and what follows it, in order.
+
+    Attributes:
+        features: number of kernels.
+        window: side of the square kernel.
+        after: names among "relu", "lrn", "spatial_norm", "pool", in the order they apply.
+        padding: zeros before and after each spatial side.
+        groups: independent halves (2) or one whole (1).
+        kernel_std: standard deviation of the Gaussian that kernels start from.
+        bias: value that biases start from.
+    """
+
+    features: int
+    window: int
+    after: tuple[str, ...]
+    stride: int = 1
+    padding: tuple[int, int] = (0, 0)
+    groups: int = 1
+    kernel_std: float = 0.01
+    bias: float = 0.0
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A hidden fully connected layer: ReLU, then dropout, follow it."""
+
+    features: int
+    kernel_std: float = 0.01
+    bias: float = 1.0
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A whole network. The output layer (`num_classes` units) follows the last `dense` layer.
+
+    Attributes:
+        source: where the table comes from.
+        crop_size: side of the square input that the layers' arithmetic is made for.
+        columns: groups of channels that normalisation does not look across (2012: one a GPU).
+        output_std: standard deviation of the output layer's Gaussian; its biases start at 0.
+    """
+
+    source: str
+    crop_size: int
+    convolutions: tuple[Convolution, ...]
+    dense: tuple[Dense, ...]
+    columns: int = 1
+    normalization: Normalization = field(default_factory=Normalization)
+    spatial_normalization: SpatialNormalization = field(default_factory=SpatialNormalization)
+    pooling: Pooling = field(default_factory=Pooling)
+    dropout: Dropout = field(default_factory=Dropout)
+    output_std: float = 0.01

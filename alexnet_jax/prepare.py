@@ -1,0 +1,69 @@
+"""Make a data set: records that training reads at any index, and its statistics.
+
+  ImageNet, from the two archives of https://image-net.org/download-images
+  (ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar; one of them is enough):
+    python -m alexnet_jax.prepare --dataset=imagenet2012 --source=DIR --data_dir=data
+
+  Your own images, DIR/train/<class>/*.jpg and DIR/validation/<class>/*.jpg, of any type:
+    python -m alexnet_jax.prepare --dataset=folder --source=DIR --data_dir=data
+
+  Fractals, made on the spot, nothing needed:
+    python -m alexnet_jax.prepare --dataset=fractals
+    python -m alexnet_jax.prepare --dataset=fractals/imagenet_like --images_per_class=100
+
+Running it again does only what is missing, such as the statistics for another --image_size.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from alexnet_jax import command_line
+from alexnet_jax.errors import UserError
+
+_DATASET = flags.DEFINE_string(
+    "dataset", None, "imagenet2012, folder, fractals (fractals/demo) or fractals/imagenet_like."
+)
+_SOURCE = flags.DEFINE_string(
+    "source", None, "Directory of the archives (imagenet2012) or of train and validation (folder)."
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", "data", "Where data sets are made and found.")
+_IMAGE_SIZE = flags.DEFINE_integer(
+    "image_size",
+    None,
+    "Side in pixels of the images that the statistics are computed for. "
+    "Default: 96 for fractals/demo, else 256.",
+    lower_bound=1,
+)
+_IMAGES_PER_CLASS = flags.DEFINE_integer(
+    "images_per_class", None, "Training images of each class; fractals only.", lower_bound=1
+)
+_MAX_BAD_IMAGES = flags.DEFINE_integer(
+    "max_bad_images",
+    10,
+    "Unreadable images to leave out (each is named) before giving up.",
+    lower_bound=0,
+)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Prepare the data set that the flags name."""
+    from alexnet_jax.data.preparation import Request, prepare_dataset
+
+    if arguments:
+        raise UserError(f"unexpected arguments {' '.join(arguments)}; see --help")
+    prepare_dataset(
+        Request(
+            dataset=str(_DATASET.value),
+            data_dir=Path(_DATA_DIR.value),
+            source=Path(_SOURCE.value) if _SOURCE.value else None,
+            image_size=_IMAGE_SIZE.value,
+            images_per_class=_IMAGES_PER_CLASS.value,
+            max_bad_images=_MAX_BAD_IMAGES.value,
+        )
+    )
+
+
+if __name__ == "__main__":
+    command_line.run(main, required=["dataset"])

@@ -1,0 +1,197 @@
+"""From a config to the parts of a run: the one room that reads config values.
+
+The parts take plain arguments and know nothing of configs.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import optax
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from alexnet_jax.data.augment import Augmentation, center_crop
+from alexnet_jax.data.records import Records
+from alexnet_jax.data.statistics import Statistics, load_statistics
+from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches
+from alexnet_jax.errors import UserError
+from alexnet_jax.evaluation.scoring import make_view_predictor
+from alexnet_jax.models import AlexNet, create_model
+from alexnet_jax.parallel.mesh import check_batch_divides, make_data_mesh
+from alexnet_jax.training.configuration import check_config
+from alexnet_jax.training.optimizer import krizhevsky_sgd
+from alexnet_jax.training.schedule import geometric, stepped
+from alexnet_jax.training.state import TrainState, abstract_state, create_state
+from alexnet_jax.training.step import TrainStep, make_train_step
+
+
+@dataclass(frozen=True)
+class Durations:
+    """The lengths of a run in steps; `stuck_after` is None for a run that must not warn."""
+
+    total: int
+    per_epoch: float
+    evaluate_every: int
+    save_every: int
+    log_every: int
+    stuck_after: int | None
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network as testing needs it.
+
+    Attributes:
+        model: the linen module.
+        predict: (parameters, images uint8 [B, S, S, 3], number of the view) -> probabilities.
+        description: shapes, dtypes and shardings of its `TrainState`.
+    """
+
+    model: AlexNet
+    predict: Callable
+    description: TrainState
+
+
+@dataclass(frozen=True)
+class Run:
+    """The parts of a training run."""
+
+    mesh: Mesh
+    network: Network
+    durations: Durations
+    schedule: optax.Schedule
+    training: TrainingBatches
+    validation: EvaluationBatches
+    threads: int
+    train_step: TrainStep
+    create_state: Callable[[], TrainState]
+    statistics: Statistics
+    class_names: list[str]
+
+
+def assemble(config: ConfigDict) -> Run:
+    """Build the parts of a run.
+
+    Raises:
+        UserError: the config holds something that cannot be, or asks for data that is not there.
+    """
+    check_config(config)
+    mesh = make_data_mesh()
+    check_batch_divides(config.train.batch_size, mesh.size, "config.train.batch_size")
+    records = open_split(config, "train")
+    statistics = load_statistics(records.directory, config.data.image_size)
+    durations = resolve_durations(config, len(records))
+    schedule = make_schedule(config, durations)
+    network = make_network(config, statistics, mesh)
+    optimizer = make_optimizer(config, schedule)
+    model, seed, crop_size = network.model, config.train.seed, config.data.crop_size
+    augmentation = make_augmentation(config, statistics)
+    return Run(
+        mesh=mesh,
+        network=network,
+        durations=durations,
+        schedule=schedule,
+        training=TrainingBatches(
+            records, config.train.batch_size, config.data.image_size, seed, durations.total
+        ),
+        validation=make_validation(config, mesh),
+        threads=host_threads(config),
+        train_step=make_train_step(model, optimizer, augmentation, seed, mesh),
+        create_state=partial(create_state, model, optimizer, crop_size, seed, mesh),
+        statistics=statistics,
+        class_names=records.class_names,
+    )
+
+
+def open_split(config: ConfigDict, split: str) -> Records:
+    """Open the records of a split; UserError where their classes are not the model's."""
+    records = Records(config.data.dir, config.data.name, split)
+    if records.num_classes != config.model.num_classes:
+        raise UserError(
+            f"{config.data.name} has {records.num_classes} classes, the model "
+            f"{config.model.num_classes}: give --config.model.num_classes={records.num_classes}"
+        )
+    return records
+
+
+def make_validation(config: ConfigDict, mesh: Mesh) -> EvaluationBatches:
+    """Return the batches that every test reads."""
+    check_batch_divides(config.eval.batch_size, mesh.size, "config.eval.batch_size")
+    records = open_split(config, "validation")
+    return EvaluationBatches(records, config.eval.batch_size, config.data.image_size)
+
+
+def make_network(config: ConfigDict, statistics: Statistics, mesh: Mesh) -> Network:
+    """Build the network and its preprocessing; UserError where the crop is too small for it."""
+    model = create_model(config.model.name, config.model.num_classes, config.model.dtype)
+    optimizer = make_optimizer(config, optax.constant_schedule(0.0))
+    try:
+        description = abstract_state(model, optimizer, config.data.crop_size, mesh)
+    except ValueError as error:
+        raise UserError(
+            f"model {config.model.name!r} cannot take crops of {config.data.crop_size} pixels; it "
+            f"is made for {model.spec.crop_size} ({error})"
+        ) from error
+    mean = center_crop(statistics.mean_image[None], config.data.crop_size)[0]
+    return Network(model, make_view_predictor(model, mean, mesh), description)
+
+
+def resolve_durations(config: ConfigDict, examples: int) -> Durations:
+    """Turn epochs into steps, once; where both are set, steps count."""
+    per_epoch = examples / config.train.batch_size
+
+    def in_steps(steps: int | None, epochs: float | None) -> int:
+        return steps if steps is not None else max(1, round((epochs or 0) * per_epoch))
+
+    total = in_steps(config.train.steps, config.train.epochs)
+    return Durations(
+        total=total,
+        per_epoch=per_epoch,
+        evaluate_every=in_steps(config.eval.every_steps, config.eval.every_epochs),
+        save_every=in_steps(config.checkpoint.every_steps, config.checkpoint.every_epochs),
+        log_every=config.log.every_steps,
+        stuck_after=config.log.stuck_after_steps,
+    )
+
+
+def make_schedule(config: ConfigDict, durations: Durations) -> optax.Schedule:
+    """Return the learning rate as a function of completed steps."""
+    schedule = config.schedule
+    match schedule.name:
+        case "geometric":
+            return geometric(schedule.learning_rate, durations.total, schedule.decay)
+        case "stepped":
+            boundaries = [round(epoch * durations.per_epoch) for epoch in schedule.boundaries]
+            return stepped(schedule.learning_rate, boundaries, schedule.factor)
+    return optax.constant_schedule(schedule.learning_rate)
+
+
+def make_optimizer(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
+    """Return the update rule that the config names."""
+    return krizhevsky_sgd(
+        schedule,
+        momentum=config.optimizer.momentum,
+        weight_decay=config.optimizer.weight_decay,
+        bias_rate_multiplier=config.optimizer.bias_rate_multiplier,
+    )
+
+
+def make_augmentation(config: ConfigDict, statistics: Statistics) -> Augmentation:
+    """Return what the step does to images before the network sees them."""
+    return Augmentation(
+        crop_size=config.data.crop_size,
+        mean=center_crop(statistics.mean_image[None], config.data.crop_size)[0],
+        color_axes=statistics.color_axes,
+        color_std=statistics.color_std,
+        crop=config.augment.crop == "random",
+        flip=config.augment.flip,
+        color_noise=config.augment.color_noise,
+        color_divisor=config.augment.color_divisor,
+    )
+
+
+def host_threads(config: ConfigDict) -> int:
+    """Return how many threads prepare batches: one a core unless the config says otherwise."""
+    return config.data.threads or os.cpu_count() or 1

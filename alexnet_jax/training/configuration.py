@@ -1,0 +1,173 @@
+"""What a config must hold, and the checks of it that need nothing but the config itself."""
+
+import difflib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from alexnet_jax.errors import UserError
+
+# Every key: its types (None among them: it may be left unset), and whether it must be above 0.
+_Rule = tuple[tuple[type, ...], bool]
+_POSITIVE_INT: _Rule = ((int,), True)
+_OPTIONAL_POSITIVE_INT: _Rule = ((int, type(None)), True)
+_NUMBER: _Rule = ((float, int), False)
+_POSITIVE_NUMBER: _Rule = ((float, int), True)
+_OPTIONAL_POSITIVE_NUMBER: _Rule = ((float, int, type(None)), True)
+_TEXT: _Rule = ((str,), False)
+_SWITCH: _Rule = ((bool,), False)
+
+KEYS: dict[str, _Rule] = {
+    "model.name": _TEXT,
+    "model.num_classes": _POSITIVE_INT,
+    "model.dtype": _TEXT,
+    "data.name": _TEXT,
+    "data.dir": _TEXT,
+    "data.source": _TEXT,
+    "data.image_size": _POSITIVE_INT,
+    "data.crop_size": _POSITIVE_INT,
+    "data.threads": _OPTIONAL_POSITIVE_INT,
+    "augment.crop": _TEXT,
+    "augment.flip": _SWITCH,
+    "augment.color_noise": _NUMBER,
+    "augment.color_divisor": _POSITIVE_NUMBER,
+    "optimizer.name": _TEXT,
+    "optimizer.momentum": _NUMBER,
+    "optimizer.weight_decay": _NUMBER,
+    "optimizer.bias_rate_multiplier": _NUMBER,
+    "schedule.name": _TEXT,
+    "schedule.learning_rate": _POSITIVE_NUMBER,
+    "schedule.decay": _POSITIVE_NUMBER,
+    "schedule.boundaries": ((tuple, list), False),
+    "schedule.factor": _POSITIVE_NUMBER,
+    "train.batch_size": _POSITIVE_INT,
+    "train.epochs": _OPTIONAL_POSITIVE_NUMBER,
+    "train.steps": _OPTIONAL_POSITIVE_INT,
+    "train.seed": ((int,), False),
+    "train.deterministic": _SWITCH,
+    "eval.every_steps": _OPTIONAL_POSITIVE_INT,
+    "eval.every_epochs": _OPTIONAL_POSITIVE_NUMBER,
+    "eval.batch_size": _POSITIVE_INT,
+    "checkpoint.every_steps": _OPTIONAL_POSITIVE_INT,
+    "checkpoint.every_epochs": _OPTIONAL_POSITIVE_NUMBER,
+    "parallel.layout": _TEXT,
+    "log.every_steps": _POSITIVE_INT,
+    "log.stuck_after_steps": _OPTIONAL_POSITIVE_INT,
+}
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "model.dtype": ("float32", "bfloat16"),
+    "data.source": ("records",),
+    "augment.crop": ("random", "center"),
+    "optimizer.name": ("krizhevsky_sgd",),
+    "schedule.name": ("constant", "stepped", "geometric"),
+    "parallel.layout": ("data",),
+}
+
+# A run goes on under another value of these: they change where things lie, not the numbers.
+_FREE_ON_RESUME = (
+    "data.dir",
+    "data.source",
+    "data.threads",
+    "train.deterministic",
+    "eval.",
+    "checkpoint.",
+    "parallel.",
+    "log.",
+)
+
+
+def check_config(config: ConfigDict) -> None:
+    """Raise UserError for a key that is unknown or missing, or a value that cannot be meant."""
+    values = flatten(config.to_dict())
+    for key in values:
+        if key not in KEYS:
+            raise UserError(unknown_key_message(key))
+    for key, (types, positive) in KEYS.items():
+        if key not in values:
+            raise UserError(f"config.{key} is missing; configs/imagenet.py has every key")
+        _check_value(key, values[key], types, positive)
+    for key, choices in _CHOICES.items():
+        if values[key] not in choices:
+            raise UserError(f"config.{key}={values[key]!r}; the known ones: {', '.join(choices)}")
+    _check_together(values)
+
+
+def unknown_key_message(key: str) -> str:
+    """Name the known key that `key` was most likely meant to be."""
+    nearest = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.0)[0]
+    return f"config.{key} is unknown; did you mean config.{nearest}?"
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Turn {"model": {"name": "tiny"}} into {"model.name": "tiny"}."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def save_config(config: ConfigDict, workdir: Path) -> None:
+    """Write `config.json`."""
+    text = json.dumps(config.to_dict(), indent=2, sort_keys=True)
+    (workdir / "config.json").write_text(text + "\n")
+
+
+def load_config(workdir: Path) -> ConfigDict:
+    """Read the config that a run was made with; UserError where there is none."""
+    path = workdir / "config.json"
+    if not path.exists():
+        raise UserError(f"{workdir} is no workdir of a run: it has no config.json")
+    try:
+        return ConfigDict(json.loads(path.read_text()))
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); restore it from a copy") from error
+
+
+def differences(old: ConfigDict, new: ConfigDict) -> list[str]:
+    """Say, a line a key, in what that changes the numbers of a run two configs differ."""
+    # Through JSON both ways: it turns tuples into lists.
+    before = flatten(json.loads(json.dumps(old.to_dict())))
+    after = flatten(json.loads(json.dumps(new.to_dict())))
+    return [
+        f"{key}: {before.get(key)!r} -> {after.get(key)!r}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key) and not key.startswith(_FREE_ON_RESUME)
+    ]
+
+
+def _check_value(key: str, value: Any, types: tuple[type, ...], positive: bool) -> None:
+    # bool is a subclass of int, and True is no batch size.
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        names = " or ".join("unset" if t is type(None) else t.__name__ for t in types)
+        raise UserError(f"config.{key}={value!r} should be {names}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"config.{key}={value} is not a finite number")
+    if positive and value is not None and value <= 0:
+        raise UserError(f"config.{key}={value} must be above 0")
+    if isinstance(value, int | float) and value < 0:
+        raise UserError(f"config.{key}={value} must not be below 0")
+
+
+def _check_together(values: dict[str, Any]) -> None:
+    if values["data.crop_size"] > values["data.image_size"]:
+        raise UserError(
+            f"config.data.crop_size={values['data.crop_size']} is larger than "
+            f"config.data.image_size={values['data.image_size']}"
+        )
+    for group, steps, epochs in (
+        ("train", "steps", "epochs"),
+        ("eval", "every_steps", "every_epochs"),
+        ("checkpoint", "every_steps", "every_epochs"),
+    ):
+        if values[f"{group}.{steps}"] is None and values[f"{group}.{epochs}"] is None:
+            raise UserError(f"set config.{group}.{steps} or config.{group}.{epochs}")
+    if values["optimizer.momentum"] >= 1:
+        raise UserError(f"config.optimizer.momentum={values['optimizer.momentum']} must be below 1")

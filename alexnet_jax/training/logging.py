@@ -1,0 +1,110 @@
+"""What a run leaves to read: metrics.jsonl, TensorBoard, a line or a bar for who watches."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tensorboardX import SummaryWriter
+from tqdm import tqdm
+
+
+class RunLog:
+    """The log of a workdir; a run that continues at `step` forgets what it will do again.
+
+    Lines of metrics.jsonl are objects: {"kind": "train" or "eval", "step": completed steps, ...}.
+    """
+
+    def __init__(self, workdir: Path, step: int, total_steps: int) -> None:
+        self._path = workdir / "metrics.jsonl"
+        self.lines = _read_lines(self._path, up_to=step)
+        _rewrite(self._path, self.lines)
+        self._file = self._path.open("a")
+        self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
+        self._bar = tqdm(
+            total=total_steps,
+            initial=step,
+            unit="step",
+            dynamic_ncols=True,
+            disable=not sys.stderr.isatty(),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+        self._file.close()
+        self._board.close()
+
+    def train(self, step: int, values: Mapping[str, float], seconds_left: float) -> None:
+        """Record a window of training steps that ended with `step` completed."""
+        self._write("train", step, values)
+        for name, value in values.items():
+            self._board.add_scalar(f"train/{name}", value, step)
+        summary = (
+            f"loss {values['loss']:.4f}  error {values['top1_error']:.4f}  "
+            f"{values['images_per_second']:.0f} images/s"
+        )
+        if not self._bar.disable:
+            self._bar.set_postfix_str(summary)
+            return
+        self.say(
+            f"step {step}/{self._bar.total}  epoch {values['epoch']:.2f}  {summary}  "
+            f"rate {values['learning_rate']:.2e}  waiting {values['data_wait_fraction']:.1%}  "
+            f"to go {tqdm.format_interval(seconds_left)}"
+        )
+
+    def advance(self, step: int) -> None:
+        """Move the bar to `step` completed steps."""
+        self._bar.update(step - self._bar.n)
+
+    def evaluation(self, step: int, views: str, scores: Mapping[str, float | int]) -> None:
+        """Record a test after `step` completed steps."""
+        self._write("eval", step, {"views": views, **scores})
+        for name in ("loss", "top1_error", "top5_error"):
+            self._board.add_scalar(f"{views}/{name}", scores[name], step)
+        self.say(
+            f"step {step}: {views.replace('_', ' ')} top-1 error {scores['top1_error']:.4f}, "
+            f"top-5 error {scores['top5_error']:.4f}, loss {scores['loss']:.4f} "
+            f"on {scores['count']} images"
+        )
+
+    def scores(self, step: int, views: str) -> dict[str, Any] | None:
+        """Return what testing `views` after `step` completed steps gave, if the log has it."""
+        for line in self.lines:
+            if (line["kind"], line["step"], line.get("views")) == ("eval", step, views):
+                return {key: line[key] for key in ("top1_error", "top5_error", "loss", "count")}
+        return None
+
+    def say(self, text: str) -> None:
+        """Print a line, above the bar where there is one."""
+        tqdm.write(text)
+        sys.stdout.flush()
+
+    def _write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
+        line = {"kind": kind, "step": step, **values}
+        self.lines.append(line)
+        self._file.write(json.dumps(line, allow_nan=False) + "\n")
+        self._file.flush()
+
+
+def _read_lines(path: Path, up_to: int) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    *whole, _cut_short = path.read_text().split("\n")  # A killed run may leave half a line.
+    lines = [json.loads(line) for line in whole]
+    return [line for line in lines if line["step"] <= up_to]
+
+
+def _rewrite(path: Path, lines: list[dict[str, Any]]) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    temporary.replace(path)

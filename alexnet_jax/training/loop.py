@@ -1,0 +1,161 @@
+"""The training loop: batch, step, log, evaluate, save, stop when asked."""
+
+import time
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from alexnet_jax.data.stream import read_ahead
+from alexnet_jax.evaluation.scoring import score
+from alexnet_jax.parallel.mesh import to_devices
+from alexnet_jax.training.assembly import Run, assemble
+from alexnet_jax.training.checkpoints import Checkpoints
+from alexnet_jax.training.interruption import Interrupted, StopSignal
+from alexnet_jax.training.logging import RunLog
+from alexnet_jax.training.state import TrainState, parameters_sha256
+from alexnet_jax.training.window import Window, stuck_advice
+from alexnet_jax.training.workdir import check_same_run, describe_run, read_result, write_result
+
+
+def train_and_evaluate(
+    config: ConfigDict, workdir: Path, ignore_config: bool = False
+) -> dict[str, Any]:
+    """Train the network that `config` describes, or go on where `workdir` stopped, and test it.
+
+    Args:
+        config: see configs/imagenet.py.
+        workdir: where everything of the run is written.
+        ignore_config: go on even if the workdir was made with a config that differs.
+
+    Returns:
+        What is written to `result.json`.
+
+    Raises:
+        UserError: a mistake in the config or the data, or a disk that is full.
+        Interrupted: SIGTERM or Ctrl-C came; the state has been saved.
+    """
+    run = assemble(config)
+    if not ignore_config:
+        check_same_run(workdir, config)
+    result = read_result(workdir, run.durations.total)
+    if result is not None:
+        return result
+    describe_run(workdir, config, run)
+    with StopSignal() as stop, closing(Checkpoints(workdir)) as checkpoints:
+        state = checkpoints.restore(run.network.description) or run.create_state()
+        with RunLog(workdir, int(state.step), run.durations.total) as log:
+            state = _Training(run, checkpoints, log, stop).run(state)
+            result = _summarize(run, state, log)
+    write_result(workdir, result)
+    return result
+
+
+class _Training:
+    """A run on its way: its parts, and where it keeps its records."""
+
+    def __init__(self, run: Run, checkpoints: Checkpoints, log: RunLog, stop: StopSignal) -> None:
+        self._run = run
+        self._checkpoints = checkpoints
+        self._log = log
+        self._stop = stop
+        self._window = Window(run.training.batch_size)
+        self._start = time.perf_counter() - _seconds_so_far(log)
+
+    def run(self, state: TrainState) -> TrainState:
+        """Take `state` to the last step."""
+        lengths = self._run.durations
+        step = int(state.step)
+        batches = read_ahead(self._run.training, step, self._run.threads)
+        try:
+            if step and self._is_due(step, lengths.evaluate_every):
+                self._evaluate(step, state)
+            while step < lengths.total:
+                asked = time.perf_counter()
+                batch = next(batches)
+                waited = time.perf_counter() - asked
+                state, metrics = self._run.train_step(state, to_devices(batch, self._run.mesh))
+                step += 1
+                self._window.add(metrics, waited)
+                self._log.advance(step)
+                self._record(step, state)
+                self._stop.raise_if_received()
+        except Interrupted:
+            self._save(step, state)
+            raise
+        return state
+
+    def _record(self, step: int, state: TrainState) -> None:
+        """Log, test and save what is due after `step` completed steps."""
+        lengths = self._run.durations
+        test_due = self._is_due(step, lengths.evaluate_every)
+        save_due = test_due or self._is_due(step, lengths.save_every)
+        if save_due or self._is_due(step, lengths.log_every):
+            self._log_window(step)
+        top1_error = self._evaluate(step, state) if test_due else None
+        if save_due:
+            self._save(step, state, top1_error)
+            self._window.restart_clock()
+
+    def _is_due(self, step: int, every: int) -> bool:
+        return step % every == 0 or step == self._run.durations.total
+
+    def _log_window(self, step: int) -> None:
+        lengths = self._run.durations
+        values = self._window.close(step, float(self._run.schedule(step - 1)))
+        values["epoch"] = step / lengths.per_epoch
+        values["seconds"] = time.perf_counter() - self._start
+        images_left = (lengths.total - step) * self._run.training.batch_size
+        self._log.train(step, values, images_left / values["images_per_second"])
+        self._warn_if_stuck(step, values["loss"])
+
+    def _warn_if_stuck(self, step: int, loss: float) -> None:
+        after = self._run.durations.stuck_after
+        if after is not None and step - self._run.durations.log_every < after <= step:
+            advice = stuck_advice(loss, self._run.network.model.num_classes)
+            if advice:
+                self._log.say(f"warning: after {step} steps {advice}")
+
+    def _evaluate(self, step: int, state: TrainState) -> float:
+        """Test, unless the log has it, on the centre crop, at the end on ten; return its error."""
+        views = "ten_crop" if step == self._run.durations.total else "center"
+        logged = self._log.scores(step, "center")
+        if logged is not None and self._log.scores(step, views) is not None:
+            return logged["top1_error"]
+        validation = self._run.validation
+        scores = score(
+            [partial(self._run.network.predict, state.params)],
+            self._stop.interrupt(read_ahead(validation, 0, self._run.threads)),
+            validation.count,
+            views,
+            self._run.mesh,
+        )
+        for kind, values in scores.items():
+            self._log.evaluation(step, kind, values)
+        return scores["center"]["top1_error"]
+
+    def _save(self, step: int, state: TrainState, top1_error: float | None = None) -> None:
+        if step not in self._checkpoints.steps():
+            if len(self._window):
+                self._log_window(step)
+            self._checkpoints.save(state, top1_error)
+
+
+def _seconds_so_far(log: RunLog) -> float:
+    return max((line.get("seconds", 0.0) for line in log.lines), default=0.0)
+
+
+def _summarize(run: Run, state: TrainState, log: RunLog) -> dict[str, Any]:
+    step = int(state.step)
+    speeds = [line["images_per_second"] for line in log.lines if line["kind"] == "train"]
+    return {
+        "step": step,
+        "seconds": _seconds_so_far(log),
+        "images_per_second": median(speeds),
+        "parameters_sha256": parameters_sha256(state.params),
+        "center": log.scores(step, "center"),
+        "ten_crop": log.scores(step, "ten_crop"),
+    }

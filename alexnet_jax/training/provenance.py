@@ -1,0 +1,50 @@
+"""Where a number came from: versions, commit, devices, command line."""
+
+import json
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import jax
+
+import alexnet_jax
+
+_PACKAGES = (
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "grain",
+    "tensorflow-datasets",
+    "numpy",
+    "pillow",
+    "simplejpeg",
+)
+
+
+def save_environment(workdir: Path) -> None:
+    """Write `environment.json`."""
+    environment = {
+        "command": sys.argv,
+        "alexnet_jax": alexnet_jax.__version__,
+        "git_commit": git_commit(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: metadata.version(name) for name in _PACKAGES},
+        "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
+    }
+    (workdir / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
+
+
+def git_commit() -> str | None:
+    """Return this code's commit, "-modified" behind it where files differ; None outside git."""
+    folder = Path(alexnet_jax.__file__).parent
+    command = ["git", "describe", "--always", "--abbrev=40", "--dirty=-modified"]
+    try:
+        described = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None  # No git here, or the code was copied without its history.
+    return described.stdout.strip()

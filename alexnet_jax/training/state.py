@@ -1,0 +1,65 @@
+"""`TrainState`: all that persists of a run."""
+
+import hashlib
+from typing import Any
+
+import flax
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+
+from alexnet_jax.models import AlexNet
+from alexnet_jax.parallel.mesh import replicated
+
+
+@flax.struct.dataclass
+class TrainState:
+    """Parameters, optimizer state, and the number of completed steps (int32 scalar)."""
+
+    step: jax.Array
+    params: Any
+    opt_state: optax.OptState
+
+
+def create_state(
+    model: AlexNet,
+    optimizer: optax.GradientTransformation,
+    crop_size: int,
+    seed: int,
+    mesh: Mesh,
+) -> TrainState:
+    """Draw the initial parameters, on all devices of `mesh`, from `seed`."""
+    create = _creator(model, optimizer, crop_size, seed)
+    return jax.jit(create, out_shardings=replicated(mesh))()
+
+
+def abstract_state(
+    model: AlexNet, optimizer: optax.GradientTransformation, crop_size: int, mesh: Mesh
+) -> TrainState:
+    """Describe the state's shapes, dtypes and shardings without computing it."""
+    shapes = jax.eval_shape(_creator(model, optimizer, crop_size, seed=0))
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=replicated(mesh)),
+        shapes,
+    )
+
+
+def parameters_sha256(params: Any) -> str:
+    """Hash names, shapes and bits of the parameters: equal runs have equal hashes."""
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(params)):
+        digest.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode())
+        digest.update(leaf.tobytes())
+    return digest.hexdigest()
+
+
+def _creator(
+    model: AlexNet, optimizer: optax.GradientTransformation, crop_size: int, seed: int
+) -> Any:
+    def create() -> TrainState:
+        images = jnp.zeros((1, crop_size, crop_size, 3))
+        params = model.init(jax.random.key(seed), images, train=False)["params"]
+        return TrainState(jnp.int32(0), params, optimizer.init(params))
+
+    return create

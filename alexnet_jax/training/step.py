@@ -1,0 +1,62 @@
+"""One training step, compiled once for the whole run."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+
+from alexnet_jax.data.augment import Augmentation
+from alexnet_jax.models import AlexNet
+from alexnet_jax.parallel.mesh import replicated, split_over_data
+from alexnet_jax.training.state import TrainState
+
+TrainStep = Callable[[TrainState, dict[str, jax.Array]], tuple[TrainState, dict[str, jax.Array]]]
+
+
+def make_train_step(
+    model: AlexNet,
+    optimizer: optax.GradientTransformation,
+    augmentation: Augmentation,
+    seed: int,
+    mesh: Mesh,
+) -> TrainStep:
+    """Compile (state, batch) -> (state, metrics); the state given is consumed.
+
+    Every random draw is keyed by (seed, step, position in the global batch), so the result does not
+    depend on how many devices share the batch, but for rounding.
+
+    Returns:
+        A function of the state and a batch (image uint8 [B, S, S, 3], label int32 [B]). Its metrics
+        stay on the devices: loss (mean of -log p) and top1_error of the batch, before the update.
+    """
+
+    def train_step(
+        state: TrainState, batch: dict[str, jax.Array]
+    ) -> tuple[TrainState, dict[str, jax.Array]]:
+        key = jax.random.fold_in(jax.random.key(seed), state.step)
+        augment_key, dropout_key = jax.random.split(key)
+        images = augmentation(augment_key, batch["image"])
+
+        def compute_loss(params: optax.Params) -> tuple[jax.Array, jax.Array]:
+            logits = model.apply(
+                {"params": params}, images, train=True, rngs={"dropout": dropout_key}
+            )
+            losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])
+            return jnp.mean(losses), logits
+
+        (loss, logits), gradients = jax.value_and_grad(compute_loss, has_aux=True)(state.params)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        wrong = jnp.argmax(logits, axis=1) != batch["label"]
+        metrics = {"loss": loss, "top1_error": jnp.mean(wrong, dtype=jnp.float32)}
+        return TrainState(state.step + 1, params, opt_state), metrics
+
+    split, whole = split_over_data(mesh), replicated(mesh)
+    return jax.jit(
+        train_step,
+        in_shardings=(whole, split),
+        out_shardings=(whole, whole),
+        donate_argnums=0,
+    )

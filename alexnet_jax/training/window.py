@@ -1,0 +1,90 @@
+"""The training steps since the last line of the log: their metrics, their time, their health."""
+
+import math
+import time
+
+import jax
+import numpy as np
+
+from alexnet_jax.errors import UserError
+
+_STEPS_IN_FLIGHT = 2
+
+
+class Window:
+    """Gathers metrics on the devices and fetches them all at once, when a line is due.
+
+    Args:
+        batch_size: images a step.
+    """
+
+    def __init__(self, batch_size: int) -> None:
+        self._batch_size = batch_size
+        self._metrics: list[dict[str, jax.Array]] = []
+        self._waited = 0.0
+        self._start = time.perf_counter()
+
+    def __len__(self) -> int:
+        return len(self._metrics)
+
+    def add(self, metrics: dict[str, jax.Array], waited: float) -> None:
+        """Take a step's metrics and the seconds the loop waited for its batch.
+
+        Holds the host back so that it queues no more than two steps: each keeps a batch alive.
+        """
+        self._metrics.append(metrics)
+        self._waited += waited
+        jax.block_until_ready(self._metrics[-1 - _STEPS_IN_FLIGHT : -_STEPS_IN_FLIGHT])
+
+    def restart_clock(self) -> None:
+        """Leave what happened since the last `close` (a test, a save) out of the next speed."""
+        self._start = time.perf_counter()
+
+    def close(self, step: int, learning_rate: float) -> dict[str, float]:
+        """Return the window's means and speed, and start the next window.
+
+        Args:
+            step: completed steps.
+            learning_rate: of the last one.
+
+        Raises:
+            UserError: a loss is not finite.
+        """
+        fetched = jax.device_get(self._metrics)
+        seconds = time.perf_counter() - self._start
+        losses = np.array([metrics["loss"] for metrics in fetched], np.float64)
+        _check_finite(losses, step, learning_rate)
+        values = {
+            "loss": float(losses.mean()),
+            "top1_error": float(np.mean([metrics["top1_error"] for metrics in fetched])),
+            "learning_rate": learning_rate,
+            "images_per_second": len(fetched) * self._batch_size / seconds,
+            "data_wait_fraction": self._waited / seconds,
+        }
+        self._metrics, self._waited = [], 0.0
+        self.restart_clock()
+        return values
+
+
+def stuck_advice(loss: float, num_classes: int) -> str | None:
+    """Return advice if `loss` is that of a network that has learnt nothing; else None."""
+    chance = math.log(num_classes)
+    if loss < 0.99 * chance:
+        return None
+    return (
+        f"the loss is {loss:.3f}, still that of guessing (ln {num_classes} = {chance:.3f}). What "
+        "helps AlexNet start: inputs on the 0-255 scale (not divided by a deviation), initial "
+        "deviation 0.03 in conv3 to conv5 (model 'original'), biases at twice the rate, dropout "
+        "not inverted. See docs/training.md."
+    )
+
+
+def _check_finite(losses: np.ndarray, step: int, learning_rate: float) -> None:
+    broken = np.flatnonzero(~np.isfinite(losses))
+    if broken.size:
+        first = step - len(losses) + int(broken[0]) + 1
+        raise UserError(
+            f"the loss of step {first} is {losses[broken[0]]} at learning rate {learning_rate:g}. "
+            "Lower --config.schedule.learning_rate (by 3, say) and run again in a new --workdir, "
+            "or in this one with --resume=ignore_config to continue from its last checkpoint"
+        )

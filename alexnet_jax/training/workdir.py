@@ -1,0 +1,60 @@
+"""The files of a workdir that say what its run is, and the refusal to mix two runs in one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from alexnet_jax.data.statistics import save_statistics
+from alexnet_jax.errors import UserError
+from alexnet_jax.training.assembly import Run
+from alexnet_jax.training.configuration import differences, load_config, save_config
+from alexnet_jax.training.provenance import save_environment
+
+
+def check_same_run(workdir: Path, config: ConfigDict) -> None:
+    """Raise UserError if `workdir` holds a run whose numbers come from another config."""
+    if not (workdir / "config.json").exists():
+        return
+    changed = differences(load_config(workdir), config)
+    if changed:
+        raise UserError(
+            f"{workdir} holds a run with another config ({'; '.join(changed)}); give another "
+            "--workdir, or --resume=ignore_config to go on with the new values"
+        )
+
+
+def describe_run(workdir: Path, config: ConfigDict, run: Run) -> None:
+    """Make the workdir and write what the run is.
+
+    What testing needs besides the parameters is stored beside them, so that a workdir stands alone:
+    the mean image and the names of the classes.
+
+    Raises:
+        UserError: there can be no such folder.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise UserError(f"--workdir={workdir} cannot be a folder: {error}") from error
+    save_environment(workdir)
+    save_statistics(run.statistics, workdir)
+    (workdir / "classes.json").write_text(json.dumps(run.class_names) + "\n")
+    save_config(config, workdir)
+
+
+def read_result(workdir: Path, steps: int) -> dict[str, Any] | None:
+    """Return result.json if the run has completed all `steps`, else None."""
+    path = workdir / "result.json"
+    if not path.exists():
+        return None
+    result = json.loads(path.read_text())
+    return result if result["step"] == steps else None
+
+
+def write_result(workdir: Path, result: dict[str, Any]) -> None:
+    """Write result.json, whole or not at all."""
+    temporary = workdir / "result.json.tmp"
+    temporary.write_text(json.dumps(result, indent=2) + "\n")
+    temporary.replace(workdir / "result.json")
