@@ -7,7 +7,7 @@ people and scripts run should exit with 2 and 0.
 import sys
 from collections.abc import Callable, Sequence
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from alexnet_jax.errors import USER_ERROR_EXIT_CODE, UserError
 
@@ -35,6 +35,7 @@ def run(main: Callable[[Sequence[str]], None], required: Sequence[str] = ()) -> 
         return positional
 
     def guarded(argv: Sequence[str]) -> None:
+        logging.set_verbosity(logging.WARNING)  # Orbax tells of every file it touches.
         try:
             main(argv[1:])
         except UserError as error:

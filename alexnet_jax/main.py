@@ -33,11 +33,9 @@ def main(arguments: Sequence[str]) -> None:
     if arguments:
         raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
     # Imported here so that --help does not wait for JAX.
-    from alexnet_jax.parallel.runtime import configure_jax
     from alexnet_jax.training.interruption import Interrupted
     from alexnet_jax.training.loop import train_and_evaluate
 
-    configure_jax(deterministic=bool(_CONFIG.value.train.deterministic))
     workdir = Path(_WORKDIR.value)
     try:
         result = train_and_evaluate(_CONFIG.value, workdir, _RESUME.value == "ignore_config")

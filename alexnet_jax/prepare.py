@@ -17,7 +17,7 @@ Running it again does only what is missing, such as the statistics for another -
 from collections.abc import Sequence
 from pathlib import Path
 
-from absl import flags
+from absl import flags, logging
 
 from alexnet_jax import command_line
 from alexnet_jax.errors import UserError
@@ -51,6 +51,7 @@ def main(arguments: Sequence[str]) -> None:
     """Prepare the data set that the flags name."""
     from alexnet_jax.data.preparation import Request, prepare_dataset
 
+    logging.set_verbosity(logging.ERROR)  # TFDS remarks on every directory that it opens.
     if arguments:
         raise UserError(f"unexpected arguments {' '.join(arguments)}; see --help")
     prepare_dataset(

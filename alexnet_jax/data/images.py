@@ -8,6 +8,14 @@ from PIL import Image
 
 IMAGE_SIZE = 256  # Side of the squares that the 2012 network was trained from: paper §2.
 _JPEG_MAGIC = b"\xff\xd8"
+# What Pillow's readers raise for files that are broken, or too large to be honest.
+_PILLOW_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    NotImplementedError,
+    Image.DecompressionBombError,
+)
 
 
 def read_image(data: bytes, size: int = IMAGE_SIZE) -> np.ndarray:
@@ -54,9 +62,9 @@ def _decode_with_pillow(data: bytes) -> Image.Image:
     if not data:
         raise ValueError("the file is empty")
     try:
-        image = Image.open(io.BytesIO(data))
+        image: Image.Image = Image.open(io.BytesIO(data))
         image.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except _PILLOW_ERRORS as error:
         # Pillow names the BytesIO object in some messages; the caller names the file.
         reason = str(error).split("<_io")[0].strip(" '")
         raise ValueError(f"not a readable image: {reason}") from error
@@ -66,4 +74,6 @@ def _decode_with_pillow(data: bytes) -> Image.Image:
         # Pillow would clip at 255; 32-bit modes carry the 16-bit scale of PNG and TIFF.
         pixels = np.clip(np.asarray(image, np.float64) / 257, 0, 255)
         return Image.fromarray(pixels.astype(np.uint8)).convert("RGB")
+    if "transparency" in image.info:
+        image = image.convert("RGBA")  # A palette's transparency has no direct way to RGB.
     return image.convert("RGB")

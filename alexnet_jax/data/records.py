@@ -43,6 +43,11 @@ class Records:
             )
         _allow_many_open_files()
         builder = tfds.builder_from_directory(str(directory))
+        if builder.info.file_format != tfds.core.file_adapters.FileFormat.ARRAY_RECORD:
+            raise UserError(
+                f"{directory} holds {builder.info.file_format.value} files, which cannot be read "
+                "in any order; prepare the data set again in another --data_dir"
+            )
         if split not in builder.info.splits:
             raise UserError(
                 f"{directory} has no split {split!r}, only {sorted(builder.info.splits)}; "

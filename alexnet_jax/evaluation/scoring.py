@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from alexnet_jax.evaluation.counting import add_up, count_errors
+from alexnet_jax.evaluation.counting import add_up, judge
 from alexnet_jax.evaluation.views import CENTER, VIEWS, cut_view
 from alexnet_jax.models import AlexNet
 from alexnet_jax.parallel.mesh import replicated, split_over_data, to_devices
@@ -16,7 +16,7 @@ from alexnet_jax.parallel.mesh import replicated, split_over_data, to_devices
 # (images uint8 [B, S, S, 3], number of the view) -> probabilities float32 [B, classes]
 Predictor = Callable[[jax.Array, int], jax.Array]
 
-_count_errors = jax.jit(count_errors)
+_judge = jax.jit(judge)
 
 
 def make_view_predictor(
@@ -47,8 +47,7 @@ def view_probabilities(
         {"center": [B, classes]}, and "ten_crop" beside it if `views` is "ten_crop".
     """
     by_view = {
-        view: _mean([predict(images, view) for predict in predictors])
-        for view in VIEWS[views]
+        view: _mean([predict(images, view) for predict in predictors]) for view in VIEWS[views]
     }
     averages = {"center": by_view[CENTER]}
     if views == "ten_crop":
@@ -75,17 +74,17 @@ def score(
     Returns:
         By kind of view: loss, top1_error, top5_error (fractions), count.
     """
-    counts: dict[str, list[dict[str, jax.Array]]] = {}
+    judged: dict[str, list[dict[str, jax.Array]]] = {}
+    masks = []
     for batch in batches:
-        on_devices = to_devices(batch, mesh)
+        masks.append(batch["mask"])
+        on_devices = to_devices({name: batch[name] for name in ("image", "label")}, mesh)
         averages = view_probabilities(predictors, on_devices["image"], views)
         for kind, probabilities in averages.items():
-            counts.setdefault(kind, []).append(
-                _count_errors(probabilities, on_devices["label"], on_devices["mask"])
-            )
+            judged.setdefault(kind, []).append(_judge(probabilities, on_devices["label"]))
         # Let the host run one batch ahead of the devices, not the whole split.
-        jax.block_until_ready(counts["center"][-2:-1])
-    return {kind: add_up(batches, count) for kind, batches in counts.items()}
+        jax.block_until_ready(judged["center"][-2:-1])
+    return {kind: add_up(jax.device_get(batches), masks, count) for kind, batches in judged.items()}
 
 
 def _mean(probabilities: Sequence[jax.Array]) -> jax.Array:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
+from alexnet_jax.models.conv import conv_by_group
 from alexnet_jax.models.layers import (
     dropout,
     local_response_norm,
@@ -61,6 +62,7 @@ class AlexNet(nn.Module):
             strides=layer.stride,
             padding=(layer.padding, layer.padding),
             feature_group_count=layer.groups,
+            conv_general_dilated=conv_by_group,
             kernel_init=nn.initializers.normal(layer.kernel_std),
             bias_init=nn.initializers.constant(layer.bias),
             dtype=self.dtype,

@@ -40,7 +40,7 @@ def local_response_norm(
         raise ValueError(f"{channels} channels do not divide into {groups} groups")
     wide = x.astype(jnp.float32).reshape(*x.shape[:-1], groups, channels // groups)
     sums = _window_sum(jnp.square(wide), size, axis=-1)
-    return (wide / (k + alpha * sums) ** beta).reshape(x.shape).astype(x.dtype)
+    return (wide * _inverse_power(k + alpha * sums, beta)).reshape(x.shape).astype(x.dtype)
 
 
 def spatial_response_norm(x: jax.Array, alpha: float, beta: float, size: int) -> jax.Array:
@@ -60,7 +60,7 @@ def spatial_response_norm(x: jax.Array, alpha: float, beta: float, size: int) ->
     """
     wide = x.astype(jnp.float32)
     sums = _window_sum(_window_sum(jnp.square(wide), size, axis=1), size, axis=2)
-    return (wide / (1.0 + alpha * sums) ** beta).astype(x.dtype)
+    return (wide * _inverse_power(1.0 + alpha * sums, beta)).astype(x.dtype)
 
 
 def max_pool(x: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
@@ -106,12 +106,21 @@ def dropout(
 
 
 def _window_sum(x: jax.Array, size: int, axis: int) -> jax.Array:
-    """Sum over a centred window of odd `size` along `axis`, zeros beyond the edges."""
-    half, length = size // 2, x.shape[axis]
-    widths = [(0, 0)] * x.ndim
-    widths[axis] = (half, half)
-    padded = jnp.pad(x, widths)
-    return sum(
-        (lax.slice_in_dim(padded, i, i + length, axis=axis) for i in range(1, size)),
-        start=lax.slice_in_dim(padded, 0, length, axis=axis),
-    )
+    """Sum over a centred window of odd `size` along `axis`, clipped at the edges.
+
+    A product with a banded matrix: its gradient is another, where that of shifted slices took five
+    times as long on a CPU.
+    """
+    index = jnp.arange(x.shape[axis])
+    band = (jnp.abs(index[:, None] - index) <= size // 2).astype(x.dtype)
+    # Full precision, because GPUs and TPUs would round the squares to 10 or 8 bits.
+    sums = jnp.tensordot(x, band, axes=(axis, 0), precision=lax.Precision.HIGHEST)
+    return jnp.moveaxis(sums, -1, axis)
+
+
+def _inverse_power(x: jax.Array, beta: float) -> jax.Array:
+    """Compute x^-beta; for 2012's 3/4 from square roots, several times faster than `pow`."""
+    if beta == 0.75:
+        root = lax.rsqrt(x)
+        return root * jnp.sqrt(root)
+    return x**-beta

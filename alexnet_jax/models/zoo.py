@@ -49,14 +49,29 @@ SINGLE_TOWER = replace(
     convolutions=tuple(replace(layer, groups=1) for layer in ORIGINAL.convolutions),
 )
 
-TINY = replace(
-    ORIGINAL,
+TINY = Spec(
+    # Where a layer sees n times fewer inputs than the original's, its kernels start sqrt(n) times
+    # larger, so that activations begin on the same scale.
     source="ours: original with an eighth of the kernels, for images of about 96 pixels and CPUs",
-    crop_size=84,
-    convolutions=tuple(
-        replace(layer, features=layer.features // 8) for layer in ORIGINAL.convolutions
+    crop_size=80,
+    columns=2,
+    convolutions=(
+        Convolution(12, 11, ("lrn", "pool", "relu"), stride=2, padding=(0, 1)),
+        Convolution(
+            32,
+            5,
+            ("relu", "lrn", "spatial_norm", "pool"),
+            padding=(2, 2),
+            groups=2,
+            kernel_std=0.028,
+            bias=1.0,
+        ),
+        Convolution(48, 3, ("relu",), padding=(1, 1), kernel_std=0.085),
+        Convolution(48, 3, ("relu",), padding=(1, 1), groups=2, kernel_std=0.085, bias=1.0),
+        Convolution(32, 3, ("pool", "relu"), padding=(1, 1), groups=2, kernel_std=0.085, bias=1.0),
     ),
-    dense=(Dense(256), Dense(256)),
+    dense=(Dense(256, kernel_std=0.057), Dense(256, kernel_std=0.04)),
+    output_std=0.04,
 )
 
 MODELS: dict[str, Spec] = {

@@ -1,6 +1,6 @@
 """The devices as a mesh, and how the state and the batches lie on it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
@@ -12,10 +12,12 @@ from alexnet_jax.errors import UserError
 DATA_AXIS = "data"
 
 
-def make_data_mesh() -> Mesh:
-    """Return a one-axis mesh over all devices."""
+def make_data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """Return a one-axis mesh over `devices`; over all of them if None."""
+    devices = jax.devices() if devices is None else devices
     # JAX's default axis type is Explicit, which asks for sharding types in the model code.
-    return jax.make_mesh((jax.device_count(),), (DATA_AXIS,), axis_types=(AxisType.Auto,))
+    axis_types = (AxisType.Auto,)
+    return jax.make_mesh((len(devices),), (DATA_AXIS,), axis_types=axis_types, devices=devices)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

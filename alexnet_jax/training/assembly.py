@@ -20,6 +20,7 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.scoring import make_view_predictor
 from alexnet_jax.models import AlexNet, create_model
 from alexnet_jax.parallel.mesh import check_batch_divides, make_data_mesh
+from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.training.configuration import check_config
 from alexnet_jax.training.optimizer import krizhevsky_sgd
 from alexnet_jax.training.schedule import geometric, stepped
@@ -72,12 +73,13 @@ class Run:
 
 
 def assemble(config: ConfigDict) -> Run:
-    """Build the parts of a run.
+    """Set JAX up and build the parts of a run.
 
     Raises:
         UserError: the config holds something that cannot be, or asks for data that is not there.
     """
     check_config(config)
+    configure_jax(config.train.deterministic)
     mesh = make_data_mesh()
     check_batch_divides(config.train.batch_size, mesh.size, "config.train.batch_size")
     records = open_split(config, "train")

@@ -150,13 +150,15 @@ def _check_value(key: str, value: Any, types: tuple[type, ...], positive: bool) 
         raise UserError(f"config.{key}={value!r} should be {names}")
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"config.{key}={value} is not a finite number")
-    if positive and value is not None and value <= 0:
+    if not isinstance(value, int | float):
+        return
+    if positive and value <= 0:
         raise UserError(f"config.{key}={value} must be above 0")
-    if isinstance(value, int | float) and value < 0:
+    if value < 0:
         raise UserError(f"config.{key}={value} must not be below 0")
 
 
-def _check_together(values: dict[str, Any]) -> None:
+def _check_together(values: Mapping[str, Any]) -> None:
     if values["data.crop_size"] > values["data.image_size"]:
         raise UserError(
             f"config.data.crop_size={values['data.crop_size']} is larger than "

@@ -1,9 +1,9 @@
 """`TrainState`: all that persists of a run."""
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
-import flax
 import jax
 import jax.numpy as jnp
 import optax
@@ -13,7 +13,8 @@ from alexnet_jax.models import AlexNet
 from alexnet_jax.parallel.mesh import replicated
 
 
-@flax.struct.dataclass
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
 class TrainState:
     """Parameters, optimizer state, and the number of completed steps (int32 scalar)."""
 

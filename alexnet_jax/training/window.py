@@ -8,7 +8,15 @@ import numpy as np
 
 from alexnet_jax.errors import UserError
 
-_STEPS_IN_FLIGHT = 2
+
+def steps_in_flight() -> int:
+    """Return how many steps the host may queue before the devices have done them.
+
+    Each keeps a batch alive, and two are enough to hide the host. None on CPUs, where it gains
+    nothing, and where several devices of one process share its threads: one step waiting in a
+    collective for another that finds no thread would wait forever.
+    """
+    return 0 if jax.default_backend() == "cpu" else 2
 
 
 class Window:
@@ -20,6 +28,7 @@ class Window:
 
     def __init__(self, batch_size: int) -> None:
         self._batch_size = batch_size
+        self._ahead = steps_in_flight()
         self._metrics: list[dict[str, jax.Array]] = []
         self._waited = 0.0
         self._start = time.perf_counter()
@@ -30,11 +39,11 @@ class Window:
     def add(self, metrics: dict[str, jax.Array], waited: float) -> None:
         """Take a step's metrics and the seconds the loop waited for its batch.
 
-        Holds the host back so that it queues no more than two steps: each keeps a batch alive.
+        Holds the host back while the devices are more than `steps_in_flight` behind.
         """
         self._metrics.append(metrics)
         self._waited += waited
-        jax.block_until_ready(self._metrics[-1 - _STEPS_IN_FLIGHT : -_STEPS_IN_FLIGHT])
+        jax.block_until_ready(self._metrics[: len(self._metrics) - self._ahead])
 
     def restart_clock(self) -> None:
         """Leave what happened since the last `close` (a test, a save) out of the next speed."""

@@ -1,0 +1,1 @@
+"""TFDS builders: each writes one data set as ArrayRecord files."""

@@ -1,0 +1,258 @@
+"""Preparing a data set: once, whole or not at all, and never two at a time."""
+
+import fcntl
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+from alexnet_jax.data.builders.folder import Folder, ImageFolder
+from alexnet_jax.data.builders.fractals import Fractals, fractals_config
+from alexnet_jax.data.builders.imagenet2012 import Imagenet2012, archives_in
+from alexnet_jax.data.disk_space import full_disk_reported, require_free_space
+from alexnet_jax.data.images import IMAGE_SIZE
+from alexnet_jax.data.progress import Progress
+from alexnet_jax.data.records import Records, dataset_directory
+from alexnet_jax.data.statistics import compute_statistics, has_statistics, save_statistics
+from alexnet_jax.errors import UserError
+
+DATASETS = ("imagenet2012", "folder", "fractals/demo", "fractals/imagenet_like")
+_FRACTALS = re.compile(r"fractals(?:/(demo|imagenet_like)(?:_(\d+))?)?")
+_DEMO_IMAGE_SIZE = 96  # As large as the demo's images are.
+_LOCK_NAME = ".prepare.lock"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to prepare; the fields are the flags of `python -m alexnet_jax.prepare`."""
+
+    dataset: str
+    data_dir: Path
+    source: Path | None = None
+    image_size: int | None = None
+    images_per_class: int | None = None
+    max_bad_images: int = 10
+
+    @property
+    def fractals(self) -> tuple[str, int | None] | None:
+        """Config and images per class where fractals are asked for; without config, the demo."""
+        match = _FRACTALS.fullmatch(self.dataset)
+        if match is None:
+            return None
+        per_class = self.images_per_class or (int(match[2]) if match[2] else None)
+        return match[1] or "demo", per_class
+
+    @property
+    def name(self) -> str:
+        """The data set's full name, "fractals/demo_50"."""
+        return f"fractals/{_fractals_config(self).name}" if self.fractals else self.dataset
+
+    @property
+    def size(self) -> int:
+        """Side of the images that statistics are wanted for, in pixels."""
+        is_demo = self.fractals is not None and self.fractals[0] == "demo"
+        return self.image_size or (_DEMO_IMAGE_SIZE if is_demo else IMAGE_SIZE)
+
+
+def prepare_dataset(request: Request) -> Path:
+    """Make the records and statistics that are missing, and say what there is.
+
+    Returns:
+        The directory of the records.
+
+    Raises:
+        UserError: the request cannot be met; nothing half-made is left behind.
+    """
+    _check(request)
+    if not _is_complete(request):
+        with _alone_in(request.data_dir):
+            _make_missing(request)
+    directory = _require_directory(request)
+    _check_same(request, directory)
+    _print_summary(request, directory)
+    return directory
+
+
+def _check(request: Request) -> None:
+    if request.dataset not in DATASETS and not request.fractals:
+        raise UserError(
+            f"unknown data set {request.dataset!r}; known: fractals, {', '.join(DATASETS)}"
+        )
+    if request.fractals and request.source is not None:
+        raise UserError(f"{request.name} is made on the spot; leave --source out")
+    if not request.fractals and request.images_per_class is not None:
+        raise UserError(f"--images_per_class is for fractals, not for {request.name}")
+    if request.source is not None and not request.source.is_dir():
+        raise UserError(f"--source={request.source} is not a directory")
+
+
+def _is_complete(request: Request) -> bool:
+    directory = dataset_directory(request.data_dir, request.name)
+    if directory is None:
+        return False
+    return "train" not in _split_sizes(directory) or has_statistics(directory, request.size)
+
+
+def _make_missing(request: Request) -> None:
+    directory = dataset_directory(request.data_dir, request.name)
+    if directory is None:
+        _remove_unfinished(request.data_dir / request.name)
+        _make_records(request)
+        directory = _require_directory(request)
+    if "train" in _split_sizes(directory) and not has_statistics(directory, request.size):
+        records = Records(request.data_dir, request.name, "train")
+        what = f"statistics of {request.size}x{request.size} pixels"
+        with Progress(what, len(records), "images") as progress:
+            statistics = compute_statistics(records, request.size, progress.advance)
+        save_statistics(statistics, directory)
+
+
+def _make_records(request: Request) -> None:
+    with full_disk_reported(request.data_dir, f"the data set {request.name}"):
+        if request.name == "imagenet2012":
+            _make_imagenet(request)
+        elif request.name == "folder":
+            _make_folder(request)
+        else:
+            _make_fractals(request)
+
+
+def _make_imagenet(request: Request) -> None:
+    source = _require_source(request)
+    # Records are as large as the archives; TFDS's shuffle keeps each image on disk about once,
+    # because a temporary file is removed as soon as its images are in the records.
+    needed = sum(path.stat().st_size for path in archives_in(source).values())
+    require_free_space(request.data_dir, needed, "the data set imagenet2012")
+    builder = Imagenet2012(
+        source=source, max_bad_images=request.max_bad_images, **_tfds_arguments(request)
+    )
+    _build(builder)
+    _print_left_out(builder.check.bad)
+
+
+def _make_folder(request: Request) -> None:
+    folder = ImageFolder(_require_source(request))
+    require_free_space(request.data_dir, folder.total_bytes(), "the data set folder")
+    builder = Folder(
+        folder=folder, max_bad_images=request.max_bad_images, **_tfds_arguments(request)
+    )
+    _build(builder)
+    _print_left_out(builder.check.bad)
+
+
+def _make_fractals(request: Request) -> None:
+    builder = Fractals(config=_fractals_config(request), **_tfds_arguments(request))
+    with Progress(f"drawing {request.name}", builder.total_examples, "images") as progress:
+        builder.progress = lambda made: progress.advance(1)
+        _build(builder)
+
+
+def _build(builder: Any) -> None:
+    tfds.disable_progress_bar()  # Ours show bytes and the time left.
+    # TFDS makes folders for downloads, even for a builder that downloads nothing.
+    with tempfile.TemporaryDirectory() as downloads:
+        builder.download_and_prepare(download_dir=downloads)
+
+
+def _fractals_config(request: Request) -> Any:
+    assert request.fractals is not None
+    return fractals_config(*request.fractals)
+
+
+def _tfds_arguments(request: Request) -> dict[str, str]:
+    return {"data_dir": str(request.data_dir), "file_format": "array_record"}
+
+
+def _check_same(request: Request, directory: Path) -> None:
+    """Refuse to pass off an earlier data set of the same name as the one asked for."""
+    builder = tfds.builder_from_directory(str(directory))
+    sizes = _split_sizes(directory)
+    difference = None
+    if request.source is not None and request.name == "imagenet2012":
+        missing = sorted(set(archives_in(request.source)) - set(sizes))
+        if missing:
+            difference = f"no {missing[0]} split, whose archive is in {request.source} now"
+    elif request.source is not None:
+        folder = ImageFolder(request.source)
+        if folder.class_names != builder.info.features["label"].names:
+            difference = f"other classes than {request.source}"
+        elif set(folder.images) != set(sizes):
+            difference = f"the splits {sorted(sizes)}, {request.source} has {sorted(folder.images)}"
+    if difference:
+        raise UserError(
+            f"{directory} was made before and has {difference}; "
+            "remove that directory or choose another --data_dir"
+        )
+
+
+def _require_source(request: Request) -> Path:
+    if request.source is None:
+        raise UserError(f"{request.name} has not been made yet; --source=DIR must say what from")
+    return request.source
+
+
+def _require_directory(request: Request) -> Path:
+    directory = dataset_directory(request.data_dir, request.name)
+    assert directory is not None, "TFDS reported success without a data set"
+    return directory
+
+
+def _split_sizes(directory: Path) -> dict[str, int]:
+    splits = tfds.builder_from_directory(str(directory)).info.splits
+    return {name: splits[name].num_examples for name in splits}
+
+
+def _remove_unfinished(dataset: Path) -> None:
+    """Remove what a killed run left; the lock says that nobody is working on it."""
+    for path in dataset.glob("incomplete.*"):
+        print(f"removing {path}, left unfinished by an earlier run", file=sys.stderr)
+        shutil.rmtree(path)
+
+
+@contextmanager
+def _alone_in(data_dir: Path) -> Iterator[None]:
+    """Hold the directory's lock; the system lets go of it however the process ends."""
+    path = data_dir / _LOCK_NAME
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = path.open("a")
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        raise UserError(f"cannot write to --data_dir={data_dir}: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"another prepare is at work in {data_dir} (it holds {path}); "
+                "wait for it or choose another --data_dir"
+            ) from error
+        yield
+
+
+def _print_left_out(bad: list[str]) -> None:
+    print(f"unreadable images left out: {len(bad)}")
+
+
+def _print_summary(request: Request, directory: Path) -> None:
+    sizes = _split_sizes(directory)
+    counts = ", ".join(f"{count:,} {name}" for name, count in sizes.items())
+    print(f"{request.name}: {counts} images in {directory}")
+    if "train" not in sizes:
+        print("no train split: no statistics, and nothing to train on")
+        return
+    config, usual = "configs/imagenet.py", "imagenet2012"
+    if request.fractals and request.fractals[0] == "demo":
+        config, usual = "configs/demo.py", "fractals/demo"
+    name = "" if request.name == usual else f" --config.data.name={request.name}"
+    print(
+        f"statistics for {request.size}x{request.size} pixels are beside them; next: "
+        f"python -m alexnet_jax.main --config={config} --config.data.dir={request.data_dir}{name} "
+        f"--workdir=runs/{request.name.replace('/', '_')}"
+    )

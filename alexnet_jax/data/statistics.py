@@ -1,0 +1,179 @@
+"""The training set's mean image and colour axes, computed once and kept beside the records."""
+
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial, reduce
+from pathlib import Path
+
+import numpy as np
+
+from alexnet_jax.data.bounded_map import bounded_map
+from alexnet_jax.data.disk_space import full_disk_reported
+from alexnet_jax.data.images import read_image
+from alexnet_jax.data.records import Records
+from alexnet_jax.errors import UserError
+
+_IMAGES_PER_TASK = 32
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What the network's input is normalised and its colours are jittered with.
+
+    Attributes:
+        mean_image: float32 [S, S, 3], RGB, 0-255.
+        color_axes: float32 [3, 3], a column an eigenvector of the pixels' RGB covariance; the
+            component of largest magnitude of each is positive.
+        color_std: float32 [3], the standard deviation along each axis, 0-255, decreasing: the
+            eigenvalue's square root, which is what 2012's code scales its draws with.
+        count: number of images that they come from.
+    """
+
+    mean_image: np.ndarray
+    color_axes: np.ndarray
+    color_std: np.ndarray
+    count: int
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Exact sums over images: int64, so neither threads nor order can change the result."""
+
+    image: np.ndarray  # [S, S, 3]
+    products: np.ndarray  # [3, 3], over all pixels, of channel times channel
+    count: int
+
+    def __add__(self, other: "_Sums") -> "_Sums":
+        return _Sums(
+            self.image + other.image, self.products + other.products, self.count + other.count
+        )
+
+
+def compute_statistics(
+    records: Records, size: int, progress: Callable[[int], None] = lambda images: None
+) -> Statistics:
+    """Compute the statistics of a split's images, each scaled and cropped by `read_image`.
+
+    Args:
+        records: the training split.
+        size: side of the images in pixels.
+        progress: told how many more images are done.
+    """
+    sums: list[_Sums] = []
+    for part in bounded_map(partial(_sum_images, size=size), _batches(records)):
+        sums = [reduce(_Sums.__add__, [*sums, part])]
+        progress(part.count)
+    return _finish(sums[0])
+
+
+def save_statistics(statistics: Statistics, directory: Path) -> Path:
+    """Write `statistics_{size}.npz` into the records' directory; all of it or nothing."""
+    path = _path(directory, statistics.mean_image.shape[0])
+    unfinished = path.with_name(f"{path.name}.tmp")
+    try:
+        with full_disk_reported(directory, path.name), unfinished.open("wb") as file:
+            np.savez(
+                file,
+                mean_image=statistics.mean_image,
+                color_axes=statistics.color_axes,
+                color_std=statistics.color_std,
+                count=statistics.count,
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path
+
+
+def has_statistics(directory: Path, size: int) -> bool:
+    """Say whether the statistics for images of `size` pixels have been saved."""
+    return _path(directory, size).is_file()
+
+
+def load_statistics(directory: Path, size: int, count: int | None = None) -> Statistics:
+    """Read what `save_statistics` wrote.
+
+    Args:
+        directory: of the records.
+        size: side of the images in pixels.
+        count: the training split's number of images, where it should be checked.
+
+    Raises:
+        UserError: there are none for this size, or they come from other images.
+    """
+    path = _path(directory, size)
+    if not path.is_file():
+        raise UserError(f"{path} is missing; make it with: {_prepare_command(directory, size)}")
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            statistics = Statistics(
+                arrays["mean_image"],
+                arrays["color_axes"],
+                arrays["color_std"],
+                int(arrays["count"]),
+            )
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path} cannot be read ({error}); remove it, then: {_prepare_command(directory, size)}"
+        ) from error
+    if count is not None and statistics.count != count:
+        raise UserError(
+            f"{path} comes from {statistics.count:,} images, the training split has {count:,}; "
+            f"remove it, then: {_prepare_command(directory, size)}"
+        )
+    return statistics
+
+
+def _batches(records: Records) -> Iterator[list[bytes]]:
+    for start in range(0, len(records), _IMAGES_PER_TASK):
+        indices = range(start, min(start + _IMAGES_PER_TASK, len(records)))
+        yield [example["image"] for example in records.read(indices)]
+
+
+def _sum_images(files: list[bytes], size: int) -> _Sums:
+    image = np.zeros((size, size, 3), np.int64)
+    products = np.zeros((3, 3), np.int64)
+    for file in files:
+        pixels = read_image(file, size)
+        image += pixels
+        # float64 holds integers to 2^53 exactly; one image's sums stay below size^2 * 2^16.
+        values = pixels.reshape(-1, 3).astype(np.float64)
+        products += (values.T @ values).astype(np.int64)
+    return _Sums(image, products, len(files))
+
+
+def _finish(sums: _Sums) -> Statistics:
+    pixels = sums.count * sums.image.shape[0] * sums.image.shape[1]
+    # Python's integers: n * products exceeds 64 bits, and the subtraction must cancel exactly.
+    products = sums.products.astype(object)
+    channels = sums.image.sum(axis=(0, 1)).astype(object)
+    scatter = pixels * products - np.outer(channels, channels)
+    covariance = (scatter / pixels**2).astype(np.float64)
+    eigenvalues, axes = np.linalg.eigh(covariance)
+    eigenvalues, axes = eigenvalues[::-1], axes[:, ::-1]
+    largest = axes[np.abs(axes).argmax(axis=0), np.arange(3)]
+    return Statistics(
+        mean_image=(sums.image / sums.count).astype(np.float32),
+        color_axes=(axes * np.sign(largest)).astype(np.float32),
+        # Rounding can leave an eigenvalue of a grey data set just below zero.
+        color_std=np.sqrt(np.maximum(eigenvalues, 0)).astype(np.float32),
+        count=sums.count,
+    )
+
+
+def _path(directory: Path, size: int) -> Path:
+    return directory / f"statistics_{size}.npz"
+
+
+def _prepare_command(directory: Path, size: int) -> str:
+    info = json.loads((directory / "dataset_info.json").read_text())
+    name = "/".join(filter(None, [info["name"], info.get("configName")]))
+    data_dir = directory.parents[name.count("/") + 1]
+    return (
+        f"python -m alexnet_jax.prepare --dataset={name} --data_dir={data_dir} --image_size={size}"
+    )

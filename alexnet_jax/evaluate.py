@@ -1,0 +1,41 @@
+"""Test trained networks on the validation split, every image once.
+
+  python -m alexnet_jax.evaluate --workdir=runs/imagenet
+  python -m alexnet_jax.evaluate --workdir=runs/a --workdir=runs/b --views=center
+
+Uses the latest checkpoint of each workdir. Of several workdirs the probabilities are averaged.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from alexnet_jax import command_line
+from alexnet_jax.errors import UserError
+
+_WORKDIR = flags.DEFINE_multi_string("workdir", [], "A run's folder; may be given several times.")
+_VIEWS = flags.DEFINE_enum(
+    "views", "ten_crop", ["center", "ten_crop"], "What is averaged for each image."
+)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", "", "Where the data set lies, if no longer where the run found it."
+)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Score the workdirs that the flags name."""
+    if arguments:
+        raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
+    from alexnet_jax.training.trained import evaluate_workdirs
+
+    scores = evaluate_workdirs(_WORKDIR.value, _VIEWS.value, _DATA_DIR.value or None)
+    print(f"{'views':<10} {'top-1 error':>12} {'top-5 error':>12} {'loss':>8} {'images':>8}")
+    for views, values in scores.items():
+        print(
+            f"{views:<10} {values['top1_error']:>12.2%} {values['top5_error']:>12.2%} "
+            f"{values['loss']:>8.4f} {values['count']:>8,}"
+        )
+
+
+if __name__ == "__main__":
+    command_line.run(main, required=("workdir",))

@@ -1,0 +1,32 @@
+"""Say what trained AlexNet sees in images: the five most probable classes of each.
+
+  python -m alexnet_jax.predict --workdir=runs/imagenet cat.jpg dog.png
+
+Uses the latest checkpoint; the probabilities are averaged over the ten crops.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from alexnet_jax import command_line
+from alexnet_jax.errors import UserError
+
+_WORKDIR = flags.DEFINE_string("workdir", "", "The folder of a trained run.")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Classify the images that the arguments name."""
+    if not arguments:
+        raise UserError("name the images to classify: predict --workdir=DIR IMAGE ...")
+    from alexnet_jax.training.trained import classify_images
+
+    for path, classes in classify_images(Path(_WORKDIR.value), [Path(name) for name in arguments]):
+        print(path)
+        for name, probability in classes:
+            print(f"  {probability:7.2%}  {name}")
+
+
+if __name__ == "__main__":
+    command_line.run(main, required=("workdir",))

@@ -1,0 +1,86 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from alexnet_jax.data.augment import (
+    Augmentation,
+    center_crop,
+    color_shift,
+    random_crop,
+    random_flip,
+)
+
+
+@pytest.fixture
+def numbered():
+    """64 images whose pixel at (row, column) is 8·row + column."""
+    rows, columns = np.mgrid[:8, :8]
+    image = np.repeat((8 * rows + columns)[..., None], 3, axis=-1).astype(np.uint8)
+    return jnp.asarray(np.broadcast_to(image, (64, 8, 8, 3)))
+
+
+def make(crop=False, flip=False, color_noise=0.0, mean=0.0):
+    return Augmentation(
+        crop_size=6,
+        mean=np.full((6, 6, 3), mean, np.float32),
+        color_axes=np.eye(3, dtype=np.float32),
+        color_std=np.array([3.0, 2.0, 1.0], np.float32),
+        crop=crop,
+        flip=flip,
+        color_noise=color_noise,
+        color_divisor=1.1,
+    )
+
+
+def test_crops_are_windows_of_their_images(numbered):
+    for crop in np.asarray(random_crop(jax.random.key(0), numbered, 6)):
+        top, left = divmod(int(crop[0, 0, 0]), 8)
+        np.testing.assert_array_equal(crop, numbered[0, top : top + 6, left : left + 6])
+
+
+def test_crops_reach_every_offset(numbered):
+    corners = {int(crop[0, 0, 0]) for crop in random_crop(jax.random.key(0), numbered, 6)}
+    assert corners == {8 * top + left for top in range(3) for left in range(3)}
+
+
+def test_flips_mirror_about_half_of_the_images(numbered):
+    flipped = np.asarray(random_flip(jax.random.key(0), numbered))
+    mirrored = (flipped == numbered[:, :, ::-1]).all(axis=(1, 2, 3))
+    same = (flipped == numbered).all(axis=(1, 2, 3))
+    assert np.all(mirrored ^ same)
+    assert 20 < mirrored.sum() < 44
+
+
+def test_center_crop_of_256_to_224_starts_at_16():
+    images = jnp.arange(256)[None, :, None, None] * jnp.ones((1, 1, 256, 1), jnp.int32)
+    assert center_crop(images, 224)[0, 0, 0, 0] == 16
+
+
+def test_without_chance_the_result_is_the_centre_minus_the_mean(numbered):
+    result = make(mean=7.0)(jax.random.key(0), numbered)
+    np.testing.assert_array_equal(result, np.float32(numbered[:, 1:7, 1:7]) - 7.0)
+
+
+def test_colour_moves_all_pixels_of_an_image_alike_and_divides(numbered):
+    result = np.asarray(make(color_noise=0.1)(jax.random.key(0), numbered))
+    shift = result * 1.1 - np.float32(numbered[:, 1:7, 1:7])
+    np.testing.assert_allclose(shift, np.broadcast_to(shift[:, :1, :1], shift.shape), atol=1e-4)
+    assert np.unique(shift[:, 0, 0, 0].round(5)).size == 64, "each image has a draw of its own"
+
+
+def test_colour_has_the_covariance_of_the_training_set():
+    axes, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))
+    std = np.array([121.8, 37.1, 19.7])
+    draws = color_shift(jax.random.key(0), 100_000, np.float32(axes), np.float32(std))
+    expected = axes @ np.diag(std**2) @ axes.T
+    covariance = np.cov(np.asarray(draws, np.float64).T)
+    np.testing.assert_allclose(covariance, expected, atol=0.02 * np.abs(expected).max())
+
+
+def test_a_draw_does_not_depend_on_how_the_batch_is_sharded(numbered):
+    augment = jax.jit(make(crop=True, flip=True, color_noise=0.1))
+    mesh = jax.make_mesh((4,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    split = jax.device_put(numbered, jax.NamedSharding(mesh, jax.P("data")))
+    key = jax.random.key(0)
+    np.testing.assert_array_equal(augment(key, split), augment(key, numbered))

@@ -1,0 +1,56 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from alexnet_jax.evaluation.scoring import make_view_predictor, score, view_probabilities
+from alexnet_jax.models import create_model
+from alexnet_jax.parallel.mesh import make_data_mesh
+
+
+def constant(*probabilities):
+    """A predictor that says the same of every image and view."""
+    return lambda images, view: jnp.tile(jnp.asarray(probabilities), (len(images), 1))
+
+
+def batches(count):
+    """One image a row, label 0, padded to batches of four."""
+    for first in range(0, count, 4):
+        yield {
+            "image": np.zeros((4, 8, 8, 3), np.uint8),
+            "label": np.zeros(4, np.int32),
+            "mask": np.arange(first, first + 4) < count,
+        }
+
+
+def test_every_image_counts_once():
+    scores = score([constant(0.9, 0.1)], batches(9), 9, "center", make_data_mesh())
+    assert scores["center"]["count"] == 9
+    assert scores["center"]["top1_error"] == 0
+
+
+def test_probabilities_of_several_networks_are_averaged():
+    predictors = [constant(0.1, 0.9), constant(0.6, 0.4)]
+    scores = score(predictors, batches(4), 4, "center", make_data_mesh())
+    assert scores["center"]["loss"] == pytest.approx(-np.log(0.35), rel=1e-6)
+
+
+def test_ten_crops_average_the_views_and_give_the_centre_too():
+    by_view = jnp.stack([jnp.array([view / 10, 1 - view / 10]) for view in range(10)])
+    averages = view_probabilities(
+        [lambda images, view: by_view[view][None]], jnp.zeros((1, 8, 8, 3)), "ten_crop"
+    )
+    np.testing.assert_allclose(averages["center"], [[0.2, 0.8]], rtol=1e-6)
+    np.testing.assert_allclose(averages["ten_crop"], [[0.45, 0.55]], rtol=1e-6)
+
+
+def test_a_network_sees_the_centre_crop_minus_the_mean():
+    model = create_model("tiny", num_classes=3)
+    images = np.random.default_rng(0).integers(0, 256, (4, 96, 96, 3)).astype(np.uint8)
+    mean = np.full((80, 80, 3), 100, np.float32)
+    crops = jnp.float32(images[:, 8:88, 8:88]) - 100
+    params = model.init({"params": jnp.array([0, 7], jnp.uint32)}, crops, train=False)["params"]
+    predict = make_view_predictor(model, mean, make_data_mesh())
+    probabilities = np.asarray(predict(params, images, 2))
+    logits = np.asarray(model.apply({"params": params}, crops, train=False), np.float64)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-4)

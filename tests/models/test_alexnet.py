@@ -1,0 +1,127 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from alexnet_jax.errors import UserError
+from alexnet_jax.models import MODELS, create_model
+
+
+def shapes(name):
+    model = create_model(name)
+    size = model.spec.crop_size
+    images = jnp.zeros((1, size, size, 3))
+    return jax.eval_shape(lambda: model.init(jax.random.key(0), images, train=False))["params"]
+
+
+@pytest.fixture(scope="module")
+def original():
+    model = create_model("original")
+    return model.init(jax.random.key(0), jnp.zeros((1, 224, 224, 3)), train=False)["params"]
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("original", 60_965_224), ("paper", 60_965_224), ("single_tower", 62_378_344)],
+)
+def test_parameter_count(name, count):
+    assert sum(leaf.size for leaf in jax.tree.leaves(shapes(name))) == count
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_logits_are_float32_whatever_the_compute_dtype(name):
+    model = create_model(name, num_classes=7, dtype=jnp.bfloat16)
+    size = model.spec.crop_size
+    images = jnp.zeros((2, size, size, 3))
+    logits, variables = jax.eval_shape(
+        lambda: model.init_with_output(jax.random.key(0), images, train=False)
+    )
+    assert (logits.shape, logits.dtype) == ((2, 7), jnp.float32)
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+
+
+@pytest.mark.parametrize(("name", "first"), [("original", 224), ("paper", 227)])
+def test_map_sizes_are_those_of_the_paper(name, first):
+    model = create_model(name)
+    images = jnp.zeros((1, first, first, 3))
+    _, seen = jax.eval_shape(
+        lambda: model.init_with_output(
+            jax.random.key(0), images, train=False, capture_intermediates=True
+        )
+    )
+    maps = {
+        key: value["__call__"][0].shape
+        for key, value in seen["intermediates"].items()
+        if key.startswith("conv")
+    }
+    assert maps == {
+        "conv1": (1, 55, 55, 96),
+        "conv2": (1, 27, 27, 256),
+        "conv3": (1, 13, 13, 384),
+        "conv4": (1, 13, 13, 384),
+        "conv5": (1, 13, 13, 256),
+    }
+    assert shapes(name)["fc6"]["kernel"].shape == (9216, 4096)
+
+
+@pytest.mark.parametrize(
+    ("layer", "deviation", "bias"),
+    [
+        ("conv1", 0.01, 0.0),
+        ("conv2", 0.01, 1.0),
+        ("conv3", 0.03, 0.0),
+        ("conv4", 0.03, 1.0),
+        ("conv5", 0.03, 1.0),
+        ("fc6", 0.01, 1.0),
+        ("fc7", 0.01, 1.0),
+        ("fc8", 0.01, 0.0),
+    ],
+)
+def test_original_starts_as_the_2012_code_did(original, layer, deviation, bias):
+    kernel = np.asarray(original[layer]["kernel"], np.float64)
+    # Six standard errors of a Gaussian sample's deviation.
+    assert abs(kernel.std() / deviation - 1) < 6 / np.sqrt(2 * kernel.size)
+    assert np.abs(kernel).max() > 3.5 * deviation, "the Gaussian is not truncated"
+    assert np.all(np.asarray(original[layer]["bias"]) == bias)
+
+
+def test_the_paper_starts_all_kernels_alike():
+    spec = MODELS["paper"]
+    assert {layer.kernel_std for layer in (*spec.convolutions, *spec.dense)} == {0.01}
+
+
+def test_columns_of_a_grouped_layer_do_not_mix():
+    model = create_model("tiny", num_classes=4)
+    images = jax.random.normal(jax.random.key(1), (1, 80, 80, 3))
+    params = model.init(jax.random.key(0), images, train=False)["params"]
+
+    def conv2(params):
+        _, seen = model.apply({"params": params}, images, train=False, capture_intermediates=True)
+        return seen["intermediates"]["conv2"]["__call__"][0]
+
+    kernel = params["conv1"]["kernel"].at[..., :6].multiply(3.0)  # The first column's half.
+    changed = params | {"conv1": params["conv1"] | {"kernel": kernel}}
+    before, after = conv2(params), conv2(changed)
+    np.testing.assert_array_equal(before[..., 16:], after[..., 16:])
+    assert not np.allclose(before[..., :16], after[..., :16])
+
+
+def test_training_needs_a_dropout_key_and_uses_it():
+    model = create_model("tiny", num_classes=4)
+    images = jax.random.normal(jax.random.key(1), (1, 80, 80, 3))
+    variables = model.init(jax.random.key(0), images, train=False)
+    first, second = (
+        model.apply(variables, images, train=True, rngs={"dropout": jax.random.key(seed)})
+        for seed in (0, 1)
+    )
+    assert not np.allclose(first, second)
+
+
+def test_unknown_name_lists_the_known_ones():
+    with pytest.raises(UserError, match="no model 'alexnet'.*original, paper"):
+        create_model("alexnet")
+
+
+def test_one_class_is_refused():
+    with pytest.raises(UserError, match="num_classes=1"):
+        create_model("tiny", num_classes=1)

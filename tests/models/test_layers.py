@@ -1,0 +1,100 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from alexnet_jax.models.layers import (
+    dropout,
+    local_response_norm,
+    max_pool,
+    spatial_response_norm,
+)
+
+
+def normalize_with_loops(x, k, alpha, beta, size, groups):
+    """Paper §3.3 in float64, one channel at a time."""
+    x = np.asarray(x, np.float64)
+    result = np.empty_like(x)
+    width = x.shape[-1] // groups
+    for channel in range(x.shape[-1]):
+        start = channel // width * width
+        low = max(start, channel - size // 2)
+        high = min(start + width, channel + size // 2 + 1)
+        sums = np.sum(np.square(x[..., low:high]), axis=-1)
+        result[..., channel] = x[..., channel] / (k + alpha * sums) ** beta
+    return result
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("beta", [0.75, 0.5])
+def test_lrn_equals_loops_in_float64(groups, beta):
+    x = 100 * jax.random.normal(jax.random.key(0), (2, 3, 3, 16))
+    expected = normalize_with_loops(x, 2.0, 1e-3, beta, 5, groups)
+    actual = local_response_norm(x, 2.0, 1e-3, beta, 5, groups)
+    np.testing.assert_allclose(actual, expected, rtol=2e-6)
+
+
+def test_lrn_does_not_look_across_groups():
+    x = jnp.ones((1, 8))
+    louder = x.at[0, 4].set(100.0)
+    first, second = (local_response_norm(v, alpha=1.0, groups=2)[0, :4] for v in (x, louder))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_lrn_of_bfloat16_is_computed_in_float32():
+    x = jnp.full((1, 8), 120.0, jnp.bfloat16)
+    expected = local_response_norm(x.astype(jnp.float32)).astype(jnp.bfloat16)
+    actual = local_response_norm(x)
+    assert actual.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(actual, expected)
+
+
+def test_lrn_refuses_an_even_window():
+    with pytest.raises(ValueError, match="size=4"):
+        local_response_norm(jnp.ones((1, 8)), size=4)
+
+
+def test_lrn_refuses_groups_that_do_not_divide():
+    with pytest.raises(ValueError, match="8 channels do not divide into 3 groups"):
+        local_response_norm(jnp.ones((1, 8)), groups=3)
+
+
+def test_spatial_norm_equals_loops_in_float64():
+    x = np.asarray(100 * jax.random.normal(jax.random.key(0), (2, 7, 6, 3)), np.float64)
+    expected = np.empty_like(x)
+    for row, column in np.ndindex(7, 6):
+        window = x[:, max(0, row - 2) : row + 3, max(0, column - 2) : column + 3]
+        sums = np.sum(np.square(window), axis=(1, 2))
+        expected[:, row, column] = x[:, row, column] / (1 + 4e-5 * sums) ** 0.75
+    actual = spatial_response_norm(jnp.float32(x), alpha=4e-5, beta=0.75, size=5)
+    np.testing.assert_allclose(actual, expected, rtol=2e-6)
+
+
+def test_pooling_windows_overlap():
+    x = jnp.arange(25.0).reshape(1, 5, 5, 1)
+    np.testing.assert_array_equal(max_pool(x)[0, :, :, 0], [[12, 14], [22, 24]])
+
+
+def test_pooling_refuses_a_map_smaller_than_its_window():
+    with pytest.raises(ValueError, match="3x3 pooling window does not fit a map of 2x2"):
+        max_pool(jnp.ones((1, 2, 2, 1)))
+
+
+def test_dropout_of_2012_halves_units_in_evaluation():
+    x = jnp.arange(6.0).reshape(1, 6)
+    np.testing.assert_array_equal(dropout(x, 0.5, False, False, None), x / 2)
+
+
+def test_dropout_of_2012_leaves_kept_units_as_they_are():
+    kept = dropout(jnp.full((100, 100), 3.0), 0.5, False, True, jax.random.key(0))
+    assert set(np.unique(kept)) == {0.0, 3.0}
+
+
+def test_inverted_dropout_scales_kept_units_in_training():
+    kept = dropout(jnp.full((100, 100), 3.0), 0.5, True, True, jax.random.key(0))
+    assert set(np.unique(kept)) == {0.0, 6.0}
+
+
+def test_dropout_drops_at_its_rate():
+    kept = dropout(jnp.ones((200, 200)), 0.3, False, True, jax.random.key(0))
+    assert abs(float(kept.mean()) - 0.7) < 0.01

@@ -1,0 +1,49 @@
+import subprocess
+import sys
+import time
+
+import pytest
+
+from alexnet_jax.data.preparation import DATASETS
+
+
+def prepare(*flags):
+    return subprocess.run(
+        [sys.executable, "-m", "alexnet_jax.prepare", *flags],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_is_quick_and_shows_every_flag():
+    start = time.monotonic()
+    done = prepare("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert time.monotonic() - start < 3
+    for flag in ("dataset", "source", "data_dir", "image_size", "images_per_class", "max_bad_imag"):
+        assert f"--{flag}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "--dataset must be given"),
+        (["--dataset=cifar"], f"known: fractals, {', '.join(DATASETS)}"),
+        (["--dataset=folder", "extra"], "unexpected arguments extra"),
+        (["--dataset=fractals", "--image_size=0"], "image_size"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_2(tmp_path, flags, message):
+    done = prepare(*flags, f"--data_dir={tmp_path}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: ")
+
+
+def test_fractals_are_made_from_the_command_line(tmp_path):
+    done = prepare("--dataset=fractals", "--images_per_class=5", f"--data_dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert "fractals/demo_5: 50 train, 10 validation images" in done.stdout
+    assert done.stderr == ""

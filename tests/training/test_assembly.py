@@ -1,0 +1,58 @@
+import pytest
+
+from alexnet_jax.errors import UserError
+from alexnet_jax.training.assembly import assemble, resolve_durations
+
+
+def test_data_that_is_not_there_says_what_to_run(config, tmp_path):
+    config.data.dir = str(tmp_path)
+    with pytest.raises(UserError, match="python -m alexnet_jax.prepare --dataset=fractals/demo"):
+        assemble(config)
+
+
+def test_a_batch_that_does_not_divide_over_the_devices_is_refused(config):
+    config.train.batch_size = 30
+    with pytest.raises(UserError, match="batch_size=30 does not divide over 4 devices; 28 and 32"):
+        assemble(config)
+
+
+def test_an_evaluation_batch_that_does_not_divide_is_refused(config):
+    config.eval.batch_size = 30
+    with pytest.raises(UserError, match="eval.batch_size=30 does not divide over 4 devices"):
+        assemble(config)
+
+
+def test_another_number_of_classes_than_the_data_has_is_refused(config):
+    config.model.num_classes = 1000
+    with pytest.raises(UserError, match=r"give --config.model.num_classes=10"):
+        assemble(config)
+
+
+def test_an_unknown_model_lists_the_known_ones(config):
+    config.model.name = "resnet"
+    with pytest.raises(UserError, match="no model 'resnet'; the known ones: original"):
+        assemble(config)
+
+
+def test_a_crop_too_small_for_the_network_is_refused(config):
+    config.model.name = "original"
+    config.data.crop_size = 40
+    with pytest.raises(UserError, match="cannot take crops of 40 pixels; it is made for 224"):
+        assemble(config)
+
+
+def test_statistics_of_another_size_say_what_to_run(config):
+    config.data.image_size = 128
+    with pytest.raises(UserError, match="--image_size=128"):
+        assemble(config)
+
+
+def test_steps_count_where_epochs_are_given_too(config):
+    config.train.update(steps=7, epochs=100.0)
+    assert resolve_durations(config, 500).total == 7
+
+
+def test_epochs_become_steps(config):
+    with config.ignore_type():
+        config.train.update(steps=None, epochs=2.5)
+    assert resolve_durations(config, 640).total == 50

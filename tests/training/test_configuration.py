@@ -1,0 +1,105 @@
+import importlib
+import math
+from pathlib import Path
+
+import pytest
+
+import configs
+from alexnet_jax.errors import UserError
+from alexnet_jax.training.configuration import (
+    KEYS,
+    check_config,
+    differences,
+    flatten,
+    load_config,
+    save_config,
+    unknown_key_message,
+)
+from configs import demo, imagenet
+
+RECIPES = [path.stem for path in Path(configs.__path__[0]).glob("*.py")]
+
+
+def change(key, value):
+    config = imagenet.get_config()
+    group, name = key.split(".")
+    with config.ignore_type():
+        config[group][name] = value
+    return config
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_is_a_valid_config(recipe):
+    check_config(importlib.import_module(f"configs.{recipe}").get_config())
+
+
+def test_the_base_recipe_has_every_key():
+    assert set(flatten(imagenet.get_config().to_dict())) == set(KEYS)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("train.batch_size", 0, "train.batch_size=0 must be above 0"),
+        ("train.batch_size", -128, "train.batch_size=-128 must be above 0"),
+        ("train.batch_size", 1.5, "train.batch_size=1.5 should be int"),
+        ("train.batch_size", True, "train.batch_size=True should be int"),
+        ("train.epochs", -1.0, "train.epochs=-1.0 must be above 0"),
+        ("train.steps", 0, "train.steps=0 must be above 0"),
+        ("train.seed", -1, "train.seed=-1 must not be below 0"),
+        ("data.image_size", 0, "data.image_size=0 must be above 0"),
+        ("data.crop_size", -224, "data.crop_size=-224 must be above 0"),
+        ("data.crop_size", 300, "crop_size=300 is larger than config.data.image_size=256"),
+        ("schedule.learning_rate", math.nan, "learning_rate=nan is not a finite number"),
+        ("schedule.learning_rate", math.inf, "learning_rate=inf is not a finite number"),
+        ("optimizer.momentum", 1.0, "momentum=1.0 must be below 1"),
+        ("optimizer.weight_decay", math.nan, "weight_decay=nan is not a finite number"),
+        ("optimizer.name", "adam", "optimizer.name='adam'; the known ones: krizhevsky_sgd"),
+        ("schedule.name", "cosine", "schedule.name='cosine'; the known ones: constant, stepped"),
+        ("model.dtype", "float16", "model.dtype='float16'; the known ones: float32, bfloat16"),
+        ("train.epochs", None, "set config.train.steps or config.train.epochs"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused(key, value, message):
+    with pytest.raises(UserError, match=message):
+        check_config(change(key, value))
+
+
+def test_an_unknown_key_names_the_nearest():
+    config = imagenet.get_config()
+    config.train.batchsize = 64
+    with pytest.raises(UserError, match=r"train.batchsize is unknown; did you mean config.train.b"):
+        check_config(config)
+
+
+def test_a_key_in_no_group_names_the_nearest():
+    assert "did you mean config.train.seed?" in unknown_key_message("seed")
+
+
+def test_a_missing_key_is_named():
+    config = imagenet.get_config()
+    del config.train.seed
+    with pytest.raises(UserError, match=r"config.train.seed is missing"):
+        check_config(config)
+
+
+def test_a_config_comes_back_from_its_file(tmp_path):
+    save_config(imagenet.get_config(), tmp_path)
+    assert differences(load_config(tmp_path), imagenet.get_config()) == []
+
+
+def test_differences_are_told_key_by_key(tmp_path):
+    save_config(imagenet.get_config(), tmp_path)
+    assert "model.name: 'original' -> 'tiny'" in differences(
+        load_config(tmp_path), demo.get_config()
+    )
+
+
+@pytest.mark.parametrize("key", ["data.dir", "eval.batch_size", "log.every_steps"])
+def test_what_does_not_change_the_numbers_may_differ(key):
+    assert differences(imagenet.get_config(), change(key, 7)) == []
+
+
+def test_a_folder_without_a_config_is_no_workdir(tmp_path):
+    with pytest.raises(UserError, match="is no workdir of a run"):
+        load_config(tmp_path)

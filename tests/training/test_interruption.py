@@ -1,0 +1,38 @@
+import os
+import signal
+
+import pytest
+
+from alexnet_jax.training.interruption import Interrupted, StopSignal
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_is_remembered_and_gives_the_exit_code(number, code):
+    with StopSignal() as stop:
+        stop.raise_if_received()
+        os.kill(os.getpid(), number)
+        with pytest.raises(Interrupted) as caught:
+            stop.raise_if_received()
+    assert caught.value.exit_code == code
+
+
+def test_a_second_ctrl_c_acts_at_once():
+    with StopSignal(), pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_handlers_are_given_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with StopSignal():
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_an_iteration_ends_between_two_items():
+    with StopSignal() as stop:
+        items = stop.interrupt(range(5))
+        assert next(items) == 0
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Interrupted):
+            next(items)

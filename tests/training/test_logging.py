@@ -1,0 +1,75 @@
+import json
+
+import pytest
+
+from alexnet_jax.training.logging import RunLog
+
+VALUES = {
+    "loss": 1.0,
+    "top1_error": 0.5,
+    "learning_rate": 0.01,
+    "images_per_second": 100.0,
+    "data_wait_fraction": 0.0,
+    "epoch": 1.0,
+}
+SCORES = {"top1_error": 0.5, "top5_error": 0.1, "loss": 1.0, "count": 8}
+
+
+def read(workdir):
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_lines_have_a_kind_and_a_step(tmp_path):
+    with RunLog(tmp_path, 0, 10) as log:
+        log.train(5, VALUES, seconds_left=1.0)
+        log.evaluation(5, "center", SCORES)
+    assert read(tmp_path) == [
+        {"kind": "train", "step": 5, **VALUES},
+        {"kind": "eval", "step": 5, "views": "center", **SCORES},
+    ]
+
+
+def test_a_run_that_goes_on_forgets_what_it_will_do_again(tmp_path):
+    with RunLog(tmp_path, 0, 10) as log:
+        for step in (2, 4, 6):
+            log.train(step, VALUES, seconds_left=1.0)
+    with RunLog(tmp_path, 4, 10):
+        pass
+    assert [line["step"] for line in read(tmp_path)] == [2, 4]
+
+
+def test_half_a_line_of_a_killed_run_is_dropped(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"kind": "train", "step": 2}\n{"kind": "tr')
+    with RunLog(tmp_path, 4, 10):
+        pass
+    assert read(tmp_path) == [{"kind": "train", "step": 2}]
+
+
+def test_scores_are_found_again(tmp_path):
+    with RunLog(tmp_path, 0, 10) as log:
+        log.evaluation(5, "center", SCORES)
+    with RunLog(tmp_path, 5, 10) as log:
+        assert log.scores(5, "center") == SCORES
+        assert log.scores(5, "ten_crop") is None
+
+
+def test_without_a_terminal_a_line_tells_how_it_goes(tmp_path, capsys):
+    with RunLog(tmp_path, 0, 10) as log:
+        log.train(5, VALUES, seconds_left=90.0)
+    line = capsys.readouterr().out
+    assert line == (
+        "step 5/10  epoch 1.00  loss 1.0000  error 0.5000  100 images/s  rate 1.00e-02  "
+        "waiting 0.0%  to go 01:30\n"
+    )
+
+
+def test_tensorboard_receives_the_same_numbers(tmp_path):
+    with RunLog(tmp_path, 0, 10) as log:
+        log.train(5, VALUES, seconds_left=1.0)
+    (events,) = (tmp_path / "tensorboard").iterdir()
+    assert b"train/images_per_second" in events.read_bytes()
+
+
+def test_a_number_that_json_has_not_is_refused(tmp_path):
+    with RunLog(tmp_path, 0, 10) as log, pytest.raises(ValueError, match="not JSON compliant"):
+        log.train(5, VALUES | {"loss": float("nan")}, seconds_left=1.0)

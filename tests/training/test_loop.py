@@ -1,0 +1,155 @@
+import json
+import os
+import shutil
+import signal
+
+import pytest
+
+from alexnet_jax.errors import UserError
+from alexnet_jax.training import loop
+from alexnet_jax.training.interruption import Interrupted
+from alexnet_jax.training.loop import train_and_evaluate
+
+
+@pytest.fixture(scope="module")
+def finished(fractals_dir, tmp_path_factory):
+    """The workdir and result of a whole run; copy the workdir before changing it."""
+    from conftest import short_config
+
+    workdir = tmp_path_factory.mktemp("finished") / "run"
+    return workdir, train_and_evaluate(short_config(fractals_dir), workdir)
+
+
+def read_lines(workdir):
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def timeless(lines):
+    """Drop what depends on the clock."""
+    clocks = ("seconds", "images_per_second", "data_wait_fraction")
+    return [{k: v for k, v in line.items() if k not in clocks} for line in lines]
+
+
+def test_the_workdir_has_what_the_contract_names(finished):
+    workdir, _ = finished
+    names = {path.name for path in workdir.iterdir()}
+    assert names >= {
+        "config.json",
+        "environment.json",
+        "metrics.jsonl",
+        "tensorboard",
+        "checkpoints",
+        "result.json",
+    }
+
+
+def test_the_result_has_what_the_contract_names(finished):
+    workdir, result = finished
+    assert json.loads((workdir / "result.json").read_text()) == result
+    assert set(result) == {
+        "step",
+        "seconds",
+        "images_per_second",
+        "parameters_sha256",
+        "center",
+        "ten_crop",
+    }
+    assert set(result["ten_crop"]) == {"top1_error", "top5_error", "loss", "count"}
+    assert (result["step"], result["center"]["count"]) == (6, 100)
+
+
+def test_tests_come_when_they_are_due_and_at_the_end_with_ten_crops(finished):
+    tests = [
+        (line["step"], line["views"]) for line in read_lines(finished[0]) if line["kind"] == "eval"
+    ]
+    assert tests == [(4, "center"), (6, "center"), (6, "ten_crop")]
+
+
+def test_train_lines_have_what_the_contract_names(finished):
+    line = next(line for line in read_lines(finished[0]) if line["kind"] == "train")
+    assert set(line) >= {
+        "step",
+        "epoch",
+        "loss",
+        "learning_rate",
+        "images_per_second",
+        "data_wait_fraction",
+    }
+
+
+def test_a_finished_run_is_not_run_again(finished, config):
+    workdir, result = finished
+    before = (workdir / "metrics.jsonl").stat().st_mtime_ns
+    assert train_and_evaluate(config, workdir) == result
+    assert (workdir / "metrics.jsonl").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("survivor", [2, 4])
+def test_a_run_that_lost_its_last_steps_ends_with_the_same_bits(
+    finished, config, tmp_path, survivor
+):
+    """What a kill leaves: the checkpoints up to some step, and a log that went further."""
+    config.checkpoint.every_steps = 2
+    workdir = tmp_path / "run"
+    whole = train_and_evaluate(config, workdir)
+    for path in (workdir / "checkpoints").iterdir():
+        if int(path.name) > survivor:
+            shutil.rmtree(path)
+    (workdir / "result.json").unlink()
+    if not any((workdir / "checkpoints").iterdir()):
+        pytest.skip("the policy kept no checkpoint that early")
+    lines = timeless(read_lines(workdir))
+    again = train_and_evaluate(config, workdir)
+    assert again["parameters_sha256"] == whole["parameters_sha256"]
+    assert timeless(read_lines(workdir)) == lines
+
+
+def test_sigterm_saves_and_the_run_goes_on_to_the_same_bits(
+    finished, config, tmp_path, monkeypatch
+):
+    """The signal arrives while the third batch is fetched."""
+    read_ahead = loop.read_ahead
+
+    def interrupted(batches, start, threads):
+        for number, batch in enumerate(read_ahead(batches, start, threads)):
+            if number == 2 and batches.__class__.__name__ == "TrainingBatches":
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "read_ahead", interrupted)
+        with pytest.raises(Interrupted):
+            train_and_evaluate(config, tmp_path)
+    assert (tmp_path / "checkpoints" / "3").is_dir()
+    result = train_and_evaluate(config, tmp_path)
+    assert result["parameters_sha256"] == finished[1]["parameters_sha256"]
+
+
+def test_another_config_in_the_same_workdir_is_refused(finished, config):
+    config.train.seed = 8
+    config.schedule.learning_rate = 0.5
+    with pytest.raises(UserError) as caught:
+        train_and_evaluate(config, finished[0])
+    message = str(caught.value)
+    assert "schedule.learning_rate: 0.01 -> 0.5; train.seed: 0 -> 8" in message
+    assert "--resume=ignore_config" in message
+
+
+def test_ignore_config_goes_on_with_the_new_values(finished, config, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
+    config.train.steps = 8
+    assert train_and_evaluate(config, workdir, ignore_config=True)["step"] == 8
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(config, tmp_path):
+    config.schedule.learning_rate = 1e30
+    with pytest.raises(UserError, match="the loss of step"):
+        train_and_evaluate(config, tmp_path)
+
+
+def test_a_network_that_learns_nothing_is_warned_about(config, tmp_path, capsys):
+    config.log.stuck_after_steps = 2
+    config.schedule.learning_rate = 1e-9
+    train_and_evaluate(config, tmp_path)
+    assert "still that of guessing" in capsys.readouterr().out

@@ -1,0 +1,45 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from alexnet_jax.training.optimizer import krizhevsky_sgd
+from alexnet_jax.training.schedule import stepped
+
+
+def train(steps, schedule):
+    """Follow a fixed sequence of gradients; returns parameters after each step."""
+    gradients = np.random.default_rng(0).normal(size=(steps, 2, 3))
+    params = {"fc": {"kernel": jnp.ones(3), "bias": jnp.ones(3)}}
+    optimizer = krizhevsky_sgd(schedule, 0.9, 0.0005, 2.0)
+    state = optimizer.init(params)
+    history = []
+    for kernel, bias in gradients:
+        updates, state = optimizer.update(
+            {"fc": {"kernel": jnp.float32(kernel), "bias": jnp.float32(bias)}}, state, params
+        )
+        params = optax.apply_updates(params, updates)
+        history.append(jax.tree.map(np.asarray, params))
+    return gradients, history
+
+
+def test_fifty_steps_with_two_drops_of_the_rate_follow_the_paper():
+    gradients, history = train(50, stepped(0.01, [20, 35], 0.1))
+    kernel, bias = np.ones(3), np.ones(3)
+    kernel_velocity, bias_velocity = np.zeros(3), np.zeros(3)
+    for step, (kernel_gradient, bias_gradient) in enumerate(gradients):
+        rate = 0.01 * 0.1 ** ((step >= 20) + (step >= 35))
+        kernel_velocity = 0.9 * kernel_velocity - 0.0005 * rate * kernel - rate * kernel_gradient
+        bias_velocity = 0.9 * bias_velocity - 2 * rate * bias_gradient
+        kernel, bias = kernel + kernel_velocity, bias + bias_velocity
+        np.testing.assert_allclose(history[step]["fc"]["kernel"], kernel, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(history[step]["fc"]["bias"], bias, rtol=0, atol=1e-6)
+
+
+def test_biases_do_not_decay():
+    optimizer = krizhevsky_sgd(0.1, momentum=0.0, weight_decay=0.5)
+    params = {"fc": {"kernel": jnp.ones(3), "bias": jnp.ones(3)}}
+    still = jax.tree.map(jnp.zeros_like, params)
+    updates, _ = optimizer.update(still, optimizer.init(params), params)
+    np.testing.assert_array_equal(updates["fc"]["bias"], 0.0)
+    np.testing.assert_allclose(updates["fc"]["kernel"], -0.05, rtol=1e-6)

@@ -1,0 +1,97 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from alexnet_jax.data.augment import Augmentation
+from alexnet_jax.models import create_model
+from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
+from alexnet_jax.training.optimizer import krizhevsky_sgd
+from alexnet_jax.training.state import create_state
+from alexnet_jax.training.step import make_train_step
+
+
+def augmentation(random):
+    return Augmentation(
+        crop_size=80,
+        mean=np.full((80, 80, 3), 120, np.float32),
+        color_axes=np.eye(3, dtype=np.float32),
+        color_std=np.full(3, 60, np.float32),
+        crop=random,
+        flip=random,
+        color_noise=0.1 if random else 0.0,
+        color_divisor=1.1,
+    )
+
+
+@pytest.fixture(scope="module")
+def batches():
+    """Batches of 16 images of coarse random blocks, 96 pixels wide, of four classes."""
+    rng = np.random.default_rng(0)
+    blocks = rng.integers(0, 256, (3, 16, 6, 6, 3)).astype(np.uint8)
+    images = blocks.repeat(16, axis=2).repeat(16, axis=3)
+    return [{"image": image, "label": np.arange(16, dtype=np.int32) % 4} for image in images]
+
+
+def train(batches, devices, steps, random, rate=0.01):
+    mesh = make_data_mesh(jax.devices()[:devices])
+    model, optimizer = create_model("tiny", num_classes=4), krizhevsky_sgd(lambda step: rate)
+    step = make_train_step(model, optimizer, augmentation(random), seed=3, mesh=mesh)
+    state = create_state(model, optimizer, 80, seed=3, mesh=mesh)
+    losses = []
+    for number in range(steps):
+        state, metrics = step(state, to_devices(batches[number % len(batches)], mesh))
+        losses.append(float(metrics["loss"]))
+    return step, state, losses
+
+
+def test_four_devices_train_as_one_does(batches):
+    """With random crops, flips, colours and dropout: each is keyed by the position alone."""
+    (_, one, one_losses), (_, four, four_losses) = (
+        train(batches, devices, steps=5, random=True) for devices in (1, 4)
+    )
+    np.testing.assert_allclose(four_losses, one_losses, rtol=1e-5)
+    for left, right in zip(jax.tree.leaves(one), jax.tree.leaves(four), strict=True):
+        left, right = np.asarray(left), np.asarray(right)
+        assert np.linalg.norm(left - right) <= 2e-3 * np.linalg.norm(right)
+
+
+def test_the_same_run_gives_the_same_bits(batches):
+    first, second = (train(batches, 4, steps=3, random=True)[1] for _ in range(2))
+    for left, right in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_one_trace_serves_the_whole_run(batches):
+    step, state, _ = train(batches, 4, steps=4, random=True)
+    assert step._cache_size() == 1
+    assert int(state.step) == 4
+
+
+def test_one_batch_is_learnt_by_heart(batches):
+    _, _, losses = train(batches[:1], 4, steps=150, random=False)
+    assert losses[0] > 1.2, "at first it guesses among four classes"
+    assert np.mean(losses[-5:]) < 0.1
+
+
+def test_the_state_given_is_consumed(batches):
+    step, state, _ = train(batches, 4, steps=1, random=True)
+    step(state, to_devices(batches[0], make_data_mesh()))
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
+
+
+def test_metrics_are_those_before_the_update(batches):
+    _, state, _ = train(batches, 4, steps=1, random=False, rate=0.0)
+    model = create_model("tiny", num_classes=4)
+    # Without chance but dropout's: the same key gives the same loss.
+    key = jax.random.fold_in(jax.random.key(3), 0)
+    images = jnp.float32(batches[0]["image"][:, 8:88, 8:88]) - 120
+    logits = model.apply(
+        {"params": state.params},
+        images,
+        train=True,
+        rngs={"dropout": jax.random.split(key)[1]},
+    )
+    probabilities = jax.nn.softmax(logits)[jnp.arange(16), batches[0]["label"]]
+    _, _, losses = train(batches, 4, steps=1, random=False, rate=0.0)
+    np.testing.assert_allclose(losses[0], -np.log(probabilities).mean(), rtol=1e-5)

@@ -1,0 +1,57 @@
+import shutil
+
+import pytest
+
+from alexnet_jax.data.records import Records
+from alexnet_jax.errors import UserError
+from alexnet_jax.training.loop import train_and_evaluate
+from alexnet_jax.training.trained import classify_images, evaluate_workdirs
+
+
+@pytest.fixture(scope="module")
+def finished(fractals_dir, tmp_path_factory):
+    from conftest import short_config
+
+    workdir = tmp_path_factory.mktemp("trained") / "run"
+    return workdir, train_and_evaluate(short_config(fractals_dir), workdir)
+
+
+def test_a_workdir_alone_gives_the_numbers_of_the_run(finished):
+    workdir, result = finished
+    scores = evaluate_workdirs([str(workdir)], "ten_crop")
+    assert scores == {"center": result["center"], "ten_crop": result["ten_crop"]}
+
+
+def test_a_network_averaged_with_itself_scores_the_same(finished):
+    workdir, result = finished
+    scores = evaluate_workdirs([str(workdir)] * 2, "center")
+    assert scores["center"]["top1_error"] == result["center"]["top1_error"]
+
+
+def test_a_data_set_that_moved_can_be_named(finished, tmp_path):
+    with pytest.raises(UserError, match="no data set"):
+        evaluate_workdirs([str(finished[0])], "center", data_dir=str(tmp_path))
+
+
+def test_a_workdir_without_checkpoints_is_refused(finished, tmp_path):
+    shutil.copytree(finished[0], tmp_path / "run", ignore=lambda *_: ["checkpoints"])
+    with pytest.raises(UserError, match="has no checkpoint yet"):
+        evaluate_workdirs([str(tmp_path / "run")], "center")
+
+
+def test_images_are_classified_by_name(finished, fractals_dir, tmp_path):
+    records = Records(fractals_dir, "fractals/demo_50", "validation")
+    paths = [tmp_path / f"{index}.jpg" for index in range(3)]
+    for path, example in zip(paths, records.read(range(3)), strict=True):
+        path.write_bytes(example["image"])
+    for path, classes in classify_images(finished[0], paths):
+        assert path in paths
+        assert len(classes) == 5
+        assert {name for name, _ in classes} <= set(records.class_names)
+        assert sorted((p for _, p in classes), reverse=True) == [p for _, p in classes]
+
+
+def test_a_file_that_is_no_image_is_named(finished, tmp_path):
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(UserError, match=r"notes.txt: not a readable image"):
+        classify_images(finished[0], [tmp_path / "notes.txt"])

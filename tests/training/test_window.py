@@ -1,0 +1,43 @@
+import math
+
+import jax.numpy as jnp
+import pytest
+
+from alexnet_jax.errors import UserError
+from alexnet_jax.training.window import Window, stuck_advice
+
+
+def fill(losses):
+    window = Window(batch_size=10)
+    for loss in losses:
+        window.add({"loss": jnp.float32(loss), "top1_error": jnp.float32(0.5)}, waited=0.0)
+    return window
+
+
+def test_closing_gives_means_and_starts_anew():
+    window = fill([1.0, 2.0, 6.0])
+    assert window.close(step=3, learning_rate=0.1)["loss"] == 3.0
+    assert len(window) == 0
+
+
+def test_waiting_is_a_share_of_the_time():
+    window = Window(batch_size=10)
+    window.add({"loss": jnp.float32(1), "top1_error": jnp.float32(0)}, waited=0.0)
+    assert window.close(1, 0.1)["data_wait_fraction"] == 0.0
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_stops_with_step_rate_and_advice(broken):
+    window = fill([1.0, broken, 2.0])
+    with pytest.raises(
+        UserError, match=r"loss of step 8 is (nan|inf) at learning rate 0.01.*Lower"
+    ):
+        window.close(step=9, learning_rate=0.01)
+
+
+def test_a_loss_of_guessing_earns_advice():
+    assert "still that of guessing (ln 1000 = 6.908)" in stuck_advice(6.9, 1000)
+
+
+def test_a_loss_below_guessing_earns_none():
+    assert stuck_advice(6.5, 1000) is None
