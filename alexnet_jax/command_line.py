@@ -4,12 +4,14 @@ absl prints usage and exits with 1 for a wrong flag and for --help; a program th
 people and scripts run should exit with 2 and 0.
 """
 
+import errno
 import sys
 from collections.abc import Callable, Sequence
 
 from absl import app, flags, logging
 
 from alexnet_jax.errors import USER_ERROR_EXIT_CODE, UserError
+from alexnet_jax.training.configuration import check_key
 
 
 def run(main: Callable[[Sequence[str]], None], required: Sequence[str] = ()) -> None:
@@ -25,13 +27,24 @@ def run(main: Callable[[Sequence[str]], None], required: Sequence[str] = ()) -> 
             _print_help()
             sys.exit(0)
         try:
+            _check_config_keys(argv)
             positional = flags.FLAGS(argv)
-        except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+            if "config" in flags.FLAGS and flags.FLAGS["config"].value is not None:
+                flags.FLAGS["config"].value.to_dict()  # Raises if the file could not be loaded.
+            missing = [f"--{name}" for name in required if not flags.FLAGS[name].value]
+            if missing:
+                raise UserError(f"{', '.join(missing)} must be given; see --help")
+        except (
+            UserError,
+            flags.Error,
+            AttributeError,
+            KeyError,
+            TypeError,
+            ValueError,
+            OSError,
+        ) as error:
             # A config file is loaded, and its overrides applied, while flags are parsed.
             raise SystemExit(_complain(error)) from None
-        missing = [f"--{name}" for name in required if not flags.FLAGS[name].value]
-        if missing:
-            raise SystemExit(_complain(f"{', '.join(missing)} must be given; see --help"))
         return positional
 
     def guarded(argv: Sequence[str]) -> None:
@@ -40,8 +53,20 @@ def run(main: Callable[[Sequence[str]], None], required: Sequence[str] = ()) -> 
             main(argv[1:])
         except UserError as error:
             raise SystemExit(_complain(error)) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise SystemExit(_complain(f"disk full: {error}; free some space")) from None
 
     app.run(guarded, flags_parser=parse)
+
+
+def _check_config_keys(argv: Sequence[str]) -> None:
+    """Raise UserError for --config.group.key that no config has."""
+    for argument in argv[1:]:
+        key = argument.lstrip("-").partition("=")[0]
+        if key.startswith("config."):
+            check_key(key.removeprefix("config."))
 
 
 def _complain(error: object) -> int:

@@ -37,9 +37,10 @@ class Records:
     def __init__(self, data_dir: str | Path, name: str, split: str) -> None:
         directory = dataset_directory(data_dir, name)
         if directory is None:
+            source = "" if name.startswith("fractals") else " --source=DIR"
             raise UserError(
                 f"no data set {name!r} in {data_dir}; make it with: "
-                f"python -m alexnet_jax.prepare --dataset={name} --data_dir={data_dir}"
+                f"python -m alexnet_jax.prepare --dataset={name}{source} --data_dir={data_dir}"
             )
         _allow_many_open_files()
         builder = tfds.builder_from_directory(str(directory))

@@ -110,7 +110,7 @@ class Checkpoints:
             ),
             # Not where others only look: the run that writes may be on its way.
             cleanup_tmp_directories=not self._read_only,
-            read_only=self._read_only,
+            create=not self._read_only,
         )
         return ocp.CheckpointManager(self._directory, options=options)
 

@@ -85,8 +85,7 @@ def check_config(config: ConfigDict) -> None:
     """Raise UserError for a key that is unknown or missing, or a value that cannot be meant."""
     values = flatten(config.to_dict())
     for key in values:
-        if key not in KEYS:
-            raise UserError(unknown_key_message(key))
+        check_key(key)
     for key, (types, positive) in KEYS.items():
         if key not in values:
             raise UserError(f"config.{key} is missing; configs/imagenet.py has every key")
@@ -97,10 +96,11 @@ def check_config(config: ConfigDict) -> None:
     _check_together(values)
 
 
-def unknown_key_message(key: str) -> str:
-    """Name the known key that `key` was most likely meant to be."""
-    nearest = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.0)[0]
-    return f"config.{key} is unknown; did you mean config.{nearest}?"
+def check_key(key: str) -> None:
+    """Raise UserError, naming the nearest, unless `key` ("train.seed") is one of a config's."""
+    if key not in KEYS:
+        nearest = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.0)[0]
+        raise UserError(f"config.{key} is unknown; did you mean config.{nearest}?")
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

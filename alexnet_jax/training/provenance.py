@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -27,7 +28,12 @@ _PACKAGES = (
 
 def save_environment(workdir: Path) -> None:
     """Write `environment.json`."""
-    environment = {
+    (workdir / "environment.json").write_text(json.dumps(describe_environment(), indent=2) + "\n")
+
+
+def describe_environment() -> dict[str, Any]:
+    """Return what a number's reader would ask for."""
+    return {
         "command": sys.argv,
         "alexnet_jax": alexnet_jax.__version__,
         "git_commit": git_commit(),
@@ -36,7 +42,6 @@ def save_environment(workdir: Path) -> None:
         "versions": {name: metadata.version(name) for name in _PACKAGES},
         "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
     }
-    (workdir / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
 
 
 def git_commit() -> str | None:

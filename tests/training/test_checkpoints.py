@@ -13,7 +13,7 @@ from alexnet_jax.training.checkpoints import Checkpoints
 from alexnet_jax.training.state import TrainState
 
 # Orbax leaves tasks on a closed event loop when a read fails.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 def make_state(step):

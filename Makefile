@@ -1,0 +1,31 @@
+# Two commands for a fresh clone: make demo, make test. Each installs what it needs into .venv, once.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint types
+
+demo: .venv/requirements.done
+	$(BIN)/python -m alexnet_jax.prepare --dataset=fractals --data_dir=data
+	$(BIN)/python -m alexnet_jax.main --config=configs/demo.py --workdir=runs/demo
+
+test: .venv/requirements-dev.done
+	$(BIN)/python -m pytest
+
+lint: .venv/requirements-dev.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/requirements-dev.done
+	$(BIN)/mypy
+
+.venv/requirements-dev.done: .venv/requirements.done requirements-dev.txt
+	$(INSTALL) -r requirements-dev.txt
+	touch $@
+
+.venv/requirements.done: requirements.txt constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11" * (sys.version_info < (3, 11)))'
+	$(PYTHON) -m venv .venv
+	$(INSTALL) -r requirements.txt
+	touch $@

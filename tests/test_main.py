@@ -1,0 +1,141 @@
+"""The front door as users meet it: as a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import FRACTALS, REPOSITORY
+
+
+def start(*arguments, module="alexnet_jax.main"):
+    """Start a front door on one CPU device."""
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(*arguments, module="alexnet_jax.main"):
+    process = start(*arguments, module=module)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+@pytest.fixture(scope="module")
+def training(fractals_dir):
+    """The arguments of a run of 40 small steps that saves often."""
+    return [
+        "--config=configs/demo.py",
+        f"--config.data.dir={fractals_dir}",
+        f"--config.data.name={FRACTALS}",
+        "--config.train.batch_size=8",
+        "--config.train.steps=40",
+        "--config.eval.every_steps=25",
+        "--config.eval.batch_size=50",
+        "--config.checkpoint.every_steps=5",
+        "--config.log.every_steps=1",
+    ]
+
+
+@pytest.fixture(scope="module")
+def whole(training, tmp_path_factory):
+    """The result of the run when nobody disturbs it."""
+    workdir = tmp_path_factory.mktemp("whole")
+    code, out, err = run(*training, f"--workdir={workdir}")
+    assert code == 0, err
+    return json.loads((workdir / "result.json").read_text()), out, err
+
+
+def wait_for_step(workdir, step):
+    """Wait until the log of a run tells of `step`."""
+    log = workdir / "metrics.jsonl"
+    for _ in range(1200):
+        if log.exists() and any(
+            json.loads(line)["step"] >= step
+            for line in log.read_text().splitlines(True)
+            if line.endswith("\n")
+        ):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{log} never reached step {step}")
+
+
+def test_a_run_says_its_result_and_nothing_on_stderr(whole):
+    result, out, err = whole
+    assert f"{result['center']['top1_error']:.2%}" in out
+    assert "result.json" in out
+    assert err == ""
+
+
+def test_killed_twice_and_started_again_it_ends_with_the_same_bits(training, whole, tmp_path):
+    for step in (7, 26):
+        process = start(*training, f"--workdir={tmp_path}")
+        wait_for_step(tmp_path, step)
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    code, _, err = run(*training, f"--workdir={tmp_path}")
+    assert code == 0, err
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["parameters_sha256"] == whole[0]["parameters_sha256"]
+    assert result["ten_crop"] == whole[0]["ten_crop"]
+
+
+def test_sigterm_finishes_the_step_saves_and_exits_with_143(training, tmp_path):
+    process = start(*training, f"--workdir={tmp_path}")
+    wait_for_step(tmp_path, 3)
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    last = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])["step"]
+    assert (tmp_path / "checkpoints" / str(last)).is_dir()
+    assert err == "stopped by SIGTERM; saved. The same command goes on from here.\n"
+
+
+def test_help_says_what_it_does_and_exits_with_0():
+    code, out, _ = run("--help")
+    assert code == 0
+    assert out.startswith("Train AlexNet")
+    assert "--workdir" in out
+
+
+@pytest.mark.parametrize("module", ["evaluate", "predict", "prepare"])
+def test_every_front_door_has_help(module):
+    code, out, _ = run("--help", module=f"alexnet_jax.{module}")
+    assert (code, "--" in out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--workdir=w"], "--config must be given"),
+        (["--config=configs/demo.py"], "--workdir must be given"),
+        (["--config=configs/no.py", "--workdir=w"], "configs/no.py"),
+        (["--config=configs/demo.py", "--workdir=w", "--nonsense=1"], "nonsense"),
+        (
+            ["--config=configs/demo.py", "--workdir=w", "--config.train.batchsize=4"],
+            "config.train.batchsize is unknown; did you mean config.train.batch_size?",
+        ),
+        (
+            ["--config=configs/demo.py", "--workdir=w", "--config.train.batch_size=ten"],
+            "batch_size",
+        ),
+        (
+            ["--config=configs/demo.py", "--workdir=w", "--config.schedule.learning_rate=nan"],
+            "learning_rate=nan is not a finite number",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(arguments, message):
+    code, out, err = run(*arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
