@@ -1,6 +1,5 @@
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -16,11 +15,9 @@ def prepare(*flags):
     )
 
 
-def test_help_is_quick_and_shows_every_flag():
-    start = time.monotonic()
+def test_help_shows_every_flag():
     done = prepare("--help")
     assert (done.returncode, done.stderr) == (0, "")
-    assert time.monotonic() - start < 3
     for flag in ("dataset", "source", "data_dir", "image_size", "images_per_class", "max_bad_imag"):
         assert f"--{flag}" in done.stdout
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -31,15 +32,15 @@ def create_state(
     mesh: Mesh,
 ) -> TrainState:
     """Draw the initial parameters, on all devices of `mesh`, from `seed`."""
-    create = _creator(model, optimizer, crop_size, seed)
-    return jax.jit(create, out_shardings=replicated(mesh))()
+    create = jax.jit(partial(_create, model, optimizer, crop_size), out_shardings=replicated(mesh))
+    return create(jax.random.key(seed))
 
 
 def abstract_state(
     model: AlexNet, optimizer: optax.GradientTransformation, crop_size: int, mesh: Mesh
 ) -> TrainState:
     """Describe the state's shapes, dtypes and shardings without computing it."""
-    shapes = jax.eval_shape(_creator(model, optimizer, crop_size, seed=0))
+    shapes = jax.eval_shape(partial(_create, model, optimizer, crop_size), jax.random.key(0))
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=replicated(mesh)),
         shapes,
@@ -55,12 +56,9 @@ def parameters_sha256(params: Any) -> str:
     return digest.hexdigest()
 
 
-def _creator(
-    model: AlexNet, optimizer: optax.GradientTransformation, crop_size: int, seed: int
-) -> Any:
-    def create() -> TrainState:
-        images = jnp.zeros((1, crop_size, crop_size, 3))
-        params = model.init(jax.random.key(seed), images, train=False)["params"]
-        return TrainState(jnp.int32(0), params, optimizer.init(params))
-
-    return create
+def _create(
+    model: AlexNet, optimizer: optax.GradientTransformation, crop_size: int, key: jax.Array
+) -> TrainState:
+    images = jnp.zeros((1, crop_size, crop_size, 3))
+    params = model.init(key, images, train=False)["params"]
+    return TrainState(jnp.int32(0), params, optimizer.init(params))

@@ -1,9 +1,11 @@
+import ast
 import importlib
 import math
 from pathlib import Path
 
 import pytest
 
+import alexnet_jax
 import configs
 from alexnet_jax.errors import UserError
 from alexnet_jax.training.configuration import (
@@ -104,3 +106,28 @@ def test_what_does_not_change_the_numbers_may_differ(key):
 def test_a_folder_without_a_config_is_no_workdir(tmp_path):
     with pytest.raises(UserError, match="is no workdir of a run"):
         load_config(tmp_path)
+
+
+def numbers_for_hyperparameters(path):
+    """Yield "file: name=number" wherever code gives a number to what a config should say."""
+    names = {key.split(".")[1] for key in KEYS} - {"num_classes"}  # A fact of a data set.
+    for node in ast.walk(ast.parse(path.read_text())):
+        pairs = []
+        if isinstance(node, ast.Call):
+            pairs = [(keyword.arg, keyword.value) for keyword in node.keywords]
+        elif isinstance(node, ast.FunctionDef):
+            arguments = node.args.args[len(node.args.args) - len(node.args.defaults) :]
+            pairs = zip((argument.arg for argument in arguments), node.args.defaults, strict=True)
+        for name, value in pairs:
+            number = isinstance(value, ast.Constant) and isinstance(value.value, int | float)
+            if name in names and number and not isinstance(value.value, bool):
+                yield f"{path.name}: {name}={value.value}"
+
+
+def test_hyperparameters_are_numbers_only_in_configs():
+    """And in the tables of 2012: the networks, and the defaults of the paper's update rule."""
+    package = Path(alexnet_jax.__file__).parent
+    tables = {package / "models" / "zoo.py", package / "training" / "optimizer.py"}
+    code = set(package.rglob("*.py")) - tables
+    assert [line for path in code for line in numbers_for_hyperparameters(path)] == []
+    assert all(any(numbers_for_hyperparameters(path)) for path in tables)
