@@ -4,7 +4,6 @@ absl prints usage and exits with 1 for a wrong flag and for --help; a program th
 people and scripts run should exit with 2 and 0.
 """
 
-import errno
 import sys
 from collections.abc import Callable, Sequence
 
@@ -53,10 +52,6 @@ def run(main: Callable[[Sequence[str]], None], required: Sequence[str] = ()) -> 
             main(argv[1:])
         except UserError as error:
             raise SystemExit(_complain(error)) from None
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise SystemExit(_complain(f"disk full: {error}; free some space")) from None
 
     app.run(guarded, flags_parser=parse)
 

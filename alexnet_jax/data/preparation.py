@@ -16,11 +16,11 @@ import tensorflow_datasets as tfds
 from alexnet_jax.data.builders.folder import Folder, ImageFolder
 from alexnet_jax.data.builders.fractals import Fractals, fractals_config
 from alexnet_jax.data.builders.imagenet2012 import Imagenet2012, archives_in
-from alexnet_jax.data.disk_space import full_disk_reported, require_free_space
 from alexnet_jax.data.images import IMAGE_SIZE
 from alexnet_jax.data.progress import Progress
 from alexnet_jax.data.records import Records, dataset_directory
 from alexnet_jax.data.statistics import compute_statistics, has_statistics, save_statistics
+from alexnet_jax.disk_space import full_disk_reported, require_free_space
 from alexnet_jax.errors import UserError
 
 DATASETS = ("imagenet2012", "folder", "fractals/demo", "fractals/imagenet_like")

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from alexnet_jax.data.bounded_map import bounded_map
-from alexnet_jax.data.disk_space import full_disk_reported
 from alexnet_jax.data.images import read_image
 from alexnet_jax.data.records import Records
+from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 
 _IMAGES_PER_TASK = 32

@@ -1,6 +1,5 @@
 """Saving and continuing: Orbax checkpoints of `TrainState`, the two latest and the best."""
 
-import errno
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ import orbax.checkpoint as ocp
 from absl import logging
 from orbax.checkpoint import checkpoint_managers as policies
 
-from alexnet_jax.errors import UserError, disk_full_message
+from alexnet_jax.disk_space import full_disk_reported
+from alexnet_jax.errors import UserError
 from alexnet_jax.training.state import TrainState
 
 _KEPT_LATEST = 2
@@ -43,11 +43,8 @@ class Checkpoints:
         step = int(state.step)
         metrics = None if top1_error is None else {"top1_error": top1_error}
         item = {"state": state, "fingerprint": _fingerprint(state)}
-        try:
+        with full_disk_reported(self._directory, "a checkpoint"):
             self._manager.save(step, args=ocp.args.StandardSave(item), metrics=metrics, force=True)
-        except Exception as error:
-            self._raise_if_disk_full(error)
-            raise
 
     def restore(self, description: TrainState) -> TrainState | None:
         """Return the latest state that can be read whole, or None where nothing was ever saved.
@@ -90,10 +87,8 @@ class Checkpoints:
             UserError: the disk is full. Earlier checkpoints are intact.
         """
         try:
-            self._manager.wait_until_finished()
-        except Exception as error:
-            self._raise_if_disk_full(error)
-            raise
+            with full_disk_reported(self._directory, "a checkpoint"):
+                self._manager.wait_until_finished()
         finally:
             self._manager.close()
 
@@ -133,12 +128,6 @@ class Checkpoints:
             (self._directory / str(step)).rename(aside / str(step))
         self._manager.close()
         self._manager = self._open()
-
-    def _raise_if_disk_full(self, error: Exception) -> None:
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        if full or "No space left on device" in str(error):
-            free = shutil.disk_usage(self._directory).free
-            raise UserError(disk_full_message(self._directory, free, "a checkpoint")) from error
 
 
 @jax.jit

@@ -10,6 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from alexnet_jax.data.stream import read_ahead
+from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.evaluation.scoring import score
 from alexnet_jax.parallel.mesh import to_devices
 from alexnet_jax.training.assembly import Run, assemble
@@ -18,7 +19,13 @@ from alexnet_jax.training.interruption import Interrupted, StopSignal
 from alexnet_jax.training.logging import RunLog
 from alexnet_jax.training.state import TrainState, parameters_sha256
 from alexnet_jax.training.window import Window, stuck_advice
-from alexnet_jax.training.workdir import check_same_run, describe_run, read_result, write_result
+from alexnet_jax.training.workdir import (
+    check_same_run,
+    describe_run,
+    make_workdir,
+    read_result,
+    write_result,
+)
 
 
 def train_and_evaluate(
@@ -44,13 +51,15 @@ def train_and_evaluate(
     result = read_result(workdir, run.durations.total)
     if result is not None:
         return result
-    describe_run(workdir, config, run)
-    with StopSignal() as stop, closing(Checkpoints(workdir)) as checkpoints:
-        state = checkpoints.restore(run.network.description) or run.create_state()
-        with RunLog(workdir, int(state.step), run.durations.total) as log:
-            state = _Training(run, checkpoints, log, stop).run(state)
-            result = _summarize(run, state, log)
-    write_result(workdir, result)
+    make_workdir(workdir)
+    with full_disk_reported(workdir, "the run's files"):
+        describe_run(workdir, config, run)
+        with StopSignal() as stop, closing(Checkpoints(workdir)) as checkpoints:
+            state = checkpoints.restore(run.network.description) or run.create_state()
+            with RunLog(workdir, int(state.step), run.durations.total) as log:
+                state = _Training(run, checkpoints, log, stop).run(state)
+                result = _summarize(run, state, log)
+        write_result(workdir, result)
     return result
 
 

@@ -25,19 +25,20 @@ def check_same_run(workdir: Path, config: ConfigDict) -> None:
         )
 
 
-def describe_run(workdir: Path, config: ConfigDict, run: Run) -> None:
-    """Make the workdir and write what the run is.
-
-    What testing needs besides the parameters is stored beside them, so that a workdir stands alone:
-    the mean image and the names of the classes.
-
-    Raises:
-        UserError: there can be no such folder.
-    """
+def make_workdir(workdir: Path) -> None:
+    """Make the folder; UserError where there can be none."""
     try:
         workdir.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
         raise UserError(f"--workdir={workdir} cannot be a folder: {error}") from error
+
+
+def describe_run(workdir: Path, config: ConfigDict, run: Run) -> None:
+    """Write what the run is.
+
+    What testing needs besides the parameters is stored beside them, so that a workdir stands alone:
+    the mean image and the names of the classes.
+    """
     save_environment(workdir)
     save_statistics(run.statistics, workdir)
     (workdir / "classes.json").write_text(json.dumps(run.class_names) + "\n")

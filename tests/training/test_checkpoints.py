@@ -1,4 +1,5 @@
 import ctypes
+import gc
 import os
 from contextlib import closing
 
@@ -12,8 +13,15 @@ from alexnet_jax.parallel.mesh import make_data_mesh, replicated
 from alexnet_jax.training.checkpoints import Checkpoints
 from alexnet_jax.training.state import TrainState
 
-# Orbax leaves tasks on a closed event loop when a read fails.
+# When a read fails, Orbax leaves tasks on a closed event loop, which complain when collected.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def collect_here():
+    """Let what a test left behind complain here, not in a later test."""
+    yield
+    gc.collect()
 
 
 def make_state(step):

@@ -11,8 +11,8 @@ from tensorflow_datasets.core.example_serializer import ExampleSerializer
 from tensorflow_datasets.core.utils.shard_utils import ShardConfig, get_shard_boundaries
 
 from alexnet_jax.data.builders.hash_order import HashOrder
-from alexnet_jax.data.disk_space import full_disk_reported
 from alexnet_jax.data.progress import Progress
+from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 
 

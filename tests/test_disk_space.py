@@ -2,7 +2,7 @@ import errno
 
 import pytest
 
-from alexnet_jax.data.disk_space import full_disk_reported, require_free_space
+from alexnet_jax.disk_space import full_disk_reported, require_free_space
 from alexnet_jax.errors import UserError
 
 

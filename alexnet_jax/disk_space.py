@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alexnet_jax.errors import UserError, disk_full_message
+from alexnet_jax.errors import UserError
 
 _FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 _FULL_TEXTS = ("No space left on device", "Disk quota exceeded")
@@ -44,7 +44,10 @@ def full_disk_reported(directory: Path, what: str) -> Iterator[None]:
         if not _says_disk_full(error):
             raise
         free = shutil.disk_usage(directory).free
-        raise UserError(disk_full_message(directory, free, what)) from error
+        raise UserError(
+            f"disk full while writing {what}: {directory} has {free / 1e6:,.1f} MB free; "
+            "free some space or choose another disk, then run the same command again"
+        ) from error
 
 
 def _says_disk_full(error: BaseException) -> bool:
