@@ -1,6 +1,7 @@
 """Where a number came from: versions, commit, devices, command line."""
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -34,14 +35,21 @@ def save_environment(workdir: Path) -> None:
 def describe_environment() -> dict[str, Any]:
     """Return what a number's reader would ask for."""
     return {
-        "command": sys.argv,
+        "command": _command(),
         "alexnet_jax": alexnet_jax.__version__,
         "git_commit": git_commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "cores": os.cpu_count(),
         "versions": {name: metadata.version(name) for name in _PACKAGES},
         "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
     }
+
+
+def _command() -> list[str]:
+    """Return the command line as one would type it, without the paths of this machine."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return ["python", "-m", spec.name, *sys.argv[1:]] if spec else sys.argv
 
 
 def git_commit() -> str | None:
