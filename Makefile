@@ -25,7 +25,7 @@ types: .venv/requirements-dev.done
 	touch $@
 
 .venv/requirements.done: requirements.txt constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11" * (sys.version_info < (3, 11)))'
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv .venv
 	$(INSTALL) -r requirements.txt
 	touch $@
