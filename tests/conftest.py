@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -14,11 +13,9 @@ import jax  # noqa: E402
 
 jax.config.update("jax_num_cpu_devices", 4)
 
-from alexnet_jax.data.preparation import Request, prepare_dataset  # noqa: E402
-from configs import demo  # noqa: E402
+from short_run import short_config  # noqa: E402
 
-REPOSITORY = Path(__file__).parent.parent
-FRACTALS = "fractals/demo_50"
+from alexnet_jax.data.preparation import Request, prepare_dataset  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -27,17 +24,6 @@ def fractals_dir(tmp_path_factory):
     data_dir = tmp_path_factory.mktemp("fractals")
     prepare_dataset(Request("fractals/demo", data_dir, images_per_class=50))
     return data_dir
-
-
-def short_config(data_dir):
-    """The demo's config, cut to six steps of 32 images; a test every four steps."""
-    config = demo.get_config()
-    config.data.update(dir=str(data_dir), name=FRACTALS)
-    config.train.update(batch_size=32, steps=6)
-    config.eval.update(every_steps=4, batch_size=32)
-    config.checkpoint.every_steps = 2
-    config.log.every_steps = 2
-    return config
 
 
 @pytest.fixture

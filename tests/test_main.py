@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from conftest import FRACTALS, REPOSITORY
+from short_run import FRACTALS, REPOSITORY
 
 
 def start(*arguments, module="alexnet_jax.main"):

@@ -4,6 +4,7 @@ import shutil
 import signal
 
 import pytest
+from short_run import short_config
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.training import loop
@@ -14,8 +15,6 @@ from alexnet_jax.training.loop import train_and_evaluate
 @pytest.fixture(scope="module")
 def finished(fractals_dir, tmp_path_factory):
     """The workdir and result of a whole run; copy the workdir before changing it."""
-    from conftest import short_config
-
     workdir = tmp_path_factory.mktemp("finished") / "run"
     return workdir, train_and_evaluate(short_config(fractals_dir), workdir)
 

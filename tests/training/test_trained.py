@@ -1,6 +1,7 @@
 import shutil
 
 import pytest
+from short_run import short_config
 
 from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
@@ -10,8 +11,6 @@ from alexnet_jax.training.trained import classify_images, evaluate_workdirs
 
 @pytest.fixture(scope="module")
 def finished(fractals_dir, tmp_path_factory):
-    from conftest import short_config
-
     workdir = tmp_path_factory.mktemp("trained") / "run"
     return workdir, train_and_evaluate(short_config(fractals_dir), workdir)
 

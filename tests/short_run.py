@@ -1,0 +1,19 @@
+"""The run that the tests train: six steps of the demo."""
+
+from pathlib import Path
+
+from configs import demo
+
+REPOSITORY = Path(__file__).parent.parent
+FRACTALS = "fractals/demo_50"
+
+
+def short_config(data_dir):
+    """The demo's config, cut to six steps of 32 images; a test every four steps."""
+    config = demo.get_config()
+    config.data.update(dir=str(data_dir), name=FRACTALS)
+    config.train.update(batch_size=32, steps=6)
+    config.eval.update(every_steps=4, batch_size=32)
+    config.checkpoint.every_steps = 2
+    config.log.every_steps = 2
+    return config
