@@ -32,7 +32,7 @@ def get_config() -> ConfigDict:
             "crop": "random",
             "flip": True,
             "color_noise": 0.1,
-            "color_divisor": 1.1,  # The paper's text has no such division: 1.0.
+            "color_rescale": True,  # Divide by 1 + color_noise; the paper's text does not.
         }
     )
     config.optimizer = ConfigDict(

@@ -5,13 +5,12 @@ an image's draw depends on the key and its position alone, however the batch is 
 """
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-_Array = TypeVar("_Array", jax.Array, np.ndarray)
+from alexnet_jax.data.preprocessing import Preprocessing, center_crop
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,25 +18,25 @@ class Augmentation:
     """How training images become the network's input.
 
     Attributes:
+        preprocessing: of the crops.
         crop_size: side of the crops.
-        mean: float32 [crop_size, crop_size, 3]: the centre of the training set's mean image.
-            The 2012 code subtracts the centre wherever the crop lies.
-        color_axes: float32 [3, 3]: columns are the eigenvectors of the RGB covariance.
-        color_std: float32 [3]: standard deviations along them, on the 0-255 scale.
         crop: whether crops lie at random; else in the centre.
         flip: whether half of the images are mirrored.
+        color_axes: float32 [3, 3]: columns are the eigenvectors of the RGB covariance.
+        color_std: float32 [3]: standard deviations along them, on the 0-255 scale.
         color_noise: deviation of the colour shift, in units of `color_std`; 0 for none.
-        color_divisor: what the shifted image is divided by (2012 code: 1.1; paper: 1).
+        color_rescale: divide by 1 + color_noise what has been shifted, as the 2012 code does to
+            keep the scale that the network will be tested on; the paper does not say so.
     """
 
+    preprocessing: Preprocessing
     crop_size: int
-    mean: np.ndarray
-    color_axes: np.ndarray
-    color_std: np.ndarray
     crop: bool
     flip: bool
+    color_axes: np.ndarray
+    color_std: np.ndarray
     color_noise: float
-    color_divisor: float
+    color_rescale: bool
 
     def __call__(self, key: jax.Array, images: jax.Array) -> jax.Array:
         """Augment a batch: uint8 [B, S, S, 3] -> float32 [B, crop_size, crop_size, 3]."""
@@ -48,13 +47,12 @@ class Augmentation:
             images = center_crop(images, self.crop_size)
         if self.flip:
             images = random_flip(flip_key, images)
-        centered = images.astype(jnp.float32) - self.mean
-        if self.color_noise:
-            shift = self.color_noise * color_shift(
-                color_key, len(images), self.color_axes, self.color_std
-            )
-            centered = (centered + shift[:, None, None, :]) / self.color_divisor
-        return centered
+        if not self.color_noise:
+            return self.preprocessing(images)
+        shift = color_shift(color_key, len(images), self.color_axes, self.color_std)
+        shifted = images.astype(jnp.float32) + self.color_noise * shift[:, None, None, :]
+        scale = 1.0 + self.color_noise if self.color_rescale else 1.0
+        return self.preprocessing(shifted) / scale
 
 
 def random_crop(key: jax.Array, images: jax.Array, size: int) -> jax.Array:
@@ -76,12 +74,6 @@ def random_flip(key: jax.Array, images: jax.Array) -> jax.Array:
     """Mirror each image left to right with probability 1/2."""
     mirrored = jax.random.bernoulli(key, 0.5, (len(images), 1, 1, 1))
     return jnp.where(mirrored, images[:, :, ::-1], images)
-
-
-def center_crop(images: _Array, size: int) -> _Array:
-    """Cut the centre: [B, S, S, C] -> [B, size, size, C]; 256 -> 224 starts at 16."""
-    offset = (images.shape[1] - size) // 2
-    return images[:, offset : offset + size, offset : offset + size]
 
 
 def color_shift(

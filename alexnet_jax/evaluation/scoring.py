@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.evaluation.counting import add_up, judge
 from alexnet_jax.evaluation.views import CENTER, VIEWS, cut_view
 from alexnet_jax.models import AlexNet
@@ -20,18 +20,19 @@ _judge = jax.jit(judge)
 
 
 def make_view_predictor(
-    model: AlexNet, mean: np.ndarray, mesh: Mesh
+    model: AlexNet, preprocessing: Preprocessing, crop_size: int, mesh: Mesh
 ) -> Callable[[Any, jax.Array, int], jax.Array]:
     """Compile (parameters, images, number of the view) -> probabilities [B, classes].
 
     Args:
         model: the network.
-        mean: float32 [crop, crop, 3], subtracted from every view.
+        preprocessing: of every view.
+        crop_size: side of the views.
         mesh: the devices; the batch is split over them.
     """
 
     def predict(params: Any, images: jax.Array, view: jax.Array) -> jax.Array:
-        crops = cut_view(images, view, mean.shape[0]).astype(jnp.float32) - mean
+        crops = preprocessing(cut_view(images, view, crop_size))
         return jax.nn.softmax(model.apply({"params": params}, crops, train=False))
 
     split, whole = split_over_data(mesh), replicated(mesh)

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from alexnet_jax.data.augment import Augmentation, center_crop
+from alexnet_jax.data.augment import Augmentation
+from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import Statistics, load_statistics
 from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches
@@ -68,7 +70,7 @@ class Run:
     threads: int
     train_step: TrainStep
     create_state: Callable[[], TrainState]
-    statistics: Statistics
+    preprocessing: Preprocessing
     class_names: list[str]
 
 
@@ -86,10 +88,11 @@ def assemble(config: ConfigDict) -> Run:
     statistics = load_statistics(records.directory, config.data.image_size)
     durations = resolve_durations(config, len(records))
     schedule = make_schedule(config, durations)
-    network = make_network(config, statistics, mesh)
+    preprocessing = Preprocessing(statistics.mean_image, np.ones(3, np.float32))
+    network = make_network(config, preprocessing, mesh)
     optimizer = make_optimizer(config, schedule)
     model, seed, crop_size = network.model, config.train.seed, config.data.crop_size
-    augmentation = make_augmentation(config, statistics)
+    augmentation = make_augmentation(config, preprocessing, statistics)
     return Run(
         mesh=mesh,
         network=network,
@@ -102,7 +105,7 @@ def assemble(config: ConfigDict) -> Run:
         threads=host_threads(config),
         train_step=make_train_step(model, optimizer, augmentation, seed, mesh),
         create_state=partial(create_state, model, optimizer, crop_size, seed, mesh),
-        statistics=statistics,
+        preprocessing=preprocessing,
         class_names=records.class_names,
     )
 
@@ -125,8 +128,8 @@ def make_validation(config: ConfigDict, mesh: Mesh) -> EvaluationBatches:
     return EvaluationBatches(records, config.eval.batch_size, config.data.image_size)
 
 
-def make_network(config: ConfigDict, statistics: Statistics, mesh: Mesh) -> Network:
-    """Build the network and its preprocessing; UserError where the crop is too small for it."""
+def make_network(config: ConfigDict, preprocessing: Preprocessing, mesh: Mesh) -> Network:
+    """Build the network as testing needs it; UserError where the crop is too small for it."""
     model = create_model(config.model.name, config.model.num_classes, config.model.dtype)
     optimizer = make_optimizer(config, optax.constant_schedule(0.0))
     try:
@@ -136,8 +139,8 @@ def make_network(config: ConfigDict, statistics: Statistics, mesh: Mesh) -> Netw
             f"model {config.model.name!r} cannot take crops of {config.data.crop_size} pixels; it "
             f"is made for {model.spec.crop_size} ({error})"
         ) from error
-    mean = center_crop(statistics.mean_image[None], config.data.crop_size)[0]
-    return Network(model, make_view_predictor(model, mean, mesh), description)
+    predict = make_view_predictor(model, preprocessing, config.data.crop_size, mesh)
+    return Network(model, predict, description)
 
 
 def resolve_durations(config: ConfigDict, examples: int) -> Durations:
@@ -180,17 +183,19 @@ def make_optimizer(config: ConfigDict, schedule: optax.Schedule) -> optax.Gradie
     )
 
 
-def make_augmentation(config: ConfigDict, statistics: Statistics) -> Augmentation:
+def make_augmentation(
+    config: ConfigDict, preprocessing: Preprocessing, statistics: Statistics
+) -> Augmentation:
     """Return what the step does to images before the network sees them."""
     return Augmentation(
+        preprocessing=preprocessing,
         crop_size=config.data.crop_size,
-        mean=center_crop(statistics.mean_image[None], config.data.crop_size)[0],
-        color_axes=statistics.color_axes,
-        color_std=statistics.color_std,
         crop=config.augment.crop == "random",
         flip=config.augment.flip,
+        color_axes=statistics.color_axes,
+        color_std=statistics.color_std,
         color_noise=config.augment.color_noise,
-        color_divisor=config.augment.color_divisor,
+        color_rescale=config.augment.color_rescale,
     )
 
 

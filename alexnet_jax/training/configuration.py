@@ -34,7 +34,7 @@ KEYS: dict[str, _Rule] = {
     "augment.crop": _TEXT,
     "augment.flip": _SWITCH,
     "augment.color_noise": _NUMBER,
-    "augment.color_divisor": _POSITIVE_NUMBER,
+    "augment.color_rescale": _SWITCH,
     "optimizer.name": _TEXT,
     "optimizer.momentum": _NUMBER,
     "optimizer.weight_decay": _NUMBER,

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from alexnet_jax.data.images import read_image
-from alexnet_jax.data.statistics import load_statistics
+from alexnet_jax.data.preprocessing import load_preprocessing
 from alexnet_jax.data.stream import read_ahead
 from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.scoring import Predictor, score, view_probabilities
@@ -40,7 +40,7 @@ def load_trained(workdir: Path, mesh: Mesh) -> Trained:
         UserError: it is no workdir, or holds no checkpoint.
     """
     config = load_config(workdir)
-    network = make_network(config, load_statistics(workdir, config.data.image_size), mesh)
+    network = make_network(config, load_preprocessing(workdir), mesh)
     checkpoints = Checkpoints(workdir, read_only=True)
     state = checkpoints.restore(network.description)
     checkpoints.close()

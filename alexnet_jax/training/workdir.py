@@ -6,7 +6,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from alexnet_jax.data.statistics import save_statistics
+from alexnet_jax.data.preprocessing import save_preprocessing
 from alexnet_jax.errors import UserError
 from alexnet_jax.training.assembly import Run
 from alexnet_jax.training.configuration import differences, load_config, save_config
@@ -37,10 +37,10 @@ def describe_run(workdir: Path, config: ConfigDict, run: Run) -> None:
     """Write what the run is.
 
     What testing needs besides the parameters is stored beside them, so that a workdir stands alone:
-    the mean image and the names of the classes.
+    the preprocessing and the names of the classes.
     """
     save_environment(workdir)
-    save_statistics(run.statistics, workdir)
+    save_preprocessing(run.preprocessing, workdir)
     (workdir / "classes.json").write_text(json.dumps(run.class_names) + "\n")
     save_config(config, workdir)
 

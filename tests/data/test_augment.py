@@ -5,11 +5,11 @@ import pytest
 
 from alexnet_jax.data.augment import (
     Augmentation,
-    center_crop,
     color_shift,
     random_crop,
     random_flip,
 )
+from alexnet_jax.data.preprocessing import Preprocessing
 
 
 @pytest.fixture
@@ -22,14 +22,14 @@ def numbered():
 
 def make(crop=False, flip=False, color_noise=0.0, mean=0.0):
     return Augmentation(
+        preprocessing=Preprocessing(np.full((8, 8, 3), mean, np.float32), np.ones(3, np.float32)),
         crop_size=6,
-        mean=np.full((6, 6, 3), mean, np.float32),
         color_axes=np.eye(3, dtype=np.float32),
         color_std=np.array([3.0, 2.0, 1.0], np.float32),
         crop=crop,
         flip=flip,
         color_noise=color_noise,
-        color_divisor=1.1,
+        color_rescale=True,
     )
 
 
@@ -50,11 +50,6 @@ def test_flips_mirror_about_half_of_the_images(numbered):
     same = (flipped == numbered).all(axis=(1, 2, 3))
     assert np.all(mirrored ^ same)
     assert 20 < mirrored.sum() < 44
-
-
-def test_center_crop_of_256_to_224_starts_at_16():
-    images = jnp.arange(256)[None, :, None, None] * jnp.ones((1, 1, 256, 1), jnp.int32)
-    assert center_crop(images, 224)[0, 0, 0, 0] == 16
 
 
 def test_without_chance_the_result_is_the_centre_minus_the_mean(numbered):

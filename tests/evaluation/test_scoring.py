@@ -2,6 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.evaluation.scoring import make_view_predictor, score, view_probabilities
 from alexnet_jax.models import create_model
 from alexnet_jax.parallel.mesh import make_data_mesh
@@ -46,10 +47,10 @@ def test_ten_crops_average_the_views_and_give_the_centre_too():
 def test_a_network_sees_the_centre_crop_minus_the_mean():
     model = create_model("tiny", num_classes=3)
     images = np.random.default_rng(0).integers(0, 256, (4, 96, 96, 3)).astype(np.uint8)
-    mean = np.full((80, 80, 3), 100, np.float32)
+    preprocessing = Preprocessing(np.full((96, 96, 3), 100, np.float32), np.ones(3, np.float32))
     crops = jnp.float32(images[:, 8:88, 8:88]) - 100
     params = model.init({"params": jnp.array([0, 7], jnp.uint32)}, crops, train=False)["params"]
-    predict = make_view_predictor(model, mean, make_data_mesh())
+    predict = make_view_predictor(model, preprocessing, 80, make_data_mesh())
     probabilities = np.asarray(predict(params, images, 2))
     logits = np.asarray(model.apply({"params": params}, crops, train=False), np.float64)
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)

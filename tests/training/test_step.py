@@ -5,6 +5,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from alexnet_jax.data.augment import Augmentation
+from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.models import create_model
 from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
 from alexnet_jax.training.optimizer import krizhevsky_sgd
@@ -14,14 +15,14 @@ from alexnet_jax.training.step import make_train_step
 
 def augmentation(random):
     return Augmentation(
+        preprocessing=Preprocessing(np.full((96, 96, 3), 120, np.float32), np.ones(3)),
         crop_size=80,
-        mean=np.full((80, 80, 3), 120, np.float32),
-        color_axes=np.eye(3, dtype=np.float32),
-        color_std=np.full(3, 60, np.float32),
         crop=random,
         flip=random,
+        color_axes=np.eye(3, dtype=np.float32),
+        color_std=np.full(3, 60, np.float32),
         color_noise=0.1 if random else 0.0,
-        color_divisor=1.1,
+        color_rescale=True,
     )
 
 

@@ -1,0 +1,58 @@
+"""What a network's input is made of: pixels minus a mean image, over a deviation a channel."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from alexnet_jax.errors import UserError
+
+_Array = TypeVar("_Array", jax.Array, np.ndarray)
+_FILE = "preprocessing.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class Preprocessing:
+    """Travels with the parameters: weights without it are worth nothing.
+
+    Attributes:
+        mean: float32 [S, S, 3], RGB on the 0-255 scale, S the size of the stored images. Crops
+            subtract its centre wherever they lie, as the 2012 code did.
+        std: float32 [3], what each channel is divided by; ones for the networks of 2012.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+
+    def __call__(self, crops: jax.Array) -> jax.Array:
+        """Turn crops, [B, s, s, 3] on the 0-255 scale, into the network's input, float32."""
+        mean = center_crop(self.mean[None], crops.shape[1])[0]
+        return (crops.astype(jnp.float32) - mean) / self.std
+
+
+def save_preprocessing(preprocessing: Preprocessing, workdir: Path) -> None:
+    """Write `preprocessing.npz` into a workdir, whole or not at all."""
+    temporary = workdir / f"{_FILE}.tmp"
+    with temporary.open("wb") as file:
+        np.savez(file, mean=preprocessing.mean, std=preprocessing.std)
+    temporary.replace(workdir / _FILE)
+
+
+def load_preprocessing(workdir: Path) -> Preprocessing:
+    """Read what `save_preprocessing` wrote; UserError where it is missing or damaged."""
+    path = workdir / _FILE
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return Preprocessing(file["mean"], file["std"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} cannot be read ({error}); restore it from a copy") from error
+
+
+def center_crop(images: _Array, size: int) -> _Array:
+    """Cut the centre: [B, S, S, C] -> [B, size, size, C]; 256 -> 224 starts at 16."""
+    offset = (images.shape[1] - size) // 2
+    return images[:, offset : offset + size, offset : offset + size]

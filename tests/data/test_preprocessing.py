@@ -1,0 +1,40 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from alexnet_jax.data.preprocessing import (
+    Preprocessing,
+    center_crop,
+    load_preprocessing,
+    save_preprocessing,
+)
+from alexnet_jax.errors import UserError
+
+
+def test_center_crop_of_256_to_224_starts_at_16():
+    images = jnp.arange(256)[None, :, None, None] * jnp.ones((1, 1, 256, 1), jnp.int32)
+    assert center_crop(images, 224)[0, 0, 0, 0] == 16
+
+
+def test_crops_lose_the_centre_of_the_mean_and_are_divided_by_channel():
+    mean = np.arange(4 * 4 * 3, dtype=np.float32).reshape(4, 4, 3)
+    crops = jnp.full((1, 2, 2, 3), 100, jnp.uint8)
+    std = np.float32([1, 2, 4])
+    actual = Preprocessing(mean, std)(crops)
+    np.testing.assert_array_equal(actual[0], (100 - mean[1:3, 1:3]) / std)
+
+
+def test_it_comes_back_from_its_file(tmp_path):
+    mean = np.random.default_rng(0).random((4, 4, 3), np.float32)
+    save_preprocessing(Preprocessing(mean, np.float32([1, 2, 4])), tmp_path)
+    loaded = load_preprocessing(tmp_path)
+    np.testing.assert_array_equal(loaded.mean, mean)
+    np.testing.assert_array_equal(loaded.std, [1, 2, 4])
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no archive", b"PK\x03\x04 cut short"])
+def test_a_missing_or_damaged_file_is_named(tmp_path, content):
+    if content is not None:
+        (tmp_path / "preprocessing.npz").write_bytes(content)
+    with pytest.raises(UserError, match=r"preprocessing.npz cannot be read"):
+        load_preprocessing(tmp_path)
