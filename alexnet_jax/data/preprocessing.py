@@ -46,8 +46,8 @@ def load_preprocessing(workdir: Path) -> Preprocessing:
     """Read what `save_preprocessing` wrote; UserError where it is missing or damaged."""
     path = workdir / _FILE
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return Preprocessing(file["mean"], file["std"])
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return Preprocessing(arrays["mean"], arrays["std"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} cannot be read ({error}); restore it from a copy") from error
 

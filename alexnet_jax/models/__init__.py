@@ -1,30 +1,40 @@
 """The networks: tables of 2012 and later, and one module that builds any of them."""
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.models.alexnet import AlexNet
+from alexnet_jax.models.changes import CHANGES, apply_changes
 from alexnet_jax.models.spec import Spec
 from alexnet_jax.models.zoo import MODELS
 
-__all__ = ["MODELS", "AlexNet", "Spec", "create_model", "find_spec"]
+__all__ = ["CHANGES", "MODELS", "AlexNet", "Spec", "create_model", "find_spec"]
 
 
-def create_model(name: str, num_classes: int = 1000, dtype: DTypeLike = jnp.float32) -> AlexNet:
+def create_model(
+    name: str,
+    num_classes: int = 1000,
+    dtype: DTypeLike = jnp.float32,
+    changes: Sequence[str] = (),
+) -> AlexNet:
     """Build the network called `name`.
 
     Args:
         name: one of `MODELS`.
         num_classes: outputs of the last layer.
         dtype: of activations and products; parameters, normalisation and logits are float32.
+        changes: names of `CHANGES`, applied to the network's table in this order.
 
     Raises:
-        UserError: there is no such network, or fewer than two classes.
+        UserError: there is no such network or change, or fewer than two classes.
     """
     if num_classes < 2:
         raise UserError(f"num_classes={num_classes}: a classifier needs at least 2")
-    return AlexNet(find_spec(name), num_classes=num_classes, dtype=jnp.dtype(dtype))
+    spec = apply_changes(find_spec(name), changes)
+    return AlexNet(spec, num_classes=num_classes, dtype=jnp.dtype(dtype))
 
 
 def find_spec(name: str) -> Spec:

@@ -8,8 +8,11 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 
 from alexnet_jax.models.conv import conv_by_group
+from alexnet_jax.models.initialization import initializers
 from alexnet_jax.models.layers import (
+    GroupedDense,
     dropout,
+    flatten_by_group,
     local_response_norm,
     max_pool,
     spatial_response_norm,
@@ -48,14 +51,17 @@ class AlexNet(nn.Module):
         for convolution in self.spec.convolutions:
             # [B, 27, 27, 96], [B, 13, 13, 256], [B, 13, 13, 384] twice, [B, 6, 6, 256]
             x = self._convolve(x, convolution, f"conv{next(numbers)}")
-        x = x.reshape(x.shape[0], -1)  # [B, 9216]
+        x = flatten_by_group(x, self.spec.dense[0].groups)  # [B, 9216]
         for hidden in self.spec.dense:
-            x = nn.relu(self._connect(x, hidden, f"fc{next(numbers)}"))  # [B, 4096]
-            x = self._drop(x, train)
+            x = self._drop(x, train, before=True)
+            x = self._activate(self._connect(x, hidden, f"fc{next(numbers)}"))  # [B, 4096]
+            x = self._drop(x, train, before=False)
         output = Dense(self.num_classes, kernel_std=self.spec.output_std, bias=0.0)
         return self._connect(x, output, f"fc{next(numbers)}").astype(jnp.float32)
 
     def _convolve(self, x: jax.Array, layer: Convolution, name: str) -> jax.Array:
+        inputs = layer.window**2 * x.shape[-1] // layer.groups
+        kernel_init, bias_init = self._initializers(layer, inputs)
         x = nn.Conv(
             layer.features,
             (layer.window, layer.window),
@@ -63,8 +69,8 @@ class AlexNet(nn.Module):
             padding=(layer.padding, layer.padding),
             feature_group_count=layer.groups,
             conv_general_dilated=conv_by_group,
-            kernel_init=nn.initializers.normal(layer.kernel_std),
-            bias_init=nn.initializers.constant(layer.bias),
+            kernel_init=kernel_init,
+            bias_init=bias_init,
             dtype=self.dtype,
             name=name,
         )(x)
@@ -73,29 +79,45 @@ class AlexNet(nn.Module):
         return x
 
     def _apply_operation(self, x: jax.Array, operation: str) -> jax.Array:
-        norm, spatial = self.spec.normalization, self.spec.spatial_normalization
+        spec = self.spec
+        norm, spatial = spec.normalization, spec.spatial_normalization
         match operation:
-            case "relu":
-                return nn.relu(x)
+            case "activation":
+                return self._activate(x)
             case "lrn":
-                groups = self.spec.columns
-                return local_response_norm(x, norm.k, norm.alpha, norm.beta, norm.size, groups)
+                if norm is None:
+                    return x
+                return local_response_norm(
+                    x, norm.k, norm.alpha, norm.beta, norm.size, spec.columns
+                )
             case "spatial_norm":
+                if spatial is None:
+                    return x
                 return spatial_response_norm(x, spatial.alpha, spatial.beta, spatial.size)
             case "pool":
-                return max_pool(x, self.spec.pooling.window, self.spec.pooling.stride)
-        raise ValueError(f"unknown operation {operation!r}: relu, lrn, spatial_norm, pool")
+                return max_pool(x, spec.pooling.window, spec.pooling.stride)
+        raise ValueError(f"unknown operation {operation!r}: activation, lrn, spatial_norm, pool")
 
     def _connect(self, x: jax.Array, layer: Dense, name: str) -> jax.Array:
-        return nn.Dense(
+        kernel_init, bias_init = self._initializers(layer, x.shape[-1] // layer.groups)
+        return GroupedDense(
             layer.features,
-            kernel_init=nn.initializers.normal(layer.kernel_std),
-            bias_init=nn.initializers.constant(layer.bias),
+            groups=layer.groups,
+            kernel_init=kernel_init,
+            bias_init=bias_init,
             dtype=self.dtype,
             name=name,
         )(x)
 
-    def _drop(self, x: jax.Array, train: bool) -> jax.Array:
+    def _initializers(self, layer: Convolution | Dense, inputs: int) -> tuple:
+        return initializers(self.spec.initialization, layer.kernel_std, layer.bias, inputs)
+
+    def _activate(self, x: jax.Array) -> jax.Array:
+        return {"relu": nn.relu, "tanh": jnp.tanh}[self.spec.activation](x)
+
+    def _drop(self, x: jax.Array, train: bool, before: bool) -> jax.Array:
         settings = self.spec.dropout
+        if settings is None or settings.before != before:
+            return x
         key = self.make_rng("dropout") if train else None
         return dropout(x, settings.rate, settings.inverted, train, key)

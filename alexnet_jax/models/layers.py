@@ -1,8 +1,12 @@
 """The layers of 2012 that linen does not have: normalisation, pooling, dropout as they were."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
+from flax import linen as nn
 from jax import lax
+from jax.typing import DTypeLike
 
 
 def local_response_norm(
@@ -103,6 +107,38 @@ def dropout(
     kept = jax.random.bernoulli(key, 1.0 - rate, x.shape)
     scale = 1.0 / (1.0 - rate) if inverted else 1.0
     return jnp.where(kept, x * jnp.asarray(scale, x.dtype), jnp.zeros_like(x))
+
+
+def flatten_by_group(x: jax.Array, groups: int) -> jax.Array:
+    """Flatten maps, [B, H, W, C] -> [B, H·W·C], the groups of channels one after the other."""
+    batch, height, width, channels = x.shape
+    split = x.reshape(batch, height, width, groups, channels // groups)
+    return jnp.moveaxis(split, 3, 1).reshape(batch, -1)
+
+
+class GroupedDense(nn.Module):
+    """A fully connected layer whose groups of units see only their own group of inputs.
+
+    With one group, `nn.Dense`. The kernel is [inputs / groups, features].
+    """
+
+    features: int
+    groups: int
+    kernel_init: Callable[..., jax.Array]
+    bias_init: Callable[..., jax.Array]
+    dtype: DTypeLike
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Connect: [B, inputs] -> [B, features]."""
+        shape = (x.shape[-1] // self.groups, self.features)
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32).astype(self.dtype)
+        bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
+        columns = zip(
+            jnp.split(x, self.groups, axis=-1), jnp.split(kernel, self.groups, axis=-1), strict=True
+        )
+        sums = [column @ weights for column, weights in columns]
+        return jnp.concatenate(sums, axis=-1) + bias.astype(self.dtype)
 
 
 def _window_sum(x: jax.Array, size: int, axis: int) -> jax.Array:

@@ -1,6 +1,6 @@
 """What a network of AlexNet's family is, as data: one dataclass a kind of layer."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,13 @@ class Dropout:
     """Zero units in training with probability `rate`.
 
     Where it is not inverted, as in 2012, training leaves the rest as it is, and evaluation
-    multiplies all units by 1 - rate.
+    multiplies all units by 1 - rate. In 2012 it followed each hidden fully connected layer; in
+    torchvision it precedes it.
     """
 
     rate: float = 0.5
     inverted: bool = False
+    before: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Convolution:
     Attributes:
         features: number of kernels.
         window: side of the square kernel.
-        after: names among "relu", "lrn", "spatial_norm", "pool", in the order they apply.
+        after: names among "activation", "lrn", "spatial_norm" and "pool", in the order they apply.
+        stride: pixels from one window to the next.
         padding: zeros before and after each spatial side.
         groups: independent halves (2) or one whole (1).
         kernel_std: standard deviation of the Gaussian that kernels start from.
@@ -72,9 +75,13 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Dense:
-    """A hidden fully connected layer: ReLU, then dropout, follow it."""
+    """A hidden fully connected layer; the activation follows it.
+
+    With `groups` 2, each half of its units sees one half of the channels below.
+    """
 
     features: int
+    groups: int = 1
     kernel_std: float = 0.01
     bias: float = 1.0
 
@@ -86,7 +93,16 @@ class Spec:
     Attributes:
         source: where the table comes from.
         crop_size: side of the square input that the layers' arithmetic is made for.
+        convolutions: conv1, conv2, ...
+        dense: the hidden fully connected layers, numbered on from the convolutions.
         columns: groups of channels that normalisation does not look across (2012: one a GPU).
+        normalization: what "lrn" does; None leaves it out.
+        spatial_normalization: what "spatial_norm" does; None leaves it out.
+        pooling: what "pool" does.
+        activation: "relu" or "tanh".
+        dropout: None for none.
+        initialization: "gaussian", as each layer's `kernel_std` and `bias` say; "he": variance
+            2 / inputs and no bias; "torch": kernels and biases uniform in ±1/sqrt(inputs).
         output_std: standard deviation of the output layer's Gaussian; its biases start at 0.
     """
 
@@ -95,8 +111,10 @@ class Spec:
     convolutions: tuple[Convolution, ...]
     dense: tuple[Dense, ...]
     columns: int = 1
-    normalization: Normalization = field(default_factory=Normalization)
-    spatial_normalization: SpatialNormalization = field(default_factory=SpatialNormalization)
-    pooling: Pooling = field(default_factory=Pooling)
-    dropout: Dropout = field(default_factory=Dropout)
+    normalization: Normalization | None = Normalization()
+    spatial_normalization: SpatialNormalization | None = SpatialNormalization()
+    pooling: Pooling = Pooling()
+    activation: str = "relu"
+    dropout: Dropout | None = Dropout()
+    initialization: str = "gaussian"
     output_std: float = 0.01

@@ -7,7 +7,11 @@ disagree both are here, by name.
 
 from dataclasses import replace
 
-from alexnet_jax.models.spec import Convolution, Dense, Normalization, Spec
+from alexnet_jax.models.spec import Convolution, Dense, Dropout, Normalization, Spec
+
+_SAME3 = (1, 1)  # What keeps the size of a map under a window of 3, ...
+_SAME5 = (2, 2)  # ... and of 5.
+_ACTIVATION = ("activation",)
 
 ORIGINAL = Spec(
     source="code, layers/layers-145.cfg and layer-params-145.cfg",
@@ -15,14 +19,14 @@ ORIGINAL = Spec(
     columns=2,
     convolutions=(
         # The last window hangs 3 pixels over the right and bottom edge and reads zeros: 224 -> 55.
-        Convolution(96, 11, ("lrn", "pool", "relu"), stride=4, padding=(0, 3)),
+        Convolution(96, 11, ("lrn", "pool", "activation"), stride=4, padding=(0, 3)),
         # The spatial norm is not in the paper.
         Convolution(
-            256, 5, ("relu", "lrn", "spatial_norm", "pool"), padding=(2, 2), groups=2, bias=1.0
+            256, 5, ("activation", "lrn", "spatial_norm", "pool"), 1, _SAME5, groups=2, bias=1.0
         ),
-        Convolution(384, 3, ("relu",), padding=(1, 1), kernel_std=0.03),
-        Convolution(384, 3, ("relu",), padding=(1, 1), groups=2, kernel_std=0.03, bias=1.0),
-        Convolution(256, 3, ("pool", "relu"), padding=(1, 1), groups=2, kernel_std=0.03, bias=1.0),
+        Convolution(384, 3, _ACTIVATION, 1, _SAME3, kernel_std=0.03),
+        Convolution(384, 3, _ACTIVATION, 1, _SAME3, groups=2, kernel_std=0.03, bias=1.0),
+        Convolution(256, 3, ("pool", "activation"), 1, _SAME3, 2, kernel_std=0.03, bias=1.0),
     ),
     dense=(Dense(4096), Dense(4096)),
 )
@@ -33,11 +37,11 @@ PAPER = Spec(
     columns=2,
     normalization=Normalization(alpha=1e-4),  # As printed: the plain sum times 1e-4.
     convolutions=(
-        Convolution(96, 11, ("relu", "lrn", "pool"), stride=4),
-        Convolution(256, 5, ("relu", "lrn", "pool"), padding=(2, 2), groups=2, bias=1.0),
-        Convolution(384, 3, ("relu",), padding=(1, 1)),
-        Convolution(384, 3, ("relu",), padding=(1, 1), groups=2, bias=1.0),
-        Convolution(256, 3, ("relu", "pool"), padding=(1, 1), groups=2, bias=1.0),
+        Convolution(96, 11, ("activation", "lrn", "pool"), stride=4),
+        Convolution(256, 5, ("activation", "lrn", "pool"), 1, _SAME5, groups=2, bias=1.0),
+        Convolution(384, 3, _ACTIVATION, 1, _SAME3),
+        Convolution(384, 3, _ACTIVATION, 1, _SAME3, groups=2, bias=1.0),
+        Convolution(256, 3, ("activation", "pool"), 1, _SAME3, groups=2, bias=1.0),
     ),
     dense=(Dense(4096), Dense(4096)),
 )
@@ -49,26 +53,87 @@ SINGLE_TOWER = replace(
     convolutions=tuple(replace(layer, groups=1) for layer in ORIGINAL.convolutions),
 )
 
-TINY = Spec(
-    # Where a layer sees n times fewer inputs than the original's, its kernels start sqrt(n) times
-    # larger, so that activations begin on the same scale.
+ONE_COLUMN = replace(
+    ORIGINAL,
+    source="code, layers/layers-145-half.cfg: one column, conv5 as wide as in two",
+    columns=1,
+    convolutions=tuple(
+        replace(layer, groups=1, features=features)
+        for layer, features in zip(ORIGINAL.convolutions, (48, 128, 192, 192, 256), strict=True)
+    ),
+)
+
+SIX_CONV = replace(
+    ORIGINAL,
+    source="code, layers/layers-146-2012-2011.cfg: 1 CNN*, a sixth convolution over the last pool",
+    convolutions=(
+        *ORIGINAL.convolutions,
+        Convolution(256, 3, _ACTIVATION, 1, _SAME3, kernel_std=0.03, bias=1.0),
+    ),
+)
+
+CAFFE = Spec(
+    source="Caffe, models/bvlc_alexnet/train_val.prototxt",
+    crop_size=227,
+    normalization=Normalization(k=1.0),
+    convolutions=(
+        Convolution(96, 11, ("activation", "lrn", "pool"), stride=4),
+        Convolution(256, 5, ("activation", "lrn", "pool"), 1, _SAME5, groups=2, bias=0.1),
+        Convolution(384, 3, _ACTIVATION, 1, _SAME3),
+        Convolution(384, 3, _ACTIVATION, 1, _SAME3, groups=2, bias=0.1),
+        Convolution(256, 3, ("activation", "pool"), 1, _SAME3, groups=2, bias=0.1),
+    ),
+    dense=(Dense(4096, kernel_std=0.005, bias=0.1), Dense(4096, kernel_std=0.005, bias=0.1)),
+    dropout=Dropout(inverted=True),
+)
+
+CAFFENET = replace(
+    CAFFE,
+    source="Caffe, models/bvlc_reference_caffenet/train_val.prototxt: pools before it normalises",
+    convolutions=tuple(
+        replace(
+            layer,
+            after=("activation", "pool", "lrn") if "lrn" in layer.after else layer.after,
+            bias=1.0 if layer.bias else 0.0,
+        )
+        for layer in CAFFE.convolutions
+    ),
+    dense=tuple(replace(layer, bias=1.0) for layer in CAFFE.dense),
+)
+
+OWT = Spec(
+    source="One weird trick (arXiv 1404.5997) as torchvision builds it, models/alexnet.py",
+    crop_size=224,
+    normalization=None,
+    spatial_normalization=None,
+    convolutions=(
+        Convolution(64, 11, ("activation", "pool"), stride=4, padding=(2, 2)),
+        Convolution(192, 5, ("activation", "pool"), padding=_SAME5),
+        Convolution(384, 3, _ACTIVATION, padding=_SAME3),
+        Convolution(256, 3, _ACTIVATION, padding=_SAME3),
+        Convolution(256, 3, ("activation", "pool"), padding=_SAME3),
+    ),
+    dense=(Dense(4096), Dense(4096)),
+    dropout=Dropout(inverted=True, before=True),
+    initialization="torch",
+)
+
+TINY = replace(
+    ORIGINAL,
     source="ours: original with an eighth of the kernels, for images of about 96 pixels and CPUs",
     crop_size=80,
-    columns=2,
-    convolutions=(
-        Convolution(12, 11, ("lrn", "pool", "relu"), stride=2, padding=(0, 1)),
-        Convolution(
-            32,
-            5,
-            ("relu", "lrn", "spatial_norm", "pool"),
-            padding=(2, 2),
-            groups=2,
-            kernel_std=0.028,
-            bias=1.0,
-        ),
-        Convolution(48, 3, ("relu",), padding=(1, 1), kernel_std=0.085),
-        Convolution(48, 3, ("relu",), padding=(1, 1), groups=2, kernel_std=0.085, bias=1.0),
-        Convolution(32, 3, ("pool", "relu"), padding=(1, 1), groups=2, kernel_std=0.085, bias=1.0),
+    # Where a layer sees n times fewer inputs than the original's, its kernels start sqrt(n) times
+    # larger, so that activations begin on the same scale.
+    convolutions=tuple(
+        replace(layer, features=layer.features // 8, kernel_std=kernel_std)
+        for layer, kernel_std in zip(
+            (
+                replace(ORIGINAL.convolutions[0], stride=2, padding=(0, 1)),
+                *ORIGINAL.convolutions[1:],
+            ),
+            (0.01, 0.028, 0.085, 0.085, 0.085),
+            strict=True,
+        )
     ),
     dense=(Dense(256, kernel_std=0.057), Dense(256, kernel_std=0.04)),
     output_std=0.04,
@@ -78,5 +143,10 @@ MODELS: dict[str, Spec] = {
     "original": ORIGINAL,
     "paper": PAPER,
     "single_tower": SINGLE_TOWER,
+    "one_column": ONE_COLUMN,
+    "caffe": CAFFE,
+    "caffenet": CAFFENET,
+    "owt": OWT,
+    "six_conv": SIX_CONV,
     "tiny": TINY,
 }

@@ -22,7 +22,17 @@ def original():
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("original", 60_965_224), ("paper", 60_965_224), ("single_tower", 62_378_344)],
+    [
+        ("original", 60_965_224),
+        ("paper", 60_965_224),
+        ("single_tower", 62_378_344),
+        ("one_column", 59_798_312),
+        ("caffe", 60_965_224),
+        ("caffenet", 60_965_224),
+        ("owt", 61_100_840),
+        # original, and conv6: 256 kernels of 3x3 over 256 channels.
+        ("six_conv", 60_965_224 + 3 * 3 * 256 * 256 + 256),
+    ],
 )
 def test_parameter_count(name, count):
     assert sum(leaf.size for leaf in jax.tree.leaves(shapes(name))) == count

@@ -1,0 +1,43 @@
+"""How kernels and biases start, by the name that a network's table gives."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax.typing import DTypeLike
+
+Initializer = Callable[..., jax.Array]
+
+INITIALIZATIONS = ("gaussian", "he", "torch")
+
+
+def initializers(name: str, kernel_std: float, bias: float, inputs: int) -> tuple[Initializer, ...]:
+    """Return the initializers of a layer's kernel and bias.
+
+    Args:
+        name: "gaussian": N(0, kernel_std²) and a constant, 2012's way, not truncated; "he":
+            N(0, 2/inputs) and 0 (He et al. 2015); "torch": both uniform in ±1/sqrt(inputs), what
+            PyTorch's layers do unless told otherwise.
+        kernel_std: for "gaussian".
+        bias: for "gaussian".
+        inputs: how many numbers each unit sees.
+
+    Raises:
+        ValueError: `name` is none of these.
+    """
+    match name:
+        case "gaussian":
+            return nn.initializers.normal(kernel_std), nn.initializers.constant(bias)
+        case "he":
+            return nn.initializers.normal((2 / inputs) ** 0.5), nn.initializers.zeros
+        case "torch":
+            return _uniform(inputs**-0.5), _uniform(inputs**-0.5)
+    raise ValueError(f"unknown initialization {name!r}: {', '.join(INITIALIZATIONS)}")
+
+
+def _uniform(bound: float) -> Initializer:
+    def draw(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> jax.Array:
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return draw
