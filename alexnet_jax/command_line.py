@@ -4,6 +4,7 @@ absl prints usage and exits with 1 for a wrong flag and for --help; a program th
 people and scripts run should exit with 2 and 0.
 """
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -52,6 +53,9 @@ def run(main: Callable[[Sequence[str]], None], required: Sequence[str] = ()) -> 
             main(argv[1:])
         except UserError as error:
             raise SystemExit(_complain(error)) from None
+        except BrokenPipeError:
+            # Whoever read the output has seen enough; nothing more may be written to it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     app.run(guarded, flags_parser=parse)
 

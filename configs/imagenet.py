@@ -9,14 +9,29 @@ Expected error, top-1 / top-5: centre crop 42.3 / 19.6 %, ten crops 40.5 / 18.1 
 170, 95 epochs), not measured here.
 """
 
+import importlib
+
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
 
-def get_config() -> ConfigDict:
-    """Return every key there is; other configs change what differs."""
+def get_config(recipe: str = "") -> ConfigDict:
+    """Return every key there is; other configs change what differs.
+
+    Args:
+        recipe: as in --config=configs/imagenet.py:original, another file's config.
+    """
+    if recipe:
+        return importlib.import_module(f"configs.{recipe}").get_config()
     config = ConfigDict()
-    config.model = ConfigDict({"name": "original", "num_classes": 1000, "dtype": "float32"})
+    config.model = ConfigDict(
+        {
+            "name": "original",
+            "num_classes": 1000,
+            "dtype": "float32",
+            "changes": (),  # Names of alexnet_jax.models.CHANGES: ("no_lrn", "tanh").
+        }
+    )
     config.data = ConfigDict(
         {
             "name": "imagenet2012",
@@ -32,6 +47,7 @@ def get_config() -> ConfigDict:
             "crop": "random",
             "flip": True,
             "color_noise": 0.1,
+            "color_noise_until": placeholder(float),  # Epoch; unset: to the end.
             "color_rescale": True,  # Divide by 1 + color_noise; the paper's text does not.
         }
     )
@@ -41,6 +57,8 @@ def get_config() -> ConfigDict:
             "momentum": 0.9,
             "weight_decay": 0.0005,
             "bias_rate_multiplier": 2.0,
+            "bias_schedule": "same",  # As kernels; "constant"; "halfway": divided once ...
+            "bias_decay": 10.0,  # ... by this, as in run 170.
         }
     )
     config.schedule = ConfigDict(
@@ -49,7 +67,10 @@ def get_config() -> ConfigDict:
             "learning_rate": 0.01,
             "decay": 250.0,  # geometric: the first rate over the last.
             "boundaries": (25, 51, 79),  # stepped: epochs, as run 145 lowered its rate by hand,
+            "boundary_steps": (),  # or the same in steps,
             "factor": 0.1,  # each time by this.
+            "conv1_boundaries": (),  # Epochs at which conv1's rate ...
+            "conv1_factors": (),  # ... takes these factors; 0.0 freezes it.
         }
     )
     config.train = ConfigDict(

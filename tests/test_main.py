@@ -108,7 +108,7 @@ def test_help_says_what_it_does_and_exits_with_0():
     assert "--workdir" in out
 
 
-@pytest.mark.parametrize("module", ["evaluate", "predict", "prepare"])
+@pytest.mark.parametrize("module", ["doctor", "evaluate", "predict", "prepare"])
 def test_every_front_door_has_help(module):
     code, out, _ = run("--help", module=f"alexnet_jax.{module}")
     assert (code, "--" in out) == (0, True)

@@ -4,6 +4,7 @@ Every draw has the shape of the global batch, so that under JAX's partitionable 
 an image's draw depends on the key and its position alone, however the batch is sharded.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
@@ -24,7 +25,8 @@ class Augmentation:
         flip: whether half of the images are mirrored.
         color_axes: float32 [3, 3]: columns are the eigenvectors of the RGB covariance.
         color_std: float32 [3]: standard deviations along them, on the 0-255 scale.
-        color_noise: deviation of the colour shift, in units of `color_std`; 0 for none.
+        color_noise: by completed steps, deviation of the colour shift in units of `color_std`; None
+            for a run without.
         color_rescale: divide by 1 + color_noise what has been shifted, as the 2012 code does to
             keep the scale that the network will be tested on; the paper does not say so.
     """
@@ -35,11 +37,11 @@ class Augmentation:
     flip: bool
     color_axes: np.ndarray
     color_std: np.ndarray
-    color_noise: float
+    color_noise: Callable[[jax.Array], jax.Array] | None
     color_rescale: bool
 
-    def __call__(self, key: jax.Array, images: jax.Array) -> jax.Array:
-        """Augment a batch: uint8 [B, S, S, 3] -> float32 [B, crop_size, crop_size, 3]."""
+    def __call__(self, key: jax.Array, images: jax.Array, step: jax.Array) -> jax.Array:
+        """Augment the batch of `step`: uint8 [B, S, S, 3] -> float32 [B, crop, crop, 3]."""
         crop_key, flip_key, color_key = jax.random.split(key, 3)
         if self.crop:
             images = random_crop(crop_key, images, self.crop_size)
@@ -47,11 +49,12 @@ class Augmentation:
             images = center_crop(images, self.crop_size)
         if self.flip:
             images = random_flip(flip_key, images)
-        if not self.color_noise:
+        if self.color_noise is None:
             return self.preprocessing(images)
+        noise = self.color_noise(step)
         shift = color_shift(color_key, len(images), self.color_axes, self.color_std)
-        shifted = images.astype(jnp.float32) + self.color_noise * shift[:, None, None, :]
-        scale = 1.0 + self.color_noise if self.color_rescale else 1.0
+        shifted = images.astype(jnp.float32) + noise * shift[:, None, None, :]
+        scale = 1.0 + noise if self.color_rescale else 1.0
         return self.preprocessing(shifted) / scale
 
 

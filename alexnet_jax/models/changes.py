@@ -66,6 +66,15 @@ def _leave_out_convolution(spec: Spec, number: int) -> Spec:
     return replace(spec, convolutions=kept)
 
 
+def _leave_out_norms(spec: Spec, number: int) -> Spec:
+    """Take both kinds of normalisation out of conv`number` alone (code, run 167)."""
+    convolutions = list(spec.convolutions)
+    layer = convolutions[number - 1]
+    kept = tuple(name for name in layer.after if name not in ("lrn", "spatial_norm"))
+    convolutions[number - 1] = replace(layer, after=kept)
+    return replace(spec, convolutions=tuple(convolutions))
+
+
 def _initialize(spec: Spec, stds: tuple[float, ...], dense_std: float, bias: float) -> Spec:
     """Give each layer a Gaussian and `bias`, where the table has a bias that is not 0."""
 
@@ -89,6 +98,7 @@ def _initialize(spec: Spec, stds: tuple[float, ...], dense_std: float, bias: flo
 CHANGES: dict[str, Change] = {
     "no_lrn": partial(replace, normalization=None),
     "no_spatial_norm": partial(replace, spatial_normalization=None),
+    "no_conv2_norms": partial(_leave_out_norms, number=2),
     "lrn_before_activation": partial(_reorder, moved="lrn", other="activation", after=False),
     "lrn_after_activation": partial(_reorder, moved="lrn", other="activation", after=True),
     "lrn_before_pool": partial(_reorder, moved="lrn", other="pool", after=False),

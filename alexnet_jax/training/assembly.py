@@ -4,7 +4,7 @@ The parts take plain arguments and know nothing of configs.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,8 +24,8 @@ from alexnet_jax.models import AlexNet, create_model
 from alexnet_jax.parallel.mesh import check_batch_divides, make_data_mesh
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.training.configuration import check_config
-from alexnet_jax.training.optimizer import krizhevsky_sgd
-from alexnet_jax.training.schedule import geometric, stepped
+from alexnet_jax.training.optimizer import krizhevsky_sgd, pytorch_sgd
+from alexnet_jax.training.schedule import geometric, piecewise, stepped
 from alexnet_jax.training.state import TrainState, abstract_state, create_state
 from alexnet_jax.training.step import TrainStep, make_train_step
 
@@ -40,6 +40,10 @@ class Durations:
     save_every: int
     log_every: int
     stuck_after: int | None
+
+    def steps(self, epochs: Sequence[float]) -> list[int]:
+        """Turn epochs into completed steps."""
+        return [round(epoch * self.per_epoch) for epoch in epochs]
 
 
 @dataclass(frozen=True)
@@ -89,10 +93,10 @@ def assemble(config: ConfigDict) -> Run:
     durations = resolve_durations(config, len(records))
     schedule = make_schedule(config, durations)
     preprocessing = Preprocessing(statistics.mean_image, np.ones(3, np.float32))
+    optimizer = make_optimizer(config, schedule, durations)
     network = make_network(config, preprocessing, mesh)
-    optimizer = make_optimizer(config, schedule)
     model, seed, crop_size = network.model, config.train.seed, config.data.crop_size
-    augmentation = make_augmentation(config, preprocessing, statistics)
+    augmentation = make_augmentation(config, preprocessing, statistics, durations)
     return Run(
         mesh=mesh,
         network=network,
@@ -130,8 +134,10 @@ def make_validation(config: ConfigDict, mesh: Mesh) -> EvaluationBatches:
 
 def make_network(config: ConfigDict, preprocessing: Preprocessing, mesh: Mesh) -> Network:
     """Build the network as testing needs it; UserError where the crop is too small for it."""
-    model = create_model(config.model.name, config.model.num_classes, config.model.dtype)
-    optimizer = make_optimizer(config, optax.constant_schedule(0.0))
+    model = make_model(config)
+    # Only the structure of the state matters here, which no rate changes.
+    schedule = optax.constant_schedule(0.0)
+    optimizer = make_optimizer(config, schedule, resolve_durations(config, examples=1))
     try:
         description = abstract_state(model, optimizer, config.data.crop_size, mesh)
     except ValueError as error:
@@ -141,6 +147,12 @@ def make_network(config: ConfigDict, preprocessing: Preprocessing, mesh: Mesh) -
         ) from error
     predict = make_view_predictor(model, preprocessing, config.data.crop_size, mesh)
     return Network(model, predict, description)
+
+
+def make_model(config: ConfigDict) -> AlexNet:
+    """Return the linen module that the config names; UserError lists the known names."""
+    model = config.model
+    return create_model(model.name, model.num_classes, model.dtype, model.changes)
 
 
 def resolve_durations(config: ConfigDict, examples: int) -> Durations:
@@ -168,23 +180,48 @@ def make_schedule(config: ConfigDict, durations: Durations) -> optax.Schedule:
         case "geometric":
             return geometric(schedule.learning_rate, durations.total, schedule.decay)
         case "stepped":
-            boundaries = [round(epoch * durations.per_epoch) for epoch in schedule.boundaries]
+            boundaries = schedule.boundary_steps or durations.steps(schedule.boundaries)
             return stepped(schedule.learning_rate, boundaries, schedule.factor)
     return optax.constant_schedule(schedule.learning_rate)
 
 
-def make_optimizer(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
+def make_optimizer(
+    config: ConfigDict, schedule: optax.Schedule, durations: Durations
+) -> optax.GradientTransformation:
     """Return the update rule that the config names."""
+    optimizer = config.optimizer
+    if optimizer.name == "pytorch_sgd":
+        return pytorch_sgd(schedule, optimizer.momentum, optimizer.weight_decay)
+    conv1 = piecewise(
+        [1.0, *config.schedule.conv1_factors],
+        durations.steps(config.schedule.conv1_boundaries),
+    )
     return krizhevsky_sgd(
         schedule,
-        momentum=config.optimizer.momentum,
-        weight_decay=config.optimizer.weight_decay,
-        bias_rate_multiplier=config.optimizer.bias_rate_multiplier,
+        momentum=optimizer.momentum,
+        weight_decay=optimizer.weight_decay,
+        bias_rate_multiplier=optimizer.bias_rate_multiplier,
+        bias_learning_rate=make_bias_schedule(config, durations),
+        layer_factors={"conv1": conv1} if config.schedule.conv1_factors else {},
     )
 
 
+def make_bias_schedule(config: ConfigDict, durations: Durations) -> optax.Schedule | None:
+    """Return the biases' own rate; None where they follow the kernels'."""
+    rate = config.optimizer.bias_rate_multiplier * config.schedule.learning_rate
+    match config.optimizer.bias_schedule:
+        case "constant":
+            return optax.constant_schedule(rate)
+        case "halfway":  # Run 170 of the 2012 code: dexp[10,0,2].
+            return geometric(rate, durations.total, config.optimizer.bias_decay, levels=2)
+    return None
+
+
 def make_augmentation(
-    config: ConfigDict, preprocessing: Preprocessing, statistics: Statistics
+    config: ConfigDict,
+    preprocessing: Preprocessing,
+    statistics: Statistics,
+    durations: Durations,
 ) -> Augmentation:
     """Return what the step does to images before the network sees them."""
     return Augmentation(
@@ -194,9 +231,17 @@ def make_augmentation(
         flip=config.augment.flip,
         color_axes=statistics.color_axes,
         color_std=statistics.color_std,
-        color_noise=config.augment.color_noise,
+        color_noise=make_color_noise(config, durations),
         color_rescale=config.augment.color_rescale,
     )
+
+
+def make_color_noise(config: ConfigDict, durations: Durations) -> optax.Schedule | None:
+    """Return the colour noise as a function of completed steps; None for a run without."""
+    noise, until = config.augment.color_noise, config.augment.color_noise_until
+    if not noise:
+        return None
+    return piecewise([noise, 0.0], durations.steps([until])) if until else piecewise([noise], [])
 
 
 def host_threads(config: ConfigDict) -> int:

@@ -20,11 +20,13 @@ _POSITIVE_NUMBER: _Rule = ((float, int), True)
 _OPTIONAL_POSITIVE_NUMBER: _Rule = ((float, int, type(None)), True)
 _TEXT: _Rule = ((str,), False)
 _SWITCH: _Rule = ((bool,), False)
+_LIST: _Rule = ((tuple, list), False)
 
 KEYS: dict[str, _Rule] = {
     "model.name": _TEXT,
     "model.num_classes": _POSITIVE_INT,
     "model.dtype": _TEXT,
+    "model.changes": _LIST,
     "data.name": _TEXT,
     "data.dir": _TEXT,
     "data.source": _TEXT,
@@ -34,16 +36,22 @@ KEYS: dict[str, _Rule] = {
     "augment.crop": _TEXT,
     "augment.flip": _SWITCH,
     "augment.color_noise": _NUMBER,
+    "augment.color_noise_until": _OPTIONAL_POSITIVE_NUMBER,
     "augment.color_rescale": _SWITCH,
     "optimizer.name": _TEXT,
     "optimizer.momentum": _NUMBER,
     "optimizer.weight_decay": _NUMBER,
     "optimizer.bias_rate_multiplier": _NUMBER,
+    "optimizer.bias_schedule": _TEXT,
+    "optimizer.bias_decay": _POSITIVE_NUMBER,
     "schedule.name": _TEXT,
     "schedule.learning_rate": _POSITIVE_NUMBER,
     "schedule.decay": _POSITIVE_NUMBER,
-    "schedule.boundaries": ((tuple, list), False),
+    "schedule.boundaries": _LIST,
+    "schedule.boundary_steps": _LIST,
     "schedule.factor": _POSITIVE_NUMBER,
+    "schedule.conv1_boundaries": _LIST,
+    "schedule.conv1_factors": _LIST,
     "train.batch_size": _POSITIVE_INT,
     "train.epochs": _OPTIONAL_POSITIVE_NUMBER,
     "train.steps": _OPTIONAL_POSITIVE_INT,
@@ -63,7 +71,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "model.dtype": ("float32", "bfloat16"),
     "data.source": ("records",),
     "augment.crop": ("random", "center"),
-    "optimizer.name": ("krizhevsky_sgd",),
+    "optimizer.name": ("krizhevsky_sgd", "pytorch_sgd"),
+    "optimizer.bias_schedule": ("same", "constant", "halfway"),
     "schedule.name": ("constant", "stepped", "geometric"),
     "parallel.layout": ("data",),
 }
@@ -171,5 +180,11 @@ def _check_together(values: Mapping[str, Any]) -> None:
     ):
         if values[f"{group}.{steps}"] is None and values[f"{group}.{epochs}"] is None:
             raise UserError(f"set config.{group}.{steps} or config.{group}.{epochs}")
+    boundaries, factors = values["schedule.conv1_boundaries"], values["schedule.conv1_factors"]
+    if len(boundaries) != len(factors):
+        raise UserError(
+            f"config.schedule.conv1_boundaries has {len(boundaries)} epochs, conv1_factors "
+            f"{len(factors)} factors: give one factor for each"
+        )
     if values["optimizer.momentum"] >= 1:
         raise UserError(f"config.optimizer.momentum={values['optimizer.momentum']} must be below 1")

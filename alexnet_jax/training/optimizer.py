@@ -1,8 +1,10 @@
-"""Krizhevsky's stochastic gradient descent."""
+"""Stochastic gradient descent, in Krizhevsky's order and in PyTorch's."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 
@@ -11,6 +13,8 @@ def krizhevsky_sgd(
     momentum: float = 0.9,
     weight_decay: float = 0.0005,
     bias_rate_multiplier: float = 2.0,
+    bias_learning_rate: optax.Schedule | None = None,
+    layer_factors: Mapping[str, optax.Schedule] | None = None,
 ) -> optax.GradientTransformation:
     """Build the update rule of paper §5.
 
@@ -19,24 +23,70 @@ def krizhevsky_sgd(
 
     The rate ε is inside the velocity, so a lower rate takes hold gradually; `optax.sgd` and PyTorch
     keep it outside. As in the 2012 code (`layer-params-145.cfg`), biases do not decay and learn
-    at a rate of their own.
+    at a rate of their own. All rates are functions of the step, so one compiled step serves a whole
+    run.
 
     Args:
         learning_rate: ε, or a schedule of it by completed steps.
         momentum: share of the velocity that is kept.
         weight_decay: of kernels.
         bias_rate_multiplier: the biases' rate in units of ε.
+        bias_learning_rate: the biases' rate itself, where it does not follow ε.
+        layer_factors: by layer ("conv1"), what its kernel's rate is multiplied by; at 0 the layer
+            is frozen, biases too.
     """
+    schedule = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
+    factors = layer_factors or {}
+
+    def bias_rate(step: jax.Array) -> jax.Array:
+        if bias_learning_rate is not None:
+            return bias_learning_rate(step)
+        return bias_rate_multiplier * schedule(step)
+
+    def rate(layer: str, kind: str, step: jax.Array) -> jax.Array:
+        factor = factors[layer](step) if layer in factors else jnp.float32(1)
+        if kind == "bias":
+            return bias_rate(step) * (factor != 0)
+        return schedule(step) * factor
+
     return optax.chain(
         optax.add_decayed_weights(weight_decay, mask=_kernels),
-        optax.masked(optax.scale(bias_rate_multiplier), _biases),
-        optax.scale_by_learning_rate(learning_rate),
+        _scale_by_rates(rate),
         optax.trace(decay=momentum),
     )
 
 
-def _biases(params: Any) -> Any:
-    return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == "bias", params)
+def pytorch_sgd(
+    learning_rate: optax.ScalarOrSchedule, momentum: float, weight_decay: float
+) -> optax.GradientTransformation:
+    """Build the update rule of `torch.optim.SGD`, which torchvision's recipe was run with.
+
+        v <- momentum·v + ∂L/∂w + weight_decay·w
+        w <- w - ε·v
+
+    Biases decay and learn as kernels do.
+    """
+    return optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(learning_rate, momentum))
+
+
+def _scale_by_rates(
+    rate: Callable[[str, str, jax.Array], jax.Array],
+) -> optax.GradientTransformation:
+    """Multiply each gradient by minus the rate of its layer and kind ("kernel", "bias")."""
+
+    def update(
+        updates: Any, state: optax.ScaleByScheduleState, params: Any = None
+    ) -> tuple[Any, optax.ScaleByScheduleState]:
+        def scale(path: tuple, gradient: jax.Array) -> jax.Array:
+            return -rate(path[0].key, path[-1].key, state.count) * gradient
+
+        scaled = jax.tree_util.tree_map_with_path(scale, updates)
+        return scaled, optax.ScaleByScheduleState(optax.safe_increment(state.count))
+
+    def init(params: Any) -> optax.ScaleByScheduleState:
+        return optax.ScaleByScheduleState(jnp.zeros([], jnp.int32))
+
+    return optax.GradientTransformation(init, update)
 
 
 def _kernels(params: Any) -> Any:

@@ -37,7 +37,7 @@ def make_train_step(
     ) -> tuple[TrainState, dict[str, jax.Array]]:
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         augment_key, dropout_key = jax.random.split(key)
-        images = augmentation(augment_key, batch["image"])
+        images = augmentation(augment_key, batch["image"], state.step)
 
         def compute_loss(params: optax.Params) -> tuple[jax.Array, jax.Array]:
             logits = model.apply(

@@ -10,6 +10,7 @@ from alexnet_jax.data.augment import (
     random_flip,
 )
 from alexnet_jax.data.preprocessing import Preprocessing
+from alexnet_jax.training.schedule import piecewise
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def numbered():
     return jnp.asarray(np.broadcast_to(image, (64, 8, 8, 3)))
 
 
-def make(crop=False, flip=False, color_noise=0.0, mean=0.0):
+def make(crop=False, flip=False, color_noise=None, mean=0.0):
     return Augmentation(
         preprocessing=Preprocessing(np.full((8, 8, 3), mean, np.float32), np.ones(3, np.float32)),
         crop_size=6,
@@ -53,12 +54,12 @@ def test_flips_mirror_about_half_of_the_images(numbered):
 
 
 def test_without_chance_the_result_is_the_centre_minus_the_mean(numbered):
-    result = make(mean=7.0)(jax.random.key(0), numbered)
+    result = make(mean=7.0)(jax.random.key(0), numbered, 0)
     np.testing.assert_array_equal(result, np.float32(numbered[:, 1:7, 1:7]) - 7.0)
 
 
 def test_colour_moves_all_pixels_of_an_image_alike_and_divides(numbered):
-    result = np.asarray(make(color_noise=0.1)(jax.random.key(0), numbered))
+    result = np.asarray(make(color_noise=lambda step: 0.1)(jax.random.key(0), numbered, 0))
     shift = result * 1.1 - np.float32(numbered[:, 1:7, 1:7])
     np.testing.assert_allclose(shift, np.broadcast_to(shift[:, :1, :1], shift.shape), atol=1e-4)
     assert np.unique(shift[:, 0, 0, 0].round(5)).size == 64, "each image has a draw of its own"
@@ -74,8 +75,16 @@ def test_colour_has_the_covariance_of_the_training_set():
 
 
 def test_a_draw_does_not_depend_on_how_the_batch_is_sharded(numbered):
-    augment = jax.jit(make(crop=True, flip=True, color_noise=0.1))
+    augment = jax.jit(make(crop=True, flip=True, color_noise=lambda step: 0.1))
     mesh = jax.make_mesh((4,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     split = jax.device_put(numbered, jax.NamedSharding(mesh, jax.P("data")))
     key = jax.random.key(0)
-    np.testing.assert_array_equal(augment(key, split), augment(key, numbered))
+    np.testing.assert_array_equal(augment(key, split, 0), augment(key, numbered, 0))
+
+
+def test_colour_noise_can_end_with_a_step(numbered):
+    augment = make(color_noise=piecewise([0.1, 0.0], [5]))
+    key = jax.random.key(0)
+    plain = np.float32(numbered[:, 1:7, 1:7])
+    assert not np.allclose(augment(key, numbered, jnp.int32(4)), plain)
+    np.testing.assert_array_equal(augment(key, numbered, jnp.int32(5)), plain)

@@ -8,6 +8,7 @@ import pytest
 import alexnet_jax
 import configs
 from alexnet_jax.errors import UserError
+from alexnet_jax.training.assembly import make_model
 from alexnet_jax.training.configuration import (
     KEYS,
     check_config,
@@ -18,6 +19,7 @@ from alexnet_jax.training.configuration import (
     save_config,
 )
 from configs import demo, imagenet
+from configs.sweeps import ablations
 
 RECIPES = [path.stem for path in Path(configs.__path__[0]).glob("[a-z]*.py")]
 
@@ -65,6 +67,18 @@ def test_the_base_recipe_has_every_key():
 def test_a_value_that_cannot_be_meant_is_refused(key, value, message):
     with pytest.raises(UserError, match=message):
         check_config(change(key, value))
+
+
+def test_a_recipe_can_be_named_behind_the_base_config():
+    assert imagenet.get_config("original").train.epochs == 91.0
+
+
+@pytest.mark.parametrize("ablation", ablations.get_sweep(), ids=lambda ablation: ablation.name)
+def test_every_ablation_is_a_valid_config_of_a_network_that_exists(ablation):
+    config = imagenet.get_config("automatic")
+    config.update_from_flattened_dict(ablation.overrides)
+    check_config(config)
+    assert make_model(config).num_classes == 1000
 
 
 def test_an_unknown_key_names_the_nearest():

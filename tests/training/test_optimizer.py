@@ -2,9 +2,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
-from alexnet_jax.training.optimizer import krizhevsky_sgd
-from alexnet_jax.training.schedule import stepped
+from alexnet_jax.training.optimizer import krizhevsky_sgd, pytorch_sgd
+from alexnet_jax.training.schedule import piecewise, stepped
 
 
 def train(steps, schedule):
@@ -43,3 +44,41 @@ def test_biases_do_not_decay():
     updates, _ = optimizer.update(still, optimizer.init(params), params)
     np.testing.assert_array_equal(updates["fc"]["bias"], 0.0)
     np.testing.assert_allclose(updates["fc"]["kernel"], -0.05, rtol=1e-6)
+
+
+def first_updates(optimizer, steps):
+    """Feed ones for `steps` steps without momentum; returns each layer's last update."""
+    params = {layer: {"kernel": jnp.zeros(1), "bias": jnp.zeros(1)} for layer in ("conv1", "conv2")}
+    gradients = jax.tree.map(jnp.ones_like, params)
+    state = optimizer.init(params)
+    for _ in range(steps):
+        updates, state = optimizer.update(gradients, state, params)
+    return jax.tree.map(lambda update: round(float(update[0]), 6), updates)
+
+
+def test_a_layer_has_a_factor_of_its_own_and_freezes_at_zero():
+    factors = {"conv1": piecewise([1.0, 0.1, 0.0], [1, 2])}
+    optimizer = krizhevsky_sgd(0.01, momentum=0.0, layer_factors=factors)
+    assert first_updates(optimizer, 2)["conv1"] == {"kernel": -0.001, "bias": -0.02}
+    assert first_updates(optimizer, 3) == {
+        "conv1": {"kernel": 0.0, "bias": 0.0},
+        "conv2": {"kernel": -0.01, "bias": -0.02},
+    }
+
+
+def test_biases_can_keep_a_rate_while_kernels_slow_down():
+    optimizer = krizhevsky_sgd(
+        stepped(0.01, [1], 0.1), momentum=0.0, bias_learning_rate=optax.constant_schedule(0.02)
+    )
+    assert first_updates(optimizer, 2)["conv2"] == {"kernel": -0.001, "bias": -0.02}
+
+
+def test_pytorch_keeps_the_rate_outside_the_velocity():
+    optimizer = pytorch_sgd(stepped(0.1, [1], 0.1), momentum=0.5, weight_decay=0.1)
+    params = {"fc": {"bias": jnp.ones(1)}}
+    gradients, state = jax.tree.map(jnp.zeros_like, params), optimizer.init(params)
+    first, state = optimizer.update(gradients, state, params)
+    second, _ = optimizer.update(gradients, state, params)
+    # Decay alone: velocity 0.1, then 0.5·0.1 + 0.1; the whole of it goes at the new rate.
+    assert float(first["fc"]["bias"][0]) == pytest.approx(-0.01)
+    assert float(second["fc"]["bias"][0]) == pytest.approx(-0.0015)

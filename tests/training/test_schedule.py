@@ -1,6 +1,6 @@
 import pytest
 
-from alexnet_jax.training.schedule import geometric, stepped
+from alexnet_jax.training.schedule import geometric, piecewise, stepped
 
 
 @pytest.mark.parametrize(
@@ -14,3 +14,13 @@ def test_geometric_rates_are_those_of_run_170(step, rate):
 @pytest.mark.parametrize(("step", "rate"), [(9, 0.1), (10, 0.01), (19, 0.01), (20, 0.001)])
 def test_stepped_rates_change_once_the_boundary_is_completed(step, rate):
     assert float(stepped(0.1, [10, 20], 0.1)(step)) == pytest.approx(rate, rel=1e-6)
+
+
+@pytest.mark.parametrize(("step", "rate"), [(499, 0.02), (500, 0.002), (999, 0.002)])
+def test_two_levels_are_the_biases_rates_of_run_170(step, rate):
+    assert float(geometric(0.02, 1000, 10.0, levels=2)(step)) == pytest.approx(rate, rel=1e-6)
+
+
+@pytest.mark.parametrize(("step", "value"), [(0, 1.0), (67, 0.1), (71, 0.1), (72, 0.0)])
+def test_piecewise_values_change_once_the_boundary_is_completed(step, value):
+    assert float(piecewise([1.0, 0.1, 0.0], [67, 72])(step)) == pytest.approx(value)

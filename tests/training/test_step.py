@@ -21,7 +21,7 @@ def augmentation(random):
         flip=random,
         color_axes=np.eye(3, dtype=np.float32),
         color_std=np.full(3, 60, np.float32),
-        color_noise=0.1 if random else 0.0,
+        color_noise=(lambda step: 0.1) if random else None,
         color_rescale=True,
     )
 

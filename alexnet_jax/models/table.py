@@ -1,0 +1,56 @@
+"""A network layer by layer, as figure 2 of the paper shows it: shapes, parameters, products."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from alexnet_jax.models.alexnet import AlexNet
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer with parameters.
+
+    Attributes:
+        name: conv1, fc6, ...
+        output: shape of what the layer computes for one image, before what follows it.
+        parameters: kernel and biases.
+        multiply_adds: products of a forward pass for one image, biases not counted.
+    """
+
+    name: str
+    output: tuple[int, ...]
+    parameters: int
+    multiply_adds: int
+
+
+def describe_layers(model: AlexNet, crop_size: int) -> list[Row]:
+    """Return a row for each layer, from the first; nothing is computed."""
+    images = jnp.zeros((1, crop_size, crop_size, 3))
+
+    def compute() -> tuple:
+        return model.init_with_output(
+            jax.random.key(0), images, train=False, capture_intermediates=True
+        )
+
+    _, variables = jax.eval_shape(compute)
+    rows = []
+    for name, parameters in variables["params"].items():
+        output = variables["intermediates"][name]["__call__"][0].shape[1:]
+        pixels = output[0] * output[1] if len(output) == 3 else 1
+        size = parameters["kernel"].size
+        rows.append(Row(name, output, size + parameters["bias"].size, pixels * size))
+    return rows
+
+
+def format_layers(rows: list[Row]) -> str:
+    """Lay the rows out for a terminal, with their totals."""
+    lines = [f"{'layer':<8} {'output':>15} {'parameters':>12} {'multiply-adds':>15}"]
+    for row in rows:
+        output = " x ".join(str(side) for side in row.output)
+        lines.append(f"{row.name:<8} {output:>15} {row.parameters:>12,} {row.multiply_adds:>15,}")
+    parameters = sum(row.parameters for row in rows)
+    multiply_adds = sum(row.multiply_adds for row in rows)
+    lines.append(f"{'total':<8} {'':>15} {parameters:>12,} {multiply_adds:>15,}")
+    return "\n".join(lines)

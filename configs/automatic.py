@@ -1,0 +1,24 @@
+"""Run 170 of the 2012 code: as good as run 145, and nobody has to watch it.
+
+  python -m alexnet_jax.main --config=configs/automatic.py --workdir=runs/automatic
+
+The rate is divided by 250^(1/3) at 25, 50 and 75 % of 95 epochs (0.01 to 4e-5), the biases' by 10
+at half time; the colour noise ends at epoch 68, conv1 is frozen at 74.
+
+Expected error, top-1 / top-5: ten crops 40.5 / 18.0 %, centre crop 42.3 / 19.6 %. Published
+(layer-params-170.cfg), not measured here.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import imagenet
+
+
+def get_config() -> ConfigDict:
+    """Return what differs from configs/imagenet.py."""
+    config = imagenet.get_config()
+    config.train.epochs = 95.0
+    config.schedule.update(conv1_boundaries=(74,), conv1_factors=(0.0,))
+    config.optimizer.bias_schedule = "halfway"
+    config.augment.color_noise_until = 68.0
+    return config

@@ -1,0 +1,1 @@
+"""Sets of overrides to run side by side."""
