@@ -39,12 +39,15 @@ def get_config(recipe: str = "") -> ConfigDict:
             "source": "records",
             "image_size": 256,
             "crop_size": 224,
+            "normalization": "mean_image",  # "torchvision": channel means and deviations.
             "threads": placeholder(int),  # Unset: one a core.
         }
     )
     config.augment = ConfigDict(
         {
-            "crop": "random",
+            "crop": "random",  # "center", "random_resized"
+            "smallest_area": 0.08,  # random_resized: share of the image, torchvision's,
+            "largest_ratio": 4 / 3,  # and width over height.
             "flip": True,
             "color_noise": 0.1,
             "color_noise_until": placeholder(float),  # Epoch; unset: to the end.

@@ -21,7 +21,7 @@ class Augmentation:
     Attributes:
         preprocessing: of the crops.
         crop_size: side of the crops.
-        crop: whether crops lie at random; else in the centre.
+        crop: (key, images, size) -> crops, such as `random_crop`; None for the centre.
         flip: whether half of the images are mirrored.
         color_axes: float32 [3, 3]: columns are the eigenvectors of the RGB covariance.
         color_std: float32 [3]: standard deviations along them, on the 0-255 scale.
@@ -33,7 +33,7 @@ class Augmentation:
 
     preprocessing: Preprocessing
     crop_size: int
-    crop: bool
+    crop: Callable[[jax.Array, jax.Array, int], jax.Array] | None
     flip: bool
     color_axes: np.ndarray
     color_std: np.ndarray
@@ -43,10 +43,10 @@ class Augmentation:
     def __call__(self, key: jax.Array, images: jax.Array, step: jax.Array) -> jax.Array:
         """Augment the batch of `step`: uint8 [B, S, S, 3] -> float32 [B, crop, crop, 3]."""
         crop_key, flip_key, color_key = jax.random.split(key, 3)
-        if self.crop:
-            images = random_crop(crop_key, images, self.crop_size)
-        else:
+        if self.crop is None:
             images = center_crop(images, self.crop_size)
+        else:
+            images = self.crop(crop_key, images, self.crop_size)
         if self.flip:
             images = random_flip(flip_key, images)
         if self.color_noise is None:

@@ -14,6 +14,10 @@ from alexnet_jax.errors import UserError
 _Array = TypeVar("_Array", jax.Array, np.ndarray)
 _FILE = "preprocessing.npz"
 
+# ImageNet's channel means and deviations as torchvision has them, on the 0-255 scale.
+TORCHVISION_MEAN = np.array([0.485, 0.456, 0.406], np.float32) * 255
+TORCHVISION_STD = np.array([0.229, 0.224, 0.225], np.float32) * 255
+
 
 @dataclass(frozen=True, eq=False)
 class Preprocessing:

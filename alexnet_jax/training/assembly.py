@@ -1,22 +1,20 @@
-"""From a config to the parts of a run: the one room that reads config values.
+"""From a config to the parts of a run; with recipe.py the one room that reads config values.
 
 The parts take plain arguments and know nothing of configs.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from alexnet_jax.data.augment import Augmentation
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.data.records import Records
-from alexnet_jax.data.statistics import Statistics, load_statistics
+from alexnet_jax.data.statistics import load_statistics
 from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches
 from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.scoring import make_view_predictor
@@ -24,26 +22,16 @@ from alexnet_jax.models import AlexNet, create_model
 from alexnet_jax.parallel.mesh import check_batch_divides, make_data_mesh
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.training.configuration import check_config
-from alexnet_jax.training.optimizer import krizhevsky_sgd, pytorch_sgd
-from alexnet_jax.training.schedule import geometric, piecewise, stepped
+from alexnet_jax.training.recipe import (
+    Durations,
+    make_augmentation,
+    make_optimizer,
+    make_preprocessing,
+    make_schedule,
+    resolve_durations,
+)
 from alexnet_jax.training.state import TrainState, abstract_state, create_state
 from alexnet_jax.training.step import TrainStep, make_train_step
-
-
-@dataclass(frozen=True)
-class Durations:
-    """The lengths of a run in steps; `stuck_after` is None for a run that must not warn."""
-
-    total: int
-    per_epoch: float
-    evaluate_every: int
-    save_every: int
-    log_every: int
-    stuck_after: int | None
-
-    def steps(self, epochs: Sequence[float]) -> list[int]:
-        """Turn epochs into completed steps."""
-        return [round(epoch * self.per_epoch) for epoch in epochs]
 
 
 @dataclass(frozen=True)
@@ -92,7 +80,7 @@ def assemble(config: ConfigDict) -> Run:
     statistics = load_statistics(records.directory, config.data.image_size)
     durations = resolve_durations(config, len(records))
     schedule = make_schedule(config, durations)
-    preprocessing = Preprocessing(statistics.mean_image, np.ones(3, np.float32))
+    preprocessing = make_preprocessing(config, statistics)
     optimizer = make_optimizer(config, schedule, durations)
     network = make_network(config, preprocessing, mesh)
     model, seed, crop_size = network.model, config.train.seed, config.data.crop_size
@@ -153,95 +141,6 @@ def make_model(config: ConfigDict) -> AlexNet:
     """Return the linen module that the config names; UserError lists the known names."""
     model = config.model
     return create_model(model.name, model.num_classes, model.dtype, model.changes)
-
-
-def resolve_durations(config: ConfigDict, examples: int) -> Durations:
-    """Turn epochs into steps, once; where both are set, steps count."""
-    per_epoch = examples / config.train.batch_size
-
-    def in_steps(steps: int | None, epochs: float | None) -> int:
-        return steps if steps is not None else max(1, round((epochs or 0) * per_epoch))
-
-    total = in_steps(config.train.steps, config.train.epochs)
-    return Durations(
-        total=total,
-        per_epoch=per_epoch,
-        evaluate_every=in_steps(config.eval.every_steps, config.eval.every_epochs),
-        save_every=in_steps(config.checkpoint.every_steps, config.checkpoint.every_epochs),
-        log_every=config.log.every_steps,
-        stuck_after=config.log.stuck_after_steps,
-    )
-
-
-def make_schedule(config: ConfigDict, durations: Durations) -> optax.Schedule:
-    """Return the learning rate as a function of completed steps."""
-    schedule = config.schedule
-    match schedule.name:
-        case "geometric":
-            return geometric(schedule.learning_rate, durations.total, schedule.decay)
-        case "stepped":
-            boundaries = schedule.boundary_steps or durations.steps(schedule.boundaries)
-            return stepped(schedule.learning_rate, boundaries, schedule.factor)
-    return optax.constant_schedule(schedule.learning_rate)
-
-
-def make_optimizer(
-    config: ConfigDict, schedule: optax.Schedule, durations: Durations
-) -> optax.GradientTransformation:
-    """Return the update rule that the config names."""
-    optimizer = config.optimizer
-    if optimizer.name == "pytorch_sgd":
-        return pytorch_sgd(schedule, optimizer.momentum, optimizer.weight_decay)
-    conv1 = piecewise(
-        [1.0, *config.schedule.conv1_factors],
-        durations.steps(config.schedule.conv1_boundaries),
-    )
-    return krizhevsky_sgd(
-        schedule,
-        momentum=optimizer.momentum,
-        weight_decay=optimizer.weight_decay,
-        bias_rate_multiplier=optimizer.bias_rate_multiplier,
-        bias_learning_rate=make_bias_schedule(config, durations),
-        layer_factors={"conv1": conv1} if config.schedule.conv1_factors else {},
-    )
-
-
-def make_bias_schedule(config: ConfigDict, durations: Durations) -> optax.Schedule | None:
-    """Return the biases' own rate; None where they follow the kernels'."""
-    rate = config.optimizer.bias_rate_multiplier * config.schedule.learning_rate
-    match config.optimizer.bias_schedule:
-        case "constant":
-            return optax.constant_schedule(rate)
-        case "halfway":  # Run 170 of the 2012 code: dexp[10,0,2].
-            return geometric(rate, durations.total, config.optimizer.bias_decay, levels=2)
-    return None
-
-
-def make_augmentation(
-    config: ConfigDict,
-    preprocessing: Preprocessing,
-    statistics: Statistics,
-    durations: Durations,
-) -> Augmentation:
-    """Return what the step does to images before the network sees them."""
-    return Augmentation(
-        preprocessing=preprocessing,
-        crop_size=config.data.crop_size,
-        crop=config.augment.crop == "random",
-        flip=config.augment.flip,
-        color_axes=statistics.color_axes,
-        color_std=statistics.color_std,
-        color_noise=make_color_noise(config, durations),
-        color_rescale=config.augment.color_rescale,
-    )
-
-
-def make_color_noise(config: ConfigDict, durations: Durations) -> optax.Schedule | None:
-    """Return the colour noise as a function of completed steps; None for a run without."""
-    noise, until = config.augment.color_noise, config.augment.color_noise_until
-    if not noise:
-        return None
-    return piecewise([noise, 0.0], durations.steps([until])) if until else piecewise([noise], [])
 
 
 def host_threads(config: ConfigDict) -> int:

@@ -33,7 +33,10 @@ KEYS: dict[str, _Rule] = {
     "data.image_size": _POSITIVE_INT,
     "data.crop_size": _POSITIVE_INT,
     "data.threads": _OPTIONAL_POSITIVE_INT,
+    "data.normalization": _TEXT,
     "augment.crop": _TEXT,
+    "augment.smallest_area": _POSITIVE_NUMBER,
+    "augment.largest_ratio": _POSITIVE_NUMBER,
     "augment.flip": _SWITCH,
     "augment.color_noise": _NUMBER,
     "augment.color_noise_until": _OPTIONAL_POSITIVE_NUMBER,
@@ -70,7 +73,8 @@ KEYS: dict[str, _Rule] = {
 _CHOICES: dict[str, tuple[str, ...]] = {
     "model.dtype": ("float32", "bfloat16"),
     "data.source": ("records",),
-    "augment.crop": ("random", "center"),
+    "data.normalization": ("mean_image", "torchvision"),
+    "augment.crop": ("random", "random_resized", "center"),
     "optimizer.name": ("krizhevsky_sgd", "pytorch_sgd"),
     "optimizer.bias_schedule": ("same", "constant", "halfway"),
     "schedule.name": ("constant", "stepped", "geometric"),
@@ -180,6 +184,11 @@ def _check_together(values: Mapping[str, Any]) -> None:
     ):
         if values[f"{group}.{steps}"] is None and values[f"{group}.{epochs}"] is None:
             raise UserError(f"set config.{group}.{steps} or config.{group}.{epochs}")
+    if values["augment.smallest_area"] > 1 or values["augment.largest_ratio"] < 1:
+        raise UserError(
+            f"config.augment.smallest_area={values['augment.smallest_area']} must be a share of "
+            f"the image, at most 1; largest_ratio={values['augment.largest_ratio']} at least 1"
+        )
     boundaries, factors = values["schedule.conv1_boundaries"], values["schedule.conv1_factors"]
     if len(boundaries) != len(factors):
         raise UserError(

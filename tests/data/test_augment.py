@@ -21,7 +21,7 @@ def numbered():
     return jnp.asarray(np.broadcast_to(image, (64, 8, 8, 3)))
 
 
-def make(crop=False, flip=False, color_noise=None, mean=0.0):
+def make(crop=None, flip=False, color_noise=None, mean=0.0):
     return Augmentation(
         preprocessing=Preprocessing(np.full((8, 8, 3), mean, np.float32), np.ones(3, np.float32)),
         crop_size=6,
@@ -75,7 +75,7 @@ def test_colour_has_the_covariance_of_the_training_set():
 
 
 def test_a_draw_does_not_depend_on_how_the_batch_is_sharded(numbered):
-    augment = jax.jit(make(crop=True, flip=True, color_noise=lambda step: 0.1))
+    augment = jax.jit(make(crop=random_crop, flip=True, color_noise=lambda step: 0.1))
     mesh = jax.make_mesh((4,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     split = jax.device_put(numbered, jax.NamedSharding(mesh, jax.P("data")))
     key = jax.random.key(0)

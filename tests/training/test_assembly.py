@@ -1,7 +1,8 @@
 import pytest
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.training.assembly import assemble, resolve_durations
+from alexnet_jax.training.assembly import assemble
+from alexnet_jax.training.recipe import resolve_durations
 
 
 def test_data_that_is_not_there_says_what_to_run(config, tmp_path):

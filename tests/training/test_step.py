@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from alexnet_jax.data.augment import Augmentation
+from alexnet_jax.data.augment import Augmentation, random_crop
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.models import create_model
 from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
@@ -17,7 +17,7 @@ def augmentation(random):
     return Augmentation(
         preprocessing=Preprocessing(np.full((96, 96, 3), 120, np.float32), np.ones(3)),
         crop_size=80,
-        crop=random,
+        crop=random_crop if random else None,
         flip=random,
         color_axes=np.eye(3, dtype=np.float32),
         color_std=np.full(3, 60, np.float32),

@@ -1,0 +1,147 @@
+"""From a config to what is done with every batch: durations, rates, update rule, augmentation.
+
+With assembly.py the one room that reads config values.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import optax
+from ml_collections import ConfigDict
+
+from alexnet_jax.data.augment import Augmentation, random_crop
+from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Preprocessing
+from alexnet_jax.data.resized_crop import random_resized_crop
+from alexnet_jax.data.statistics import Statistics
+from alexnet_jax.training.optimizer import krizhevsky_sgd, pytorch_sgd
+from alexnet_jax.training.schedule import geometric, piecewise, stepped
+
+
+@dataclass(frozen=True)
+class Durations:
+    """The lengths of a run in steps; `stuck_after` is None for a run that must not warn."""
+
+    total: int
+    per_epoch: float
+    evaluate_every: int
+    save_every: int
+    log_every: int
+    stuck_after: int | None
+
+    def steps(self, epochs: Sequence[float]) -> list[int]:
+        """Turn epochs into completed steps."""
+        return [round(epoch * self.per_epoch) for epoch in epochs]
+
+
+def resolve_durations(config: ConfigDict, examples: int) -> Durations:
+    """Turn epochs into steps, once; where both are set, steps count."""
+    per_epoch = examples / config.train.batch_size
+
+    def in_steps(steps: int | None, epochs: float | None) -> int:
+        return steps if steps is not None else max(1, round((epochs or 0) * per_epoch))
+
+    total = in_steps(config.train.steps, config.train.epochs)
+    return Durations(
+        total=total,
+        per_epoch=per_epoch,
+        evaluate_every=in_steps(config.eval.every_steps, config.eval.every_epochs),
+        save_every=in_steps(config.checkpoint.every_steps, config.checkpoint.every_epochs),
+        log_every=config.log.every_steps,
+        stuck_after=config.log.stuck_after_steps,
+    )
+
+
+def make_schedule(config: ConfigDict, durations: Durations) -> optax.Schedule:
+    """Return the learning rate as a function of completed steps."""
+    schedule = config.schedule
+    match schedule.name:
+        case "geometric":
+            return geometric(schedule.learning_rate, durations.total, schedule.decay)
+        case "stepped":
+            boundaries = schedule.boundary_steps or durations.steps(schedule.boundaries)
+            return stepped(schedule.learning_rate, boundaries, schedule.factor)
+    return optax.constant_schedule(schedule.learning_rate)
+
+
+def make_optimizer(
+    config: ConfigDict, schedule: optax.Schedule, durations: Durations
+) -> optax.GradientTransformation:
+    """Return the update rule that the config names."""
+    optimizer = config.optimizer
+    if optimizer.name == "pytorch_sgd":
+        return pytorch_sgd(schedule, optimizer.momentum, optimizer.weight_decay)
+    conv1 = piecewise(
+        [1.0, *config.schedule.conv1_factors],
+        durations.steps(config.schedule.conv1_boundaries),
+    )
+    return krizhevsky_sgd(
+        schedule,
+        momentum=optimizer.momentum,
+        weight_decay=optimizer.weight_decay,
+        bias_rate_multiplier=optimizer.bias_rate_multiplier,
+        bias_learning_rate=make_bias_schedule(config, durations),
+        layer_factors={"conv1": conv1} if config.schedule.conv1_factors else {},
+    )
+
+
+def make_bias_schedule(config: ConfigDict, durations: Durations) -> optax.Schedule | None:
+    """Return the biases' own rate; None where they follow the kernels'."""
+    rate = config.optimizer.bias_rate_multiplier * config.schedule.learning_rate
+    match config.optimizer.bias_schedule:
+        case "constant":
+            return optax.constant_schedule(rate)
+        case "halfway":  # Run 170 of the 2012 code: dexp[10,0,2].
+            return geometric(rate, durations.total, config.optimizer.bias_decay, levels=2)
+    return None
+
+
+def make_augmentation(
+    config: ConfigDict,
+    preprocessing: Preprocessing,
+    statistics: Statistics,
+    durations: Durations,
+) -> Augmentation:
+    """Return what the step does to images before the network sees them."""
+    return Augmentation(
+        preprocessing=preprocessing,
+        crop_size=config.data.crop_size,
+        crop=make_crop(config),
+        flip=config.augment.flip,
+        color_axes=statistics.color_axes,
+        color_std=statistics.color_std,
+        color_noise=make_color_noise(config, durations),
+        color_rescale=config.augment.color_rescale,
+    )
+
+
+def make_crop(config: ConfigDict) -> Callable | None:
+    """Return (key, images, size) -> crops; None for the centre."""
+    augment = config.augment
+    match augment.crop:
+        case "random":
+            return random_crop
+        case "random_resized":
+            return partial(
+                random_resized_crop,
+                smallest_area=augment.smallest_area,
+                largest_ratio=augment.largest_ratio,
+            )
+    return None
+
+
+def make_preprocessing(config: ConfigDict, statistics: Statistics) -> Preprocessing:
+    """Return what is subtracted and divided by, as the config names it."""
+    if config.data.normalization == "torchvision":
+        mean = np.broadcast_to(TORCHVISION_MEAN, statistics.mean_image.shape)
+        return Preprocessing(mean, TORCHVISION_STD)
+    return Preprocessing(statistics.mean_image, np.ones(3, np.float32))
+
+
+def make_color_noise(config: ConfigDict, durations: Durations) -> optax.Schedule | None:
+    """Return the colour noise as a function of completed steps; None for a run without."""
+    noise, until = config.augment.color_noise, config.augment.color_noise_until
+    if not noise:
+        return None
+    return piecewise([noise, 0.0], durations.steps([until])) if until else piecewise([noise], [])
