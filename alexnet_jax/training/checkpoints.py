@@ -1,13 +1,13 @@
 """Saving and continuing: Orbax checkpoints of `TrainState`, the two latest and the best."""
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
-from absl import logging
 from orbax.checkpoint import checkpoint_managers as policies
 
 from alexnet_jax.disk_space import full_disk_reported
@@ -64,10 +64,10 @@ class Checkpoints:
                 state = self._read(step, description)
             except Exception as error:  # noqa: BLE001 Orbax raises bare Exceptions for bad files.
                 failures[step] = " ".join(str(error).split())[:200]
-                logging.warning(
-                    "checkpoint %d cannot be read, trying the one before: %s",
-                    step,
-                    failures[step],
+                print(
+                    f"warning: checkpoint {step} cannot be read, trying the one before: "
+                    f"{failures[step]}",
+                    file=sys.stderr,
                 )
                 continue
             self._set_aside(failures)
@@ -107,7 +107,10 @@ class Checkpoints:
             cleanup_tmp_directories=not self._read_only,
             create=not self._read_only,
         )
-        return ocp.CheckpointManager(self._directory, options=options)
+        # Not left for Orbax to find out: it would look at one checkpoint, and where a folder is
+        # missing from that, misread all the others too.
+        handler = ocp.StandardCheckpointHandler()
+        return ocp.CheckpointManager(self._directory, item_handlers=handler, options=options)
 
     def _read(self, step: int, description: TrainState) -> TrainState:
         sharding = description.step.sharding

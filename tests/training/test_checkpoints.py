@@ -1,6 +1,7 @@
 import ctypes
 import gc
 import os
+import shutil
 from contextlib import closing
 
 import jax
@@ -84,11 +85,17 @@ def damage(path, how):
 
 
 @pytest.mark.parametrize("how", ["cut short", "missing", "a bit flipped"])
-def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(tmp_path, how, caplog):
+def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(tmp_path, how, capsys):
     save(tmp_path, {1: None, 2: None})
     damage(data_files(tmp_path, 2)[-1], how)
     assert int(restore(tmp_path).step) == 1
-    assert "checkpoint 2 cannot be read, trying the one before" in caplog.text
+    assert "checkpoint 2 cannot be read, trying the one before" in capsys.readouterr().err
+
+
+def test_a_checkpoint_whose_folder_is_gone_does_not_hide_the_one_before(tmp_path):
+    save(tmp_path, {1: None, 2: None})
+    shutil.rmtree(tmp_path / "checkpoints" / "2" / "default")
+    assert int(restore(tmp_path).step) == 1
 
 
 def test_the_step_of_a_damaged_checkpoint_can_be_saved_anew(tmp_path):
