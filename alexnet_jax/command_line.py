@@ -5,13 +5,18 @@ people and scripts run should exit with 2 and 0.
 """
 
 import os
+import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from absl import app, flags, logging
+from ml_collections import ConfigDict
 
 from alexnet_jax.errors import USER_ERROR_EXIT_CODE, UserError
 from alexnet_jax.training.configuration import check_key
+from alexnet_jax.training.orbax_noise import silence_orbax
 
 
 def run(main: Callable[[Sequence[str]], None], required: Sequence[str] = ()) -> None:
@@ -27,28 +32,24 @@ def run(main: Callable[[Sequence[str]], None], required: Sequence[str] = ()) -> 
             _print_help()
             sys.exit(0)
         try:
-            _check_config_keys(argv)
+            silence_orbax()  # absl's logger would add to what a config file does wrong.
+            _check_config_arguments(argv)
             positional = flags.FLAGS(argv)
-            if "config" in flags.FLAGS and flags.FLAGS["config"].value is not None:
-                flags.FLAGS["config"].value.to_dict()  # Raises if the file could not be loaded.
+            if "config" in flags.FLAGS and flags.FLAGS["config"].present:
+                _check_config_type(flags.FLAGS["config"].value)
             missing = [f"--{name}" for name in required if not flags.FLAGS[name].value]
             if missing:
                 raise UserError(f"{', '.join(missing)} must be given; see --help")
-        except (
-            UserError,
-            flags.Error,
-            AttributeError,
-            KeyError,
-            TypeError,
-            ValueError,
-            OSError,
-        ) as error:
-            # A config file is loaded, and its overrides applied, while flags are parsed.
-            raise SystemExit(_complain(error)) from None
+        except (UserError, flags.Error) as error:
+            # absl puts the traceback of a config that takes no ":variant" into the message.
+            raise SystemExit(_complain(str(error).rstrip().rpartition("\n")[2])) from None
+        except Exception as error:  # noqa: BLE001 A config is code, run here: it may raise anything.
+            raise SystemExit(_complain(_config_failure(error))) from None
         return positional
 
     def guarded(argv: Sequence[str]) -> None:
-        logging.set_verbosity(logging.WARNING)  # Orbax tells of every file it touches.
+        logging.set_verbosity(logging.WARNING)
+        silence_orbax()
         try:
             main(argv[1:])
         except UserError as error:
@@ -56,16 +57,39 @@ def run(main: Callable[[Sequence[str]], None], required: Sequence[str] = ()) -> 
         except BrokenPipeError:
             # Whoever read the output has seen enough; nothing more may be written to it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except KeyboardInterrupt:
+            # While a run trains, Ctrl-C saves first; here there is nothing to save.
+            print("stopped by SIGINT", file=sys.stderr)
+            raise SystemExit(128 + signal.SIGINT) from None
 
     app.run(guarded, flags_parser=parse)
 
 
-def _check_config_keys(argv: Sequence[str]) -> None:
-    """Raise UserError for --config.group.key that no config has."""
-    for argument in argv[1:]:
-        key = argument.lstrip("-").partition("=")[0]
-        if key.startswith("config."):
-            check_key(key.removeprefix("config."))
+def _check_config_arguments(argv: Sequence[str]) -> None:
+    """Raise UserError for a config file that is not there, or a key that no config has."""
+    for argument, following in zip(argv[1:], [*argv[2:], ""], strict=False):
+        flag, equals, value = argument.lstrip("-").partition("=")
+        if flag == "config" and argument.startswith("-"):
+            path = (value if equals else following).partition(":")[0]
+            if path and not Path(path).is_file():
+                raise UserError(f"--config={path}: there is no such file; see configs/")
+        if flag.startswith("config."):
+            check_key(flag.removeprefix("config."))
+
+
+def _check_config_type(config: object) -> None:
+    if not isinstance(config, ConfigDict):
+        raise UserError(
+            f"get_config() of the --config file returned {type(config).__name__}, no ConfigDict"
+        )
+
+
+def _config_failure(error: Exception) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    what = f"{type(error).__name__}: {error}"
+    # A SyntaxError names the place itself.
+    where = "" if isinstance(error, SyntaxError) else f" ({frame.filename}, line {frame.lineno})"
+    return f"the --config file cannot be loaded: {what}{where}"
 
 
 def _complain(error: object) -> int:

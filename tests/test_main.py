@@ -139,3 +139,40 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments, message):
     code, out, err = run(*arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert message in err
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("def get_config(:", "SyntaxError"),
+        ("import nowhere_to_be_found", "No module named 'nowhere_to_be_found'"),
+        ("def get_config():\n    return None", "returned NoneType, no ConfigDict"),
+    ],
+)
+def test_a_broken_config_file_is_one_line(tmp_path, code, message):
+    file = tmp_path / "broken.py"
+    file.write_text(code)
+    exit_code, _, err = run(f"--config={file}", f"--workdir={tmp_path}/run")
+    assert (exit_code, err.count("\n")) == (2, 1)
+    assert message in err
+
+
+def test_a_missing_config_file_is_named(tmp_path):
+    exit_code, _, err = run("--config=nowhere.py", f"--workdir={tmp_path}")
+    assert (exit_code, err) == (
+        2,
+        "error: --config=nowhere.py: there is no such file; see configs/\n",
+    )
+
+
+def test_a_truncated_checkpoint_costs_the_user_one_line(whole, training, tmp_path):
+    workdir = tmp_path / "run"
+    stopped = [*training, "--config.train.steps=10", f"--workdir={workdir}"]
+    assert run(*stopped)[0] == 0
+    (workdir / "result.json").unlink()
+    files = (workdir / "checkpoints" / "10").rglob("ocdbt.process_0/d/*")
+    os.truncate(max(files, key=lambda path: path.stat().st_size), 1000)
+    exit_code, _, err = run(*stopped)
+    assert (exit_code, err.count("\n")) == (0, 1)
+    assert err.startswith("warning: checkpoint 10 cannot be read, trying the one before")
