@@ -41,7 +41,7 @@ def full_disk_reported(directory: Path, what: str) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
-        if not _says_disk_full(error):
+        if not says_disk_full(error):
             raise
         free = shutil.disk_usage(directory).free
         raise UserError(
@@ -50,7 +50,8 @@ def full_disk_reported(directory: Path, what: str) -> Iterator[None]:
         ) from error
 
 
-def _says_disk_full(error: BaseException) -> bool:
+def says_disk_full(error: BaseException) -> bool:
+    """Say whether `error`, of whatever type, is a full disk's."""
     if isinstance(error, OSError) and error.errno in _FULL_ERRNOS:
         return True
     return any(text in str(error) for text in _FULL_TEXTS)

@@ -171,7 +171,10 @@ def _path(directory: Path, size: int) -> Path:
 
 
 def _prepare_command(directory: Path, size: int) -> str:
-    info = json.loads((directory / "dataset_info.json").read_text())
+    description = directory / "dataset_info.json"
+    if not description.is_file():  # A run's folder, to which training copies them.
+        return f"the command that trained {directory}, without its result.json, writes it anew"
+    info = json.loads(description.read_text())
     name = "/".join(filter(None, [info["name"], info.get("configName")]))
     data_dir = directory.parents[name.count("/") + 1]
     return (

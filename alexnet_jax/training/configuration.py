@@ -10,6 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from alexnet_jax.errors import UserError
+from alexnet_jax.whole_file import write_whole
 
 # Every key: its types (None among them: it may be left unset), and whether it must be above 0.
 _Rule = tuple[tuple[type, ...], bool]
@@ -130,7 +131,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def save_config(config: ConfigDict, workdir: Path) -> None:
     """Write `config.json`."""
     text = json.dumps(config.to_dict(), indent=2, sort_keys=True)
-    (workdir / "config.json").write_text(text + "\n")
+    write_whole(workdir / "config.json", text + "\n")
 
 
 def load_config(workdir: Path) -> ConfigDict:
@@ -139,9 +140,15 @@ def load_config(workdir: Path) -> ConfigDict:
     if not path.exists():
         raise UserError(f"{workdir} is no workdir of a run: it has no config.json")
     try:
-        return ConfigDict(json.loads(path.read_text()))
+        values = json.loads(path.read_text())
+        if not isinstance(values, dict):
+            raise ValueError(f"no config but {type(values).__name__}")
+        return ConfigDict(values)
     except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}); restore it from a copy") from error
+        raise UserError(
+            f"{path} is damaged ({error}); restore it from a copy, or train on with the config of "
+            "the run and --resume=ignore_config"
+        ) from error
 
 
 def differences(old: ConfigDict, new: ConfigDict) -> list[str]:
@@ -161,6 +168,9 @@ def _check_value(key: str, value: Any, types: tuple[type, ...], positive: bool) 
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         names = " or ".join("unset" if t is type(None) else t.__name__ for t in types)
         raise UserError(f"config.{key}={value!r} should be {names}")
+    if isinstance(value, tuple | list):
+        for item in value:  # Epochs: the only lists that there are.
+            _check_value(key, item, (float, int), positive=True)
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"config.{key}={value} is not a finite number")
     if not isinstance(value, int | float):

@@ -1,6 +1,7 @@
 """What a run leaves to read: metrics.jsonl, TensorBoard, a line or a bar for who watches."""
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any, Self
 
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
+
+from alexnet_jax.whole_file import write_whole
 
 
 class RunLog:
@@ -20,7 +23,7 @@ class RunLog:
     def __init__(self, workdir: Path, step: int, total_steps: int) -> None:
         self._path = workdir / "metrics.jsonl"
         self.lines = _read_lines(self._path, up_to=step)
-        _rewrite(self._path, self.lines)
+        write_whole(self._path, "".join(json.dumps(line) + "\n" for line in self.lines))
         self._file = self._path.open("a")
         self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
         self._bar = tqdm(
@@ -99,12 +102,25 @@ class RunLog:
 def _read_lines(path: Path, up_to: int) -> list[dict[str, Any]]:
     if not path.exists():
         return []
-    *whole, _cut_short = path.read_text().split("\n")  # A killed run may leave half a line.
-    lines = [json.loads(line) for line in whole]
-    return [line for line in lines if line["step"] <= up_to]
+    # A killed run may leave half a line at the end.
+    *whole, _cut_short = path.read_text(errors="replace").split("\n")
+    lines = [_parse(line) for line in whole]
+    damaged = lines.count(None)
+    if damaged:
+        kept = path.with_name(f"{path.name}.damaged")
+        shutil.copyfile(path, kept)
+        print(
+            f"warning: {damaged} line(s) of {path} cannot be read and are left out; the file as it "
+            f"was is {kept}",
+            file=sys.stderr,
+        )
+    return [line for line in lines if line is not None and line["step"] <= up_to]
 
 
-def _rewrite(path: Path, lines: list[dict[str, Any]]) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    temporary.replace(path)
+def _parse(text: str) -> dict[str, Any] | None:
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    known = isinstance(line, dict) and line.get("kind") in ("train", "eval")
+    return line if known and isinstance(line.get("step"), int) else None

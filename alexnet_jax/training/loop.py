@@ -110,7 +110,7 @@ class _Training:
             self._window.restart_clock()
 
     def _is_due(self, step: int, every: int) -> bool:
-        return step % every == 0 or step == self._run.durations.total
+        return step % every == 0 or step >= self._run.durations.total
 
     def _log_window(self, step: int) -> None:
         lengths = self._run.durations
@@ -130,7 +130,7 @@ class _Training:
 
     def _evaluate(self, step: int, state: TrainState) -> float:
         """Test, unless the log has it, on the centre crop, at the end on ten; return its error."""
-        views = "ten_crop" if step == self._run.durations.total else "center"
+        views = "ten_crop" if step >= self._run.durations.total else "center"
         logged = self._log.scores(step, "center")
         if logged is not None and self._log.scores(step, views) is not None:
             return logged["top1_error"]
@@ -163,7 +163,8 @@ def _summarize(run: Run, state: TrainState, log: RunLog) -> dict[str, Any]:
     return {
         "step": step,
         "seconds": _seconds_so_far(log),
-        "images_per_second": median(speeds),
+        # None where somebody removed the log of a run that only had its test to do.
+        "images_per_second": median(speeds) if speeds else None,
         "parameters_sha256": parameters_sha256(state.params),
         "center": log.scores(step, "center"),
         "ten_crop": log.scores(step, "ten_crop"),

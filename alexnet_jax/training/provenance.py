@@ -12,6 +12,7 @@ from typing import Any
 import jax
 
 import alexnet_jax
+from alexnet_jax.whole_file import write_whole
 
 _PACKAGES = (
     "jax",
@@ -29,7 +30,7 @@ _PACKAGES = (
 
 def save_environment(workdir: Path) -> None:
     """Write `environment.json`."""
-    (workdir / "environment.json").write_text(json.dumps(describe_environment(), indent=2) + "\n")
+    write_whole(workdir / "environment.json", json.dumps(describe_environment(), indent=2) + "\n")
 
 
 def describe_environment() -> dict[str, Any]:

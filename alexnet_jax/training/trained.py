@@ -19,7 +19,7 @@ from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.training.assembly import host_threads, make_network, make_validation
 from alexnet_jax.training.checkpoints import Checkpoints
-from alexnet_jax.training.configuration import load_config
+from alexnet_jax.training.configuration import check_config, load_config
 
 _CLASSES_SHOWN = 5
 
@@ -40,14 +40,14 @@ def load_trained(workdir: Path, mesh: Mesh) -> Trained:
         UserError: it is no workdir, or holds no checkpoint.
     """
     config = load_config(workdir)
+    check_config(config)
     network = make_network(config, load_preprocessing(workdir), mesh)
     checkpoints = Checkpoints(workdir, read_only=True)
     state = checkpoints.restore(network.description)
     checkpoints.close()
     if state is None:
         raise UserError(f"{workdir} has no checkpoint yet; train it with alexnet_jax.main")
-    class_names = json.loads((workdir / "classes.json").read_text())
-    return Trained(config, class_names, partial(network.predict, state.params))
+    return Trained(config, _load_class_names(workdir), partial(network.predict, state.params))
 
 
 def evaluate_workdirs(
@@ -106,6 +106,17 @@ def classify_images(
         (path, [(trained.class_names[label], float(row[label])) for label in order])
         for path, row, order in zip(paths, probabilities, best, strict=True)
     ]
+
+
+def _load_class_names(workdir: Path) -> list[str]:
+    path = workdir / "classes.json"
+    try:
+        return [str(name) for name in json.loads(path.read_text())]
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(
+            f"{path} cannot be read ({error}); the command that trained {workdir}, "
+            "without its result.json, writes it anew"
+        ) from error
 
 
 def _read_file(path: Path, size: int) -> np.ndarray:

@@ -1,16 +1,19 @@
 """The files of a workdir that say what its run is, and the refusal to mix two runs in one."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from alexnet_jax.data.preprocessing import save_preprocessing
+from alexnet_jax.disk_space import says_disk_full
 from alexnet_jax.errors import UserError
 from alexnet_jax.training.assembly import Run
 from alexnet_jax.training.configuration import differences, load_config, save_config
 from alexnet_jax.training.provenance import save_environment
+from alexnet_jax.whole_file import write_whole
 
 
 def check_same_run(workdir: Path, config: ConfigDict) -> None:
@@ -26,11 +29,15 @@ def check_same_run(workdir: Path, config: ConfigDict) -> None:
 
 
 def make_workdir(workdir: Path) -> None:
-    """Make the folder; UserError where there can be none."""
+    """Make the folder; UserError where there can be none, or nothing can be written to it."""
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        raise UserError(f"--workdir={workdir} cannot be a folder: {error}") from error
+        with tempfile.TemporaryFile(dir=workdir):
+            pass
+    except OSError as error:
+        if says_disk_full(error):
+            raise
+        raise UserError(f"cannot write to --workdir={workdir}: {error.strerror}") from error
 
 
 def describe_run(workdir: Path, config: ConfigDict, run: Run) -> None:
@@ -41,21 +48,22 @@ def describe_run(workdir: Path, config: ConfigDict, run: Run) -> None:
     """
     save_environment(workdir)
     save_preprocessing(run.preprocessing, workdir)
-    (workdir / "classes.json").write_text(json.dumps(run.class_names) + "\n")
+    write_whole(workdir / "classes.json", json.dumps(run.class_names) + "\n")
     save_config(config, workdir)
 
 
 def read_result(workdir: Path, steps: int) -> dict[str, Any] | None:
-    """Return result.json if the run has completed all `steps`, else None."""
-    path = workdir / "result.json"
-    if not path.exists():
+    """Return result.json if the run has completed all `steps`, else None.
+
+    A damaged one counts as missing: log and checkpoints hold all that it said.
+    """
+    try:
+        result = json.loads((workdir / "result.json").read_text())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
-    result = json.loads(path.read_text())
-    return result if result["step"] == steps else None
+    return result if isinstance(result, dict) and result.get("step") == steps else None
 
 
 def write_result(workdir: Path, result: dict[str, Any]) -> None:
     """Write result.json, whole or not at all."""
-    temporary = workdir / "result.json.tmp"
-    temporary.write_text(json.dumps(result, indent=2) + "\n")
-    temporary.replace(workdir / "result.json")
+    write_whole(workdir / "result.json", json.dumps(result, indent=2) + "\n")

@@ -117,6 +117,19 @@ def test_what_does_not_change_the_numbers_may_differ(key):
     assert differences(imagenet.get_config(), change(key, 7)) == []
 
 
+@pytest.mark.parametrize("boundaries", [(1, "a"), (float("nan"),), (-1,)])
+def test_boundaries_are_epochs(boundaries):
+    with pytest.raises(UserError, match="schedule.boundaries"):
+        check_config(change("schedule.boundaries", boundaries))
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{"])
+def test_a_damaged_config_names_the_way_out(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(UserError, match=r"config.json is damaged .*--resume=ignore_config"):
+        load_config(tmp_path)
+
+
 def test_a_folder_without_a_config_is_no_workdir(tmp_path):
     with pytest.raises(UserError, match="is no workdir of a run"):
         load_config(tmp_path)

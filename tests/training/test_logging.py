@@ -73,3 +73,17 @@ def test_tensorboard_receives_the_same_numbers(tmp_path):
 def test_a_number_that_json_has_not_is_refused(tmp_path):
     with RunLog(tmp_path, 0, 10) as log, pytest.raises(ValueError, match="not JSON compliant"):
         log.train(5, VALUES | {"loss": float("nan")}, seconds_left=1.0)
+
+
+def test_damaged_lines_are_left_out_and_kept_aside(tmp_path, capsys):
+    with RunLog(tmp_path, 0, 10) as log:
+        for step in (2, 4, 6):
+            log.train(step, VALUES, seconds_left=1.0)
+    path = tmp_path / "metrics.jsonl"
+    damaged = path.read_text().replace('"step": 4', "\0\0")
+    path.write_text(damaged)
+    with RunLog(tmp_path, 6, 10):
+        pass
+    assert [line["step"] for line in read(tmp_path)] == [2, 6]
+    assert "warning: 1 line(s) of" in capsys.readouterr().err
+    assert (tmp_path / "metrics.jsonl.damaged").read_text() == damaged

@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 import signal
+from pathlib import Path
 
 import pytest
 from short_run import short_config
@@ -133,6 +134,39 @@ def test_ignore_config_goes_on_with_the_new_values(finished, config, tmp_path):
     shutil.copytree(finished[0], workdir)
     config.train.steps = 8
     assert train_and_evaluate(config, workdir, ignore_config=True)["step"] == 8
+
+
+@pytest.mark.parametrize("damaged", ["", "[]", '{"step": '])
+def test_a_damaged_result_is_written_anew(finished, config, tmp_path, damaged):
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
+    (workdir / "result.json").write_text(damaged)
+    assert train_and_evaluate(config, workdir) == finished[1]
+
+
+def test_a_lost_log_costs_only_the_log(finished, config, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
+    for name in ("result.json", "metrics.jsonl"):
+        (workdir / name).unlink()
+    result = train_and_evaluate(config, workdir)
+    assert result["center"] == finished[1]["center"]
+    assert result["images_per_second"] is None
+
+
+def test_fewer_steps_than_are_done_end_with_both_tests(finished, config, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
+    for name in ("result.json", "metrics.jsonl"):
+        (workdir / name).unlink()
+    config.train.steps = 5
+    result = train_and_evaluate(config, workdir, ignore_config=True)
+    assert (result["step"], result["ten_crop"]) == (6, finished[1]["ten_crop"])
+
+
+def test_a_workdir_that_cannot_be_written_is_named(config):
+    with pytest.raises(UserError, match="cannot write to --workdir=/proc/run"):
+        train_and_evaluate(config, Path("/proc/run"))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(config, tmp_path):

@@ -54,3 +54,24 @@ def test_a_file_that_is_no_image_is_named(finished, tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(UserError, match=r"notes.txt: not a readable image"):
         classify_images(finished[0], [tmp_path / "notes.txt"])
+
+
+@pytest.mark.parametrize("name", ["statistics_96.npz", "classes.json"])
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_a_workdir_that_lacks_a_file_says_which(finished, tmp_path, name, how):
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
+    (workdir / name).unlink()
+    if how == "empty":
+        (workdir / name).touch()
+    with pytest.raises(UserError, match=rf"{name} .*the command that trained"):
+        evaluate_workdirs([str(workdir)], "center")
+
+
+def test_a_config_that_lacks_a_key_says_which(finished, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
+    path = workdir / "config.json"
+    path.write_text(path.read_text().replace('"crop_size": 80,', ""))
+    with pytest.raises(UserError, match=r"data.crop_size is missing"):
+        evaluate_workdirs([str(workdir)], "center")
