@@ -209,6 +209,10 @@ def _split_sizes(directory: Path) -> dict[str, int]:
     return {name: splits[name].num_examples for name in splits}
 
 
+def _class_count(directory: Path) -> int:
+    return tfds.builder_from_directory(str(directory)).info.features["label"].num_classes
+
+
 def _remove_unfinished(dataset: Path) -> None:
     """Remove what a killed run left; the lock says that nobody is working on it."""
     for path in dataset.glob("incomplete.*"):
@@ -223,7 +227,7 @@ def _alone_in(data_dir: Path) -> Iterator[None]:
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         lock = path.open("a")
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+    except OSError as error:
         raise UserError(f"cannot write to --data_dir={data_dir}: {error.strerror}") from error
     with lock:
         try:
@@ -250,9 +254,14 @@ def _print_summary(request: Request, directory: Path) -> None:
     config, usual = "configs/imagenet.py", "imagenet2012"
     if request.fractals and request.fractals[0] == "demo":
         config, usual = "configs/demo.py", "fractals/demo"
-    name = "" if request.name == usual else f" --config.data.name={request.name}"
+    overrides = "" if request.name == usual else f" --config.data.name={request.name}"
+    classes = _class_count(directory)
+    if request.name == "folder":
+        overrides += f" --config.model.num_classes={classes}"
+    if request.name == "folder" and request.size != IMAGE_SIZE:
+        overrides += f" --config.data.image_size={request.size}"
     print(
         f"statistics for {request.size}x{request.size} pixels are beside them; next: "
-        f"python -m alexnet_jax.main --config={config} --config.data.dir={request.data_dir}{name} "
-        f"--workdir=runs/{request.name.replace('/', '_')}"
+        f"python -m alexnet_jax.main --config={config} --config.data.dir={request.data_dir}"
+        f"{overrides} --workdir=runs/{request.name.replace('/', '_')}"
     )

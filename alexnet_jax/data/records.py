@@ -10,6 +10,9 @@ import tensorflow_datasets as tfds
 
 from alexnet_jax.errors import UserError
 
+# What `alexnet_jax.prepare` makes, for the messages; fractals have configs of their own below.
+PREPARED = ("imagenet2012", "folder", "fractals")
+
 
 def dataset_directory(data_dir: str | Path, name: str) -> Path | None:
     """Find the newest prepared version of data set `name` ("imagenet2012", "fractals/demo").
@@ -37,6 +40,11 @@ class Records:
     def __init__(self, data_dir: str | Path, name: str, split: str) -> None:
         directory = dataset_directory(data_dir, name)
         if directory is None:
+            if name.partition("/")[0] not in PREPARED:
+                raise UserError(
+                    f"no data set {name!r} in {data_dir}; alexnet_jax.prepare can make: "
+                    f"{', '.join(PREPARED)}"
+                )
             source = "" if name.startswith("fractals") else " --source=DIR"
             raise UserError(
                 f"no data set {name!r} in {data_dir}; make it with: "

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from made_files import CAT, DOG, jpeg, training_images, validation_images, write_source
@@ -54,6 +55,20 @@ def test_the_summary_tells_counts_place_and_next_command(prepare_imagenet, capsy
     assert f"imagenet2012: 6 train, 4 validation images in {directory}" in out
     assert "unreadable images left out: 0" in out
     assert "next: python -m alexnet_jax.main --config=configs/imagenet.py" in out
+
+
+def test_the_next_command_for_a_folder_fits_its_classes_and_size(image_folder, tmp_path, capsys):
+    source = image_folder({"train/cat/1.jpg": jpeg(), "train/dog/1.jpg": jpeg()})
+    prepare_dataset(Request("folder", tmp_path / "data", source, image_size=8))
+    out = capsys.readouterr().out
+    assert (
+        "--config.data.name=folder --config.model.num_classes=2 --config.data.image_size=8" in out
+    )
+
+
+def test_a_data_dir_that_cannot_be_made_is_named():
+    with pytest.raises(UserError, match="cannot write to --data_dir=/proc/data"):
+        prepare_dataset(Request("fractals", Path("/proc/data")))
 
 
 def test_an_archive_that_came_later_is_not_passed_over(prepare_imagenet):

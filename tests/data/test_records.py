@@ -38,8 +38,14 @@ def test_the_classes_are_imagenets(records):
 
 
 def test_a_missing_data_set_tells_the_command(tmp_path):
-    with pytest.raises(UserError, match=f"prepare --dataset=folder --data_dir={tmp_path}"):
+    command = f"prepare --dataset=folder --source=DIR --data_dir={tmp_path}"
+    with pytest.raises(UserError, match=command):
         Records(tmp_path, "folder", "train")
+
+
+def test_an_unknown_data_set_lists_the_known_ones(tmp_path):
+    with pytest.raises(UserError, match="no data set 'imgnet' .*imagenet2012, folder, fractals"):
+        Records(tmp_path, "imgnet", "train")
 
 
 def test_a_missing_split_names_those_there_are(imagenet_dir):
