@@ -72,6 +72,9 @@ def get_config(recipe: str = "") -> ConfigDict:
             "boundaries": (25, 51, 79),  # stepped: epochs, as run 145 lowered its rate by hand,
             "boundary_steps": (),  # or the same in steps,
             "factor": 0.1,  # each time by this.
+            "patience": 3,  # plateau: tests whose error has not fallen ...
+            "threshold": 0.001,  # ... by this fraction, after which the rate takes the factor,
+            "drops": 3,  # so often at most.
             "conv1_boundaries": (),  # Epochs at which conv1's rate ...
             "conv1_factors": (),  # ... takes these factors; 0.0 freezes it.
         }

@@ -5,9 +5,10 @@ The parts take plain arguments and know nothing of configs.
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+import jax
 import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
@@ -19,9 +20,10 @@ from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches
 from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.scoring import make_view_predictor
 from alexnet_jax.models import AlexNet, create_model
-from alexnet_jax.parallel.mesh import check_batch_divides, make_data_mesh
+from alexnet_jax.parallel.mesh import check_batch_divides, make_data_mesh, replicated
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.training.configuration import check_config
+from alexnet_jax.training.plateau import count_test
 from alexnet_jax.training.recipe import (
     Durations,
     make_augmentation,
@@ -62,6 +64,7 @@ class Run:
     threads: int
     train_step: TrainStep
     create_state: Callable[[], TrainState]
+    count_test: Callable[[TrainState, float], TrainState]
     preprocessing: Preprocessing
     class_names: list[str]
 
@@ -95,8 +98,11 @@ def assemble(config: ConfigDict) -> Run:
         ),
         validation=make_validation(config, mesh),
         threads=host_threads(config),
-        train_step=make_train_step(model, optimizer, augmentation, seed, mesh),
+        train_step=make_train_step(
+            model, optimizer, augmentation, seed, mesh, config.schedule.factor
+        ),
         create_state=partial(create_state, model, optimizer, crop_size, seed, mesh),
+        count_test=make_test_counter(config, mesh),
         preprocessing=preprocessing,
         class_names=records.class_names,
     )
@@ -135,6 +141,26 @@ def make_network(config: ConfigDict, preprocessing: Preprocessing, mesh: Mesh) -
         ) from error
     predict = make_view_predictor(model, preprocessing, config.data.crop_size, mesh)
     return Network(model, predict, description)
+
+
+def make_test_counter(config: ConfigDict, mesh: Mesh) -> Callable[[TrainState, float], TrainState]:
+    """Return what a test's error changes in the state: with the plateau schedule, the rate."""
+    schedule = config.schedule
+    if schedule.name != "plateau":
+        return lambda state, error: state
+
+    def count(state: TrainState, error: float) -> TrainState:
+        plateau = count_test(
+            state.plateau,
+            int(state.step),
+            error,
+            schedule.patience,
+            schedule.threshold,
+            schedule.drops,
+        )
+        return replace(state, plateau=jax.device_put(plateau, replicated(mesh)))
+
+    return count
 
 
 def make_model(config: ConfigDict) -> AlexNet:

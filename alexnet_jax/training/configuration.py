@@ -22,6 +22,7 @@ _OPTIONAL_POSITIVE_NUMBER: _Rule = ((float, int, type(None)), True)
 _TEXT: _Rule = ((str,), False)
 _SWITCH: _Rule = ((bool,), False)
 _LIST: _Rule = ((tuple, list), False)
+_POSITIVE_LIST: _Rule = ((tuple, list), True)
 
 KEYS: dict[str, _Rule] = {
     "model.name": _TEXT,
@@ -51,10 +52,13 @@ KEYS: dict[str, _Rule] = {
     "schedule.name": _TEXT,
     "schedule.learning_rate": _POSITIVE_NUMBER,
     "schedule.decay": _POSITIVE_NUMBER,
-    "schedule.boundaries": _LIST,
-    "schedule.boundary_steps": _LIST,
+    "schedule.boundaries": _POSITIVE_LIST,
+    "schedule.boundary_steps": _POSITIVE_LIST,
     "schedule.factor": _POSITIVE_NUMBER,
-    "schedule.conv1_boundaries": _LIST,
+    "schedule.patience": _POSITIVE_INT,
+    "schedule.threshold": _NUMBER,
+    "schedule.drops": _POSITIVE_INT,
+    "schedule.conv1_boundaries": _POSITIVE_LIST,
     "schedule.conv1_factors": _LIST,
     "train.batch_size": _POSITIVE_INT,
     "train.epochs": _OPTIONAL_POSITIVE_NUMBER,
@@ -78,7 +82,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "augment.crop": ("random", "random_resized", "center"),
     "optimizer.name": ("krizhevsky_sgd", "pytorch_sgd"),
     "optimizer.bias_schedule": ("same", "constant", "halfway"),
-    "schedule.name": ("constant", "stepped", "geometric"),
+    "schedule.name": ("constant", "stepped", "geometric", "plateau"),
     "parallel.layout": ("data",),
 }
 
@@ -169,8 +173,9 @@ def _check_value(key: str, value: Any, types: tuple[type, ...], positive: bool) 
         names = " or ".join("unset" if t is type(None) else t.__name__ for t in types)
         raise UserError(f"config.{key}={value!r} should be {names}")
     if isinstance(value, tuple | list):
-        for item in value:  # Epochs: the only lists that there are.
-            _check_value(key, item, (float, int), positive=True)
+        items = (str,) if key == "model.changes" else (float, int)
+        for item in value:
+            _check_value(key, item, items, positive)
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"config.{key}={value} is not a finite number")
     if not isinstance(value, int | float):
@@ -205,5 +210,7 @@ def _check_together(values: Mapping[str, Any]) -> None:
             f"config.schedule.conv1_boundaries has {len(boundaries)} epochs, conv1_factors "
             f"{len(factors)} factors: give one factor for each"
         )
+    if values["schedule.name"] == "plateau" and values["optimizer.name"] != "krizhevsky_sgd":
+        raise UserError("config.schedule.name='plateau' goes with optimizer.name='krizhevsky_sgd'")
     if values["optimizer.momentum"] >= 1:
         raise UserError(f"config.optimizer.momentum={values['optimizer.momentum']} must be below 1")

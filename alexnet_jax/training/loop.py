@@ -81,7 +81,7 @@ class _Training:
         batches = read_ahead(self._run.training, step, self._run.threads)
         try:
             if step and self._is_due(step, lengths.evaluate_every):
-                self._evaluate(step, state)
+                state, _ = self._test(step, state)
             while step < lengths.total:
                 asked = time.perf_counter()
                 batch = next(batches)
@@ -90,24 +90,32 @@ class _Training:
                 step += 1
                 self._window.add(metrics, waited)
                 self._log.advance(step)
-                self._record(step, state)
+                state = self._record(step, state)
                 self._stop.raise_if_received()
         except Interrupted:
             self._save(step, state)
             raise
         return state
 
-    def _record(self, step: int, state: TrainState) -> None:
+    def _record(self, step: int, state: TrainState) -> TrainState:
         """Log, test and save what is due after `step` completed steps."""
         lengths = self._run.durations
         test_due = self._is_due(step, lengths.evaluate_every)
         save_due = test_due or self._is_due(step, lengths.save_every)
         if save_due or self._is_due(step, lengths.log_every):
             self._log_window(step)
-        top1_error = self._evaluate(step, state) if test_due else None
+        top1_error = None
+        if test_due:
+            state, top1_error = self._test(step, state)
         if save_due:
             self._save(step, state, top1_error)
             self._window.restart_clock()
+        return state
+
+    def _test(self, step: int, state: TrainState) -> tuple[TrainState, float]:
+        """Test, and let the state remember the error."""
+        top1_error = self._evaluate(step, state)
+        return self._run.count_test(state, top1_error), top1_error
 
     def _is_due(self, step: int, every: int) -> bool:
         return step % every == 0 or step >= self._run.durations.total

@@ -66,19 +66,28 @@ def pytorch_sgd(
 
     Biases decay and learn as kernels do.
     """
-    return optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(learning_rate, momentum))
+    rule = optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(learning_rate, momentum))
+    return optax.with_extra_args_support(rule)  # Takes a rate_factor and ignores it.
 
 
 def _scale_by_rates(
     rate: Callable[[str, str, jax.Array], jax.Array],
 ) -> optax.GradientTransformation:
-    """Multiply each gradient by minus the rate of its layer and kind ("kernel", "bias")."""
+    """Multiply each gradient by minus the rate of its layer and kind ("kernel", "bias").
+
+    `update` takes a `rate_factor` for all of them: of rates that depend on more than the step.
+    """
 
     def update(
-        updates: Any, state: optax.ScaleByScheduleState, params: Any = None
+        updates: Any,
+        state: optax.ScaleByScheduleState,
+        params: Any = None,
+        *,
+        rate_factor: jax.Array | float = 1.0,
+        **others: Any,
     ) -> tuple[Any, optax.ScaleByScheduleState]:
         def scale(path: tuple, gradient: jax.Array) -> jax.Array:
-            return -rate(path[0].key, path[-1].key, state.count) * gradient
+            return -rate_factor * rate(path[0].key, path[-1].key, state.count) * gradient
 
         scaled = jax.tree_util.tree_map_with_path(scale, updates)
         return scaled, optax.ScaleByScheduleState(optax.safe_increment(state.count))
@@ -86,7 +95,7 @@ def _scale_by_rates(
     def init(params: Any) -> optax.ScaleByScheduleState:
         return optax.ScaleByScheduleState(jnp.zeros([], jnp.int32))
 
-    return optax.GradientTransformation(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def _kernels(params: Any) -> Any:

@@ -12,16 +12,18 @@ from jax.sharding import Mesh
 
 from alexnet_jax.models import AlexNet
 from alexnet_jax.parallel.mesh import replicated
+from alexnet_jax.training.plateau import Plateau, before_any_test
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class TrainState:
-    """Parameters, optimizer state, and the number of completed steps (int32 scalar)."""
+    """Completed steps (int32 scalar), parameters, optimizer state, and the memory of tests."""
 
     step: jax.Array
     params: Any
     opt_state: optax.OptState
+    plateau: Plateau
 
 
 def create_state(
@@ -47,6 +49,11 @@ def abstract_state(
     )
 
 
+def fresh_state(params: Any, optimizer: optax.GradientTransformation) -> TrainState:
+    """Return the state of a run that begins with `params`."""
+    return TrainState(jnp.int32(0), params, optimizer.init(params), before_any_test())
+
+
 def parameters_sha256(params: Any) -> str:
     """Hash names, shapes and bits of the parameters: equal runs have equal hashes."""
     digest = hashlib.sha256()
@@ -61,4 +68,4 @@ def _create(
 ) -> TrainState:
     images = jnp.zeros((1, crop_size, crop_size, 3))
     params = model.init(key, images, train=False)["params"]
-    return TrainState(jnp.int32(0), params, optimizer.init(params))
+    return fresh_state(params, optimizer)

@@ -21,15 +21,25 @@ def make_train_step(
     augmentation: Augmentation,
     seed: int,
     mesh: Mesh,
+    plateau_factor: float,
 ) -> TrainStep:
     """Compile (state, batch) -> (state, metrics); the state given is consumed.
 
     Every random draw is keyed by (seed, step, position in the global batch), so the result does not
     depend on how many devices share the batch, but for rounding.
 
+    Args:
+        model: the network.
+        optimizer: takes `rate_factor`, what its rates are multiplied by.
+        augmentation: what is done to the images first.
+        seed: of all draws.
+        mesh: the devices.
+        plateau_factor: what each plateau of the validation error multiplies the rates by.
+
     Returns:
         A function of the state and a batch (image uint8 [B, S, S, 3], label int32 [B]). Its metrics
-        stay on the devices: loss (mean of -log p) and top1_error of the batch, before the update.
+        stay on the devices: loss (mean of -log p) and top1_error of the batch before the update, and
+        rate_factor.
     """
 
     def train_step(
@@ -47,11 +57,18 @@ def make_train_step(
             return jnp.mean(losses), logits
 
         (loss, logits), gradients = jax.value_and_grad(compute_loss, has_aux=True)(state.params)
-        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        rate_factor = jnp.float32(plateau_factor) ** state.plateau.drops
+        updates, opt_state = optimizer.update(
+            gradients, state.opt_state, state.params, rate_factor=rate_factor
+        )
         params = optax.apply_updates(state.params, updates)
         wrong = jnp.argmax(logits, axis=1) != batch["label"]
-        metrics = {"loss": loss, "top1_error": jnp.mean(wrong, dtype=jnp.float32)}
-        return TrainState(state.step + 1, params, opt_state), metrics
+        metrics = {
+            "loss": loss,
+            "top1_error": jnp.mean(wrong, dtype=jnp.float32),
+            "rate_factor": rate_factor,
+        }
+        return TrainState(state.step + 1, params, opt_state, state.plateau), metrics
 
     split, whole = split_over_data(mesh), replicated(mesh)
     return jax.jit(

@@ -54,7 +54,7 @@ class Window:
 
         Args:
             step: completed steps.
-            learning_rate: of the last one.
+            learning_rate: of the last one, but for its rate_factor.
 
         Raises:
             UserError: a loss is not finite.
@@ -66,7 +66,7 @@ class Window:
         values = {
             "loss": float(losses.mean()),
             "top1_error": float(np.mean([metrics["top1_error"] for metrics in fetched])),
-            "learning_rate": learning_rate,
+            "learning_rate": learning_rate * float(fetched[-1]["rate_factor"]),
             "images_per_second": len(fetched) * self._batch_size / seconds,
             "data_wait_fraction": self._waited / seconds,
         }

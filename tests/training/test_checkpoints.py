@@ -12,6 +12,7 @@ import pytest
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated
 from alexnet_jax.training.checkpoints import Checkpoints
+from alexnet_jax.training.plateau import before_any_test
 from alexnet_jax.training.state import TrainState
 
 # When a read fails, Orbax leaves tasks on a closed event loop, which complain when collected.
@@ -28,7 +29,9 @@ def collect_here():
 def make_state(step):
     params = {"fc": {"kernel": jax.random.normal(jax.random.key(step), (20_000,))}}
     whole = replicated(make_data_mesh())
-    return jax.device_put(TrainState(jnp.int32(step), params, (jnp.zeros(3),)), whole)
+    return jax.device_put(
+        TrainState(jnp.int32(step), params, (jnp.zeros(3),), before_any_test()), whole
+    )
 
 
 def describe(state):
@@ -138,7 +141,9 @@ def test_a_full_disk_is_named_and_earlier_checkpoints_stay(small_disk):
     rng = np.random.default_rng(0)
     checkpoints = Checkpoints(small_disk)
     checkpoints.save(make_state(1))
-    large = TrainState(jnp.int32(2), {"fc": jnp.float32(rng.normal(size=2_000_000))}, ())
+    large = TrainState(
+        jnp.int32(2), {"fc": jnp.float32(rng.normal(size=2_000_000))}, (), before_any_test()
+    )
     with pytest.raises(UserError, match=r"disk full while writing a checkpoint: .*MB free"):
         checkpoints.save(large)
         checkpoints.close()

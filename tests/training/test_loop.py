@@ -180,3 +180,22 @@ def test_a_network_that_learns_nothing_is_warned_about(config, tmp_path, capsys)
     config.schedule.learning_rate = 1e-9
     train_and_evaluate(config, tmp_path)
     assert "still that of guessing" in capsys.readouterr().out
+
+
+def test_a_plateau_lowers_the_rate_and_survives_an_interruption(config, tmp_path):
+    """No error can improve by 2: each test after the first is one too many."""
+    config.schedule.update(name="plateau", patience=1, threshold=2.0)
+    config.eval.every_steps = 2
+    config.train.steps = 6
+    whole = train_and_evaluate(config, tmp_path / "whole")
+    rates = [
+        round(line["learning_rate"], 7)
+        for line in read_lines(tmp_path / "whole")
+        if line["kind"] == "train"
+    ]
+    assert rates == [0.01, 0.01, 0.001]
+    shutil.copytree(tmp_path / "whole", tmp_path / "again")
+    shutil.rmtree(tmp_path / "again" / "checkpoints" / "6")
+    (tmp_path / "again" / "result.json").unlink()
+    again = train_and_evaluate(config, tmp_path / "again")
+    assert again["parameters_sha256"] == whole["parameters_sha256"]

@@ -38,7 +38,9 @@ def batches():
 def train(batches, devices, steps, random, rate=0.01):
     mesh = make_data_mesh(jax.devices()[:devices])
     model, optimizer = create_model("tiny", num_classes=4), krizhevsky_sgd(lambda step: rate)
-    step = make_train_step(model, optimizer, augmentation(random), seed=3, mesh=mesh)
+    step = make_train_step(
+        model, optimizer, augmentation(random), seed=3, mesh=mesh, plateau_factor=0.1
+    )
     state = create_state(model, optimizer, 80, seed=3, mesh=mesh)
     losses = []
     for number in range(steps):

@@ -10,7 +10,8 @@ from alexnet_jax.training.window import Window, stuck_advice
 def fill(losses):
     window = Window(batch_size=10)
     for loss in losses:
-        window.add({"loss": jnp.float32(loss), "top1_error": jnp.float32(0.5)}, waited=0.0)
+        metrics = {"loss": loss, "top1_error": 0.5, "rate_factor": 0.1}
+        window.add({name: jnp.float32(value) for name, value in metrics.items()}, waited=0.0)
     return window
 
 
@@ -21,9 +22,11 @@ def test_closing_gives_means_and_starts_anew():
 
 
 def test_waiting_is_a_share_of_the_time():
-    window = Window(batch_size=10)
-    window.add({"loss": jnp.float32(1), "top1_error": jnp.float32(0)}, waited=0.0)
-    assert window.close(1, 0.1)["data_wait_fraction"] == 0.0
+    assert fill([1.0]).close(1, 0.1)["data_wait_fraction"] == 0.0
+
+
+def test_the_rate_is_the_schedules_times_the_plateaus_factor():
+    assert fill([1.0]).close(1, 0.5)["learning_rate"] == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
