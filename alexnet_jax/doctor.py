@@ -22,8 +22,8 @@ def main(arguments: Sequence[str]) -> None:
     if arguments:
         raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
     from alexnet_jax.models.table import describe_layers, format_layers
-    from alexnet_jax.training.assembly import make_model
     from alexnet_jax.training.configuration import check_config
+    from alexnet_jax.training.network import make_model
 
     config = _CONFIG.value
     check_config(config)

@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> None:
     """Score the workdirs that the flags name."""
     if arguments:
         raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
-    from alexnet_jax.training.trained import evaluate_workdirs
+    from alexnet_jax.training.testing import evaluate_workdirs
 
     scores = evaluate_workdirs(_WORKDIR.value, _VIEWS.value, _DATA_DIR.value or None)
     print(f"{'views':<10} {'top-1 error':>12} {'top-5 error':>12} {'loss':>8} {'images':>8}")

@@ -20,7 +20,7 @@ def main(arguments: Sequence[str]) -> None:
     """Classify the images that the arguments name."""
     if not arguments:
         raise UserError("name the images to classify: predict --workdir=DIR IMAGE ...")
-    from alexnet_jax.training.trained import classify_images
+    from alexnet_jax.training.testing import classify_images
 
     for path, classes in classify_images(Path(_WORKDIR.value), [Path(name) for name in arguments]):
         print(path)

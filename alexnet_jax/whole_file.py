@@ -1,13 +1,22 @@
-"""Text files that are there whole or not at all, whenever the process dies or the disk fills."""
+"""Files that are there whole or not at all, whenever the process dies or the disk fills."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a temporary name to write to; it becomes `path` when the block ends without an error."""
+    unfinished = path.with_name(f"{path.name}.tmp")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, text: str) -> None:
     """Write `text` to `path`; until that is done, the file that was there stays."""
-    unfinished = path.with_name(f"{path.name}.tmp")
-    try:
+    with whole_file(path) as unfinished:
         unfinished.write_text(text)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -77,6 +77,8 @@ def get_config(recipe: str = "") -> ConfigDict:
             "drops": 3,  # so often at most.
             "conv1_boundaries": (),  # Epochs at which conv1's rate ...
             "conv1_factors": (),  # ... takes these factors; 0.0 freezes it.
+            "output_boundaries": (),  # The same for the output layer.
+            "output_factors": (),
         }
     )
     config.train = ConfigDict(
@@ -85,6 +87,7 @@ def get_config(recipe: str = "") -> ConfigDict:
             "epochs": 90.0,
             "steps": placeholder(int),  # Instead of epochs.
             "seed": 0,
+            "init_from": placeholder(str),  # A workdir whose parameters this run begins with.
             "deterministic": False,
         }
     )

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from alexnet_jax.errors import UserError
+from alexnet_jax.whole_file import whole_file
 
 _Array = TypeVar("_Array", jax.Array, np.ndarray)
 _FILE = "preprocessing.npz"
@@ -40,10 +41,8 @@ class Preprocessing:
 
 def save_preprocessing(preprocessing: Preprocessing, workdir: Path) -> None:
     """Write `preprocessing.npz` into a workdir, whole or not at all."""
-    temporary = workdir / f"{_FILE}.tmp"
-    with temporary.open("wb") as file:
+    with whole_file(workdir / _FILE) as unfinished, unfinished.open("wb") as file:
         np.savez(file, mean=preprocessing.mean, std=preprocessing.std)
-    temporary.replace(workdir / _FILE)
 
 
 def load_preprocessing(workdir: Path) -> Preprocessing:
@@ -53,7 +52,10 @@ def load_preprocessing(workdir: Path) -> Preprocessing:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return Preprocessing(arrays["mean"], arrays["std"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} cannot be read ({error}); restore it from a copy") from error
+        raise UserError(
+            f"{path} cannot be read ({error}); the command that trained here, or imported the "
+            "weights, writes it anew"
+        ) from error
 
 
 def center_crop(images: _Array, size: int) -> _Array:

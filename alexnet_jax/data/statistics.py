@@ -15,6 +15,7 @@ from alexnet_jax.data.images import read_image
 from alexnet_jax.data.records import Records
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
+from alexnet_jax.whole_file import whole_file
 
 _IMAGES_PER_TASK = 32
 
@@ -72,21 +73,20 @@ def compute_statistics(
 def save_statistics(statistics: Statistics, directory: Path) -> Path:
     """Write `statistics_{size}.npz` into the records' directory; all of it or nothing."""
     path = _path(directory, statistics.mean_image.shape[0])
-    unfinished = path.with_name(f"{path.name}.tmp")
-    try:
-        with full_disk_reported(directory, path.name), unfinished.open("wb") as file:
-            np.savez(
-                file,
-                mean_image=statistics.mean_image,
-                color_axes=statistics.color_axes,
-                color_std=statistics.color_std,
-                count=statistics.count,
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with (
+        full_disk_reported(directory, path.name),
+        whole_file(path) as unfinished,
+        unfinished.open("wb") as file,
+    ):
+        np.savez(
+            file,
+            mean_image=statistics.mean_image,
+            color_axes=statistics.color_axes,
+            color_std=statistics.color_std,
+            count=statistics.count,
+        )
+        file.flush()
+        os.fsync(file.fileno())
     return path
 
 
@@ -171,10 +171,7 @@ def _path(directory: Path, size: int) -> Path:
 
 
 def _prepare_command(directory: Path, size: int) -> str:
-    description = directory / "dataset_info.json"
-    if not description.is_file():  # A run's folder, to which training copies them.
-        return f"the command that trained {directory}, without its result.json, writes it anew"
-    info = json.loads(description.read_text())
+    info = json.loads((directory / "dataset_info.json").read_text())
     name = "/".join(filter(None, [info["name"], info.get("configName")]))
     data_dir = directory.parents[name.count("/") + 1]
     return (

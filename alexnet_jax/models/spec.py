@@ -118,3 +118,8 @@ class Spec:
     dropout: Dropout | None = Dropout()
     initialization: str = "gaussian"
     output_std: float = 0.01
+
+    @property
+    def output_name(self) -> str:
+        """Name of the output layer: fc8, but for networks with more or fewer layers."""
+        return f"fc{len(self.convolutions) + len(self.dense) + 1}"

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import jax
 import optax
@@ -18,11 +19,12 @@ from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import load_statistics
 from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches
 from alexnet_jax.errors import UserError
-from alexnet_jax.evaluation.scoring import make_view_predictor
-from alexnet_jax.models import AlexNet, create_model
+from alexnet_jax.models import find_spec
 from alexnet_jax.parallel.mesh import check_batch_divides, make_data_mesh, replicated
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.training.configuration import check_config
+from alexnet_jax.training.finetuning import take_over
+from alexnet_jax.training.network import Network, make_network
 from alexnet_jax.training.plateau import count_test
 from alexnet_jax.training.recipe import (
     Durations,
@@ -32,23 +34,9 @@ from alexnet_jax.training.recipe import (
     make_schedule,
     resolve_durations,
 )
-from alexnet_jax.training.state import TrainState, abstract_state, create_state
+from alexnet_jax.training.state import TrainState, create_state
 from alexnet_jax.training.step import TrainStep, make_train_step
-
-
-@dataclass(frozen=True)
-class Network:
-    """A network as testing needs it.
-
-    Attributes:
-        model: the linen module.
-        predict: (parameters, images uint8 [B, S, S, 3], number of the view) -> probabilities.
-        description: shapes, dtypes and shardings of its `TrainState`.
-    """
-
-    model: AlexNet
-    predict: Callable
-    description: TrainState
+from alexnet_jax.training.trained import Trained, load_trained
 
 
 @dataclass(frozen=True)
@@ -83,11 +71,13 @@ def assemble(config: ConfigDict) -> Run:
     statistics = load_statistics(records.directory, config.data.image_size)
     durations = resolve_durations(config, len(records))
     schedule = make_schedule(config, durations)
-    preprocessing = make_preprocessing(config, statistics)
+    source = load_source(config, mesh)
+    preprocessing = source.preprocessing if source else make_preprocessing(config, statistics)
     optimizer = make_optimizer(config, schedule, durations)
     network = make_network(config, preprocessing, mesh)
     model, seed, crop_size = network.model, config.train.seed, config.data.crop_size
     augmentation = make_augmentation(config, preprocessing, statistics, durations)
+    create = partial(create_state, model, optimizer, crop_size, seed, mesh)
     return Run(
         mesh=mesh,
         network=network,
@@ -101,7 +91,7 @@ def assemble(config: ConfigDict) -> Run:
         train_step=make_train_step(
             model, optimizer, augmentation, seed, mesh, config.schedule.factor
         ),
-        create_state=partial(create_state, model, optimizer, crop_size, seed, mesh),
+        create_state=make_creator(config, create, source),
         count_test=make_test_counter(config, mesh),
         preprocessing=preprocessing,
         class_names=records.class_names,
@@ -126,21 +116,34 @@ def make_validation(config: ConfigDict, mesh: Mesh) -> EvaluationBatches:
     return EvaluationBatches(records, config.eval.batch_size, config.data.image_size)
 
 
-def make_network(config: ConfigDict, preprocessing: Preprocessing, mesh: Mesh) -> Network:
-    """Build the network as testing needs it; UserError where the crop is too small for it."""
-    model = make_model(config)
-    # Only the structure of the state matters here, which no rate changes.
-    schedule = optax.constant_schedule(0.0)
-    optimizer = make_optimizer(config, schedule, resolve_durations(config, examples=1))
-    try:
-        description = abstract_state(model, optimizer, config.data.crop_size, mesh)
-    except ValueError as error:
+def load_source(config: ConfigDict, mesh: Mesh) -> Trained | None:
+    """Return the network that this run begins with, if any; its preprocessing comes with it."""
+    workdir, size = config.train.init_from, config.data.image_size
+    if workdir is None:
+        return None
+    source = load_trained(Path(workdir), mesh)
+    if source.config.data.image_size != size:
         raise UserError(
-            f"model {config.model.name!r} cannot take crops of {config.data.crop_size} pixels; it "
-            f"is made for {model.spec.crop_size} ({error})"
-        ) from error
-    predict = make_view_predictor(model, preprocessing, config.data.crop_size, mesh)
-    return Network(model, predict, description)
+            f"{workdir} was trained on images of {source.config.data.image_size} pixels, not "
+            f"{size}: its mean image does not fit; give --config.data.image_size"
+        )
+    return source
+
+
+def make_creator(
+    config: ConfigDict, create: Callable[[], TrainState], source: Trained | None
+) -> Callable[[], TrainState]:
+    """Return what makes the first state: `create`, and the parameters of `source` if there is one."""
+    if source is None:
+        return create
+
+    def create_from_source() -> TrainState:
+        state = create()
+        output = find_spec(config.model.name).output_name
+        params = take_over(source.params, state.params, output, config.train.init_from)
+        return replace(state, params=params)
+
+    return create_from_source
 
 
 def make_test_counter(config: ConfigDict, mesh: Mesh) -> Callable[[TrainState, float], TrainState]:
@@ -161,12 +164,6 @@ def make_test_counter(config: ConfigDict, mesh: Mesh) -> Callable[[TrainState, f
         return replace(state, plateau=jax.device_put(plateau, replicated(mesh)))
 
     return count
-
-
-def make_model(config: ConfigDict) -> AlexNet:
-    """Return the linen module that the config names; UserError lists the known names."""
-    model = config.model
-    return create_model(model.name, model.num_classes, model.dtype, model.changes)
 
 
 def host_threads(config: ConfigDict) -> int:

@@ -58,11 +58,14 @@ KEYS: dict[str, _Rule] = {
     "schedule.patience": _POSITIVE_INT,
     "schedule.threshold": _NUMBER,
     "schedule.drops": _POSITIVE_INT,
-    "schedule.conv1_boundaries": _POSITIVE_LIST,
+    "schedule.conv1_boundaries": _LIST,
     "schedule.conv1_factors": _LIST,
+    "schedule.output_boundaries": _LIST,
+    "schedule.output_factors": _LIST,
     "train.batch_size": _POSITIVE_INT,
     "train.epochs": _OPTIONAL_POSITIVE_NUMBER,
     "train.steps": _OPTIONAL_POSITIVE_INT,
+    "train.init_from": ((str, type(None)), False),
     "train.seed": ((int,), False),
     "train.deterministic": _SWITCH,
     "eval.every_steps": _OPTIONAL_POSITIVE_INT,
@@ -204,12 +207,14 @@ def _check_together(values: Mapping[str, Any]) -> None:
             f"config.augment.smallest_area={values['augment.smallest_area']} must be a share of "
             f"the image, at most 1; largest_ratio={values['augment.largest_ratio']} at least 1"
         )
-    boundaries, factors = values["schedule.conv1_boundaries"], values["schedule.conv1_factors"]
-    if len(boundaries) != len(factors):
-        raise UserError(
-            f"config.schedule.conv1_boundaries has {len(boundaries)} epochs, conv1_factors "
-            f"{len(factors)} factors: give one factor for each"
-        )
+    for layer in ("conv1", "output"):
+        boundaries = values[f"schedule.{layer}_boundaries"]
+        factors = values[f"schedule.{layer}_factors"]
+        if len(boundaries) != len(factors):
+            raise UserError(
+                f"config.schedule.{layer}_boundaries has {len(boundaries)} epochs, "
+                f"{layer}_factors {len(factors)} factors: give one factor for each"
+            )
     if values["schedule.name"] == "plateau" and values["optimizer.name"] != "krizhevsky_sgd":
         raise UserError("config.schedule.name='plateau' goes with optimizer.name='krizhevsky_sgd'")
     if values["optimizer.momentum"] >= 1:

@@ -15,6 +15,7 @@ from alexnet_jax.data.augment import Augmentation, random_crop
 from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Preprocessing
 from alexnet_jax.data.resized_crop import random_resized_crop
 from alexnet_jax.data.statistics import Statistics
+from alexnet_jax.models import find_spec
 from alexnet_jax.training.optimizer import krizhevsky_sgd, pytorch_sgd
 from alexnet_jax.training.schedule import geometric, piecewise, stepped
 
@@ -72,18 +73,31 @@ def make_optimizer(
     optimizer = config.optimizer
     if optimizer.name == "pytorch_sgd":
         return pytorch_sgd(schedule, optimizer.momentum, optimizer.weight_decay)
-    conv1 = piecewise(
-        [1.0, *config.schedule.conv1_factors],
-        durations.steps(config.schedule.conv1_boundaries),
-    )
     return krizhevsky_sgd(
         schedule,
         momentum=optimizer.momentum,
         weight_decay=optimizer.weight_decay,
         bias_rate_multiplier=optimizer.bias_rate_multiplier,
         bias_learning_rate=make_bias_schedule(config, durations),
-        layer_factors={"conv1": conv1} if config.schedule.conv1_factors else {},
+        layer_factors=make_layer_factors(config, durations),
     )
+
+
+def make_layer_factors(config: ConfigDict, durations: Durations) -> dict[str, optax.Schedule]:
+    """Return, for the layers with a rate of their own, what theirs is in units of the others'."""
+    schedule = config.schedule
+    layers = {
+        "conv1": (schedule.conv1_boundaries, schedule.conv1_factors),
+        find_spec(config.model.name).output_name: (
+            schedule.output_boundaries,
+            schedule.output_factors,
+        ),
+    }
+    return {
+        layer: piecewise([1.0, *factors], durations.steps(boundaries))
+        for layer, (boundaries, factors) in layers.items()
+        if factors
+    }
 
 
 def make_bias_schedule(config: ConfigDict, durations: Durations) -> optax.Schedule | None:

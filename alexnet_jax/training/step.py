@@ -38,8 +38,8 @@ def make_train_step(
 
     Returns:
         A function of the state and a batch (image uint8 [B, S, S, 3], label int32 [B]). Its metrics
-        stay on the devices: loss (mean of -log p) and top1_error of the batch before the update, and
-        rate_factor.
+        stay on the devices: loss (mean of -log p) and top1_error of the batch before the update,
+        and rate_factor.
     """
 
     def train_step(

@@ -8,7 +8,6 @@ import pytest
 import alexnet_jax
 import configs
 from alexnet_jax.errors import UserError
-from alexnet_jax.training.assembly import make_model
 from alexnet_jax.training.configuration import (
     KEYS,
     check_config,
@@ -18,6 +17,7 @@ from alexnet_jax.training.configuration import (
     load_config,
     save_config,
 )
+from alexnet_jax.training.network import make_model
 from configs import demo, imagenet
 from configs.sweeps import ablations
 

@@ -6,7 +6,7 @@ from short_run import short_config
 from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
 from alexnet_jax.training.loop import train_and_evaluate
-from alexnet_jax.training.trained import classify_images, evaluate_workdirs
+from alexnet_jax.training.testing import classify_images, evaluate_workdirs
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_a_file_that_is_no_image_is_named(finished, tmp_path):
         classify_images(finished[0], [tmp_path / "notes.txt"])
 
 
-@pytest.mark.parametrize("name", ["statistics_96.npz", "classes.json"])
+@pytest.mark.parametrize("name", ["preprocessing.npz", "classes.json"])
 @pytest.mark.parametrize("how", ["missing", "empty"])
 def test_a_workdir_that_lacks_a_file_says_which(finished, tmp_path, name, how):
     workdir = tmp_path / "run"

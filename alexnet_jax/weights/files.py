@@ -1,0 +1,35 @@
+"""Weights' files: there when they are read, whole when they are written."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alexnet_jax.disk_space import full_disk_reported
+from alexnet_jax.errors import UserError
+from alexnet_jax.whole_file import whole_file
+
+
+@contextmanager
+def exported_file(path: Path) -> Iterator[Path]:
+    """Give a temporary name to write to; it becomes `path` when the writing is done.
+
+    Raises:
+        UserError: the folder is not there or takes no files, or the disk is full.
+    """
+    if not path.parent.is_dir():
+        raise UserError(f"{path} cannot be written: there is no folder {path.parent}")
+    if path.is_dir():
+        raise UserError(f"{path} cannot be written: it is a folder")
+    try:
+        with full_disk_reported(path.parent, path.name), whole_file(path) as unfinished:
+            yield unfinished
+    except PermissionError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def require_file(path: Path) -> None:
+    """Raise UserError unless `path` is a file that holds something."""
+    if not path.is_file():
+        raise UserError(f"there is no file {path}")
+    if not path.stat().st_size:
+        raise UserError(f"{path} is empty")

@@ -1,0 +1,106 @@
+"""Between workdirs and bundles: what evaluate, predict and fine-tuning read, and back."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import optax
+from ml_collections import ConfigDict
+
+from alexnet_jax.data.preprocessing import load_preprocessing, save_preprocessing
+from alexnet_jax.disk_space import full_disk_reported
+from alexnet_jax.errors import UserError
+from alexnet_jax.parallel.mesh import make_data_mesh, replicated
+from alexnet_jax.parallel.runtime import configure_jax
+from alexnet_jax.training.checkpoints import Checkpoints
+from alexnet_jax.training.configuration import check_config, load_config, save_config
+from alexnet_jax.training.network import make_network
+from alexnet_jax.training.provenance import save_environment
+from alexnet_jax.training.recipe import make_optimizer, resolve_durations
+from alexnet_jax.training.state import TrainState, fresh_state
+from alexnet_jax.training.workdir import make_workdir
+from alexnet_jax.weights.bundle import Bundle
+from configs import imagenet
+
+
+def write_workdir(bundle: Bundle, workdir: Path) -> None:
+    """Make a workdir whose one checkpoint, at step 0, holds the bundle's parameters.
+
+    Raises:
+        UserError: the folder holds a run already, or the disk is full.
+    """
+    taken = [name for name in ("config.json", "checkpoints") if (workdir / name).exists()]
+    if taken:
+        raise UserError(
+            f"{workdir} holds a run already ({taken[0]}); remove it or give another --workdir"
+        )
+    config = _make_config(bundle)
+    check_config(config)
+    configure_jax()
+    make_workdir(workdir)
+    with full_disk_reported(workdir, "the imported weights"):
+        save_environment(workdir)
+        save_preprocessing(bundle.preprocessing, workdir)
+        (workdir / "classes.json").write_text(json.dumps(bundle.class_names) + "\n")
+        with closing(Checkpoints(workdir)) as checkpoints:
+            checkpoints.save(_first_state(bundle, config))
+        save_config(config, workdir)  # Last: without it the folder is no workdir.
+
+
+def read_workdir(workdir: Path) -> Bundle:
+    """Read the latest checkpoint of a workdir, and what goes with it.
+
+    Raises:
+        UserError: it is no workdir, or holds no checkpoint.
+    """
+    config = load_config(workdir)
+    check_config(config)
+    configure_jax()
+    preprocessing = load_preprocessing(workdir)
+    network = make_network(config, preprocessing, make_data_mesh())
+    with closing(Checkpoints(workdir, read_only=True)) as checkpoints:
+        state = checkpoints.restore(network.description)
+    if state is None:
+        raise UserError(f"{workdir} has no checkpoint yet; train it with alexnet_jax.main")
+    # Where the data lie is a fact of this machine, not of the network.
+    config.data.dir = imagenet.get_config().data.dir
+    return Bundle(
+        model_name=config.model.name,
+        params=jax.device_get(state.params),
+        preprocessing=preprocessing,
+        class_names=json.loads((workdir / "classes.json").read_text()),
+        crop_size=config.data.crop_size,
+        dtype=config.model.dtype,
+        changes=tuple(config.model.changes),
+        config=config.to_dict(),
+    )
+
+
+def _make_config(bundle: Bundle) -> ConfigDict:
+    """Return the config of the run that the bundle comes from, or else ImageNet's for its network.
+
+    Of the latter only what describes the network and its input is a fact; the recipe is there for
+    whoever wants to train it further.
+    """
+    config = imagenet.get_config()
+    if bundle.config is not None:
+        config = ConfigDict(bundle.config)
+    config.model.update(
+        name=bundle.model_name,
+        num_classes=len(bundle.class_names),
+        dtype=bundle.dtype,
+        changes=tuple(bundle.changes),
+    )
+    config.data.update(image_size=bundle.image_size, crop_size=bundle.crop_size)
+    return config
+
+
+def _first_state(bundle: Bundle, config: ConfigDict) -> TrainState:
+    """Return the state before the first step: the parameters, and an optimizer that begins."""
+    # No rate changes what an optimizer begins with.
+    durations = resolve_durations(config, examples=1)
+    optimizer = make_optimizer(config, optax.constant_schedule(0.0), durations)
+    params = jax.tree.map(jnp.asarray, dict(bundle.params))
+    return jax.device_put(fresh_state(params, optimizer), replicated(make_data_mesh()))

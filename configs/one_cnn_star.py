@@ -1,0 +1,44 @@
+r"""1 CNN*: six convolutions, pre-trained on more classes, fine-tuned (code, run 146-2012-2011).
+
+  python -m alexnet_jax.main --config=configs/one_cnn_star.py:pretrain --workdir=runs/pretrain \
+      --config.data.name=folder --config.model.num_classes=21841
+  python -m alexnet_jax.main --config=configs/one_cnn_star.py --workdir=runs/one_cnn_star \
+      --config.train.init_from=runs/pretrain
+
+Pre-training: the 2011 Fall release (or what you have, as a folder of classes), 8 epochs, the rate
+divided by 10 at 6. The author began it from a network trained on 10,000 classes of 2009, and put a
+layer of 1,024 units before its output; both are left out here. Fine-tuning, from his log: 1e-3,
+÷10 at epochs 22 and 42, 54 in all; the output layer ten times as fast until 9; conv1 a tenth, from
+5 a hundredth, from 7 frozen; colour noise until 38.
+
+Expected error, top-1 / top-5: ten crops 39.0 / 16.6 %. Published (layer-params-146-2012-2011.cfg,
+paper table 2), not measured here.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import imagenet
+
+
+def get_config(stage: str = "finetune") -> ConfigDict:
+    """Return what differs from configs/imagenet.py, for a stage: "pretrain" or "finetune"."""
+    config = imagenet.get_config()
+    config.model.name = "six_conv"
+    config.schedule.update(name="stepped", factor=0.1)
+    config.optimizer.bias_schedule = "constant"
+    if stage == "pretrain":
+        config.train.epochs = 8.0
+        config.schedule.boundaries = (6,)
+        return config
+    config.train.epochs = 54.0
+    config.schedule.update(
+        learning_rate=0.001,
+        boundaries=(22, 42),
+        conv1_boundaries=(0, 5, 7),
+        conv1_factors=(0.1, 0.01, 0.0),
+        output_boundaries=(0, 9),
+        output_factors=(10.0, 1.0),
+    )
+    config.optimizer.bias_rate_multiplier = 20.0  # Biases at 0.02 throughout, as ever.
+    config.augment.color_noise_until = 38.0
+    return config

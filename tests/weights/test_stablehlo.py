@@ -1,0 +1,45 @@
+import jax
+import numpy as np
+import pytest
+from made_weights import make_bundle
+
+from alexnet_jax.evaluation.scoring import make_view_predictor
+from alexnet_jax.evaluation.views import CENTER
+from alexnet_jax.parallel.mesh import make_data_mesh
+from alexnet_jax.weights import export_weights
+
+BUNDLE = make_bundle()
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """The exported program, read as somebody else would who has JAX and nothing of ours."""
+    path = tmp_path_factory.mktemp("stablehlo") / "tiny.stablehlo"
+    export_weights(BUNDLE, path, "stablehlo")
+    return jax.export.deserialize(bytearray(path.read_bytes()))
+
+
+def images(count):
+    size = BUNDLE.image_size
+    return np.random.default_rng(3).integers(0, 256, (count, size, size, 3)).astype(np.uint8)
+
+
+def test_it_is_for_cpus_gpus_and_tpus(program):
+    assert program.platforms == ("cpu", "cuda", "tpu")
+
+
+def test_it_takes_pixels_alone(program):
+    assert [str(each) for each in program.in_avals] == ["uint8[b,96,96,3]"]
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_it_gives_the_probabilities_that_evaluate_uses(program, count):
+    mesh = make_data_mesh(jax.devices()[:1])
+    predict = make_view_predictor(BUNDLE.model, BUNDLE.preprocessing, BUNDLE.crop_size, mesh)
+    expected = predict(BUNDLE.params, images(count), CENTER)
+    np.testing.assert_allclose(program.call(images(count)), expected, atol=1e-6)
+
+
+def test_another_size_of_images_is_refused(program):
+    with pytest.raises(ValueError, match="96"):
+        program.call(np.zeros((1, 80, 80, 3), np.uint8))
