@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types
+.PHONY: demo test test-peers lint types
 
 demo: .venv/requirements.done
 	$(BIN)/python -m alexnet_jax.prepare --dataset=fractals --data_dir=data
@@ -13,12 +13,19 @@ demo: .venv/requirements.done
 test: .venv/requirements-dev.done
 	$(BIN)/python -m pytest
 
+test-peers: .venv/requirements-peers.done
+	$(BIN)/python -m pytest tests/peers tests/weights
+
 lint: .venv/requirements-dev.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 types: .venv/requirements-dev.done
 	$(BIN)/mypy
+
+.venv/requirements-peers.done: .venv/requirements-dev.done requirements-peers.txt
+	$(INSTALL) -r requirements-peers.txt
+	touch $@
 
 .venv/requirements-dev.done: .venv/requirements.done requirements-dev.txt
 	$(INSTALL) -r requirements-dev.txt

@@ -133,7 +133,7 @@ def load_source(config: ConfigDict, mesh: Mesh) -> Trained | None:
 def make_creator(
     config: ConfigDict, create: Callable[[], TrainState], source: Trained | None
 ) -> Callable[[], TrainState]:
-    """Return what makes the first state: `create`, and the parameters of `source` if there is one."""
+    """Return what makes the first state: `create`, and the parameters of `source` if any."""
     if source is None:
         return create
 
