@@ -39,6 +39,7 @@ def measure(dtype: str) -> None:
         crop_size=224,
         crop=random_crop,
         flip=True,
+        share=1,
         color_axes=np.eye(3, dtype=np.float32),
         color_std=np.float32([120, 40, 20]),
         color_noise=lambda step: 0.1,

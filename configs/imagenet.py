@@ -10,6 +10,7 @@ Expected error, top-1 / top-5: centre crop 42.3 / 19.6 %, ten crops 40.5 / 18.1 
 """
 
 import importlib
+from pathlib import Path
 
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
@@ -22,6 +23,9 @@ def get_config(recipe: str = "") -> ConfigDict:
         recipe: as in --config=configs/imagenet.py:original, another file's config.
     """
     if recipe:
+        known = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))
+        if recipe not in known:
+            raise ValueError(f"no recipe {recipe!r}; the known ones: {', '.join(known)}")
         return importlib.import_module(f"configs.{recipe}").get_config()
     config = ConfigDict()
     config.model = ConfigDict(
@@ -49,6 +53,7 @@ def get_config(recipe: str = "") -> ConfigDict:
             "smallest_area": 0.08,  # random_resized: share of the image, torchvision's,
             "largest_ratio": 4 / 3,  # and width over height.
             "flip": True,
+            "share": 1,  # Consecutive images with one crop and flip; the 2012 code: 32.
             "color_noise": 0.1,
             "color_noise_until": placeholder(float),  # Epoch; unset: to the end.
             "color_rescale": True,  # Divide by 1 + color_noise; the paper's text does not.

@@ -4,6 +4,7 @@
 
 The rate is 0.01, from epoch 25 1e-3, 51 1e-4, 79 1e-5; at 67 the colour noise ends and conv1's rate
 drops to a tenth of the others', at 72 conv1 is frozen; stop at 91. Biases learn at 0.02 throughout.
+The author cut and mirrored 32 consecutive images alike, for speed: --config.augment.share=32.
 The author's drops answered to his data's order and to the year; a run of one's own may want others.
 
 Expected error, top-1 / top-5: ten crops 40.7 / 18.2 %. Published (layer-params-145.cfg, paper table

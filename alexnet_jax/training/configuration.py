@@ -40,6 +40,7 @@ KEYS: dict[str, _Rule] = {
     "augment.smallest_area": _POSITIVE_NUMBER,
     "augment.largest_ratio": _POSITIVE_NUMBER,
     "augment.flip": _SWITCH,
+    "augment.share": _POSITIVE_INT,
     "augment.color_noise": _NUMBER,
     "augment.color_noise_until": _OPTIONAL_POSITIVE_NUMBER,
     "augment.color_rescale": _SWITCH,

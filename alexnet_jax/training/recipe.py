@@ -123,6 +123,7 @@ def make_augmentation(
         crop_size=config.data.crop_size,
         crop=make_crop(config),
         flip=config.augment.flip,
+        share=config.augment.share,
         color_axes=statistics.color_axes,
         color_std=statistics.color_std,
         color_noise=make_color_noise(config, durations),
@@ -135,7 +136,7 @@ def make_crop(config: ConfigDict) -> Callable | None:
     augment = config.augment
     match augment.crop:
         case "random":
-            return random_crop
+            return partial(random_crop, together=augment.share)
         case "random_resized":
             return partial(
                 random_resized_crop,

@@ -29,6 +29,7 @@ def make(crop=None, flip=False, color_noise=None, mean=0.0):
         color_std=np.array([3.0, 2.0, 1.0], np.float32),
         crop=crop,
         flip=flip,
+        share=1,
         color_noise=color_noise,
         color_rescale=True,
     )
@@ -51,6 +52,14 @@ def test_flips_mirror_about_half_of_the_images(numbered):
     same = (flipped == numbered).all(axis=(1, 2, 3))
     assert np.all(mirrored ^ same)
     assert 20 < mirrored.sum() < 44
+
+
+def test_consecutive_images_can_share_a_crop_and_a_flip(numbered):
+    corners = np.asarray(random_crop(jax.random.key(0), numbered, 6, together=32))[:, 0, 0, 0]
+    mirrored = np.asarray(random_flip(jax.random.key(4), numbered, together=32))[:, 0, 0, 0] == 7
+    for half in (slice(0, 32), slice(32, 64)):
+        assert len(set(corners[half])) == len(set(mirrored[half])) == 1
+    assert len(set(corners)) == 2
 
 
 def test_without_chance_the_result_is_the_centre_minus_the_mean(numbered):

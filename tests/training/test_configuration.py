@@ -73,6 +73,11 @@ def test_a_recipe_can_be_named_behind_the_base_config():
     assert imagenet.get_config("original").train.epochs == 91.0
 
 
+def test_an_unknown_recipe_lists_the_known_ones():
+    with pytest.raises(ValueError, match="no recipe 'vgg'; the known ones: automatic, caffe"):
+        imagenet.get_config("vgg")
+
+
 @pytest.mark.parametrize("ablation", ablations.get_sweep(), ids=lambda ablation: ablation.name)
 def test_every_ablation_is_a_valid_config_of_a_network_that_exists(ablation):
     config = imagenet.get_config("automatic")

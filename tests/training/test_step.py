@@ -19,6 +19,7 @@ def augmentation(random):
         crop_size=80,
         crop=random_crop if random else None,
         flip=random,
+        share=1,
         color_axes=np.eye(3, dtype=np.float32),
         color_std=np.full(3, 60, np.float32),
         color_noise=(lambda step: 0.1) if random else None,
