@@ -24,8 +24,10 @@ class StopSignal:
         self._previous = {number: signal.getsignal(number) for number in _SIGNALS}
 
     def __enter__(self) -> Self:
-        for number in _SIGNALS:
-            signal.signal(number, self._remember)
+        for number, handler in self._previous.items():
+            # A shell lets its background jobs ignore Ctrl-C; that is to stay so.
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, self._remember)
         return self
 
     def __exit__(

@@ -6,6 +6,17 @@ import pytest
 from alexnet_jax.training.interruption import Interrupted, StopSignal
 
 
+@pytest.fixture(autouse=True)
+def usual_handlers():
+    """What a program in the foreground begins with, however the tests were started."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_is_remembered_and_gives_the_exit_code(number, code):
     with StopSignal() as stop:
@@ -36,3 +47,10 @@ def test_an_iteration_ends_between_two_items():
         os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(Interrupted):
             next(items)
+
+
+def test_a_signal_that_the_shell_had_ignored_stays_ignored():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with StopSignal() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert not stop.received
