@@ -22,7 +22,7 @@ _judge = jax.jit(judge)
 def make_view_predictor(
     model: AlexNet, preprocessing: Preprocessing, crop_size: int, mesh: Mesh
 ) -> Callable[[Any, jax.Array, int], jax.Array]:
-    """Compile (parameters, images, number of the view) -> probabilities [B, classes].
+    """Compile (variables, images, number of the view) -> probabilities [B, classes].
 
     Args:
         model: the network.
@@ -31,9 +31,9 @@ def make_view_predictor(
         mesh: the devices; the batch is split over them.
     """
 
-    def predict(params: Any, images: jax.Array, view: jax.Array) -> jax.Array:
+    def predict(variables: Any, images: jax.Array, view: jax.Array) -> jax.Array:
         crops = preprocessing(cut_view(images, view, crop_size))
-        return jax.nn.softmax(model.apply({"params": params}, crops, train=False))
+        return jax.nn.softmax(model.apply(variables, crops, train=False))
 
     split, whole = split_over_data(mesh), replicated(mesh)
     return jax.jit(predict, in_shardings=(whole, split, whole), out_shardings=split)

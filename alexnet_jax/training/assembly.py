@@ -141,7 +141,7 @@ def make_creator(
         state = create()
         output = find_spec(config.model.name).output_name
         params = take_over(source.params, state.params, output, config.train.init_from)
-        return replace(state, params=params)
+        return replace(state, params=params, batch_stats=source.batch_stats)
 
     return create_from_source
 

@@ -144,7 +144,7 @@ class _Training:
             return logged["top1_error"]
         validation = self._run.validation
         scores = score(
-            [partial(self._run.network.predict, state.params)],
+            [partial(self._run.network.predict, state.variables)],
             self._stop.interrupt(read_ahead(validation, 0, self._run.threads)),
             validation.count,
             views,

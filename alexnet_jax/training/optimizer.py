@@ -1,4 +1,4 @@
-"""Stochastic gradient descent, in Krizhevsky's order and in PyTorch's."""
+"""Stochastic gradient descent: in Krizhevsky's order, in PyTorch's, and with rates by layer."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -68,6 +68,48 @@ def pytorch_sgd(
     """
     rule = optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(learning_rate, momentum))
     return optax.with_extra_args_support(rule)  # Takes a rate_factor and ignores it.
+
+
+def lars(
+    learning_rate: optax.ScalarOrSchedule,
+    momentum: float,
+    weight_decay: float,
+    trust_coefficient: float,
+) -> optax.GradientTransformation:
+    """Build layer-wise adaptive rate scaling (You, Gitman, Ginsburg, arXiv 1708.03888).
+
+        λ <- trust_coefficient·|w| / (|∂L/∂w| + weight_decay·|w|)
+        v <- momentum·v + ε·λ·(∂L/∂w + weight_decay·w)
+        w <- w - v
+
+    A step moves a tensor by at most ε·trust_coefficient of its length, however large the batch or
+    the gradient. The rate is inside the velocity, as in `krizhevsky_sgd`. Biases and the scales of
+    batch normalisation have a λ and decay like kernels, as in the authors' program (nvcaffe,
+    `SGDSolver::GetLocalRate`); later ones (MLPerf's ResNet-50) leave them out of both. Where |w| or
+    |∂L/∂w| is 0, λ is 1.
+
+    `optax.lars` divides by |∂L/∂w + weight_decay·w| and keeps ε·λ as here; that is another λ where
+    decay and gradient are alike in size.
+
+    Args:
+        learning_rate: ε, or a schedule of it by completed steps.
+        momentum: share of the velocity that is kept.
+        weight_decay: of all parameters.
+        trust_coefficient: η in the paper.
+    """
+    schedule = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
+
+    def adapt(gradient: jax.Array, parameter: jax.Array) -> jax.Array:
+        length, slope = jnp.linalg.norm(parameter), jnp.linalg.norm(gradient)
+        ratio = trust_coefficient * length / (slope + weight_decay * length)
+        ratio = jnp.where((length > 0) & (slope > 0), ratio, 1.0)
+        return ratio * (gradient + weight_decay * parameter)
+
+    return optax.chain(
+        optax.stateless_with_tree_map(adapt),
+        _scale_by_rates(lambda layer, kind, step: schedule(step)),
+        optax.trace(decay=momentum),
+    )
 
 
 def _scale_by_rates(
