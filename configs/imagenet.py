@@ -67,7 +67,8 @@ def get_config(recipe: str = "") -> ConfigDict:
             "bias_rate_multiplier": 2.0,
             "bias_schedule": "same",  # As kernels; "constant"; "halfway": divided once ...
             "bias_decay": 10.0,  # ... by this, as in run 170.
-            "trust_coefficient": 0.001,  # lars: share of its length that a tensor moves a step.
+            "trust_coefficient": 0.001,  # lars: share of its length a tensor moves, at rate 1,
+            "adapt_biases": True,  # and whether biases do so too, and decay.
         }
     )
     config.schedule = ConfigDict(

@@ -6,11 +6,11 @@ For several GPUs or TPUs that together hold the batch: 1,024 images a device on 
 
 Caffe's AlexNet with batch normalisation right after each convolution, before the ReLU, in place of
 both response norms and of the convolutions' biases; the fully connected layers have none, and keep
-dropout (nvcaffe, models/alexnet_bn/train_val.prototxt, which the paper names). LARS with trust
-coefficient 0.001, rate 14, momentum 0.9, decay 5e-4 on everything; warm-up over 5 epochs, then the
-rate falls with the square of what is left of 100 epochs. The rate that warm-up begins with is a
-tenth of the full one, as in models/alexnet_bn/solver_8K.prototxt (1 of 10), which warms up for
-600 of 15,600 steps.
+dropout (nvcaffe, models/alexnet_bn/train_val.prototxt, the authors' program). LARS with trust
+coefficient 0.001, rate 14, momentum 0.9, decay 5e-4; biases and scales adapt and decay too, as
+theirs did. Warm-up over 5 epochs from a tenth of the rate; the rate falls with the square of what
+is left of 100 epochs. Their models/alexnet_bn/solver_8K.prototxt, a later experiment in float16,
+has 10 in place of 14, from 1, 600 of 15,600 steps of warm-up, and another norm.
 
 Expected: accuracy 60.1 % (top-1), centre crop; 60.2 % at batch 512. Published (paper, the table of
 AlexNet-BN with LARS), not measured here.
@@ -27,12 +27,14 @@ def get_config() -> ConfigDict:
     config.model.update(name="caffe", changes=("batch_norm",))
     config.data.crop_size = 227
     config.augment.color_noise = 0.0
-    config.optimizer.update(name="lars", weight_decay=0.0005, trust_coefficient=0.001)
+    config.optimizer.update(
+        name="lars", weight_decay=0.0005, trust_coefficient=0.001, adapt_biases=True
+    )
     config.schedule.update(
         name="polynomial", learning_rate=14.0, power=2.0, warmup_epochs=5.0, warmup_start=0.1
     )
     config.train.update(batch_size=8192, epochs=100.0)
     config.eval.batch_size = 1024
-    # A hundred and fifty-six steps are an epoch.
+    # An epoch has 156 steps.
     config.log.update(every_steps=10, stuck_after_steps=1_000)
     return config

@@ -52,6 +52,7 @@ KEYS: dict[str, _Rule] = {
     "optimizer.bias_schedule": _TEXT,
     "optimizer.bias_decay": _POSITIVE_NUMBER,
     "optimizer.trust_coefficient": _POSITIVE_NUMBER,
+    "optimizer.adapt_biases": _SWITCH,
     "schedule.name": _TEXT,
     "schedule.learning_rate": _POSITIVE_NUMBER,
     "schedule.decay": _POSITIVE_NUMBER,

@@ -75,6 +75,7 @@ def lars(
     momentum: float,
     weight_decay: float,
     trust_coefficient: float,
+    adapt_biases: bool,
 ) -> optax.GradientTransformation:
     """Build layer-wise adaptive rate scaling (You, Gitman, Ginsburg, arXiv 1708.03888).
 
@@ -82,20 +83,19 @@ def lars(
         v <- momentum·v + ε·λ·(∂L/∂w + weight_decay·w)
         w <- w - v
 
-    A step moves a tensor by at most ε·trust_coefficient of its length, however large the batch or
-    the gradient. The rate is inside the velocity, as in `krizhevsky_sgd`. Biases and the scales of
-    batch normalisation have a λ and decay like kernels, as in the authors' program (nvcaffe,
-    `SGDSolver::GetLocalRate`); later ones (MLPerf's ResNet-50) leave them out of both. Where |w| or
-    |∂L/∂w| is 0, λ is 1.
-
-    `optax.lars` divides by |∂L/∂w + weight_decay·w| and keeps ε·λ as here; that is another λ where
-    decay and gradient are alike in size.
+    for each tensor by itself; λ is 1 where |w| or |∂L/∂w| is 0. Without momentum a step moves a
+    tensor by at most ε·trust_coefficient of its length, however large the gradient. The rate is
+    inside the velocity, as in `krizhevsky_sgd`. `optax.lars` is another rule: its λ
+    divides by |∂L/∂w + weight_decay·w|, which is smaller unless the two point the same way.
 
     Args:
         learning_rate: ε, or a schedule of it by completed steps.
         momentum: share of the velocity that is kept.
-        weight_decay: of all parameters.
+        weight_decay: of what adapts.
         trust_coefficient: η in the paper.
+        adapt_biases: let biases, and the scales of batch normalisation, adapt and decay as kernels
+            do: so in the authors' program (nvcaffe, `SGDSolver::GetLocalRate`). Else their λ is 1
+            and they do not decay, as in MLPerf's reference for ResNet-50.
     """
     schedule = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
 
@@ -105,8 +105,9 @@ def lars(
         ratio = jnp.where((length > 0) & (slope > 0), ratio, 1.0)
         return ratio * (gradient + weight_decay * parameter)
 
+    adapting = optax.stateless_with_tree_map(adapt)
     return optax.chain(
-        optax.stateless_with_tree_map(adapt),
+        adapting if adapt_biases else optax.masked(adapting, mask=_kernels),
         _scale_by_rates(lambda layer, kind, step: schedule(step)),
         optax.trace(decay=momentum),
     )

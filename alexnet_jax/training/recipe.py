@@ -89,7 +89,13 @@ def make_optimizer(
         case "pytorch_sgd":
             return pytorch_sgd(schedule, momentum, weight_decay)
         case "lars":
-            return lars(schedule, momentum, weight_decay, optimizer.trust_coefficient)
+            return lars(
+                schedule,
+                momentum,
+                weight_decay,
+                trust_coefficient=optimizer.trust_coefficient,
+                adapt_biases=optimizer.adapt_biases,
+            )
     return krizhevsky_sgd(
         schedule,
         momentum=momentum,

@@ -88,7 +88,7 @@ def test_fifty_steps_of_lars_with_warm_up_and_polynomial_decay_follow_the_paper(
     """arXiv 1708.03888, algorithm 1, in float64; biases begin at 0, where a step is not scaled."""
     gradients = np.random.default_rng(0).normal(size=(50, 2, 3))
     schedule = warmed_up(optax.polynomial_schedule(14.0, 0.0, 2.0, 50), 10, 0.1)
-    optimizer = lars(schedule, momentum=0.9, weight_decay=0.5, trust_coefficient=0.001)
+    optimizer = lars(schedule, 0.9, weight_decay=0.5, trust_coefficient=0.001, adapt_biases=True)
     params = {"fc": {"kernel": jnp.ones(3), "bias": jnp.zeros(3)}}
     state = optimizer.init(params)
     expected = {"kernel": np.ones(3), "bias": np.zeros(3)}
@@ -110,7 +110,7 @@ def test_fifty_steps_of_lars_with_warm_up_and_polynomial_decay_follow_the_paper(
 
 
 def test_lars_takes_the_factor_of_the_plateaus():
-    optimizer = lars(1.0, momentum=0.0, weight_decay=0.0, trust_coefficient=0.001)
+    optimizer = lars(1.0, 0.0, weight_decay=0.0, trust_coefficient=0.001, adapt_biases=True)
     params = {"fc": {"kernel": jnp.full(4, 3.0)}}
     gradients = {"fc": {"kernel": jnp.full(4, 5.0)}}
     state = optimizer.init(params)
@@ -119,3 +119,13 @@ def test_lars_takes_the_factor_of_the_plateaus():
     # A thousandth of its length, whatever the gradient's is.
     np.testing.assert_allclose(whole["fc"]["kernel"], -0.003, rtol=1e-6)
     np.testing.assert_allclose(tenth["fc"]["kernel"], -0.0003, rtol=1e-6)
+
+
+def test_lars_can_leave_biases_and_scales_as_they_are():
+    optimizer = lars(1.0, 0.0, weight_decay=0.5, trust_coefficient=0.001, adapt_biases=False)
+    params = {"norm": {kind: jnp.ones(4) for kind in ("kernel", "bias", "scale")}}
+    gradients = jax.tree.map(lambda leaf: 2 * leaf, params)
+    updates, _ = optimizer.update(gradients, optimizer.init(params), params)
+    np.testing.assert_array_equal(updates["norm"]["bias"], -2)
+    np.testing.assert_array_equal(updates["norm"]["scale"], -2)
+    np.testing.assert_allclose(updates["norm"]["kernel"], -0.001, rtol=1e-6)
