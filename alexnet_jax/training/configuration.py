@@ -85,6 +85,16 @@ KEYS: dict[str, _Rule] = {
     "log.stuck_after_steps": _OPTIONAL_POSITIVE_INT,
 }
 
+# Keys that came after the first runs. In configs/imagenet.py each must have the value that stands
+# for what runs did before there was that key: `complete` gives it to older ones.
+_YOUNGER = (
+    "optimizer.trust_coefficient",
+    "optimizer.adapt_biases",
+    "schedule.power",
+    "schedule.warmup_epochs",
+    "schedule.warmup_start",
+)
+
 _CHOICES: dict[str, tuple[str, ...]] = {
     "model.dtype": ("float32", "bfloat16"),
     "data.source": ("records",),
@@ -158,7 +168,7 @@ def load_config(workdir: Path) -> ConfigDict:
         if not isinstance(values, dict):
             raise ValueError(f"no config but {type(values).__name__}")
         return complete(values)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise UserError(
             f"{path} is damaged ({error}); restore it from a copy, or train on with the config of "
             "the run and --resume=ignore_config"
@@ -168,12 +178,15 @@ def load_config(workdir: Path) -> ConfigDict:
 def complete(values: Mapping[str, Any]) -> ConfigDict:
     """Return a saved config with the keys that have come since it was saved.
 
-    They take their values from configs/imagenet.py, the one place that has them, where a new key
-    begins with what runs did before there was that key.
+    They take their values from configs/imagenet.py, the one place that has any. Other keys are not
+    filled in: a config that lacks one was damaged, and what it meant is unknown.
     """
-    defaults = imagenet.get_config().to_dict()
-    groups = {**defaults, **values}
-    return ConfigDict({group: defaults.get(group, {}) | values.get(group, {}) for group in groups})
+    config, defaults = ConfigDict(values), imagenet.get_config()
+    for key in _YOUNGER:
+        group, name = key.split(".")
+        if isinstance(config.get(group), ConfigDict) and name not in config[group]:
+            config[group][name] = defaults[group][name]
+    return config
 
 
 def differences(old: ConfigDict, new: ConfigDict) -> list[str]:
