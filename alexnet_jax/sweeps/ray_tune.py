@@ -6,6 +6,7 @@ others. Ray's own restoring forgets those, and cannot take a list of trials that
 """
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Sequence
@@ -20,11 +21,12 @@ from alexnet_jax.sweeps.reporting import Reporter
 from alexnet_jax.sweeps.trial_process import TrialProcess
 from alexnet_jax.training.interruption import StopSignal
 
-# Ray reads these when it is imported: no reports to its makers, no files of its own.
+# Ray reads these when it is imported: no reports to its makers, no logs of its own.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
 os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # Or it prints tables of its own at any verbosity.
 
 try:
     import ray
@@ -39,6 +41,7 @@ except ImportError as error:
 _OBJECT_STORE_BYTES = 200 * 2**20  # Nothing but a few numbers goes through it.
 _SECONDS_BETWEEN_LOOKS = 0.25
 _SECONDS_TO_SAVE = 60.0
+_TUNE_FOLDER = ".ray_tune"
 _RETRIES = 1  # Of a trial whose worker or machine is lost; it goes on from its checkpoint.
 
 
@@ -82,7 +85,8 @@ def run_ray(
     """
     folder = Path.cwd()
     there = [replace(trial, workdir=folder / trial.workdir) for trial in trials]
-    request = folder / root / ".stop"
+    root = folder / root
+    request = root / ".stop"
     request.unlink(missing_ok=True)
     _connect()
     try:
@@ -97,19 +101,22 @@ def run_ray(
             ).fit()
             stop.raise_if_received()
     finally:
-        request.unlink(missing_ok=True)
         ray.shutdown()
+        request.unlink(missing_ok=True)
+        shutil.rmtree(root / _TUNE_FOLDER, ignore_errors=True)  # Nothing that is read again.
 
 
-def train(config: dict[str, Any]) -> None:
+def train(
+    config: dict[str, str], trials: dict[str, PlannedTrial], folder: Path, stop: Path
+) -> None:
     """Train one trial in a process of its own, telling Tune of every test; runs in a worker."""
-    trial: PlannedTrial = config["trial"]
-    process = TrialProcess(trial.arguments, trial.workdir, folder=config["folder"])
+    trial = trials[config["name"]]
+    process = TrialProcess(trial.arguments, trial.workdir, folder=folder)
     told = 0
     try:
         while process.poll() is None:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
-            if config["stop_request"].exists():
+            if stop.exists():
                 process.stop()
                 process.wait()
                 return
@@ -179,13 +186,12 @@ def _make_tuner(
     gpus = settings.gpus
     if gpus is None:
         gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
+    trainable = tune.with_parameters(
+        train, trials={trial.name: trial for trial in trials}, folder=folder, stop=request
+    )
     return tune.Tuner(
-        tune.with_resources(train, {"cpu": settings.cpus, "gpu": gpus}),
-        param_space={
-            "trial": tune.grid_search(list(trials)),
-            "folder": folder,
-            "stop_request": request,
-        },
+        tune.with_resources(trainable, {"cpu": settings.cpus, "gpu": gpus}),
+        param_space={"name": tune.grid_search([trial.name for trial in trials])},
         tune_config=tune.TuneConfig(
             # ASHA has been told the metric already.
             scheduler=scheduler,
@@ -193,8 +199,8 @@ def _make_tuner(
             trial_dirname_creator=_name,
         ),
         run_config=tune.RunConfig(
-            name="ray",
-            storage_path=str(request.parent),
+            name=_TUNE_FOLDER,
+            storage_path=str(root),
             callbacks=[watcher],
             failure_config=tune.FailureConfig(max_failures=_RETRIES),
             verbose=0,
@@ -203,7 +209,7 @@ def _make_tuner(
 
 
 def _name(trial: RayTrial) -> str:
-    name: str = trial.config["trial"].name
+    name: str = trial.config["name"]
     return name
 
 

@@ -143,7 +143,7 @@ def _format_difference(row: Row, baseline: Row) -> str:
 
 def _align(header: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[str]:
     """Yield the lines of a Markdown table; text to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    widths = [max(3, *map(len, column)) for column in zip(header, *cells, strict=True)]
     right = [name not in ("trial", "published") for name in header]
     rule = [
         "-" * (width - to_right) + ":" * to_right

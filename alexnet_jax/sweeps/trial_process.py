@@ -46,7 +46,7 @@ class TrialProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
-                env=_environment(os.environ, devices),
+                env=trial_environment(os.environ, devices),
                 process_group=0,  # Ctrl-C in a terminal is for the sweep, which passes it on once.
             )
 
@@ -73,7 +73,8 @@ class TrialProcess:
         return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
 
 
-def _environment(environment: Mapping[str, str], devices: str | None) -> dict[str, str]:
+def trial_environment(environment: Mapping[str, str], devices: str | None) -> dict[str, str]:
+    """Return a trial's environment: that of the sweep, less the cluster, with its own devices."""
     kept = {
         name: value
         for name, value in environment.items()
