@@ -73,6 +73,8 @@ class Watcher(tune.Callback):
         self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any
     ) -> None:
         """Tell that a trial has failed."""
+        if self._stop.received:
+            return  # Whoever stopped the sweep may have stopped the trial, too.
         error = trial.get_error()
         cause = getattr(error, "cause", None) or error
         self._reporter.failed(self._trials[trial_name(trial)], " ".join(str(cause).split()))
