@@ -85,7 +85,9 @@ def run(root: Path) -> None:
         ended += [trial for trial in trials if trial.stopped_early() and trial not in ended]
     missing = [trial for trial in trials if trial not in ended]
     reporter = Reporter(root, trials)
-    reporter.say(f"{len(trials)} trials in {root}: {len(ended)} have ended, {len(missing)} to run")
+    reporter.say(
+        f"{len(trials)} trials in {root}: {len(ended)} ended before, {len(missing)} to run"
+    )
     try:
         if missing:
             execute(missing, ended, root, reporter)

@@ -67,7 +67,7 @@ def test_asha_gives_up_what_does_not_learn_also_after_a_kill(arguments, tmp_path
 
     code, out, _ = run(*arguments)
     assert code == 0
-    assert ": 4 have ended, 0 to run" in out
+    assert ": 4 ended before, 0 to run" in out
     assert events(root) == before + after
 
 
