@@ -13,6 +13,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+if not __package__:  # Run by its path, as `python launch/sweep.py`: packages lie a folder up.
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
 from absl import flags
 from ml_collections import config_flags
 
