@@ -18,7 +18,7 @@ _PILLOW_ERRORS = (
 )
 
 
-def read_image(data: bytes, size: int = IMAGE_SIZE) -> np.ndarray:
+def read_image(data: bytes, size: int = IMAGE_SIZE, out: np.ndarray | None = None) -> np.ndarray:
     """Decode an image file and scale it as paper §2 does: shorter side to `size`, centre crop.
 
     Greyscale, palette, CMYK, 16-bit and alpha images all become 8-bit RGB; an EXIF rotation
@@ -28,9 +28,10 @@ def read_image(data: bytes, size: int = IMAGE_SIZE) -> np.ndarray:
     Args:
         data: the whole file, in any format that Pillow knows.
         size: side of the result in pixels.
+        out: uint8 [size, size, 3], C-contiguous, to be filled: a row of a batch, say.
 
     Returns:
-        uint8 [size, size, 3], RGB.
+        uint8 [size, size, 3], RGB: `out`, or a new array.
 
     Raises:
         ValueError: the bytes are no image, or the image is cut short.
@@ -43,7 +44,10 @@ def read_image(data: bytes, size: int = IMAGE_SIZE) -> np.ndarray:
     square = image.resize(
         (size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side)
     )
-    return np.asarray(square)
+    if out is None:
+        return np.asarray(square)
+    out[...] = square
+    return out
 
 
 def _decode(data: bytes) -> Image.Image:

@@ -129,6 +129,14 @@ def test_the_result_is_256_square_rgb():
     assert (result.shape, result.dtype) == ((256, 256, 3), np.uint8)
 
 
+def test_a_row_of_a_batch_is_filled_in_place():
+    batch = np.zeros((3, 64, 64, 3), np.uint8)
+    row = batch[1]
+    assert read_image(jpeg(0, 100, 75), 64, out=row) is row
+    np.testing.assert_array_equal(batch[1], read_image(jpeg(0, 100, 75), 64))
+    assert not batch[[0, 2]].any()
+
+
 @pytest.mark.parametrize(
     "data",
     [
