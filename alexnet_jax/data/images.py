@@ -7,6 +7,8 @@ import simplejpeg
 from PIL import Image
 
 IMAGE_SIZE = 256  # Side of the squares that the 2012 network was trained from: paper §2.
+# Named in every pixel store; another name for other pixels, so that old stores are refused.
+RESIZE_METHOD = "shorter side by an antialiasing triangle filter, centre cut out"
 _JPEG_MAGIC = b"\xff\xd8"
 # What Pillow's readers raise for files that are broken, or too large to be honest.
 _PILLOW_ERRORS = (
