@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet_jax.data.records import allow_many_open_files
 from alexnet_jax.data.images import RESIZE_METHOD
+from alexnet_jax.data.records import allow_many_open_files
 from alexnet_jax.data.store_manifest import (
     MANIFEST,
     UNFINISHED,

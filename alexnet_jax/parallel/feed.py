@@ -11,9 +11,7 @@ from alexnet_jax.parallel.mesh import to_devices
 from alexnet_jax.parallel.resident import ResidentPixels
 
 
-def feed(
-    batches: Batches, start: int, threads: int, mesh: Mesh
-) -> Iterator[dict[str, jax.Array]]:
+def feed(batches: Batches, start: int, threads: int, mesh: Mesh) -> Iterator[dict[str, jax.Array]]:
     """Yield batches on the devices, from number `start` on.
 
     The next ones are read and sent while a step runs. A batch is yielded once it has arrived, so
