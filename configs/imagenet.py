@@ -40,7 +40,7 @@ def get_config(recipe: str = "") -> ConfigDict:
         {
             "name": "imagenet2012",
             "dir": "data",
-            "source": "records",
+            "source": "records",  # "store": decoded once; "device": put on the devices.
             "image_size": 256,
             "crop_size": 224,
             "normalization": "mean_image",  # "torchvision": channel means and deviations.

@@ -97,7 +97,7 @@ _YOUNGER = (
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "model.dtype": ("float32", "bfloat16"),
-    "data.source": ("records",),
+    "data.source": ("records", "store", "device"),
     "data.normalization": ("mean_image", "torchvision"),
     "augment.crop": ("random", "random_resized", "center"),
     "optimizer.name": ("krizhevsky_sgd", "pytorch_sgd", "lars"),
