@@ -14,27 +14,43 @@ from alexnet_jax.data.permutation import permute
 from alexnet_jax.data.records import Records
 
 # What the host hands to the devices: "image" uint8 [B, S, S, 3], RGB; "label" int32 [B];
-# "mask" bool [B], False for padding.
+# "mask" bool [B], False for padding. In a cluster each host has its rows only.
 Batch = dict[str, np.ndarray]
 
 
 class TrainingBatches:
-    """Batch `step` for every step: each epoch holds each example once, in an order of its own."""
+    """Batch `step` for every step: each epoch holds each example once, in an order of its own.
+
+    Args:
+        records: the examples.
+        batch_size: of the whole batch.
+        image_size: side of the images.
+        seed: of the order.
+        steps: how many batches there are.
+        rows: those of each batch to read; None for all.
+    """
 
     def __init__(
-        self, records: Records, batch_size: int, image_size: int, seed: int, steps: int
+        self,
+        records: Records,
+        batch_size: int,
+        image_size: int,
+        seed: int,
+        steps: int,
+        rows: np.ndarray | None = None,
     ) -> None:
         self.batch_size = batch_size
         self._records = records
         self._image_size = image_size
         self._seed = seed
         self._steps = steps
+        self._rows = np.arange(batch_size) if rows is None else rows
 
     def __len__(self) -> int:
         return self._steps
 
     def indices(self, step: int) -> np.ndarray:
-        """Return the examples of batch `step`, int64 [B]."""
+        """Return the examples of the whole batch `step`, int64 [B]."""
         length = len(self._records)
         positions = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
         epochs = positions // length
@@ -46,25 +62,36 @@ class TrainingBatches:
         )
 
     def __getitem__(self, step: int) -> Batch:
-        return _read_batch(self._records, self.indices(step), self.batch_size, self._image_size)
+        indices = self.indices(step)[self._rows]
+        return _read_batch(self._records, indices, len(indices), self._image_size)
 
 
 class EvaluationBatches:
-    """Every example once, in order; the last batch is filled up with masked zeros."""
+    """Every example once, in order; the last batch is filled up with masked zeros.
 
-    def __init__(self, records: Records, batch_size: int, image_size: int) -> None:
+    Args:
+        records: the examples.
+        batch_size: of the whole batch.
+        image_size: side of the images.
+        rows: those of each batch to read; None for all.
+    """
+
+    def __init__(
+        self, records: Records, batch_size: int, image_size: int, rows: np.ndarray | None = None
+    ) -> None:
         self.count = len(records)
         self._records = records
         self._batch_size = batch_size
         self._image_size = image_size
+        self._rows = np.arange(batch_size) if rows is None else rows
 
     def __len__(self) -> int:
         return -(-self.count // self._batch_size)
 
     def __getitem__(self, number: int) -> Batch:
-        first = number * self._batch_size
-        indices = range(first, min(first + self._batch_size, self.count))
-        return _read_batch(self._records, indices, self._batch_size, self._image_size)
+        indices = number * self._batch_size + self._rows
+        existing = indices[indices < self.count]
+        return _read_batch(self._records, existing, len(indices), self._image_size)
 
 
 def read_ahead(

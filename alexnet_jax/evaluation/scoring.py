@@ -16,7 +16,9 @@ from alexnet_jax.parallel.mesh import replicated, split_over_data, to_devices
 # (images uint8 [B, S, S, 3], number of the view) -> probabilities float32 [B, classes]
 Predictor = Callable[[jax.Array, int], jax.Array]
 
-_judge = jax.jit(judge)
+
+def _judge_rows(probabilities: jax.Array, batch: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    return judge(probabilities, batch["label"]) | {"mask": batch["mask"]}
 
 
 def make_view_predictor(
@@ -67,7 +69,7 @@ def score(
 
     Args:
         predictors: one a network.
-        batches: of `EvaluationBatches`.
+        batches: of `EvaluationBatches`; in a cluster the rows of this process.
         count: number of examples in the split.
         views: "center" or "ten_crop"; ten crops give the centre's numbers too.
         mesh: the devices.
@@ -75,17 +77,20 @@ def score(
     Returns:
         By kind of view: loss, top1_error, top5_error (fractions), count.
     """
+    # In a cluster whole on every device: each process adds up all examples, to the same numbers.
+    # Not alone: several CPU devices of one process must not run ahead with collectives.
+    everywhere = replicated(mesh) if jax.process_count() > 1 else None
+    judge_rows = jax.jit(_judge_rows, out_shardings=everywhere)
     judged: dict[str, list[dict[str, jax.Array]]] = {}
-    masks = []
     for batch in batches:
-        masks.append(batch["mask"])
-        on_devices = to_devices({name: batch[name] for name in ("image", "label")}, mesh)
-        averages = view_probabilities(predictors, on_devices["image"], views)
+        on_devices = to_devices(batch, mesh)
+        images = on_devices.pop("image")
+        averages = view_probabilities(predictors, images, views)
         for kind, probabilities in averages.items():
-            judged.setdefault(kind, []).append(_judge(probabilities, on_devices["label"]))
+            judged.setdefault(kind, []).append(judge_rows(probabilities, on_devices))
         # Let the host run one batch ahead of the devices, not the whole split.
         jax.block_until_ready(judged["center"][-2:-1])
-    return {kind: add_up(jax.device_get(batches), masks, count) for kind, batches in judged.items()}
+    return {kind: add_up(jax.device_get(parts), count) for kind, parts in judged.items()}
 
 
 def _mean(probabilities: Sequence[jax.Array]) -> jax.Array:

@@ -20,9 +20,16 @@ from alexnet_jax.data.statistics import load_statistics
 from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import find_spec
-from alexnet_jax.parallel.mesh import check_batch_divides, make_data_mesh, replicated
+from alexnet_jax.parallel.agreement import check_same_everywhere
+from alexnet_jax.parallel.distributed import Timeouts, check_cluster
+from alexnet_jax.parallel.mesh import (
+    check_batch_divides,
+    make_data_mesh,
+    replicated,
+    rows_of_process,
+)
 from alexnet_jax.parallel.runtime import configure_jax
-from alexnet_jax.training.configuration import check_config
+from alexnet_jax.training.configuration import check_config, must_be_same
 from alexnet_jax.training.finetuning import take_over
 from alexnet_jax.training.network import Network, make_network
 from alexnet_jax.training.plateau import count_test
@@ -65,9 +72,11 @@ def assemble(config: ConfigDict) -> Run:
     """
     check_config(config)
     configure_jax(config.train.deterministic)
+    check_cluster(config.parallel.processes, config.parallel.devices)
     mesh = make_data_mesh()
     check_batch_divides(config.train.batch_size, mesh.size, "config.train.batch_size")
     records = open_split(config, "train")
+    check_same_everywhere(must_be_same(config) | {"training examples": len(records)})
     statistics = load_statistics(records.directory, config.data.image_size)
     durations = resolve_durations(config, len(records))
     schedule = make_schedule(config, durations)
@@ -84,7 +93,12 @@ def assemble(config: ConfigDict) -> Run:
         durations=durations,
         schedule=schedule,
         training=TrainingBatches(
-            records, config.train.batch_size, config.data.image_size, seed, durations.total
+            records,
+            config.train.batch_size,
+            config.data.image_size,
+            seed,
+            durations.total,
+            rows_of_process(mesh, config.train.batch_size),
         ),
         validation=make_validation(config, mesh),
         threads=host_threads(config),
@@ -95,6 +109,16 @@ def assemble(config: ConfigDict) -> Run:
         count_test=make_test_counter(config, mesh),
         preprocessing=preprocessing,
         class_names=records.class_names,
+    )
+
+
+def make_timeouts(config: ConfigDict) -> Timeouts:
+    """Return how long the processes of a cluster wait for each other."""
+    parallel = config.parallel
+    return Timeouts(
+        initialization=parallel.initialization_timeout,
+        heartbeat=parallel.heartbeat_timeout,
+        shutdown=parallel.shutdown_timeout,
     )
 
 
@@ -113,7 +137,9 @@ def make_validation(config: ConfigDict, mesh: Mesh) -> EvaluationBatches:
     """Return the batches that every test reads."""
     check_batch_divides(config.eval.batch_size, mesh.size, "config.eval.batch_size")
     records = open_split(config, "validation")
-    return EvaluationBatches(records, config.eval.batch_size, config.data.image_size)
+    batch_size = config.eval.batch_size
+    rows = rows_of_process(mesh, batch_size)
+    return EvaluationBatches(records, batch_size, config.data.image_size, rows)
 
 
 def load_source(config: ConfigDict, mesh: Mesh) -> Trained | None:
