@@ -93,8 +93,11 @@ class SlurmCluster:
 
     def __exit__(self, *failure):
         self.command("scancel", "--user", getpass.getuser(), "--signal=KILL")
+        self.wait_until(lambda: self.command("squeue", "-h") == "")
         for name in ("slurmd-n0", "slurmd-n1", "slurmctld", "munged"):
-            os.kill(int((self.folder / f"{name}.pid").read_text()), signal.SIGTERM)
+            file = self.folder / f"{name}.pid"
+            os.kill(int(file.read_text()), signal.SIGTERM)
+            self.wait_until(lambda file=file: not file.exists())
 
     def command(self, *words, **variables):
         """Run a command of Slurm and return what it prints."""
