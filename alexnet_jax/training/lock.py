@@ -13,8 +13,7 @@ from typing import IO
 
 from alexnet_jax.errors import UserError
 
-_BEAT_SECONDS = 5.0
-_SILENCE_SECONDS = 3 * _BEAT_SECONDS
+_BEATS_MISSED = 3  # After which an owner on another host counts as gone.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # The time of change must do.
 
 
@@ -25,11 +24,16 @@ class WorkdirLock:
     and however the process ends: the name of a process that is gone is no obstacle. Where locks do
     not reach other hosts, the file's time of change tells: its owner renews it every few seconds,
     and who finds another host's name in it watches whether that goes on. Clocks are not compared.
+
+    Args:
+        workdir: exists once the lock is taken.
+        beat: seconds from one renewal to the next.
     """
 
-    def __init__(self, workdir: Path) -> None:
+    def __init__(self, workdir: Path, beat: float = 5.0) -> None:
         self._workdir = workdir
         self._path = workdir / "run.lock"
+        self._beat = beat
         self._file: IO[str] | None = None
         self._released = threading.Event()
 
@@ -54,7 +58,7 @@ class WorkdirLock:
 
     def check_visible(self, text: str) -> None:
         """Raise UserError unless the file says `text` on this host too, as in a shared workdir."""
-        deadline = time.monotonic() + _SILENCE_SECONDS
+        deadline = time.monotonic() + _BEATS_MISSED * self._beat
         while not self._path.exists() or self._path.read_text() != text:
             # Network file systems may be seconds late.
             if time.monotonic() > deadline:
@@ -81,15 +85,15 @@ class WorkdirLock:
 
     def _is_renewed(self) -> bool:
         before = _time_of_change(self._path)
-        deadline = time.monotonic() + _SILENCE_SECONDS
+        deadline = time.monotonic() + _BEATS_MISSED * self._beat
         while time.monotonic() < deadline:
-            time.sleep(_BEAT_SECONDS / 5)
+            time.sleep(self._beat / 5)
             if _time_of_change(self._path) != before:
                 return True
         return False
 
     def _renew(self) -> None:
-        while not self._released.wait(_BEAT_SECONDS):
+        while not self._released.wait(self._beat):
             try:
                 os.utime(self._path)
             except OSError as error:
