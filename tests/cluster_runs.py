@@ -17,7 +17,9 @@ def options(data_dir, workdir, **changed):
         "data.dir": data_dir,
         "data.name": FRACTALS,
         "data.threads": 1,
-        "train.batch_size": 8,
+        # A small rate: rounding stays rounding, and is not blown up to another run.
+        "schedule.learning_rate": 0.001,
+        "train.batch_size": 16,
         "train.steps": 24,
         "eval.every_steps": 8,
         "eval.batch_size": 40,

@@ -110,8 +110,8 @@ def _join(launch: Launch, timeouts: Timeouts) -> None:
             shutdown_timeout_seconds=timeouts.shutdown,
         )
     except (RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{_describe(launch)} cannot join the others: {reason}") from error
+        # Not by way of Python's own exit, which finds a runtime that is only half there.
+        _exit_at_once(complain(f"{_describe(launch)} cannot join the others: {error}"))
     finally:
         watch.cancel()
 

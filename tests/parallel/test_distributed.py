@@ -75,7 +75,7 @@ def test_two_processes_have_the_losses_of_one(alone, two_processes):
 def test_only_the_first_process_speaks_and_writes(two_processes):
     _, ((_, first, _), (_, second, _)) = two_processes
     assert "step 24/24" in first
-    assert second == ""
+    assert "step" not in second
 
 
 def test_sigterm_to_one_stops_all_at_the_same_step(stopped):
