@@ -55,15 +55,17 @@ def test_its_command_trains_in_as_many_processes(manifest, fractals_dir, tmp_pat
     # Not its GPUs, and what the small run says otherwise.
     kept = [
         word
-        for word in container["command"][1:]
+        for word in container["command"]
         if not re.match(f"({replaced}|--config.parallel.devices)=", word)
     ]
-    assert "--config.parallel.processes=2" in kept
+    first_option = next(number for number, word in enumerate(kept) if word.startswith("--"))
+    program, rest = kept[1:first_option], kept[first_option:]
+    assert "--config.parallel.processes=2" in rest
     address = f"127.0.0.1:{free_port()}"
     processes = [
         start(
-            small,
-            kept,
+            [*small, *rest],
+            program,
             JAX_COORDINATOR_ADDRESS=address,
             JAX_NUM_PROCESSES=str(count),
             JAX_PROCESS_ID=str(number),
