@@ -24,7 +24,7 @@ def short_config(data_dir):
 def wait_for_step(workdir, step):
     """Wait until the log of a run tells of `step`."""
     log = workdir / "metrics.jsonl"
-    for _ in range(1200):
+    for _ in range(2400):
         if log.exists() and any(
             json.loads(line)["step"] >= step
             for line in log.read_text().splitlines(True)
