@@ -13,6 +13,7 @@ import jax  # noqa: E402
 
 jax.config.update("jax_num_cpu_devices", 4)
 
+from cluster_runs import finish, options, start_together  # noqa: E402
 from short_run import short_config  # noqa: E402
 
 from alexnet_jax.data.preparation import Request, prepare_dataset  # noqa: E402
@@ -24,6 +25,13 @@ def fractals_dir(tmp_path_factory):
     data_dir = tmp_path_factory.mktemp("fractals")
     prepare_dataset(Request("fractals/demo", data_dir, images_per_class=50))
     return data_dir
+
+
+@pytest.fixture(scope="session")
+def two_processes(fractals_dir, tmp_path_factory):
+    """The workdir of a whole run of two processes, and how each ended: (code, out, err)."""
+    workdir = tmp_path_factory.mktemp("two_processes") / "run"
+    return workdir, finish(start_together(2, options(fractals_dir, workdir)))
 
 
 @pytest.fixture

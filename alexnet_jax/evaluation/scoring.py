@@ -15,8 +15,6 @@ from alexnet_jax.parallel.mesh import replicated, split_over_data
 # (images uint8 [B, S, S, 3], number of the view) -> probabilities float32 [B, classes]
 Predictor = Callable[[jax.Array, int], jax.Array]
 
-_judge = jax.jit(judge)
-
 
 def make_view_predictor(
     model: AlexNet, preprocessing: Preprocessing, crop_size: int, mesh: Mesh
@@ -60,6 +58,7 @@ def score(
     batches: Iterable[Mapping[str, jax.Array]],
     count: int,
     views: str,
+    mesh: Mesh,
 ) -> dict[str, dict[str, float | int]]:
     """Test networks, their probabilities averaged, on every example of a split.
 
@@ -68,21 +67,31 @@ def score(
         batches: of `EvaluationBatches`, on the devices.
         count: number of examples in the split.
         views: "center" or "ten_crop"; ten crops give the centre's numbers too.
+        mesh: the devices.
 
     Returns:
         By kind of view: loss, top1_error, top5_error (fractions), count.
     """
+    # In a cluster whole on every device: each process adds up all examples, to the same numbers.
+    # Not alone: several CPU devices of one process must not run ahead with collectives.
+    everywhere = replicated(mesh) if jax.process_count() > 1 else None
+    judge_rows = jax.jit(_judge_rows, out_shardings=everywhere)
     judged: dict[str, list[dict[str, jax.Array]]] = {}
-    masks = []
     for batch in batches:
-        masks.append(batch["mask"])
         averages = view_probabilities(predictors, batch["image"], views)
         for kind, probabilities in averages.items():
-            judged.setdefault(kind, []).append(_judge(probabilities, batch["label"]))
+            judged.setdefault(kind, []).append(
+                judge_rows(probabilities, batch["label"], batch["mask"])
+            )
         # Let the host run one batch ahead of the devices, not the whole split.
         jax.block_until_ready(judged["center"][-2:-1])
-    masks = jax.device_get(masks)
-    return {kind: add_up(jax.device_get(batches), masks, count) for kind, batches in judged.items()}
+    return {kind: add_up(jax.device_get(parts), count) for kind, parts in judged.items()}
+
+
+def _judge_rows(
+    probabilities: jax.Array, labels: jax.Array, mask: jax.Array
+) -> dict[str, jax.Array]:
+    return judge(probabilities, labels) | {"mask": mask}
 
 
 def _mean(probabilities: Sequence[jax.Array]) -> jax.Array:

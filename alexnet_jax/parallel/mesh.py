@@ -40,8 +40,22 @@ def check_batch_divides(batch_size: int, devices: int, key: str) -> None:
         )
 
 
+def rows_of_process(mesh: Mesh, batch_size: int) -> np.ndarray:
+    """Return which rows of a global batch this process's devices hold, int64, ascending.
+
+    With one process all of them.
+    """
+    slices = split_over_data(mesh).addressable_devices_indices_map((batch_size,)).values()
+    return np.unique(np.concatenate([np.arange(batch_size)[rows] for rows in slices]))
+
+
 def to_devices(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """Send a batch to the devices, each its rows; returns before the copy is done."""
+    """Send a batch to the devices, each its rows; returns before the copy is done.
+
+    Args:
+        batch: the rows of this process, see `rows_of_process`.
+        mesh: the devices.
+    """
     sharding = split_over_data(mesh)
     return {
         name: jax.make_array_from_process_local_data(sharding, rows) for name, rows in batch.items()

@@ -22,10 +22,12 @@ from alexnet_jax.data.store import Store
 from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import find_spec
+from alexnet_jax.parallel.agreement import check_same_everywhere
+from alexnet_jax.parallel.distributed import Timeouts, check_cluster
 from alexnet_jax.parallel.mesh import check_batch_divides, make_data_mesh, replicated
 from alexnet_jax.parallel.resident import ResidentPixels
 from alexnet_jax.parallel.runtime import configure_jax
-from alexnet_jax.training.configuration import check_config
+from alexnet_jax.training.configuration import check_config, must_be_same
 from alexnet_jax.training.finetuning import take_over
 from alexnet_jax.training.network import Network, make_network
 from alexnet_jax.training.plateau import count_test
@@ -68,9 +70,11 @@ def assemble(config: ConfigDict) -> Run:
     """
     check_config(config)
     configure_jax(config.train.deterministic)
+    check_cluster(config.parallel.processes, config.parallel.devices)
     mesh = make_data_mesh()
     check_batch_divides(config.train.batch_size, mesh.size, "config.train.batch_size")
-    pixels = open_split(config, "train", mesh)
+    pixels = open_split(config, "train")
+    check_same_everywhere(must_be_same(config) | {"training examples": len(pixels)})
     statistics = load_statistics(pixels.directory, config.data.image_size, count=len(pixels))
     durations = resolve_durations(config, len(pixels))
     schedule = make_schedule(config, durations)
@@ -86,7 +90,9 @@ def assemble(config: ConfigDict) -> Run:
         network=network,
         durations=durations,
         schedule=schedule,
-        training=TrainingBatches(pixels, config.train.batch_size, seed, durations.total),
+        training=TrainingBatches(
+            place(config, pixels, mesh), config.train.batch_size, seed, durations.total
+        ),
         validation=make_validation(config, mesh),
         threads=host_threads(config),
         train_step=make_train_step(
@@ -99,10 +105,20 @@ def assemble(config: ConfigDict) -> Run:
     )
 
 
-def open_split(config: ConfigDict, split: str, mesh: Mesh) -> Pixels:
+def make_timeouts(config: ConfigDict) -> Timeouts:
+    """Return how long the processes of a cluster wait for each other."""
+    parallel = config.parallel
+    return Timeouts(
+        initialization=parallel.initialization_timeout,
+        heartbeat=parallel.heartbeat_timeout,
+        shutdown=parallel.shutdown_timeout,
+    )
+
+
+def open_split(config: ConfigDict, split: str) -> Pixels:
     """Open a split's images; UserError where their classes are not the model's.
 
-    They are decoded from records, read from the pixel store, or put from it onto the devices.
+    They are decoded from records, or read from the pixel store.
     """
     data = config.data
     pixels: DecodedRecords | Store
@@ -115,13 +131,19 @@ def open_split(config: ConfigDict, split: str, mesh: Mesh) -> Pixels:
             f"{data.name} has {pixels.num_classes} classes, the model "
             f"{config.model.num_classes}: give --config.model.num_classes={pixels.num_classes}"
         )
-    return ResidentPixels(pixels, mesh) if data.source == "device" else pixels
+    return pixels
+
+
+def place(config: ConfigDict, pixels: Pixels, mesh: Mesh) -> Pixels:
+    """Put a split's images onto the devices if the config wants them there."""
+    return ResidentPixels(pixels, mesh) if config.data.source == "device" else pixels
 
 
 def make_validation(config: ConfigDict, mesh: Mesh) -> EvaluationBatches:
     """Return the batches that every test reads."""
     check_batch_divides(config.eval.batch_size, mesh.size, "config.eval.batch_size")
-    return EvaluationBatches(open_split(config, "validation", mesh), config.eval.batch_size)
+    pixels = place(config, open_split(config, "validation"), mesh)
+    return EvaluationBatches(pixels, config.eval.batch_size)
 
 
 def load_source(config: ConfigDict, mesh: Mesh) -> Trained | None:

@@ -81,6 +81,11 @@ KEYS: dict[str, _Rule] = {
     "checkpoint.every_steps": _OPTIONAL_POSITIVE_INT,
     "checkpoint.every_epochs": _OPTIONAL_POSITIVE_NUMBER,
     "parallel.layout": _TEXT,
+    "parallel.processes": _OPTIONAL_POSITIVE_INT,
+    "parallel.devices": _OPTIONAL_POSITIVE_INT,
+    "parallel.initialization_timeout": _POSITIVE_INT,
+    "parallel.heartbeat_timeout": _POSITIVE_INT,
+    "parallel.shutdown_timeout": _POSITIVE_INT,
     "log.every_steps": _POSITIVE_INT,
     "log.stuck_after_steps": _OPTIONAL_POSITIVE_INT,
 }
@@ -117,6 +122,10 @@ _FREE_ON_RESUME = (
     "parallel.",
     "log.",
 )
+
+
+# And these may differ between the hosts of one run.
+_FREE_BY_HOST = ("data.dir", "data.threads")
 
 
 def check_config(config: ConfigDict) -> None:
@@ -199,6 +208,12 @@ def differences(old: ConfigDict, new: ConfigDict) -> list[str]:
         for key in sorted(before.keys() | after.keys())
         if before.get(key) != after.get(key) and not key.startswith(_FREE_ON_RESUME)
     ]
+
+
+def must_be_same(config: ConfigDict) -> dict[str, Any]:
+    """Return, by key, what all processes of a run must have in common."""
+    values = flatten(config.to_dict())
+    return {key: value for key, value in values.items() if key not in _FREE_BY_HOST}
 
 
 def _check_value(key: str, value: Any, types: tuple[type, ...], positive: bool) -> None:

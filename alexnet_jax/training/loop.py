@@ -11,13 +11,15 @@ from ml_collections import ConfigDict
 
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.evaluation.scoring import score
+from alexnet_jax.parallel.agreement import from_first
 from alexnet_jax.parallel.feed import feed
 from alexnet_jax.training.assembly import Run, assemble
 from alexnet_jax.training.checkpoints import Checkpoints
 from alexnet_jax.training.interruption import Interrupted, StopSignal
+from alexnet_jax.training.lock import WorkdirLock
 from alexnet_jax.training.logging import RunLog
 from alexnet_jax.training.state import TrainState, parameters_sha256
-from alexnet_jax.training.window import Window, stuck_advice
+from alexnet_jax.training.window import Window, steps_in_flight, stuck_advice
 from alexnet_jax.training.workdir import (
     check_same_run,
     describe_run,
@@ -46,20 +48,20 @@ def train_and_evaluate(
     """
     run = assemble(config)
     if not ignore_config:
-        check_same_run(workdir, config)
-    result = read_result(workdir, run.durations.total)
+        from_first(partial(check_same_run, workdir, config))
+    result = from_first(partial(read_result, workdir, run.durations.total))
     if result is not None:
         return result
-    make_workdir(workdir)
-    with full_disk_reported(workdir, "the run's files"):
-        describe_run(workdir, config, run)
-        with StopSignal() as stop, closing(Checkpoints(workdir)) as checkpoints:
+    from_first(partial(make_workdir, workdir))
+    with full_disk_reported(workdir, "the run's files"), closing(WorkdirLock(workdir)) as lock:
+        lock.check_visible(from_first(lock.acquire))
+        from_first(partial(describe_run, workdir, config, run))
+        with StopSignal(steps_in_flight()) as stop, Checkpoints(workdir) as checkpoints:
             state = checkpoints.restore(run.network.description) or run.create_state()
             with RunLog(workdir, int(state.step), run.durations.total) as log:
                 state = _Training(run, checkpoints, log, stop).run(state)
                 result = _summarize(run, state, log)
-        write_result(workdir, result)
-    return result
+        return from_first(partial(write_result, workdir, result))
 
 
 class _Training:
@@ -147,6 +149,7 @@ class _Training:
             self._stop.interrupt(feed(validation, 0, self._run.threads, self._run.mesh)),
             validation.count,
             views,
+            self._run.mesh,
         )
         for kind, values in scores.items():
             self._log.evaluation(step, kind, values)
