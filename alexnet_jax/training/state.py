@@ -11,7 +11,7 @@ import optax
 from jax.sharding import Mesh
 
 from alexnet_jax.models import AlexNet
-from alexnet_jax.parallel.mesh import replicated
+from alexnet_jax.parallel.layouts import lay_out
 from alexnet_jax.training.plateau import Plateau, before_any_test
 
 
@@ -47,8 +47,12 @@ def create_state(
     seed: int,
     mesh: Mesh,
 ) -> TrainState:
-    """Draw the initial parameters, on all devices of `mesh`, from `seed`."""
-    create = jax.jit(partial(_create, model, optimizer, crop_size), out_shardings=replicated(mesh))
+    """Draw the initial parameters, laid out on the devices of `mesh`, from `seed`."""
+    described = abstract_state(model, optimizer, crop_size, mesh)
+    create = jax.jit(
+        partial(_create, model, optimizer, crop_size),
+        out_shardings=jax.tree.map(lambda leaf: leaf.sharding, described),
+    )
     return create(jax.random.key(seed))
 
 
@@ -58,8 +62,9 @@ def abstract_state(
     """Describe the state's shapes, dtypes and shardings without computing it."""
     shapes = jax.eval_shape(partial(_create, model, optimizer, crop_size), jax.random.key(0))
     return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=replicated(mesh)),
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         shapes,
+        lay_out(mesh, model.spec, shapes),
     )
 
 

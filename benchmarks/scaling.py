@@ -1,0 +1,54 @@
+"""What each layout sends on 2 to 512 devices, read from the compiled programs: docs/scaling.md.
+
+  python -m benchmarks.scaling --out=benchmarks/results/scaling.json
+
+Nothing is timed, and no device but a CPU is needed. The network is `original`, with 128 images on
+each device.
+"""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from alexnet_jax.scaling import Foresight, foresee
+from alexnet_jax.training.provenance import describe_environment
+from configs.imagenet import get_config
+
+DEVICES = [2**power for power in range(1, 10)]
+PER_MACHINE = 8
+IMAGES_PER_DEVICE = 128
+
+
+def main() -> None:
+    """Compile, write, and print the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, required=True)
+    out = parser.parse_args().out
+    result = describe_environment() | {"images_per_device": IMAGES_PER_DEVICE, "rows": []}
+    print("| devices | data | hybrid, all devices | hybrid in machines of 8 | columns | sharded |")
+    print("|---|---|---|---|---|---|")
+    for devices in DEVICES:
+        config = get_config()
+        config.train.batch_size = IMAGES_PER_DEVICE * devices
+        found = foresee(config, devices, PER_MACHINE)
+        result["rows"].append({"devices": devices, "layouts": [asdict(row) for row in found]})
+        print(format_row(devices, found), flush=True)
+    out.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def format_row(devices: int, found: list[Foresight]) -> str:
+    """Write what each layout sends and keeps, in megabytes."""
+    cells = {
+        (row.layout, row.model_axis): f"{row.total_sent / 1e6:.1f} / {row.bytes_kept / 1e6:.1f}"
+        for row in found
+    }
+    wanted = [("data", None), ("hybrid", devices), ("hybrid", PER_MACHINE), ("columns", 2)]
+    listed = [cells.get(key, "–") for key in [*wanted, ("sharded", devices)]]
+    if devices == PER_MACHINE:
+        listed[2] = "–"  # The same as over all devices.
+    return f"| {devices} | {' | '.join(listed)} |"
+
+
+if __name__ == "__main__":
+    main()
