@@ -21,20 +21,25 @@ IMAGES_PER_DEVICE = 128
 
 
 def main() -> None:
-    """Compile, write, and print the table."""
-    parser = argparse.ArgumentParser()
+    """Compile and write, a number of devices at a time, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     out = parser.parse_args().out
-    result = describe_environment() | {"images_per_device": IMAGES_PER_DEVICE, "rows": []}
+    result = describe_environment() | {"images_per_device": IMAGES_PER_DEVICE, "rows": {}}
+    if out.exists():  # Of a run that was cut short.
+        result["rows"] = json.loads(out.read_text())["rows"]
+    for devices in DEVICES:
+        if str(devices) not in result["rows"]:
+            config = get_config()
+            config.train.batch_size = IMAGES_PER_DEVICE * devices
+            found = foresee(config, devices, PER_MACHINE)
+            result["rows"][str(devices)] = [asdict(row) for row in found]
+            out.write_text(json.dumps(result, indent=2) + "\n")
     print("| devices | data | hybrid, all devices | hybrid in machines of 8 | columns | sharded |")
     print("|---|---|---|---|---|---|")
     for devices in DEVICES:
-        config = get_config()
-        config.train.batch_size = IMAGES_PER_DEVICE * devices
-        found = foresee(config, devices, PER_MACHINE)
-        result["rows"].append({"devices": devices, "layouts": [asdict(row) for row in found]})
-        print(format_row(devices, found), flush=True)
-    out.write_text(json.dumps(result, indent=2) + "\n")
+        rows = [Foresight(**values) for values in result["rows"][str(devices)]]
+        print(format_row(devices, rows))
 
 
 def format_row(devices: int, found: list[Foresight]) -> str:
