@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from alexnet_jax.models import AlexNet
@@ -77,9 +78,13 @@ def fresh_state(
 
 
 def parameters_sha256(params: Any) -> str:
-    """Hash names, shapes and bits of the parameters: equal runs have equal hashes."""
+    """Hash names, shapes and bits of the parameters: equal runs have equal hashes.
+
+    Where parameters are divided over several processes, all of these have to ask.
+    """
     digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(params)):
+    whole = multihost_utils.process_allgather(params, tiled=True)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(whole):
         digest.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode())
         digest.update(leaf.tobytes())
     return digest.hexdigest()
