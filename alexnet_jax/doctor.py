@@ -18,6 +18,7 @@ from alexnet_jax import command_line
 from alexnet_jax.errors import UserError
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file, e.g. configs/demo.py.")
+_JSON = flags.DEFINE_bool("json", False, "Print JSON instead of a table.")
 _DEVICES = flags.DEFINE_integer(
     "devices", None, "Compile for so many devices and tell what they send.", lower_bound=2
 )
@@ -34,15 +35,14 @@ def main(arguments: Sequence[str]) -> None:
     if arguments:
         raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
     from alexnet_jax.models.table import describe_layers, format_layers
-    from alexnet_jax.scaling import foresee, format_foresights
+    from alexnet_jax.scaling import report
     from alexnet_jax.training.configuration import check_config
     from alexnet_jax.training.network import make_model
 
     config = _CONFIG.value
     check_config(config)
     if _DEVICES.value:
-        found = foresee(config, _DEVICES.value, _PER_MACHINE.value)
-        print(format_foresights(found, config, _DEVICES.value, _LINK_GBPS.value))
+        print(report(config, _DEVICES.value, _PER_MACHINE.value, _LINK_GBPS.value, _JSON.value))
         return
     model = make_model(config)
     changes = f" with {', '.join(config.model.changes)}" if config.model.changes else ""

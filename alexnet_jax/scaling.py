@@ -40,6 +40,16 @@ class Foresight:
         return sum((self.bytes_sent or {}).values())
 
 
+def report(
+    config: ConfigDict, devices: int, per_machine: int, link_gbps: float, as_json: bool
+) -> str:
+    """Return what `foresee` found, as a table or as JSON."""
+    found = foresee(config, devices, per_machine)
+    if as_json:
+        return json.dumps([asdict(row) for row in found], indent=2)
+    return format_foresights(found, config, devices, link_gbps)
+
+
 def foresee(config: ConfigDict, devices: int, per_machine: int) -> list[Foresight]:
     """Compile the config's training step for `devices` devices, once a layout.
 
@@ -69,9 +79,9 @@ def format_foresights(
     """Lay the layouts out for a terminal, in megabytes (10^6) and milliseconds."""
     batch = config.train.batch_size
     lines = [
-        f"{devices} devices, {batch} images a step, {batch // devices} of them a device. Each "
-        f"device keeps (parameters, momentum) and sends in a step, in MB; time at {link_gbps:g} "
-        "Gbit/s:\n",
+        f"{devices} devices, {batch} images a step, {batch // devices} of them a device. What each",
+        "device keeps (parameters and momentum) and sends in a step, in MB, and the time at "
+        f"{link_gbps:g} Gbit/s:\n",
         f"{'layout':<12} {'keeps':>8} {'sends':>9} {'all-reduce':>11} {'all-gather':>11} "
         f"{'reduce-scatter':>15} {'other':>7} {'time':>10}",
     ]

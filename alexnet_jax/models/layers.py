@@ -141,13 +141,16 @@ class GroupedDense(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Connect: [B, H, W, C] or [B, inputs] -> [B, features]."""
         shape = (math.prod(x.shape[1:]) // self.groups, self.features)
-        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32).astype(self.dtype)
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
         bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
+        x = x.astype(self.dtype)
         sums = self.spread(_connect_by_group, str(self.name), x, kernel, self.groups)
         return sums + bias.astype(self.dtype)
 
 
 def _connect_by_group(x: jax.Array, kernel: jax.Array, groups: int) -> jax.Array:
+    # The kernel becomes `x`'s dtype only here, so that devices sum its gradient in float32.
+    kernel = kernel.astype(x.dtype)
     columns = zip(
         jnp.split(flatten_by_group(x, groups), groups, axis=-1),
         jnp.split(kernel, groups, axis=-1),
