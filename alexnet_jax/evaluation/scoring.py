@@ -11,6 +11,7 @@ from alexnet_jax.evaluation.counting import add_up, judge
 from alexnet_jax.evaluation.views import CENTER, VIEWS, cut_view
 from alexnet_jax.models import AlexNet
 from alexnet_jax.parallel.mesh import replicated, split_over_data
+from alexnet_jax.parallel.spread import spread_over
 
 # (images uint8 [B, S, S, 3], number of the view) -> probabilities float32 [B, classes]
 Predictor = Callable[[jax.Array, int], jax.Array]
@@ -25,15 +26,16 @@ def make_view_predictor(
         model: the network.
         preprocessing: of every view.
         crop_size: side of the views.
-        mesh: the devices; the batch is split over them.
+        mesh: the devices; the batch is split over them, the parameters lie as they come.
     """
+    spread_model = spread_over(model, mesh)
 
     def predict(variables: Any, images: jax.Array, view: jax.Array) -> jax.Array:
         crops = preprocessing(cut_view(images, view, crop_size))
-        return jax.nn.softmax(model.apply(variables, crops, train=False))
+        return jax.nn.softmax(spread_model.apply(variables, crops, train=False))
 
     split, whole = split_over_data(mesh), replicated(mesh)
-    return jax.jit(predict, in_shardings=(whole, split, whole), out_shardings=split)
+    return jax.jit(predict, in_shardings=(None, split, whole), out_shardings=split)
 
 
 def view_probabilities(

@@ -1,5 +1,6 @@
 """The layers of 2012 that linen does not have: normalisation, pooling, dropout as they were."""
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -7,6 +8,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 from jax.typing import DTypeLike
+
+from alexnet_jax.models.spread import Spread, compute_here
 
 
 def local_response_norm(
@@ -85,18 +88,24 @@ def max_pool(x: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
 
 
 def dropout(
-    x: jax.Array, rate: float, inverted: bool, train: bool, key: jax.Array | None
+    x: jax.Array,
+    rate: float,
+    inverted: bool,
+    train: bool,
+    key: jax.Array | None,
+    positions: jax.Array | None = None,
 ) -> jax.Array:
     """Drop units (paper §4.2).
 
     Args:
-        x: [B, F].
+        x: [B, ...].
         rate: probability that a unit is zeroed in training.
         inverted: scale the kept units by 1/(1-rate) in training (today's habit) instead of all
             units by 1-rate in evaluation (2012).
         train: whether to drop.
-        key: of the random mask; unused in evaluation. A unit's draw depends on the key and its
-            position in the global batch only, however the batch is sharded.
+        key: of the random masks; unused in evaluation.
+        positions: int32 [B], of the images in the global batch; None: 0 to B - 1. An image's mask
+            depends on the key and its position alone, however the batch is divided.
 
     Returns:
         The shape and dtype of `x`.
@@ -104,22 +113,21 @@ def dropout(
     if not train:
         return x if inverted else x * jnp.asarray(1.0 - rate, x.dtype)
     assert key is not None, "dropout in training needs a key"
-    kept = jax.random.bernoulli(key, 1.0 - rate, x.shape)
+    positions = jnp.arange(len(x)) if positions is None else positions
+
+    def draw(position: jax.Array) -> jax.Array:
+        return jax.random.bernoulli(jax.random.fold_in(key, position), 1.0 - rate, x.shape[1:])
+
+    kept = jax.vmap(draw)(positions)
     scale = 1.0 / (1.0 - rate) if inverted else 1.0
     return jnp.where(kept, x * jnp.asarray(scale, x.dtype), jnp.zeros_like(x))
 
 
-def flatten_by_group(x: jax.Array, groups: int) -> jax.Array:
-    """Flatten maps, [B, H, W, C] -> [B, H·W·C], the groups of channels one after the other."""
-    batch, height, width, channels = x.shape
-    split = x.reshape(batch, height, width, groups, channels // groups)
-    return jnp.moveaxis(split, 3, 1).reshape(batch, -1)
-
-
 class GroupedDense(nn.Module):
-    """A fully connected layer whose groups of units see only their own group of inputs.
+    """A fully connected layer whose groups of units see only their own group of channels.
 
-    With one group, `nn.Dense`. The kernel is [inputs / groups, features].
+    With one group, `nn.Dense`. The kernel is [inputs / groups, features]; maps are flattened, one
+    group of channels after the other.
     """
 
     features: int
@@ -127,18 +135,34 @@ class GroupedDense(nn.Module):
     kernel_init: Callable[..., jax.Array]
     bias_init: Callable[..., jax.Array]
     dtype: DTypeLike
+    spread: Spread = compute_here
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Connect: [B, inputs] -> [B, features]."""
-        shape = (x.shape[-1] // self.groups, self.features)
-        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32).astype(self.dtype)
+        """Connect: [B, H, W, C] or [B, inputs] -> [B, features]."""
+        shape = (math.prod(x.shape[1:]) // self.groups, self.features)
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
         bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
-        columns = zip(
-            jnp.split(x, self.groups, axis=-1), jnp.split(kernel, self.groups, axis=-1), strict=True
-        )
-        sums = [column @ weights for column, weights in columns]
-        return jnp.concatenate(sums, axis=-1) + bias.astype(self.dtype)
+        x = x.astype(self.dtype)
+        sums = self.spread(_connect_by_group, str(self.name), x, kernel, self.groups)
+        return sums + bias.astype(self.dtype)
+
+
+def _connect_by_group(x: jax.Array, kernel: jax.Array, groups: int) -> jax.Array:
+    # The kernel becomes `x`'s dtype only here, so that devices sum its gradient in float32.
+    kernel = kernel.astype(x.dtype)
+    columns = zip(
+        jnp.split(flatten_by_group(x, groups), groups, axis=-1),
+        jnp.split(kernel, groups, axis=-1),
+        strict=True,
+    )
+    return jnp.concatenate([column @ weights for column, weights in columns], axis=-1)
+
+
+def flatten_by_group(x: jax.Array, groups: int) -> jax.Array:
+    """Flatten [B, ..., C] -> [B, ...·C], the groups of channels one after the other."""
+    split = x.reshape(*x.shape[:-1], groups, x.shape[-1] // groups)
+    return jnp.moveaxis(split, -2, 1).reshape(len(x), -1)
 
 
 def _window_sum(x: jax.Array, size: int, axis: int) -> jax.Array:

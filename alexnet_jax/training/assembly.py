@@ -24,12 +24,14 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.models import find_spec
 from alexnet_jax.parallel.agreement import check_same_everywhere
 from alexnet_jax.parallel.distributed import Timeouts, check_cluster
-from alexnet_jax.parallel.mesh import check_batch_divides, make_data_mesh, replicated
+from alexnet_jax.parallel.layouts import check_layout
+from alexnet_jax.parallel.mesh import check_batch_divides, make_mesh, replicated
 from alexnet_jax.parallel.resident import ResidentPixels
 from alexnet_jax.parallel.runtime import configure_jax
+from alexnet_jax.training.accumulation import count_parts
 from alexnet_jax.training.configuration import check_config, must_be_same
 from alexnet_jax.training.finetuning import take_over
-from alexnet_jax.training.network import Network, make_network
+from alexnet_jax.training.network import Network, make_model, make_network
 from alexnet_jax.training.plateau import count_test
 from alexnet_jax.training.recipe import (
     Durations,
@@ -71,8 +73,11 @@ def assemble(config: ConfigDict) -> Run:
     check_config(config)
     configure_jax(config.train.deterministic)
     check_cluster(config.parallel.processes, config.parallel.devices)
-    mesh = make_data_mesh()
+    mesh = make_mesh(config.parallel.layout, config.parallel.model_axis)
+    spec = make_model(config).spec
+    check_layout(mesh, spec)
     check_batch_divides(config.train.batch_size, mesh.size, "config.train.batch_size")
+    parts = count_parts(config.train.batch_size, config.train.microbatch_size, mesh.size, spec)
     pixels = open_split(config, "train")
     check_same_everywhere(must_be_same(config) | {"training examples": len(pixels)})
     statistics = load_statistics(pixels.directory, config.data.image_size, count=len(pixels))
@@ -96,7 +101,7 @@ def assemble(config: ConfigDict) -> Run:
         validation=make_validation(config, mesh),
         threads=host_threads(config),
         train_step=make_train_step(
-            model, optimizer, augmentation, seed, mesh, config.schedule.factor
+            model, optimizer, augmentation, seed, mesh, config.schedule.factor, parts
         ),
         create_state=make_creator(config, create, source),
         count_test=make_test_counter(config, mesh),

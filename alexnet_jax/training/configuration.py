@@ -70,6 +70,7 @@ KEYS: dict[str, _Rule] = {
     "schedule.output_boundaries": _LIST,
     "schedule.output_factors": _LIST,
     "train.batch_size": _POSITIVE_INT,
+    "train.microbatch_size": _OPTIONAL_POSITIVE_INT,
     "train.epochs": _OPTIONAL_POSITIVE_NUMBER,
     "train.steps": _OPTIONAL_POSITIVE_INT,
     "train.init_from": ((str, type(None)), False),
@@ -81,6 +82,7 @@ KEYS: dict[str, _Rule] = {
     "checkpoint.every_steps": _OPTIONAL_POSITIVE_INT,
     "checkpoint.every_epochs": _OPTIONAL_POSITIVE_NUMBER,
     "parallel.layout": _TEXT,
+    "parallel.model_axis": _OPTIONAL_POSITIVE_INT,
     "parallel.processes": _OPTIONAL_POSITIVE_INT,
     "parallel.devices": _OPTIONAL_POSITIVE_INT,
     "parallel.initialization_timeout": _POSITIVE_INT,
@@ -98,6 +100,8 @@ _YOUNGER = (
     "schedule.power",
     "schedule.warmup_epochs",
     "schedule.warmup_start",
+    "train.microbatch_size",
+    "parallel.model_axis",
 )
 
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -108,7 +112,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer.name": ("krizhevsky_sgd", "pytorch_sgd", "lars"),
     "optimizer.bias_schedule": ("same", "constant", "halfway"),
     "schedule.name": ("constant", "stepped", "geometric", "polynomial", "plateau"),
-    "parallel.layout": ("data",),
+    "parallel.layout": ("data", "hybrid", "columns", "sharded"),
 }
 
 # A run goes on under another value of these: they change where things lie, not the numbers.
@@ -117,6 +121,7 @@ _FREE_ON_RESUME = (
     "data.source",
     "data.threads",
     "train.deterministic",
+    "train.microbatch_size",
     "eval.",
     "checkpoint.",
     "parallel.",
