@@ -70,7 +70,7 @@ def assemble(config: ConfigDict) -> Run:
     configure_jax(config.train.deterministic)
     mesh = make_data_mesh()
     check_batch_divides(config.train.batch_size, mesh.size, "config.train.batch_size")
-    pixels = open_split(config, "train", mesh)
+    pixels = place(config, open_split(config, "train"), mesh)
     statistics = load_statistics(pixels.directory, config.data.image_size, count=len(pixels))
     durations = resolve_durations(config, len(pixels))
     schedule = make_schedule(config, durations)
@@ -99,10 +99,10 @@ def assemble(config: ConfigDict) -> Run:
     )
 
 
-def open_split(config: ConfigDict, split: str, mesh: Mesh) -> Pixels:
-    """Open a split's images; UserError where their classes are not the model's.
+def open_split(config: ConfigDict, split: str) -> Pixels:
+    """Open a split's images, records or store; UserError where their classes are not the model's.
 
-    They are decoded from records, read from the pixel store, or put from it onto the devices.
+    They are on the host still, whatever the source; see `place`.
     """
     data = config.data
     pixels: DecodedRecords | Store
@@ -115,13 +115,19 @@ def open_split(config: ConfigDict, split: str, mesh: Mesh) -> Pixels:
             f"{data.name} has {pixels.num_classes} classes, the model "
             f"{config.model.num_classes}: give --config.model.num_classes={pixels.num_classes}"
         )
-    return ResidentPixels(pixels, mesh) if data.source == "device" else pixels
+    return pixels
+
+
+def place(config: ConfigDict, pixels: Pixels, mesh: Mesh) -> Pixels:
+    """Put a split's images onto the devices, if that is where the config wants them."""
+    return ResidentPixels(pixels, mesh) if config.data.source == "device" else pixels
 
 
 def make_validation(config: ConfigDict, mesh: Mesh) -> EvaluationBatches:
     """Return the batches that every test reads."""
     check_batch_divides(config.eval.batch_size, mesh.size, "config.eval.batch_size")
-    return EvaluationBatches(open_split(config, "validation", mesh), config.eval.batch_size)
+    pixels = place(config, open_split(config, "validation"), mesh)
+    return EvaluationBatches(pixels, config.eval.batch_size)
 
 
 def load_source(config: ConfigDict, mesh: Mesh) -> Trained | None:
