@@ -6,7 +6,8 @@ entered into `unfinished.json`; when all are there, that file becomes `manifest.
 
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,7 @@ from alexnet_jax.disk_space import full_disk_reported, require_free_space
 from alexnet_jax.errors import UserError
 from alexnet_jax.whole_file import whole_file
 
-_ROWS_AT_ONCE = 16  # Decoded by a thread before it writes them; bounds the memory.
+_ROWS_AT_ONCE = 8  # Decoded by a thread before it writes them; bounds the memory.
 _TEMPORARY = ".tmp"
 
 
@@ -44,6 +45,15 @@ class _Shard:
     path: Path
     first: int
     rows: int
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A few rows of a shard, from `begin` to `end`, counted in the shard."""
+
+    shard: _Shard
+    begin: int
+    end: int
 
 
 def write_store(records: Mapping[str, Records], data_set: str, image_size: int) -> Path:
@@ -74,11 +84,15 @@ def write_store(records: Mapping[str, Records], data_set: str, image_size: int) 
         with (
             full_disk_reported(directory, f"the {what}"),
             Progress(what, sum(shard.rows for shard in shards), "images") as progress,
+            ThreadPoolExecutor(1) as disk,
         ):
-            write = partial(_write_shard, sources=sources)
-            for shard, (file, labels) in zip(shards, bounded_map(write, shards), strict=True):
-                manifest = _publish(directory, manifest, shard, file, labels)
-                progress.advance(shard.rows)
+            published = disk.submit(lambda: manifest)
+            for shard, file, labels in _write_shards(shards, sources, progress):
+                # Waiting for the disk is a thread's own work: the decoders go on meanwhile.
+                published = disk.submit(
+                    _publish, directory, published.result(), shard, file, labels
+                )
+            published.result()
             (directory / UNFINISHED).replace(directory / MANIFEST)
             _sync(directory)
     finally:
@@ -158,34 +172,61 @@ def _announce(
     require_free_space(directory, missing * manifest.row_bytes, what)
 
 
-def _write_shard(shard: _Shard, sources: Mapping[str, DecodedRecords]) -> tuple[File, np.ndarray]:
-    """Write a shard under its temporary name; returns its entry and its labels."""
-    source = sources[shard.split]
-    size = source.image_size
-    header = npy_header((shard.rows, size, size, 3), np.dtype(np.uint8))
-    checksum = zlib.crc32(header)
-    images = np.empty((_ROWS_AT_ONCE, size, size, 3), np.uint8)
-    labels = np.empty(shard.rows, np.int32)
-    with _temporary(shard.path).open("wb") as file:
-        file.write(header)
+def _write_shards(
+    shards: list[_Shard], sources: Mapping[str, DecodedRecords], progress: Progress
+) -> Iterator[tuple[_Shard, File, np.ndarray]]:
+    """Write shards under their temporary names, all threads at one after the other.
+
+    Yields:
+        Each shard once it is written, its entry, and its labels.
+    """
+    write = partial(_write_block, sources=sources)
+    labels: list[np.ndarray] = []
+    for block, pixels, block_labels in bounded_map(write, _blocks(shards, sources)):
+        shard = block.shard
+        if block.begin == 0:
+            header = _header(shard, sources)
+            checksum, labels = zlib.crc32(header), []
+        checksum = zlib.crc32(pixels.data, checksum)
+        labels.append(block_labels)
+        progress.advance(len(block_labels))
+        if block.end == shard.rows:
+            length = len(header) + shard.rows * pixels[0].nbytes
+            file = File(shard.path.name, shard.rows, length, checksum)
+            yield shard, file, np.concatenate(labels)
+
+
+def _blocks(shards: list[_Shard], sources: Mapping[str, DecodedRecords]) -> Iterator[_Block]:
+    """Begin the file of each shard, then list its blocks."""
+    for shard in shards:
+        _temporary(shard.path).write_bytes(_header(shard, sources))
         for begin in range(0, shard.rows, _ROWS_AT_ONCE):
-            end = min(begin + _ROWS_AT_ONCE, shard.rows)
-            pixels = images[: end - begin]
-            indices = range(shard.first + begin, shard.first + end)
-            source.read_into(indices, pixels, labels[begin:end])
-            checksum = zlib.crc32(pixels.data, checksum)
-            file.write(pixels.data)
-    length = len(header) + shard.rows * size**2 * 3
-    return File(shard.path.name, shard.rows, length, checksum), labels
+            yield _Block(shard, begin, min(begin + _ROWS_AT_ONCE, shard.rows))
+
+
+def _write_block(
+    block: _Block, sources: Mapping[str, DecodedRecords]
+) -> tuple[_Block, np.ndarray, np.ndarray]:
+    """Decode a block into its place in the file; returns its pixels and labels too."""
+    shard, source = block.shard, sources[block.shard.split]
+    count, size = block.end - block.begin, source.image_size
+    pixels, labels = np.empty((count, size, size, 3), np.uint8), np.empty(count, np.int32)
+    source.read_into(range(shard.first + block.begin, shard.first + block.end), pixels, labels)
+    with _temporary(shard.path).open("r+b") as file:
+        file.seek(len(_header(shard, sources)) + block.begin * pixels[0].nbytes)
+        file.write(pixels.data)
+    return block, pixels, labels
+
+
+def _header(shard: _Shard, sources: Mapping[str, DecodedRecords]) -> bytes:
+    size = sources[shard.split].image_size
+    return npy_header((shard.rows, size, size, 3), np.dtype(np.uint8))
 
 
 def _publish(
     directory: Path, manifest: Manifest, shard: _Shard, file: File, labels: np.ndarray
 ) -> Manifest:
-    """Give a written shard its name, once it is on the disk, and enter it into the manifest.
-
-    The next shards are decoded meanwhile.
-    """
+    """Give a written shard its name, once it is on the disk, and enter it into the manifest."""
     _sync(_temporary(shard.path))
     _temporary(shard.path).replace(shard.path)
     split = manifest.splits[shard.split]

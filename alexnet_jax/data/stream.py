@@ -7,6 +7,7 @@ Nothing else is remembered, so a run continues at any step by asking for that st
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import lru_cache
 from typing import Generic, Protocol, TypeVar
 
 import grain
@@ -22,6 +23,7 @@ Batch = dict[str, np.ndarray]
 Sent = TypeVar("Sent")
 
 _AHEAD = 4  # Batches in the making: enough to ride over a slow one, whatever the number of cores.
+_STEPS_AT_ONCE = 16  # Whose order is computed together.
 _FEWEST_ROWS = 8  # A thread's piece of a batch; handing out less would cost more than it gains.
 
 
@@ -46,21 +48,28 @@ class TrainingBatches:
         self.batch_size = batch_size
         self._seed = seed
         self._steps = steps
+        self._remembered = lru_cache(2)(self._several)
 
     def __len__(self) -> int:
         return self._steps
 
     def indices(self, step: int) -> np.ndarray:
         """Return the examples of batch `step`, int64 [B]."""
-        length = len(self.pixels)
-        positions = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        group, row = divmod(step, _STEPS_AT_ONCE)
+        return self._remembered(group)[row]
+
+    def _several(self, group: int) -> np.ndarray:
+        """Compute the examples of a group of steps: as cheap as those of one."""
+        length, count = len(self.pixels), _STEPS_AT_ONCE * self.batch_size
+        positions = np.arange(group * count, (group + 1) * count)
         epochs = positions // length
-        return np.concatenate(
+        indices = np.concatenate(
             [
                 permute(positions[epochs == epoch] % length, length, self._seed, int(epoch))
                 for epoch in np.unique(epochs)
             ]
         )
+        return indices.reshape(_STEPS_AT_ONCE, self.batch_size)
 
 
 class EvaluationBatches:
