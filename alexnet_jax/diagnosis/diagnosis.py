@@ -212,7 +212,9 @@ def _loop(
     assert isinstance(stepped, Speed)
     needed = 3 * stepped.seconds
     if needed > budget.left():
-        return Skipped(f"needs {needed:.0f} s, {max(0, budget.left()):.0f} s were left"), None
+        return Skipped(
+            f"three steps take {needed:.1f} s, {max(0, budget.left()):.1f} were left"
+        ), None
     return stepping.loop_speed(
         rehearsal, step, material.batches, material.threads, budget.share(0.12)
     )

@@ -108,7 +108,7 @@ def _notes(diagnosis: Diagnosis, name: str, speed: Speed) -> list[str]:
     if name in ("decoding", "batches") and diagnosis.data:
         notes.append(f"{diagnosis.data.threads} threads")
     if name == "augmentation":
-        notes.append(f"{diagnosis.augmentation_fraction:.1%} of the step; under 5 % is wanted")
+        notes.append(f"{diagnosis.augmentation_fraction:.1%} of the step; under 5% is wanted")
     if name == "step":
         notes.append(f"{speed.repetitions} steps, compiled in {diagnosis.compile_seconds:.1f} s")
         size = round(speed.images_per_second * speed.seconds)
@@ -126,8 +126,8 @@ def _format_facts(diagnosis: Diagnosis) -> str:
     how = "" if memory.device_peak_measured else ", by the compiler's account"
     of = f" of {_bytes(memory.device_total)}" if memory.device_total else ""
     lines = [
-        f"utilisation    {diagnosis.utilisation:.1%}: the step's products run at "
-        f"{_flops(done)}, matrix products alone at {_flops(diagnosis.ceiling)}",
+        f"utilisation    {diagnosis.utilisation:.1%} of matrix products alone: "
+        f"{_flops(done)} of {_flops(diagnosis.ceiling)}",
         f"               ({diagnosis.flops_per_image / 1e9:.2f} GFLOP an image: "
         "multiply-adds x 2, x 3 for training)",
         f"host memory    peak {_bytes(memory.host_peak)}{resident}, of {_bytes(memory.host_total)}",
