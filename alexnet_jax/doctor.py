@@ -20,7 +20,7 @@ from alexnet_jax.errors import UserError
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file, e.g. configs/demo.py.")
 _JSON = flags.DEFINE_bool("json", False, "Print one JSON object instead of the table.")
 _SECONDS = flags.DEFINE_float(
-    "seconds", 40.0, "How long to measure; less gives rougher numbers.", lower_bound=1.0
+    "seconds", 50.0, "How long to measure; less gives rougher numbers.", lower_bound=1.0
 )
 
 

@@ -29,7 +29,9 @@ def advise(diagnosis: Diagnosis) -> list[Advice]:
     pole = longest_pole(diagnosis)
     advice = []
     if diagnosis.data is None:
-        advice.append(Advice(f"nothing is known of the input: {diagnosis.missing}"))
+        message, python, command = diagnosis.missing.partition("python -m")
+        text = f"nothing is known of the input: {message.strip()}"
+        advice.append(Advice(text, python + command or None))
     if diagnosis.data is not None and pole == "batches":
         advice.append(_about_batches(diagnosis, diagnosis.data))
     elif pole == "transfer":

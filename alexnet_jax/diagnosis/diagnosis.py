@@ -136,7 +136,7 @@ def diagnose(
     stages |= _host_stages(rehearsal, found, budget)
     tell("matrix products")
     ceiling = matrix_product_ceiling(rehearsal.mesh, rehearsal.dtype, budget.share(0.06))
-    size = _affordable_batch_size(rehearsal, flops, ceiling, budget)
+    size = affordable_batch_size(rehearsal, flops, ceiling, budget)
     batch = stepping.random_batch(size, rehearsal.image_size, rehearsal.model.num_classes)
     stages["transfer"] = stepping.transfer_speed(rehearsal, batch, budget.share(0.02))
     stages["augmentation"] = stepping.augmentation_speed(rehearsal, batch, budget.share(0.03))
@@ -186,7 +186,7 @@ def _host_stages(
     return stages
 
 
-def _affordable_batch_size(rehearsal: Rehearsal, flops: int, ceiling: float, budget: Budget) -> int:
+def affordable_batch_size(rehearsal: Rehearsal, flops: int, ceiling: float, budget: Budget) -> int:
     """Halve the batch until a step, even a poor one, takes a fair part of the time."""
     size = rehearsal.batch_size
     allowed = budget.share(_STEP_PART) * _POOR_UTILISATION * ceiling
@@ -210,11 +210,9 @@ def _loop(
     if step.batch_size != rehearsal.batch_size:
         return Skipped(f"the step was tried on {step.batch_size} images only"), None
     assert isinstance(stepped, Speed)
-    needed = 3 * stepped.seconds
+    needed = stepping.FEWEST_STEPS * stepped.seconds
     if needed > budget.left():
-        return Skipped(
-            f"three steps take {needed:.1f} s, {max(0, budget.left()):.1f} were left"
-        ), None
+        return Skipped(f"needs {needed:.1f} s, {max(0.0, budget.left()):.1f} s were left"), None
     return stepping.loop_speed(
         rehearsal, step, material.batches, material.threads, budget.share(0.12)
     )

@@ -15,7 +15,7 @@ _NAMES = {
     "reading_cold": "reading, cold cache",
     "reading_warm": "reading, warm cache",
     "decoding": "decoding and scaling",
-    "batches": "batches, both together",
+    "batches": "batches, as training does",
     "transfer": "transfer to the devices",
     "augmentation": "augmentation alone",
     "step": "training step, data there",
@@ -81,7 +81,7 @@ def _format_title(diagnosis: Diagnosis) -> str:
         f"machine   {many}{device} ({machine.platform}), {machine.cores} cores, jax {machine.jax}",
         f"data      {data.name}, {data.examples:,} images, from {data.source}"
         if data
-        else textwrap.fill(f"missing: {diagnosis.missing}", _WIDTH, initial_indent="data      "),
+        else "data      missing, see below",
     ]
     return "\n".join(lines)
 
@@ -110,12 +110,12 @@ def _notes(diagnosis: Diagnosis, name: str, speed: Speed) -> list[str]:
     if name == "augmentation":
         notes.append(f"{diagnosis.augmentation_fraction:.1%} of the step; under 5% is wanted")
     if name == "step":
-        notes.append(f"{speed.repetitions} steps, compiled in {diagnosis.compile_seconds:.1f} s")
+        notes.append(f"{_steps(speed)}, compiled in {diagnosis.compile_seconds:.1f} s")
         size = round(speed.images_per_second * speed.seconds)
         if size != diagnosis.batch_size:
             notes.append(f"of {size} images, for lack of time")
     if name == "loop":
-        notes.append(f"{speed.repetitions} steps, {diagnosis.wait_fraction:.1%} waiting for data")
+        notes.append(f"{_steps(speed)}, {diagnosis.wait_fraction:.1%} waiting for data")
     return notes
 
 
@@ -177,6 +177,10 @@ def _format_advice(diagnosis: Diagnosis) -> str:
             lines.append(f"    {advice.command}")
     lines.append(f"measured in {diagnosis.seconds:.0f} s")
     return "\n".join(lines)
+
+
+def _steps(speed: Speed) -> str:
+    return f"{speed.repetitions} step" + "s" * (speed.repetitions > 1)
 
 
 def _number(value: float) -> str:

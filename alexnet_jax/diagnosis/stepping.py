@@ -3,6 +3,7 @@
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, cast
 
 import jax
@@ -14,7 +15,7 @@ from alexnet_jax.parallel.mesh import split_over_data, to_devices
 from alexnet_jax.training.rehearsal import Rehearsal
 from alexnet_jax.training.window import Window, steps_in_flight
 
-_FEWEST_STEPS = 2  # A loop must overlap reading with something.
+FEWEST_STEPS = 2  # A loop must overlap reading with something.
 
 
 @dataclass(frozen=True)
@@ -121,26 +122,22 @@ def loop_speed(
     Returns:
         The speed, and the fraction of the time that the loop waited for data.
     """
-    state = rehearsal.create_state()
+    state = jax.block_until_ready(rehearsal.create_state())
     with closing(cast(Any, read_ahead(batches, 0, threads))) as iterator:
-        # The first batch finds nothing read ahead: a run meets that once.
-        state, _ = jax.block_until_ready(step.call(state, _send(rehearsal, next(iterator))))
+        # The first batch finds nothing read ahead: a run meets that once, so it does not count.
+        first = next(iterator)
         window, start = Window(step.batch_size), time.perf_counter()
         asked = start
-        for batch in iterator:
+        for batch in chain([first], iterator):
             waited = time.perf_counter() - asked
-            state, metrics = step.call(state, _send(rehearsal, batch))
+            state, metrics = step.call(state, to_devices(batch, rehearsal.mesh))
             window.add(metrics, waited)
-            if time.perf_counter() - start > seconds and len(window) >= _FEWEST_STEPS:
+            if time.perf_counter() - start > seconds and len(window) >= FEWEST_STEPS:
                 break
             asked = time.perf_counter()
     steps = len(window)
-    if steps < _FEWEST_STEPS:
+    if steps < FEWEST_STEPS:
         return Skipped("the run is too short"), None
-    values = window.close(steps + 1, rehearsal.learning_rate)
+    values = window.close(steps, rehearsal.learning_rate)
     rate = values["images_per_second"]
     return Speed(rate, step.batch_size / rate, steps), values["data_wait_fraction"]
-
-
-def _send(rehearsal: Rehearsal, batch: Batch) -> dict[str, jax.Array]:
-    return to_devices(batch, rehearsal.mesh)

@@ -81,12 +81,15 @@ def test_a_loop_far_below_its_longest_pole_is_named():
     )
 
 
-def test_without_data_the_message_of_prepare_comes_first():
+def test_without_data_the_command_that_makes_them_comes_first():
     nothing = dict.fromkeys(("reading_cold", "reading_warm", "decoding", "batches", "loop"))
-    diagnosis = made_diagnosis(nothing, data=None, missing="no data set; make it with: prepare")
-    assert [advice.text for advice in advise(diagnosis)] == [
-        "nothing is known of the input: no data set; make it with: prepare",
-        "step: 31,000 images/s, 50% of this machine's matrix products",
+    missing = "no data set 'x' in data; make it with: python -m alexnet_jax.prepare --dataset=x"
+    assert advise(made_diagnosis(nothing, data=None, missing=missing)) == [
+        Advice(
+            "nothing is known of the input: no data set 'x' in data; make it with:",
+            "python -m alexnet_jax.prepare --dataset=x",
+        ),
+        Advice("step: 31,000 images/s, 50% of this machine's matrix products"),
     ]
 
 

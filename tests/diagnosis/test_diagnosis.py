@@ -1,10 +1,11 @@
 import json
 
 import pytest
+from short_run import short_config
 
-from alexnet_jax.diagnosis.diagnosis import diagnose
+from alexnet_jax.diagnosis.diagnosis import affordable_batch_size, diagnose
 from alexnet_jax.diagnosis.report import format_json, format_table
-from alexnet_jax.diagnosis.timing import Skipped, Speed
+from alexnet_jax.diagnosis.timing import Budget, Skipped, Speed
 from alexnet_jax.errors import UserError
 from alexnet_jax.training.rehearsal import find_material, rehearse
 
@@ -21,17 +22,10 @@ STAGES = [
 
 
 @pytest.fixture(scope="module")
-def diagnosis(module_config):
-    return diagnose(rehearse(module_config), find_material(module_config), seconds=8)
-
-
-@pytest.fixture(scope="module")
-def module_config(fractals_dir):
-    from short_run import short_config
-
+def diagnosis(fractals_dir):
     config = short_config(fractals_dir)
     config.train.steps = 400
-    return config
+    return diagnose(rehearse(config), find_material(config), seconds=10)
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +35,9 @@ def described(diagnosis):
 
 def test_every_stage_is_measured_in_the_order_in_which_images_pass(diagnosis):
     assert list(diagnosis.stages) == STAGES
-    # Where a file system cannot be asked to forget, reading cold is left out.
-    skipped = [name for name, stage in diagnosis.stages.items() if isinstance(stage, Skipped)]
-    assert skipped in ([], ["reading_cold"])
+    skipped = {name for name, stage in diagnosis.stages.items() if isinstance(stage, Skipped)}
+    # A file system may not be able to forget, and a busy machine have no time for the loop.
+    assert skipped <= {"reading_cold", "loop"}
 
 
 def test_every_speed_is_positive_and_agrees_with_its_time(diagnosis):
@@ -91,30 +85,19 @@ def test_utilisation_is_the_steps_products_over_the_ceiling(described):
 def test_memory_holds_at_least_the_parameters(described):
     memory = described["memory"]
     assert memory["host_total"] > memory["host_peak"] > memory["device_peak"] > 4 * 182_778
-    assert 0 <= described["data_wait_fraction"] < 1
 
 
 def test_the_table_of_a_real_machine_fits_a_terminal(diagnosis):
     assert max(len(line) for line in format_table(diagnosis).splitlines()) <= 100
 
 
-def test_a_step_too_slow_for_the_time_is_tried_on_fewer_images_and_the_loop_left_out(
-    module_config,
-):
-    hurried = diagnose(rehearse(module_config), find_material(module_config), seconds=0.001)
-    assert hurried.stages["loop"].reason == "the step was tried on 4 images only"
-    assert hurried.stages["step"].images_per_second > 0
-
-
-def test_missing_data_leave_the_step_and_say_what_to_run(config, tmp_path):
-    config.data.dir = str(tmp_path)
-    material = find_material(config)
-    assert "python -m alexnet_jax.prepare --dataset=fractals/demo" in material
-    diagnosis = diagnose(rehearse(config), material, seconds=2)
-    assert diagnosis.stages["batches"] == Skipped("no data")
-    assert diagnosis.rate("step") > 0
-    assert "prepare --dataset=fractals/demo" in format_table(diagnosis)
-    assert json.loads(format_json(diagnosis))["store"] == {"bytes": None, "fits_device": None}
+def test_a_step_too_slow_for_the_time_is_tried_on_fewer_images_divided_over_the_devices(config):
+    # 32 images at a fifth of 1,000 operations a second in a quarter of 160 s: 8,000 operations.
+    sizes = [
+        affordable_batch_size(rehearse(config), flops, ceiling=1_000.0, budget=Budget(160.0))
+        for flops in (250, 251, 1_000, 100_000)
+    ]
+    assert sizes == [32, 16, 8, 4]
 
 
 def test_a_config_that_cannot_be_is_refused_before_anything_is_measured(config):

@@ -21,8 +21,9 @@ MISSING = (
         made_diagnosis({"batches": None, "loop": None}, data=None, missing=MISSING),
     ],
 )
-def test_no_line_is_wider_than_a_hundred_columns(diagnosis):
-    assert max(len(line) for line in format_table(diagnosis).splitlines()) <= 100
+def test_no_line_but_a_command_to_copy_is_wider_than_a_hundred_columns(diagnosis):
+    lines = format_table(diagnosis).splitlines()
+    assert [line for line in lines if len(line) > 100 and "    python -m" not in line] == []
 
 
 def test_a_stage_is_a_line_with_its_speed_and_its_time():
