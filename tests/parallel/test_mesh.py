@@ -6,6 +6,7 @@ from alexnet_jax.parallel.mesh import (
     check_batch_divides,
     make_data_mesh,
     make_mesh,
+    rows_of_process,
     to_devices,
 )
 
@@ -64,3 +65,7 @@ def test_both_columns_hold_the_same_images():
     batch = to_devices({"label": np.arange(8)}, make_mesh("columns"))
     rows = [shard.data.tolist() for shard in batch["label"].addressable_shards]
     assert rows == [[0, 1, 2, 3], [0, 1, 2, 3], [4, 5, 6, 7], [4, 5, 6, 7]]
+
+
+def test_one_process_has_all_rows_of_a_batch():
+    assert rows_of_process(make_data_mesh(), 8).tolist() == list(range(8))
