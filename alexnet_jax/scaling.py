@@ -79,8 +79,8 @@ def format_foresights(
     """Lay the layouts out for a terminal, in megabytes (10^6) and milliseconds."""
     batch = config.train.batch_size
     lines = [
-        f"{devices} devices, {batch} images a step, {batch // devices} of them a device. What each",
-        "device keeps (parameters and momentum) and sends in a step, in MB, and the time at "
+        f"{devices} devices, {batch} images a step, {batch // devices} of them a device.",
+        "What each keeps (parameters, momentum) and sends in a step, in MB; time at "
         f"{link_gbps:g} Gbit/s:\n",
         f"{'layout':<12} {'keeps':>8} {'sends':>9} {'all-reduce':>11} {'all-gather':>11} "
         f"{'reduce-scatter':>15} {'other':>7} {'time':>10}",
