@@ -25,7 +25,7 @@ STAGES = [
 def diagnosis(fractals_dir):
     config = short_config(fractals_dir)
     config.train.steps = 400
-    return diagnose(rehearse(config), find_material(config), seconds=10)
+    return diagnose(rehearse(config), find_material(config), seconds=4)
 
 
 @pytest.fixture(scope="module")
