@@ -1,50 +1,55 @@
+import numpy as np
 import pytest
 
-from alexnet_jax.data.records import Records
+from alexnet_jax.data.stream import read_ahead
 from alexnet_jax.diagnosis.reading import (
     batches_speed,
     decoding_speed,
     reading_speeds,
-    record_files,
+    record_reader,
 )
 from alexnet_jax.diagnosis.timing import Skipped, Speed
 from alexnet_jax.training.rehearsal import find_material
 
 
 @pytest.fixture
-def records(config):
-    return Records(config.data.dir, config.data.name, "train")
+def material(config):
+    return find_material(config)
 
 
-def test_the_files_of_the_training_split_are_found(records):
-    (file,) = record_files(records)
-    assert "train" in file.name
+def test_every_record_is_read_once_cold_and_once_warm(material):
+    read = []
+    reader = record_reader(material.opened)
 
+    def remember(indices):
+        read.extend(indices.tolist())
+        return reader(indices)
 
-def test_bytes_and_images_of_reading_agree_with_the_file(records):
-    cold, warm = reading_speeds(records, batch_size=32, threads=2, seconds=30)
+    cold, warm = reading_speeds(remember, material.files, 500, batch_size=32, threads=2, seconds=60)
+    assert sorted(read) == sorted([*range(500), *range(500)])
     assert isinstance(warm, Speed)
     assert isinstance(cold, Speed | Skipped)
-    bytes_an_image = warm.bytes_per_second / warm.images_per_second
-    (file,) = record_files(records)
-    # All 500 were read; a record holds a name and a label too.
-    assert 0.8 * file.stat().st_size < 500 * bytes_an_image < file.stat().st_size
     assert warm.repetitions == 500 // 32
 
 
-def test_decoding_goes_on_for_its_time(records):
-    short = decoding_speed(records, 96, batch_size=1, threads=2, seconds=0.05)
-    long = decoding_speed(records, 96, batch_size=1, threads=2, seconds=0.5)
+def test_the_bytes_of_reading_agree_with_the_file(material):
+    # A record holds a name and a label besides the image.
+    size = sum(file.stat().st_size for file in material.files)
+    assert 0.8 * size < record_reader(material.opened)(np.arange(500)) < size
+
+
+def test_decoding_goes_on_for_its_time(material):
+    short = decoding_speed(material.opened, 96, batch_size=1, threads=2, seconds=0.05)
+    long = decoding_speed(material.opened, 96, batch_size=1, threads=2, seconds=0.5)
     assert long.repetitions > short.repetitions > 0
 
 
-def test_batches_end_with_the_run(config):
-    speed = batches_speed(find_material(config).batches, threads=2, seconds=60)
+def test_batches_end_with_the_run(material):
+    speed = batches_speed(read_ahead(material.batches, 0, threads=2), 32, seconds=60)
     assert speed.repetitions == 5  # Of six, the first starts the clock.
 
 
 def test_a_run_of_one_step_has_no_second_batch_to_time(config):
     config.train.steps = 1
-    assert batches_speed(find_material(config).batches, threads=2, seconds=1) == Skipped(
-        "the run is one step long"
-    )
+    batches = read_ahead(find_material(config).batches, 0, threads=2)
+    assert batches_speed(batches, 32, seconds=1) == Skipped("the run is one step long")

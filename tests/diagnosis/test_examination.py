@@ -3,7 +3,7 @@ import json
 import pytest
 from short_run import short_config
 
-from alexnet_jax.diagnosis.diagnosis import affordable_batch_size, diagnose
+from alexnet_jax.diagnosis.examination import affordable_batch_size, diagnose
 from alexnet_jax.diagnosis.report import format_json, format_table
 from alexnet_jax.diagnosis.timing import Budget, Skipped, Speed
 from alexnet_jax.errors import UserError
@@ -66,7 +66,7 @@ def test_the_json_holds_every_key(described):
     }
     assert described["missing"] is None
     assert described["data"]["examples"] == 500
-    assert described["store"]["bytes"] == 500 * 96 * 96 * 3
+    assert described["store"]["bytes"] == 600 * 96 * 96 * 3
     assert described["network"]["parameters"] == 182_778
     assert described["machine"]["devices"] == 4
 
