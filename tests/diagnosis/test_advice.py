@@ -46,6 +46,12 @@ def test_a_slow_store_that_fits_on_the_device_should_go_there():
     ]
 
 
+def test_a_resident_data_set_needs_no_link():
+    resident = replace(DATA, source="device", examples=50_000)
+    diagnosis = made_diagnosis(FAST_INPUT | {"transfer": 9_000.0}, data=resident)
+    assert longest_pole(diagnosis) == "step"
+
+
 def test_a_slow_link_is_named_even_where_nothing_helps():
     assert advise(made_diagnosis(FAST_INPUT | {"transfer": 9_000.0, "loop": 8_900.0})) == [
         Advice(
