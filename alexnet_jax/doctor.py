@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _measure() -> str:
     # Imported here so that --help does not wait for JAX.
-    from alexnet_jax.diagnosis.diagnosis import diagnose
+    from alexnet_jax.diagnosis.examination import diagnose
     from alexnet_jax.diagnosis.report import format_json, format_table
     from alexnet_jax.training.rehearsal import find_material, rehearse
 

@@ -1,11 +1,11 @@
 """The longest pole of a run, and what to do about it."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from alexnet_jax.data.store_manifest import store_command
 from alexnet_jax.diagnosis.diagnosis import Data, Diagnosis
 
-# Stages that each image passes, of which the slowest decides; reading and decoding make batches.
-_POLES = ("batches", "transfer", "step")
 _AUGMENTATION_LIMIT = 0.05
 _LOOP_LOSS = 0.9  # The whole loop should reach this part of its longest pole.
 
@@ -20,7 +20,11 @@ class Advice:
 
 def longest_pole(diagnosis: Diagnosis) -> str:
     """Return the stage that decides the speed of training: batches, transfer or step."""
-    rates = {name: rate for name in _POLES if (rate := diagnosis.rate(name)) is not None}
+    # Reading and decoding make the batches; those made on the device need not be sent.
+    stages = ["batches", "transfer", "step"]
+    if diagnosis.data is not None and diagnosis.data.source == "device":
+        stages.remove("transfer")
+    rates = {name: rate for name in stages if (rate := diagnosis.rate(name)) is not None}
     return min(rates, key=lambda name: rates[name])
 
 
@@ -54,7 +58,7 @@ def advise(diagnosis: Diagnosis) -> list[Advice]:
 
 
 def fits_device(diagnosis: Diagnosis) -> bool | None:
-    """Say whether the training split as pixels fits on one device beside the step."""
+    """Say whether the data set as pixels fits on one device beside the step."""
     total = diagnosis.memory.device_total or diagnosis.memory.host_total
     size = diagnosis.store_bytes
     return None if size is None else size + diagnosis.memory.device_peak < total
@@ -67,16 +71,15 @@ def _about_batches(diagnosis: Diagnosis, data: Data) -> Advice:
         f"the step wants {diagnosis.step_rate:,.0f}"
     )
     if data.source == "records":
-        command = (
-            f"python -m alexnet_jax.prepare --dataset={data.name} --data_dir={data.data_dir} "
-            "--store_only"
-        )
+        command = store_command(Path(data.data_dir), data.name, diagnosis.image_size)
         return Advice(
             f"{what}: build the pixel store, then give --config.data.source=store", command
         )
-    if fits_device(diagnosis):
+    if data.source == "store" and fits_device(diagnosis):
         return Advice(f"{what}: the pixels fit on the device, give --config.data.source=device")
-    return Advice(f"{what}: more cores, or faster memory, would help")
+    if data.source == "store":
+        return Advice(f"{what}: more cores, or faster memory, would help")
+    return Advice(f"{what}: gathering batches on the device is the limit")
 
 
 def _about_transfer(diagnosis: Diagnosis) -> Advice:
@@ -103,7 +106,7 @@ def _about_first_epoch(diagnosis: Diagnosis) -> list[Advice]:
     cold, step, data = diagnosis.rate("reading_cold"), diagnosis.step_rate, diagnosis.data
     if cold is None or data is None or cold >= step:
         return []
-    fits = data.record_bytes < diagnosis.memory.host_total
+    fits = data.image_bytes < diagnosis.memory.host_total
     when = "the first epoch, until they are in memory" if fits else "every epoch"
     return [
         Advice(

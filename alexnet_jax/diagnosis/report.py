@@ -154,7 +154,7 @@ def _store(diagnosis: Diagnosis, size: int) -> str:
     }
     fits = [name for name, does in places.items() if does]
     not_ = [name for name, does in places.items() if not does]
-    text = f"training split {_bytes(size)}: "
+    text = f"both splits {_bytes(size)}: "
     text += f"fits on {', '.join(fits)}" if fits else ""
     text += "; " if fits and not_ else ""
     return text + (f"does not fit on {', '.join(not_)}" if not_ else "")

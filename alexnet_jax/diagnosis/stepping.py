@@ -9,10 +9,11 @@ from typing import Any, cast
 import jax
 import numpy as np
 
-from alexnet_jax.data.stream import Batch, TrainingBatches, read_ahead
+from alexnet_jax.data.stream import Batch, TrainingBatches
 from alexnet_jax.diagnosis.timing import Outcome, Skipped, Speed, time_calls
+from alexnet_jax.parallel.feed import feed
 from alexnet_jax.parallel.mesh import split_over_data, to_devices
-from alexnet_jax.training.rehearsal import Rehearsal
+from alexnet_jax.training.learner import Learner
 from alexnet_jax.training.window import Window, steps_in_flight
 
 FEWEST_STEPS = 2  # A loop must overlap reading with something.
@@ -47,16 +48,16 @@ def random_batch(batch_size: int, image_size: int, num_classes: int) -> Batch:
     }
 
 
-def compile_step(rehearsal: Rehearsal, batch: Batch) -> CompiledStep:
+def compile_step(learner: Learner, batch: Batch) -> CompiledStep:
     """Compile the step for batches like `batch`."""
     start = time.perf_counter()
-    state = jax.eval_shape(rehearsal.create_state)
-    sharding = split_over_data(rehearsal.mesh)
+    state = jax.eval_shape(learner.create_state)
+    sharding = split_over_data(learner.mesh)
     shapes = {
         name: jax.ShapeDtypeStruct(rows.shape, rows.dtype, sharding=sharding)
         for name, rows in batch.items()
     }
-    compiled = rehearsal.train_step.lower(state, shapes).compile()  # type: ignore[attr-defined]
+    compiled = learner.train_step.lower(state, shapes).compile()  # type: ignore[attr-defined]
     needs = compiled.memory_analysis()
     return CompiledStep(
         call=compiled,
@@ -69,11 +70,11 @@ def compile_step(rehearsal: Rehearsal, batch: Batch) -> CompiledStep:
     )
 
 
-def transfer_speed(rehearsal: Rehearsal, batch: Batch, seconds: float) -> Speed:
+def transfer_speed(learner: Learner, batch: Batch, seconds: float) -> Speed:
     """Send a batch to the devices, waiting for each to arrive."""
 
     def send() -> None:
-        jax.block_until_ready(to_devices(batch, rehearsal.mesh))
+        jax.block_until_ready(to_devices(batch, learner.mesh))
 
     send()
     elapsed, calls = time_calls(send, seconds)
@@ -81,10 +82,10 @@ def transfer_speed(rehearsal: Rehearsal, batch: Batch, seconds: float) -> Speed:
     return Speed(len(batch["label"]) / elapsed, elapsed, calls, size / elapsed)
 
 
-def step_speed(rehearsal: Rehearsal, step: CompiledStep, batch: Batch, seconds: float) -> Speed:
+def step_speed(learner: Learner, step: CompiledStep, batch: Batch, seconds: float) -> Speed:
     """Train on one batch that is on the devices, after a step that does not count."""
-    sent = jax.block_until_ready(to_devices(batch, rehearsal.mesh))
-    state, _ = jax.block_until_ready(step.call(rehearsal.create_state(), sent))
+    sent = jax.block_until_ready(to_devices(batch, learner.mesh))
+    state, _ = jax.block_until_ready(step.call(learner.create_state(), sent))
     ahead = max(1, 4 * steps_in_flight())  # Where steps may be queued, the queue hides the host.
 
     def train() -> None:
@@ -97,10 +98,10 @@ def step_speed(rehearsal: Rehearsal, step: CompiledStep, batch: Batch, seconds: 
     return Speed(step.batch_size * ahead / elapsed, elapsed / ahead, calls * ahead)
 
 
-def augmentation_speed(rehearsal: Rehearsal, batch: Batch, seconds: float) -> Speed:
+def augmentation_speed(learner: Learner, batch: Batch, seconds: float) -> Speed:
     """Augment one batch that is on the devices, and do nothing else."""
-    images = to_devices(batch, rehearsal.mesh)["image"]
-    augment = jax.jit(rehearsal.augmentation)
+    images = to_devices(batch, learner.mesh)["image"]
+    augment = jax.jit(learner.augmentation)
 
     def run() -> None:
         jax.block_until_ready(augment(jax.random.key(0), images, np.int32(0)))
@@ -111,26 +112,22 @@ def augmentation_speed(rehearsal: Rehearsal, batch: Batch, seconds: float) -> Sp
 
 
 def loop_speed(
-    rehearsal: Rehearsal,
-    step: CompiledStep,
-    batches: TrainingBatches,
-    threads: int,
-    seconds: float,
+    learner: Learner, step: CompiledStep, batches: TrainingBatches, threads: int, seconds: float
 ) -> tuple[Outcome, float | None]:
     """Train as the training loop does, without its tests and saves.
 
     Returns:
         The speed, and the fraction of the time that the loop waited for data.
     """
-    state = jax.block_until_ready(rehearsal.create_state())
-    with closing(cast(Any, read_ahead(batches, 0, threads))) as iterator:
+    state = jax.block_until_ready(learner.create_state())
+    with closing(cast(Any, feed(batches, 0, threads, learner.mesh))) as iterator:
         # The first batch finds nothing read ahead: a run meets that once, so it does not count.
         first = next(iterator)
         window, start = Window(step.batch_size), time.perf_counter()
         asked = start
         for batch in chain([first], iterator):
             waited = time.perf_counter() - asked
-            state, metrics = step.call(state, to_devices(batch, rehearsal.mesh))
+            state, metrics = step.call(state, batch)
             window.add(metrics, waited)
             if time.perf_counter() - start > seconds and len(window) >= FEWEST_STEPS:
                 break
@@ -138,6 +135,6 @@ def loop_speed(
     steps = len(window)
     if steps < FEWEST_STEPS:
         return Skipped("the run is too short"), None
-    values = window.close(steps, rehearsal.learning_rate)
+    values = window.close(steps, float(learner.schedule(0)))
     rate = values["images_per_second"]
     return Speed(rate, step.batch_size / rate, steps), values["data_wait_fraction"]

@@ -12,8 +12,9 @@ DATA = Data(
     data_dir="data",
     source="records",
     threads=2,
+    image_bytes=140_000_000_000,
     examples=1_281_167,
-    record_bytes=140_000_000_000,
+    validation_examples=50_000,
     run_steps=900_000,
 )
 MEMORY = Memory(

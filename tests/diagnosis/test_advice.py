@@ -14,7 +14,8 @@ def test_slow_decoding_asks_for_the_pixel_store():
         Advice(
             "records: 1,210 images/s on 2 cores, the step wants 31,000: build the pixel store, "
             "then give --config.data.source=store",
-            "python -m alexnet_jax.prepare --dataset=imagenet2012 --data_dir=data --store_only",
+            "python -m alexnet_jax.prepare --dataset=imagenet2012 --data_dir=data "
+            "--image_size=256 --store_only",
         )
     ]
 
@@ -36,13 +37,19 @@ def test_float32_on_a_gpu_is_told_of_bfloat16():
 
 
 def test_a_slow_store_that_fits_on_the_device_should_go_there():
-    small = replace(DATA, source="store", examples=50_000)
+    small = replace(DATA, source="store", examples=50_000, validation_examples=0)
     assert advise(made_diagnosis(data=small)) == [
         Advice(
             "store: 1,210 images/s on 2 cores, the step wants 31,000: the pixels fit on the "
             "device, give --config.data.source=device"
         )
     ]
+
+
+def test_a_resident_data_set_needs_no_link():
+    resident = replace(DATA, source="device", examples=50_000)
+    diagnosis = made_diagnosis(FAST_INPUT | {"transfer": 9_000.0}, data=resident)
+    assert longest_pole(diagnosis) == "step"
 
 
 def test_a_slow_link_is_named_even_where_nothing_helps():
@@ -63,7 +70,7 @@ def test_a_slow_disk_matters_in_every_epoch_where_the_data_exceed_memory():
 
 
 def test_a_slow_disk_matters_in_the_first_epoch_of_data_that_fit_in_memory():
-    small = replace(DATA, record_bytes=1_000_000_000)
+    small = replace(DATA, image_bytes=1_000_000_000)
     texts = [advice.text for advice in advise(made_diagnosis({"reading_cold": 900.0}, data=small))]
     assert "the disk decides in the first epoch, until they are in memory" in texts[1]
 
@@ -95,7 +102,7 @@ def test_without_data_the_command_that_makes_them_comes_first():
 
 def test_pixels_fit_on_a_device_beside_what_the_step_takes():
     # 256 * 256 * 3 bytes an image.
-    room = replace(DATA, examples=1000)
+    room = replace(DATA, examples=900, validation_examples=100)
     taken = replace(MEMORY, device_total=197_000_000, device_peak=391_999)
     assert fits_device(made_diagnosis(data=room, memory=taken))
     assert not fits_device(made_diagnosis(data=room, memory=replace(taken, device_peak=392_000)))

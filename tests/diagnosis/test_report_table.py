@@ -38,7 +38,7 @@ def test_utilisation_is_a_line_with_both_sides_of_the_ratio():
 
 
 def test_the_store_of_imagenet_is_named_with_its_size_and_where_it_fits():
-    assert "training split 251.9 GB: fits on disk; does not fit on memory, device" in format_table(
+    assert "both splits 261.7 GB: fits on disk; does not fit on memory, device" in format_table(
         made_diagnosis()
     )
 

@@ -3,10 +3,9 @@ import json
 import pytest
 from short_run import short_config
 
-from alexnet_jax.diagnosis.diagnosis import affordable_batch_size, diagnose
+from alexnet_jax.diagnosis.examination import affordable_batch_size, diagnose, input_stages
 from alexnet_jax.diagnosis.report import format_json, format_table
 from alexnet_jax.diagnosis.timing import Budget, Skipped, Speed
-from alexnet_jax.errors import UserError
 from alexnet_jax.training.rehearsal import find_material, rehearse
 
 STAGES = [
@@ -25,7 +24,7 @@ STAGES = [
 def diagnosis(fractals_dir):
     config = short_config(fractals_dir)
     config.train.steps = 400
-    return diagnose(rehearse(config), find_material(config), seconds=10)
+    return diagnose(rehearse(config), find_material(config), seconds=4)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +65,7 @@ def test_the_json_holds_every_key(described):
     }
     assert described["missing"] is None
     assert described["data"]["examples"] == 500
-    assert described["store"]["bytes"] == 500 * 96 * 96 * 3
+    assert described["store"]["bytes"] == 600 * 96 * 96 * 3
     assert described["network"]["parameters"] == 182_778
     assert described["machine"]["devices"] == 4
 
@@ -100,7 +99,16 @@ def test_a_step_too_slow_for_the_time_is_tried_on_fewer_images_divided_over_the_
     assert sizes == [32, 16, 8, 4]
 
 
-def test_a_config_that_cannot_be_is_refused_before_anything_is_measured(config):
-    config.data.crop_size = 20
-    with pytest.raises(UserError, match="cannot take crops of 20 pixels"):
-        rehearse(config)
+@pytest.mark.parametrize("source", ["store", "device"])
+def test_pixels_are_read_and_made_into_batches_but_not_decoded(config, stored_fractals, source):
+    config.data.update(dir=str(stored_fractals), source=source)
+    stages = input_stages(rehearse(config), find_material(config), Budget(10.0))
+    assert stages["decoding"] == Skipped("the store holds pixels")
+    warm = stages["reading_warm"]
+    assert warm.bytes_per_second / warm.images_per_second == pytest.approx(96 * 96 * 3)
+    assert stages["batches"].repetitions == 5  # Of six, the first starts the clock.
+
+
+def test_without_data_no_input_is_measured(config):
+    stages = input_stages(rehearse(config), None, Budget(10.0))
+    assert set(stages.values()) == {Skipped("no data")}
