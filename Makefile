@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-peers lint types
+.PHONY: demo test test-peers test-sweeps lint types
 
 demo: .venv/requirements.done
 	$(BIN)/python -m alexnet_jax.prepare --dataset=fractals --data_dir=data
@@ -16,6 +16,9 @@ test: .venv/requirements-dev.done
 test-peers: .venv/requirements-peers.done
 	$(BIN)/python -m pytest tests/peers tests/weights
 
+test-sweeps: .venv/requirements-sweep.done
+	$(BIN)/python -m pytest tests/sweeps tests/launch/test_ray_sweep.py
+
 lint: .venv/requirements-dev.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -25,6 +28,10 @@ types: .venv/requirements-dev.done
 
 .venv/requirements-peers.done: .venv/requirements-dev.done requirements-peers.txt
 	$(INSTALL) -r requirements-peers.txt
+	touch $@
+
+.venv/requirements-sweep.done: .venv/requirements-dev.done requirements-sweep.txt
+	$(INSTALL) -r requirements-sweep.txt
 	touch $@
 
 .venv/requirements-dev.done: .venv/requirements.done requirements-dev.txt

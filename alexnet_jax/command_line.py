@@ -7,7 +7,6 @@ people and scripts run should exit with 2 and 0.
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from ml_collections import ConfigDict
 from alexnet_jax.errors import USER_ERROR_EXIT_CODE, UserError
 from alexnet_jax.training.configuration import check_key
 from alexnet_jax.training.orbax_noise import silence_orbax
+from alexnet_jax.user_code import describe_failure
 
 
 def run(main: Callable[[Sequence[str]], None], required: Sequence[str] = ()) -> None:
@@ -44,7 +44,7 @@ def run(main: Callable[[Sequence[str]], None], required: Sequence[str] = ()) -> 
             # absl puts the traceback of a config that takes no ":variant" into the message.
             raise SystemExit(_complain(str(error).rstrip().rpartition("\n")[2])) from None
         except Exception as error:  # noqa: BLE001 A config is code, run here: it may raise anything.
-            raise SystemExit(_complain(_config_failure(error))) from None
+            raise SystemExit(_complain(f"the --config file {describe_failure(error)}")) from None
         return positional
 
     def guarded(argv: Sequence[str]) -> None:
@@ -82,14 +82,6 @@ def _check_config_type(config: object) -> None:
         raise UserError(
             f"get_config() of the --config file returned {type(config).__name__}, no ConfigDict"
         )
-
-
-def _config_failure(error: Exception) -> str:
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    what = f"{type(error).__name__}: {error}"
-    # A SyntaxError names the place itself.
-    where = "" if isinstance(error, SyntaxError) else f" ({frame.filename}, line {frame.lineno})"
-    return f"the --config file cannot be loaded: {what}{where}"
 
 
 def _complain(error: object) -> int:

@@ -1,4 +1,4 @@
-"""Make a data set: records that training reads at any index, and its statistics.
+"""Make a data set: records that training reads at any index, statistics, a pixel store.
 
   ImageNet, from the two archives of https://image-net.org/download-images
   (ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar; one of them is enough):
@@ -10,6 +10,10 @@
   Fractals, made on the spot, nothing needed:
     python -m alexnet_jax.prepare --dataset=fractals
     python -m alexnet_jax.prepare --dataset=fractals/imagenet_like --images_per_class=100
+
+  With the pixel store, which training reads without decoding (252 GB for ImageNet), or that alone:
+    python -m alexnet_jax.prepare --dataset=imagenet2012 --source=DIR --data_dir=data --store
+    python -m alexnet_jax.prepare --dataset=imagenet2012 --data_dir=data --store_only
 
 Running it again does only what is missing, such as the statistics for another --image_size.
 """
@@ -32,7 +36,7 @@ _DATA_DIR = flags.DEFINE_string("data_dir", "data", "Where data sets are made an
 _IMAGE_SIZE = flags.DEFINE_integer(
     "image_size",
     None,
-    "Side in pixels of the images that the statistics are computed for. "
+    "Side in pixels of the images in the statistics and in the pixel store. "
     "Default: 96 for fractals/demo, else 256.",
     lower_bound=1,
 )
@@ -45,25 +49,37 @@ _MAX_BAD_IMAGES = flags.DEFINE_integer(
     "Unreadable images to leave out (each is named) before giving up.",
     lower_bound=0,
 )
+_STORE = flags.DEFINE_bool("store", False, "Write the pixel store too.")
+_STORE_ONLY = flags.DEFINE_bool(
+    "store_only", False, "Write the pixel store of records that are there, and nothing else."
+)
+_VERIFY = flags.DEFINE_bool(
+    "verify", False, "Compare every byte of the pixel store with its checksums, and nothing else."
+)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Prepare the data set that the flags name."""
-    from alexnet_jax.data.preparation import Request, prepare_dataset
+    from alexnet_jax.data.preparation import Request, check_store, prepare_dataset, prepare_store
 
     logging.set_verbosity(logging.ERROR)  # TFDS remarks on every directory that it opens.
     if arguments:
         raise UserError(f"unexpected arguments {' '.join(arguments)}; see --help")
-    prepare_dataset(
-        Request(
-            dataset=str(_DATASET.value),
-            data_dir=Path(_DATA_DIR.value),
-            source=Path(_SOURCE.value) if _SOURCE.value else None,
-            image_size=_IMAGE_SIZE.value,
-            images_per_class=_IMAGES_PER_CLASS.value,
-            max_bad_images=_MAX_BAD_IMAGES.value,
-        )
+    request = Request(
+        dataset=str(_DATASET.value),
+        data_dir=Path(_DATA_DIR.value),
+        source=Path(_SOURCE.value) if _SOURCE.value else None,
+        image_size=_IMAGE_SIZE.value,
+        images_per_class=_IMAGES_PER_CLASS.value,
+        max_bad_images=_MAX_BAD_IMAGES.value,
+        store=_STORE.value,
     )
+    if _VERIFY.value:
+        check_store(request)
+    elif _STORE_ONLY.value:
+        prepare_store(request)
+    else:
+        prepare_dataset(request)
 
 
 if __name__ == "__main__":

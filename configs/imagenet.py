@@ -40,7 +40,7 @@ def get_config(recipe: str = "") -> ConfigDict:
         {
             "name": "imagenet2012",
             "dir": "data",
-            "source": "records",
+            "source": "records",  # "store": decoded once; "device": put on the devices.
             "image_size": 256,
             "crop_size": 224,
             "normalization": "mean_image",  # "torchvision": channel means and deviations.
@@ -67,6 +67,8 @@ def get_config(recipe: str = "") -> ConfigDict:
             "bias_rate_multiplier": 2.0,
             "bias_schedule": "same",  # As kernels; "constant"; "halfway": divided once ...
             "bias_decay": 10.0,  # ... by this, as in run 170.
+            "trust_coefficient": 0.001,  # lars: share of its length a tensor moves, at rate 1,
+            "adapt_biases": True,  # and whether biases do so too, and decay.
         }
     )
     config.schedule = ConfigDict(
@@ -74,6 +76,9 @@ def get_config(recipe: str = "") -> ConfigDict:
             "name": "geometric",
             "learning_rate": 0.01,
             "decay": 250.0,  # geometric: the first rate over the last.
+            "power": 2.0,  # polynomial: of what is left of the run, as a share.
+            "warmup_epochs": 0.0,  # All schedules: epochs in which the rate grows evenly ...
+            "warmup_start": 0.0,  # ... from this share of it.
             "boundaries": (25, 51, 79),  # stepped: epochs, as run 145 lowered its rate by hand,
             "boundary_steps": (),  # or the same in steps,
             "factor": 0.1,  # each time by this.

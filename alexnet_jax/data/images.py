@@ -10,6 +10,8 @@ from alexnet_jax.data.resize import scale_centre
 from alexnet_jax.data.thread_memory import ThreadMemory
 
 IMAGE_SIZE = 256  # Side of the squares that the 2012 network was trained from: paper §2.
+# Named in every pixel store; another name for other pixels, so that old stores are refused.
+RESIZE_METHOD = "shorter side by an antialiasing triangle filter, centre cut out"
 _JPEG_MAGIC = b"\xff\xd8"
 _memory = ThreadMemory()
 # What Pillow's readers raise for files that are broken, or too large to be honest.

@@ -17,16 +17,18 @@ from alexnet_jax.data.builders.folder import Folder, ImageFolder
 from alexnet_jax.data.builders.fractals import Fractals, fractals_config
 from alexnet_jax.data.builders.imagenet2012 import Imagenet2012, archives_in
 from alexnet_jax.data.images import IMAGE_SIZE
+from alexnet_jax.data.pixels import DecodedRecords
 from alexnet_jax.data.progress import Progress
 from alexnet_jax.data.records import Records, dataset_directory
 from alexnet_jax.data.statistics import compute_statistics, has_statistics, save_statistics
+from alexnet_jax.data.store import LOCK_NAME, find_store
+from alexnet_jax.data.store_preparation import is_store_complete, make_store, verify
 from alexnet_jax.disk_space import full_disk_reported, require_free_space
 from alexnet_jax.errors import UserError
 
 DATASETS = ("imagenet2012", "folder", "fractals/demo", "fractals/imagenet_like")
 _FRACTALS = re.compile(r"fractals(?:/(demo|imagenet_like)(?:_(\d+))?)?")
 _DEMO_IMAGE_SIZE = 96  # As large as the demo's images are.
-_LOCK_NAME = ".prepare.lock"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Request:
     image_size: int | None = None
     images_per_class: int | None = None
     max_bad_images: int = 10
+    store: bool = False
 
     @property
     def fractals(self) -> tuple[str, int | None] | None:
@@ -62,7 +65,7 @@ class Request:
 
 
 def prepare_dataset(request: Request) -> Path:
-    """Make the records and statistics that are missing, and say what there is.
+    """Make the records, statistics and pixel store that are missing, and say what there is.
 
     Returns:
         The directory of the records.
@@ -78,6 +81,31 @@ def prepare_dataset(request: Request) -> Path:
     _check_same(request, directory)
     _print_summary(request, directory)
     return directory
+
+
+def prepare_store(request: Request) -> None:
+    """Make or complete the pixel store of records that are there.
+
+    Raises:
+        UserError: there are none, or the store cannot be made.
+    """
+    _check(request)
+    if not is_store_complete(request.data_dir, request.name, request.size):
+        directory = dataset_directory(request.data_dir, request.name)
+        if directory is None:
+            raise UserError(
+                f"no data set {request.name!r} in {request.data_dir} to make a pixel store of; "
+                "make both with --store instead of --store_only"
+            )
+        with _alone_in(request.data_dir):
+            make_store(directory, request.name, sorted(_split_sizes(directory)), request.size)
+    _print_store(request)
+
+
+def check_store(request: Request) -> None:
+    """Compare every byte of the pixel store with its checksums; UserError names what differs."""
+    _check(request)
+    verify(request.data_dir, request.name, request.size)
 
 
 def _check(request: Request) -> None:
@@ -97,6 +125,8 @@ def _is_complete(request: Request) -> bool:
     directory = dataset_directory(request.data_dir, request.name)
     if directory is None:
         return False
+    if request.store and not is_store_complete(request.data_dir, request.name, request.size):
+        return False
     return "train" not in _split_sizes(directory) or has_statistics(directory, request.size)
 
 
@@ -106,11 +136,14 @@ def _make_missing(request: Request) -> None:
         _remove_unfinished(request.data_dir / request.name)
         _make_records(request)
         directory = _require_directory(request)
+    if request.store:
+        make_store(directory, request.name, sorted(_split_sizes(directory)), request.size)
     if "train" in _split_sizes(directory) and not has_statistics(directory, request.size):
         records = Records(request.data_dir, request.name, "train")
         what = f"statistics of {request.size}x{request.size} pixels"
         with Progress(what, len(records), "images") as progress:
-            statistics = compute_statistics(records, request.size, progress.advance)
+            pixels = DecodedRecords(records, request.size)
+            statistics = compute_statistics(pixels, progress.advance)
         save_statistics(statistics, directory)
 
 
@@ -223,7 +256,7 @@ def _remove_unfinished(dataset: Path) -> None:
 @contextmanager
 def _alone_in(data_dir: Path) -> Iterator[None]:
     """Hold the directory's lock; the system lets go of it however the process ends."""
-    path = data_dir / _LOCK_NAME
+    path = data_dir / LOCK_NAME
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         lock = path.open("a")
@@ -248,6 +281,8 @@ def _print_summary(request: Request, directory: Path) -> None:
     sizes = _split_sizes(directory)
     counts = ", ".join(f"{count:,} {name}" for name, count in sizes.items())
     print(f"{request.name}: {counts} images in {directory}")
+    if request.store:
+        _print_store(request)
     if "train" not in sizes:
         print("no train split: no statistics, and nothing to train on")
         return
@@ -265,3 +300,8 @@ def _print_summary(request: Request, directory: Path) -> None:
         f"python -m alexnet_jax.main --config={config} --config.data.dir={request.data_dir}"
         f"{overrides} --workdir=runs/{request.name.replace('/', '_')}"
     )
+
+
+def _print_store(request: Request) -> None:
+    directory = find_store(request.data_dir, request.name, request.size)
+    print(f"pixel store: {directory}; train from it with --config.data.source=store")

@@ -50,7 +50,7 @@ class Records:
                 f"no data set {name!r} in {data_dir}; make it with: "
                 f"python -m alexnet_jax.prepare --dataset={name}{source} --data_dir={data_dir}"
             )
-        _allow_many_open_files()
+        allow_many_open_files()
         builder = tfds.builder_from_directory(str(directory))
         if builder.info.file_format != tfds.core.file_adapters.FileFormat.ARRAY_RECORD:
             raise UserError(
@@ -75,7 +75,7 @@ class Records:
         return self._source.__getitems__([int(index) for index in indices])
 
 
-def _allow_many_open_files() -> None:
+def allow_many_open_files() -> None:
     """Raise the soft limit on open files: ArrayRecord keeps one per shard, ImageNet has 1,088."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 65_536 if hard == resource.RLIM_INFINITY else min(65_536, hard)

@@ -3,7 +3,7 @@
 import json
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial, reduce
 from pathlib import Path
@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from alexnet_jax.data.bounded_map import bounded_map
-from alexnet_jax.data.images import read_image
-from alexnet_jax.data.records import Records
+from alexnet_jax.data.pixels import Pixels
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 from alexnet_jax.whole_file import whole_file
@@ -54,17 +53,17 @@ class _Sums:
 
 
 def compute_statistics(
-    records: Records, size: int, progress: Callable[[int], None] = lambda images: None
+    pixels: Pixels, progress: Callable[[int], None] = lambda images: None
 ) -> Statistics:
-    """Compute the statistics of a split's images, each scaled and cropped by `read_image`.
+    """Compute the statistics of a split's images.
 
     Args:
-        records: the training split.
-        size: side of the images in pixels.
+        pixels: the training split, decoded or stored.
         progress: told how many more images are done.
     """
+    starts = range(0, len(pixels), _IMAGES_PER_TASK)
     sums: list[_Sums] = []
-    for part in bounded_map(partial(_sum_images, size=size), _batches(records)):
+    for part in bounded_map(partial(_sum_images, pixels), starts):
         sums = [reduce(_Sums.__add__, [*sums, part])]
         progress(part.count)
     return _finish(sums[0])
@@ -129,22 +128,18 @@ def load_statistics(directory: Path, size: int, count: int | None = None) -> Sta
     return statistics
 
 
-def _batches(records: Records) -> Iterator[list[bytes]]:
-    for start in range(0, len(records), _IMAGES_PER_TASK):
-        indices = range(start, min(start + _IMAGES_PER_TASK, len(records)))
-        yield [example["image"] for example in records.read(indices)]
-
-
-def _sum_images(files: list[bytes], size: int) -> _Sums:
-    image = np.zeros((size, size, 3), np.int64)
+def _sum_images(pixels: Pixels, start: int) -> _Sums:
+    """Add up the images of one task, `start` the first of them."""
+    indices = range(start, min(start + _IMAGES_PER_TASK, len(pixels)))
+    size = pixels.image_size
+    images = np.empty((len(indices), size, size, 3), np.uint8)
+    pixels.read_into(indices, images, np.empty(len(indices), np.int32))
     products = np.zeros((3, 3), np.int64)
-    for file in files:
-        pixels = read_image(file, size)
-        image += pixels
+    for image in images:
         # float64 holds integers to 2^53 exactly; one image's sums stay below size^2 * 2^16.
-        values = pixels.reshape(-1, 3).astype(np.float64)
+        values = image.reshape(-1, 3).astype(np.float64)
         products += (values.T @ values).astype(np.int64)
-    return _Sums(image, products, len(files))
+    return _Sums(images.sum(axis=0, dtype=np.int64), products, len(indices))
 
 
 def _finish(sums: _Sums) -> Statistics:
@@ -171,9 +166,15 @@ def _path(directory: Path, size: int) -> Path:
 
 
 def _prepare_command(directory: Path, size: int) -> str:
-    info = json.loads((directory / "dataset_info.json").read_text())
-    name = "/".join(filter(None, [info["name"], info.get("configName")]))
+    manifest = directory / "manifest.json"
+    if manifest.is_file():  # Of a pixel store.
+        name, store = json.loads(manifest.read_text())["data_set"], " --store_only"
+        directory = directory.parent
+    else:
+        info = json.loads((directory / "dataset_info.json").read_text())
+        name, store = "/".join(filter(None, [info["name"], info.get("configName")])), ""
     data_dir = directory.parents[name.count("/") + 1]
     return (
-        f"python -m alexnet_jax.prepare --dataset={name} --data_dir={data_dir} --image_size={size}"
+        f"python -m alexnet_jax.prepare --dataset={name} --data_dir={data_dir} "
+        f"--image_size={size}{store}"
     )

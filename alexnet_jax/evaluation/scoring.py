@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.evaluation.counting import add_up, judge
 from alexnet_jax.evaluation.views import CENTER, VIEWS, cut_view
 from alexnet_jax.models import AlexNet
-from alexnet_jax.parallel.mesh import replicated, split_over_data, to_devices
+from alexnet_jax.parallel.mesh import replicated, split_over_data
 
 # (images uint8 [B, S, S, 3], number of the view) -> probabilities float32 [B, classes]
 Predictor = Callable[[jax.Array, int], jax.Array]
@@ -22,7 +21,7 @@ _judge = jax.jit(judge)
 def make_view_predictor(
     model: AlexNet, preprocessing: Preprocessing, crop_size: int, mesh: Mesh
 ) -> Callable[[Any, jax.Array, int], jax.Array]:
-    """Compile (parameters, images, number of the view) -> probabilities [B, classes].
+    """Compile (variables, images, number of the view) -> probabilities [B, classes].
 
     Args:
         model: the network.
@@ -31,9 +30,9 @@ def make_view_predictor(
         mesh: the devices; the batch is split over them.
     """
 
-    def predict(params: Any, images: jax.Array, view: jax.Array) -> jax.Array:
+    def predict(variables: Any, images: jax.Array, view: jax.Array) -> jax.Array:
         crops = preprocessing(cut_view(images, view, crop_size))
-        return jax.nn.softmax(model.apply({"params": params}, crops, train=False))
+        return jax.nn.softmax(model.apply(variables, crops, train=False))
 
     split, whole = split_over_data(mesh), replicated(mesh)
     return jax.jit(predict, in_shardings=(whole, split, whole), out_shardings=split)
@@ -58,19 +57,17 @@ def view_probabilities(
 
 def score(
     predictors: Sequence[Predictor],
-    batches: Iterable[Mapping[str, np.ndarray]],
+    batches: Iterable[Mapping[str, jax.Array]],
     count: int,
     views: str,
-    mesh: Mesh,
 ) -> dict[str, dict[str, float | int]]:
     """Test networks, their probabilities averaged, on every example of a split.
 
     Args:
         predictors: one a network.
-        batches: of `EvaluationBatches`.
+        batches: of `EvaluationBatches`, on the devices.
         count: number of examples in the split.
         views: "center" or "ten_crop"; ten crops give the centre's numbers too.
-        mesh: the devices.
 
     Returns:
         By kind of view: loss, top1_error, top5_error (fractions), count.
@@ -79,12 +76,12 @@ def score(
     masks = []
     for batch in batches:
         masks.append(batch["mask"])
-        on_devices = to_devices({name: batch[name] for name in ("image", "label")}, mesh)
-        averages = view_probabilities(predictors, on_devices["image"], views)
+        averages = view_probabilities(predictors, batch["image"], views)
         for kind, probabilities in averages.items():
-            judged.setdefault(kind, []).append(_judge(probabilities, on_devices["label"]))
+            judged.setdefault(kind, []).append(_judge(probabilities, batch["label"]))
         # Let the host run one batch ahead of the devices, not the whole split.
         jax.block_until_ready(judged["center"][-2:-1])
+    masks = jax.device_get(masks)
     return {kind: add_up(jax.device_get(batches), masks, count) for kind, batches in judged.items()}
 
 

@@ -41,7 +41,9 @@ class AlexNet(nn.Module):
 
         Args:
             images: float32 [B, S, S, 3], RGB 0-255 minus the mean; S is `spec.crop_size`.
-            train: drop units (needs the rng stream "dropout").
+            train: drop units (needs the rng stream "dropout"), and where there is batch
+                normalisation take the batch's statistics and update the running ones (needs
+                `mutable=["batch_stats"]`).
 
         Returns:
             float32 [B, num_classes].
@@ -50,7 +52,7 @@ class AlexNet(nn.Module):
         numbers = itertools.count(1)
         for convolution in self.spec.convolutions:
             # [B, 27, 27, 96], [B, 13, 13, 256], [B, 13, 13, 384] twice, [B, 6, 6, 256]
-            x = self._convolve(x, convolution, f"conv{next(numbers)}")
+            x = self._convolve(x, convolution, f"conv{next(numbers)}", train)
         x = flatten_by_group(x, self.spec.dense[0].groups)  # [B, 9216]
         for hidden in self.spec.dense:
             x = self._drop(x, train, before=True)
@@ -59,7 +61,7 @@ class AlexNet(nn.Module):
         output = Dense(self.num_classes, kernel_std=self.spec.output_std, bias=0.0)
         return self._connect(x, output, f"fc{next(numbers)}").astype(jnp.float32)
 
-    def _convolve(self, x: jax.Array, layer: Convolution, name: str) -> jax.Array:
+    def _convolve(self, x: jax.Array, layer: Convolution, name: str, train: bool) -> jax.Array:
         inputs = layer.window**2 * x.shape[-1] // layer.groups
         kernel_init, bias_init = self._initializers(layer, inputs)
         x = nn.Conv(
@@ -69,14 +71,32 @@ class AlexNet(nn.Module):
             padding=(layer.padding, layer.padding),
             feature_group_count=layer.groups,
             conv_general_dilated=conv_by_group,
+            use_bias=layer.has_bias,
             kernel_init=kernel_init,
             bias_init=bias_init,
             dtype=self.dtype,
             name=name,
         )(x)
         for operation in layer.after:
-            x = self._apply_operation(x, operation)
+            if operation == "batch_norm":
+                x = self._normalize_batch(x, f"{name}_norm", train)
+            else:
+                x = self._apply_operation(x, operation)
         return x
+
+    def _normalize_batch(self, x: jax.Array, name: str, train: bool) -> jax.Array:
+        """Normalise over the whole batch, on however many devices it lies; statistics in float32.
+
+        The batch is one array under `jit`, so its mean is that of all devices' examples.
+        """
+        settings = self.spec.batch_normalization
+        return nn.BatchNorm(
+            use_running_average=not train,
+            momentum=settings.momentum,
+            epsilon=settings.epsilon,
+            dtype=self.dtype,
+            name=name,
+        )(x)
 
     def _apply_operation(self, x: jax.Array, operation: str) -> jax.Array:
         spec = self.spec
@@ -96,7 +116,8 @@ class AlexNet(nn.Module):
                 return spatial_response_norm(x, spatial.alpha, spatial.beta, spatial.size)
             case "pool":
                 return max_pool(x, spec.pooling.window, spec.pooling.stride)
-        raise ValueError(f"unknown operation {operation!r}: activation, lrn, spatial_norm, pool")
+        known = "activation, lrn, spatial_norm, batch_norm, pool"
+        raise ValueError(f"unknown operation {operation!r}: {known}")
 
     def _connect(self, x: jax.Array, layer: Dense, name: str) -> jax.Array:
         kernel_init, bias_init = self._initializers(layer, x.shape[-1] // layer.groups)

@@ -12,6 +12,8 @@ from alexnet_jax.models.spec import Convolution, Dense, Pooling, Spec
 
 Change = Callable[[Spec], Spec]
 
+_NORMS = ("lrn", "spatial_norm", "batch_norm")
+
 
 def apply_changes(spec: Spec, names: Sequence[str]) -> Spec:
     """Apply the changes called `names`, in order; UserError lists the known ones."""
@@ -67,12 +69,26 @@ def _leave_out_convolution(spec: Spec, number: int) -> Spec:
 
 
 def _leave_out_norms(spec: Spec, number: int) -> Spec:
-    """Take both kinds of normalisation out of conv`number` alone (code, run 167)."""
+    """Take all normalisation out of conv`number` alone (code, run 167)."""
     convolutions = list(spec.convolutions)
     layer = convolutions[number - 1]
-    kept = tuple(name for name in layer.after if name not in ("lrn", "spatial_norm"))
+    kept = tuple(name for name in layer.after if name not in _NORMS)
     convolutions[number - 1] = replace(layer, after=kept)
     return replace(spec, convolutions=tuple(convolutions))
+
+
+def _normalize_batches(spec: Spec) -> Spec:
+    """Put batch normalisation right after each convolution, in place of the norms of 2012.
+
+    So You, Gitman and Ginsburg changed AlexNet (nvcaffe, models/alexnet_bn/train_val.prototxt);
+    fully connected layers stay as they are.
+    """
+
+    def change(layer: Convolution) -> Convolution:
+        kept = (name for name in layer.after if name not in _NORMS)
+        return replace(layer, after=("batch_norm", *kept))
+
+    return replace(spec, convolutions=tuple(map(change, spec.convolutions)))
 
 
 def _initialize(spec: Spec, stds: tuple[float, ...], dense_std: float, bias: float) -> Spec:
@@ -103,6 +119,7 @@ CHANGES: dict[str, Change] = {
     "lrn_after_activation": partial(_reorder, moved="lrn", other="activation", after=True),
     "lrn_before_pool": partial(_reorder, moved="lrn", other="pool", after=False),
     "lrn_after_pool": partial(_reorder, moved="lrn", other="pool", after=True),
+    "batch_norm": _normalize_batches,
     "no_overlap": partial(replace, pooling=Pooling(window=2, stride=2)),
     "no_groups": _ungroup,
     "separate_columns": _separate_columns,

@@ -27,6 +27,22 @@ class SpatialNormalization:
 
 
 @dataclass(frozen=True)
+class BatchNormalization:
+    """Batch normalisation (arXiv 1502.03167), a scale and a bias a channel after it.
+
+    The numbers are those of You, Gitman and Ginsburg (arXiv 1708.03888), in the table that they
+    trained: nvcaffe, models/alexnet_bn/train_val.prototxt.
+
+    Attributes:
+        momentum: what the running mean and variance keep of themselves each step.
+        epsilon: added to the variance.
+    """
+
+    momentum: float = 0.9
+    epsilon: float = 1e-4
+
+
+@dataclass(frozen=True)
 class Pooling:
     """Max pooling; overlapping where the window is wider than the stride."""
 
@@ -55,7 +71,8 @@ class Convolution:
     Attributes:
         features: number of kernels.
         window: side of the square kernel.
-        after: names among "activation", "lrn", "spatial_norm" and "pool", in the order they apply.
+        after: names among "activation", "lrn", "spatial_norm", "batch_norm" and "pool", in the
+            order they apply.
         stride: pixels from one window to the next.
         padding: zeros before and after each spatial side.
         groups: independent halves (2) or one whole (1).
@@ -71,6 +88,11 @@ class Convolution:
     groups: int = 1
     kernel_std: float = 0.01
     bias: float = 0.0
+
+    @property
+    def has_bias(self) -> bool:
+        """Say whether it has biases: batch normalisation right after it would subtract them."""
+        return self.after[:1] != ("batch_norm",)
 
 
 @dataclass(frozen=True)
@@ -98,6 +120,7 @@ class Spec:
         columns: groups of channels that normalisation does not look across (2012: one a GPU).
         normalization: what "lrn" does; None leaves it out.
         spatial_normalization: what "spatial_norm" does; None leaves it out.
+        batch_normalization: what "batch_norm" does.
         pooling: what "pool" does.
         activation: "relu" or "tanh".
         dropout: None for none.
@@ -113,6 +136,7 @@ class Spec:
     columns: int = 1
     normalization: Normalization | None = Normalization()
     spatial_normalization: SpatialNormalization | None = SpatialNormalization()
+    batch_normalization: BatchNormalization = BatchNormalization()
     pooling: Pooling = Pooling()
     activation: str = "relu"
     dropout: Dropout | None = Dropout()

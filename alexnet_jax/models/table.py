@@ -13,9 +13,9 @@ class Row:
     """One layer with parameters.
 
     Attributes:
-        name: conv1, fc6, ...
+        name: conv1, conv1_norm (its batch normalisation), fc6, ...
         output: shape of what the layer computes for one image, before what follows it.
-        parameters: kernel and biases.
+        parameters: kernel and biases; of a normalisation scales and biases.
         multiply_adds: products of a forward pass for one image, biases not counted.
     """
 
@@ -39,18 +39,19 @@ def describe_layers(model: AlexNet, crop_size: int) -> list[Row]:
     for name, parameters in variables["params"].items():
         output = variables["intermediates"][name]["__call__"][0].shape[1:]
         pixels = output[0] * output[1] if len(output) == 3 else 1
-        size = parameters["kernel"].size
-        rows.append(Row(name, output, size + parameters["bias"].size, pixels * size))
+        count = sum(leaf.size for leaf in jax.tree.leaves(parameters))
+        products = pixels * parameters["kernel"].size if "kernel" in parameters else 0
+        rows.append(Row(name, output, count, products))
     return rows
 
 
 def format_layers(rows: list[Row]) -> str:
     """Lay the rows out for a terminal, with their totals."""
-    lines = [f"{'layer':<8} {'output':>15} {'parameters':>12} {'multiply-adds':>15}"]
+    lines = [f"{'layer':<10} {'output':>15} {'parameters':>12} {'multiply-adds':>15}"]
     for row in rows:
         output = " x ".join(str(side) for side in row.output)
-        lines.append(f"{row.name:<8} {output:>15} {row.parameters:>12,} {row.multiply_adds:>15,}")
+        lines.append(f"{row.name:<10} {output:>15} {row.parameters:>12,} {row.multiply_adds:>15,}")
     parameters = sum(row.parameters for row in rows)
     multiply_adds = sum(row.multiply_adds for row in rows)
-    lines.append(f"{'total':<8} {'':>15} {parameters:>12,} {multiply_adds:>15,}")
+    lines.append(f"{'total':<10} {'':>15} {parameters:>12,} {multiply_adds:>15,}")
     return "\n".join(lines)

@@ -14,13 +14,16 @@ import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from alexnet_jax.data.pixels import DecodedRecords, Pixels
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import load_statistics
+from alexnet_jax.data.store import Store
 from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import find_spec
 from alexnet_jax.parallel.mesh import check_batch_divides, make_data_mesh, replicated
+from alexnet_jax.parallel.resident import ResidentPixels
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.training.configuration import check_config
 from alexnet_jax.training.finetuning import take_over
@@ -67,9 +70,9 @@ def assemble(config: ConfigDict) -> Run:
     configure_jax(config.train.deterministic)
     mesh = make_data_mesh()
     check_batch_divides(config.train.batch_size, mesh.size, "config.train.batch_size")
-    records = open_split(config, "train")
-    statistics = load_statistics(records.directory, config.data.image_size)
-    durations = resolve_durations(config, len(records))
+    pixels = place(config, open_split(config, "train"), mesh)
+    statistics = load_statistics(pixels.directory, config.data.image_size, count=len(pixels))
+    durations = resolve_durations(config, len(pixels))
     schedule = make_schedule(config, durations)
     source = load_source(config, mesh)
     preprocessing = source.preprocessing if source else make_preprocessing(config, statistics)
@@ -83,9 +86,7 @@ def assemble(config: ConfigDict) -> Run:
         network=network,
         durations=durations,
         schedule=schedule,
-        training=TrainingBatches(
-            records, config.train.batch_size, config.data.image_size, seed, durations.total
-        ),
+        training=TrainingBatches(pixels, config.train.batch_size, seed, durations.total),
         validation=make_validation(config, mesh),
         threads=host_threads(config),
         train_step=make_train_step(
@@ -94,26 +95,39 @@ def assemble(config: ConfigDict) -> Run:
         create_state=make_creator(config, create, source),
         count_test=make_test_counter(config, mesh),
         preprocessing=preprocessing,
-        class_names=records.class_names,
+        class_names=pixels.class_names,
     )
 
 
-def open_split(config: ConfigDict, split: str) -> Records:
-    """Open the records of a split; UserError where their classes are not the model's."""
-    records = Records(config.data.dir, config.data.name, split)
-    if records.num_classes != config.model.num_classes:
+def open_split(config: ConfigDict, split: str) -> Pixels:
+    """Open a split's images, records or store; UserError where their classes are not the model's.
+
+    They are on the host still, whatever the source; see `place`.
+    """
+    data = config.data
+    pixels: DecodedRecords | Store
+    if data.source == "records":
+        pixels = DecodedRecords(Records(data.dir, data.name, split), data.image_size)
+    else:
+        pixels = Store(data.dir, data.name, split, data.image_size)
+    if pixels.num_classes != config.model.num_classes:
         raise UserError(
-            f"{config.data.name} has {records.num_classes} classes, the model "
-            f"{config.model.num_classes}: give --config.model.num_classes={records.num_classes}"
+            f"{data.name} has {pixels.num_classes} classes, the model "
+            f"{config.model.num_classes}: give --config.model.num_classes={pixels.num_classes}"
         )
-    return records
+    return pixels
+
+
+def place(config: ConfigDict, pixels: Pixels, mesh: Mesh) -> Pixels:
+    """Put a split's images onto the devices, if that is where the config wants them."""
+    return ResidentPixels(pixels, mesh) if config.data.source == "device" else pixels
 
 
 def make_validation(config: ConfigDict, mesh: Mesh) -> EvaluationBatches:
     """Return the batches that every test reads."""
     check_batch_divides(config.eval.batch_size, mesh.size, "config.eval.batch_size")
-    records = open_split(config, "validation")
-    return EvaluationBatches(records, config.eval.batch_size, config.data.image_size)
+    pixels = place(config, open_split(config, "validation"), mesh)
+    return EvaluationBatches(pixels, config.eval.batch_size)
 
 
 def load_source(config: ConfigDict, mesh: Mesh) -> Trained | None:
@@ -141,7 +155,7 @@ def make_creator(
         state = create()
         output = find_spec(config.model.name).output_name
         params = take_over(source.params, state.params, output, config.train.init_from)
-        return replace(state, params=params)
+        return replace(state, params=params, batch_stats=source.batch_stats)
 
     return create_from_source
 

@@ -42,7 +42,7 @@ class Checkpoints:
         """
         step = int(state.step)
         metrics = None if top1_error is None else {"top1_error": top1_error}
-        item = {"state": state, "fingerprint": _fingerprint(state)}
+        item = {"state": _fields(state), "fingerprint": _fingerprint(state)}
         with full_disk_reported(self._directory, "a checkpoint"):
             self._manager.save(step, args=ocp.args.StandardSave(item), metrics=metrics, force=True)
 
@@ -115,11 +115,11 @@ class Checkpoints:
     def _read(self, step: int, description: TrainState) -> TrainState:
         sharding = description.step.sharding
         fingerprint = jax.ShapeDtypeStruct((), jnp.uint32, sharding=sharding)
-        item = {"state": description, "fingerprint": fingerprint}
+        item = {"state": _fields(description), "fingerprint": fingerprint}
         saved = self._manager.restore(step, args=ocp.args.StandardRestore(item))
         if int(_fingerprint(saved["state"])) != int(saved["fingerprint"]):
             raise ValueError("its numbers are not the ones that were saved")
-        return saved["state"]
+        return TrainState(**saved["state"])
 
     def _set_aside(self, failures: dict[int, str]) -> None:
         if not failures or self._read_only:
@@ -131,6 +131,17 @@ class Checkpoints:
             (self._directory / str(step)).rename(aside / str(step))
         self._manager.close()
         self._manager = self._open()
+
+
+def _fields(state: TrainState) -> dict[str, Any]:
+    """Return the state as it is saved: by name, statistics only where there are any.
+
+    So a network without batch normalisation goes on from checkpoints of before there was any.
+    """
+    fields = {name: getattr(state, name) for name in TrainState.__dataclass_fields__}
+    if not state.batch_stats:
+        del fields["batch_stats"]
+    return fields
 
 
 @jax.jit

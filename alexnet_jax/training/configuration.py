@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.whole_file import write_whole
+from configs import imagenet
 
 # Every key: its types (None among them: it may be left unset), and whether it must be above 0.
 _Rule = tuple[tuple[type, ...], bool]
@@ -50,9 +51,14 @@ KEYS: dict[str, _Rule] = {
     "optimizer.bias_rate_multiplier": _NUMBER,
     "optimizer.bias_schedule": _TEXT,
     "optimizer.bias_decay": _POSITIVE_NUMBER,
+    "optimizer.trust_coefficient": _POSITIVE_NUMBER,
+    "optimizer.adapt_biases": _SWITCH,
     "schedule.name": _TEXT,
     "schedule.learning_rate": _POSITIVE_NUMBER,
     "schedule.decay": _POSITIVE_NUMBER,
+    "schedule.power": _POSITIVE_NUMBER,
+    "schedule.warmup_epochs": _NUMBER,
+    "schedule.warmup_start": _NUMBER,
     "schedule.boundaries": _POSITIVE_LIST,
     "schedule.boundary_steps": _POSITIVE_LIST,
     "schedule.factor": _POSITIVE_NUMBER,
@@ -79,14 +85,24 @@ KEYS: dict[str, _Rule] = {
     "log.stuck_after_steps": _OPTIONAL_POSITIVE_INT,
 }
 
+# Keys that came after the first runs. In configs/imagenet.py each must have the value that stands
+# for what runs did before there was that key: `complete` gives it to older ones.
+_YOUNGER = (
+    "optimizer.trust_coefficient",
+    "optimizer.adapt_biases",
+    "schedule.power",
+    "schedule.warmup_epochs",
+    "schedule.warmup_start",
+)
+
 _CHOICES: dict[str, tuple[str, ...]] = {
     "model.dtype": ("float32", "bfloat16"),
-    "data.source": ("records",),
+    "data.source": ("records", "store", "device"),
     "data.normalization": ("mean_image", "torchvision"),
     "augment.crop": ("random", "random_resized", "center"),
-    "optimizer.name": ("krizhevsky_sgd", "pytorch_sgd"),
+    "optimizer.name": ("krizhevsky_sgd", "pytorch_sgd", "lars"),
     "optimizer.bias_schedule": ("same", "constant", "halfway"),
-    "schedule.name": ("constant", "stepped", "geometric", "plateau"),
+    "schedule.name": ("constant", "stepped", "geometric", "polynomial", "plateau"),
     "parallel.layout": ("data",),
 }
 
@@ -151,12 +167,26 @@ def load_config(workdir: Path) -> ConfigDict:
         values = json.loads(path.read_text())
         if not isinstance(values, dict):
             raise ValueError(f"no config but {type(values).__name__}")
-        return ConfigDict(values)
+        return complete(values)
     except ValueError as error:
         raise UserError(
             f"{path} is damaged ({error}); restore it from a copy, or train on with the config of "
             "the run and --resume=ignore_config"
         ) from error
+
+
+def complete(values: Mapping[str, Any]) -> ConfigDict:
+    """Return a saved config with the keys that have come since it was saved.
+
+    They take their values from configs/imagenet.py, the one place that has any. Other keys are not
+    filled in: a config that lacks one was damaged, and what it meant is unknown.
+    """
+    config, defaults = ConfigDict(values), imagenet.get_config()
+    for key in _YOUNGER:
+        group, name = key.split(".")
+        if isinstance(config.get(group), ConfigDict) and name not in config[group]:
+            config[group][name] = defaults[group][name]
+    return config
 
 
 def differences(old: ConfigDict, new: ConfigDict) -> list[str]:
@@ -216,7 +246,24 @@ def _check_together(values: Mapping[str, Any]) -> None:
                 f"config.schedule.{layer}_boundaries has {len(boundaries)} epochs, "
                 f"{layer}_factors {len(factors)} factors: give one factor for each"
             )
-    if values["schedule.name"] == "plateau" and values["optimizer.name"] != "krizhevsky_sgd":
-        raise UserError("config.schedule.name='plateau' goes with optimizer.name='krizhevsky_sgd'")
+    _check_rates(values)
     if values["optimizer.momentum"] >= 1:
         raise UserError(f"config.optimizer.momentum={values['optimizer.momentum']} must be below 1")
+
+
+def _check_rates(values: Mapping[str, Any]) -> None:
+    if values["schedule.warmup_start"] > 1:
+        raise UserError(
+            f"config.schedule.warmup_start={values['schedule.warmup_start']} is the share of the "
+            "rate that warm-up begins with, at most 1"
+        )
+    name = values["optimizer.name"]
+    if name == "krizhevsky_sgd":
+        return
+    for key in ("schedule.conv1_factors", "schedule.output_factors"):
+        if values[key]:
+            raise UserError(f"config.{key} goes with optimizer.name='krizhevsky_sgd', not {name!r}")
+    if values["schedule.name"] == "plateau" and name == "pytorch_sgd":
+        raise UserError(
+            "config.schedule.name='plateau' goes with optimizer.name='krizhevsky_sgd' or 'lars'"
+        )

@@ -9,10 +9,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from alexnet_jax.data.stream import read_ahead
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.evaluation.scoring import score
-from alexnet_jax.parallel.mesh import to_devices
+from alexnet_jax.parallel.feed import feed
 from alexnet_jax.training.assembly import Run, assemble
 from alexnet_jax.training.checkpoints import Checkpoints
 from alexnet_jax.training.interruption import Interrupted, StopSignal
@@ -78,7 +77,7 @@ class _Training:
         """Take `state` to the last step."""
         lengths = self._run.durations
         step = int(state.step)
-        batches = read_ahead(self._run.training, step, self._run.threads)
+        batches = feed(self._run.training, step, self._run.threads, self._run.mesh)
         try:
             if step and self._is_due(step, lengths.evaluate_every):
                 state, _ = self._test(step, state)
@@ -86,7 +85,7 @@ class _Training:
                 asked = time.perf_counter()
                 batch = next(batches)
                 waited = time.perf_counter() - asked
-                state, metrics = self._run.train_step(state, to_devices(batch, self._run.mesh))
+                state, metrics = self._run.train_step(state, batch)
                 step += 1
                 self._window.add(metrics, waited)
                 self._log.advance(step)
@@ -144,11 +143,10 @@ class _Training:
             return logged["top1_error"]
         validation = self._run.validation
         scores = score(
-            [partial(self._run.network.predict, state.params)],
-            self._stop.interrupt(read_ahead(validation, 0, self._run.threads)),
+            [partial(self._run.network.predict, state.variables)],
+            self._stop.interrupt(feed(validation, 0, self._run.threads, self._run.mesh)),
             validation.count,
             views,
-            self._run.mesh,
         )
         for kind, values in scores.items():
             self._log.evaluation(step, kind, values)

@@ -21,7 +21,7 @@ class Network:
 
     Attributes:
         model: the linen module.
-        predict: (parameters, images uint8 [B, S, S, 3], number of the view) -> probabilities.
+        predict: (variables, images uint8 [B, S, S, 3], number of the view) -> probabilities.
         description: shapes, dtypes and shardings of its `TrainState`.
     """
 

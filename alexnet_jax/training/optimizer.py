@@ -1,4 +1,4 @@
-"""Stochastic gradient descent, in Krizhevsky's order and in PyTorch's."""
+"""Stochastic gradient descent: in Krizhevsky's order, in PyTorch's, and with rates by layer."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -68,6 +68,49 @@ def pytorch_sgd(
     """
     rule = optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(learning_rate, momentum))
     return optax.with_extra_args_support(rule)  # Takes a rate_factor and ignores it.
+
+
+def lars(
+    learning_rate: optax.ScalarOrSchedule,
+    momentum: float,
+    weight_decay: float,
+    trust_coefficient: float,
+    adapt_biases: bool,
+) -> optax.GradientTransformation:
+    """Build layer-wise adaptive rate scaling (You, Gitman, Ginsburg, arXiv 1708.03888).
+
+        λ <- trust_coefficient·|w| / (|∂L/∂w| + weight_decay·|w|)
+        v <- momentum·v + ε·λ·(∂L/∂w + weight_decay·w)
+        w <- w - v
+
+    for each tensor by itself; λ is 1 where |w| or |∂L/∂w| is 0. Without momentum a step moves a
+    tensor by at most ε·trust_coefficient of its length, however large the gradient. The rate is
+    inside the velocity, as in `krizhevsky_sgd`. `optax.lars` is another rule: its λ
+    divides by |∂L/∂w + weight_decay·w|, which is smaller unless the two point the same way.
+
+    Args:
+        learning_rate: ε, or a schedule of it by completed steps.
+        momentum: share of the velocity that is kept.
+        weight_decay: of what adapts.
+        trust_coefficient: η in the paper.
+        adapt_biases: let biases, and the scales of batch normalisation, adapt and decay as kernels
+            do: so in the authors' program (nvcaffe, `SGDSolver::GetLocalRate`). Else their λ is 1
+            and they do not decay, as in MLPerf's reference for ResNet-50.
+    """
+    schedule = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
+
+    def adapt(gradient: jax.Array, parameter: jax.Array) -> jax.Array:
+        length, slope = jnp.linalg.norm(parameter), jnp.linalg.norm(gradient)
+        ratio = trust_coefficient * length / (slope + weight_decay * length)
+        ratio = jnp.where((length > 0) & (slope > 0), ratio, 1.0)
+        return ratio * (gradient + weight_decay * parameter)
+
+    adapting = optax.stateless_with_tree_map(adapt)
+    return optax.chain(
+        adapting if adapt_biases else optax.masked(adapting, mask=_kernels),
+        _scale_by_rates(lambda layer, kind, step: schedule(step)),
+        optax.trace(decay=momentum),
+    )
 
 
 def _scale_by_rates(

@@ -16,8 +16,8 @@ from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Pr
 from alexnet_jax.data.resized_crop import random_resized_crop
 from alexnet_jax.data.statistics import Statistics
 from alexnet_jax.models import find_spec
-from alexnet_jax.training.optimizer import krizhevsky_sgd, pytorch_sgd
-from alexnet_jax.training.schedule import geometric, piecewise, stepped
+from alexnet_jax.training.optimizer import krizhevsky_sgd, lars, pytorch_sgd
+from alexnet_jax.training.schedule import geometric, piecewise, stepped, warmed_up
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,10 @@ def resolve_durations(config: ConfigDict, examples: int) -> Durations:
 
 def make_schedule(config: ConfigDict, durations: Durations) -> optax.Schedule:
     """Return the learning rate as a function of completed steps."""
+    return _warm_up(_make_schedule(config, durations), config, durations)
+
+
+def _make_schedule(config: ConfigDict, durations: Durations) -> optax.Schedule:
     schedule = config.schedule
     match schedule.name:
         case "geometric":
@@ -63,7 +67,16 @@ def make_schedule(config: ConfigDict, durations: Durations) -> optax.Schedule:
         case "stepped":
             boundaries = schedule.boundary_steps or durations.steps(schedule.boundaries)
             return stepped(schedule.learning_rate, boundaries, schedule.factor)
+        case "polynomial":
+            return optax.polynomial_schedule(
+                schedule.learning_rate, 0.0, schedule.power, durations.total
+            )
     return optax.constant_schedule(schedule.learning_rate)
+
+
+def _warm_up(rate: optax.Schedule, config: ConfigDict, durations: Durations) -> optax.Schedule:
+    [steps] = durations.steps([config.schedule.warmup_epochs])
+    return warmed_up(rate, steps, config.schedule.warmup_start) if steps else rate
 
 
 def make_optimizer(
@@ -71,12 +84,22 @@ def make_optimizer(
 ) -> optax.GradientTransformation:
     """Return the update rule that the config names."""
     optimizer = config.optimizer
-    if optimizer.name == "pytorch_sgd":
-        return pytorch_sgd(schedule, optimizer.momentum, optimizer.weight_decay)
+    momentum, weight_decay = optimizer.momentum, optimizer.weight_decay
+    match optimizer.name:
+        case "pytorch_sgd":
+            return pytorch_sgd(schedule, momentum, weight_decay)
+        case "lars":
+            return lars(
+                schedule,
+                momentum,
+                weight_decay,
+                trust_coefficient=optimizer.trust_coefficient,
+                adapt_biases=optimizer.adapt_biases,
+            )
     return krizhevsky_sgd(
         schedule,
-        momentum=optimizer.momentum,
-        weight_decay=optimizer.weight_decay,
+        momentum=momentum,
+        weight_decay=weight_decay,
         bias_rate_multiplier=optimizer.bias_rate_multiplier,
         bias_learning_rate=make_bias_schedule(config, durations),
         layer_factors=make_layer_factors(config, durations),
@@ -105,10 +128,12 @@ def make_bias_schedule(config: ConfigDict, durations: Durations) -> optax.Schedu
     rate = config.optimizer.bias_rate_multiplier * config.schedule.learning_rate
     match config.optimizer.bias_schedule:
         case "constant":
-            return optax.constant_schedule(rate)
+            schedule = optax.constant_schedule(rate)
         case "halfway":  # Run 170 of the 2012 code: dexp[10,0,2].
-            return geometric(rate, durations.total, config.optimizer.bias_decay, levels=2)
-    return None
+            schedule = geometric(rate, durations.total, config.optimizer.bias_decay, levels=2)
+        case _:
+            return None
+    return _warm_up(schedule, config, durations)
 
 
 def make_augmentation(

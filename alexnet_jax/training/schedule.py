@@ -26,6 +26,15 @@ def geometric(learning_rate: float, steps: int, decay: float, levels: int = 4) -
     return stepped(learning_rate, boundaries, decay ** (-1 / (levels - 1)))
 
 
+def warmed_up(schedule: optax.Schedule, steps: int, start: float) -> optax.Schedule:
+    """Begin with the share `start` of the rate and let it grow evenly to the whole in `steps`.
+
+    Gradual warm-up (Goyal et al., arXiv 1706.02677). The schedule's own clock runs meanwhile.
+    """
+    share = optax.linear_schedule(start, 1.0, steps)
+    return lambda step: schedule(step) * share(step)
+
+
 def piecewise(values: Sequence[float], boundaries: Sequence[int]) -> optax.Schedule:
     """Take `values[i]` once `boundaries[i - 1]` steps are completed, `values[0]` before."""
     assert len(values) == len(boundaries) + 1, (values, boundaries)

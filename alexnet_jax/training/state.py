@@ -1,7 +1,7 @@
 """`TrainState`: all that persists of a run."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -18,12 +18,26 @@ from alexnet_jax.training.plateau import Plateau, before_any_test
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class TrainState:
-    """Completed steps (int32 scalar), parameters, optimizer state, and the memory of tests."""
+    """All that a run goes on from.
+
+    Attributes:
+        step: completed steps, int32 scalar.
+        params: by layer.
+        opt_state: of the update rule.
+        plateau: the memory of tests.
+        batch_stats: running means and variances of batch normalisation; {} in networks without.
+    """
 
     step: jax.Array
     params: Any
     opt_state: optax.OptState
     plateau: Plateau
+    batch_stats: Any = field(default_factory=dict)
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What the network is applied with."""
+        return {"params": self.params, "batch_stats": self.batch_stats}
 
 
 def create_state(
@@ -49,9 +63,12 @@ def abstract_state(
     )
 
 
-def fresh_state(params: Any, optimizer: optax.GradientTransformation) -> TrainState:
-    """Return the state of a run that begins with `params`."""
-    return TrainState(jnp.int32(0), params, optimizer.init(params), before_any_test())
+def fresh_state(
+    params: Any, batch_stats: Any, optimizer: optax.GradientTransformation
+) -> TrainState:
+    """Return the state of a run that begins with `params` and `batch_stats`."""
+    opt_state = optimizer.init(params)
+    return TrainState(jnp.int32(0), params, opt_state, before_any_test(), batch_stats)
 
 
 def parameters_sha256(params: Any) -> str:
@@ -67,5 +84,5 @@ def _create(
     model: AlexNet, optimizer: optax.GradientTransformation, crop_size: int, key: jax.Array
 ) -> TrainState:
     images = jnp.zeros((1, crop_size, crop_size, 3))
-    params = model.init(key, images, train=False)["params"]
-    return fresh_state(params, optimizer)
+    variables = model.init(key, images, train=False)
+    return fresh_state(variables["params"], variables.get("batch_stats", {}), optimizer)

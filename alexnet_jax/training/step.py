@@ -49,14 +49,20 @@ def make_train_step(
         augment_key, dropout_key = jax.random.split(key)
         images = augmentation(augment_key, batch["image"], state.step)
 
-        def compute_loss(params: optax.Params) -> tuple[jax.Array, jax.Array]:
-            logits = model.apply(
-                {"params": params}, images, train=True, rngs={"dropout": dropout_key}
+        def compute_loss(params: optax.Params) -> tuple[jax.Array, tuple]:
+            logits, updated = model.apply(
+                state.variables | {"params": params},
+                images,
+                train=True,
+                rngs={"dropout": dropout_key},
+                mutable=["batch_stats"],
             )
             losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])
-            return jnp.mean(losses), logits
+            return jnp.mean(losses), (logits, updated.get("batch_stats", {}))
 
-        (loss, logits), gradients = jax.value_and_grad(compute_loss, has_aux=True)(state.params)
+        (loss, (logits, batch_stats)), gradients = jax.value_and_grad(compute_loss, has_aux=True)(
+            state.params
+        )
         rate_factor = jnp.float32(plateau_factor) ** state.plateau.drops
         updates, opt_state = optimizer.update(
             gradients, state.opt_state, state.params, rate_factor=rate_factor
@@ -68,7 +74,7 @@ def make_train_step(
             "top1_error": jnp.mean(wrong, dtype=jnp.float32),
             "rate_factor": rate_factor,
         }
-        return TrainState(state.step + 1, params, opt_state, state.plateau), metrics
+        return TrainState(state.step + 1, params, opt_state, state.plateau, batch_stats), metrics
 
     split, whole = split_over_data(mesh), replicated(mesh)
     return jax.jit(

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from alexnet_jax.data.images import read_image
-from alexnet_jax.data.stream import read_ahead
 from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.scoring import score, view_probabilities
+from alexnet_jax.parallel.feed import feed
 from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.training.assembly import host_threads, make_validation
@@ -44,9 +44,9 @@ def evaluate_workdirs(
     if data_dir is not None:
         config.data.dir = data_dir
     validation = make_validation(config, mesh)
-    batches = read_ahead(validation, 0, host_threads(config))
+    batches = feed(validation, 0, host_threads(config), mesh)
     predictors = [network.predict for network in networks]
-    return score(predictors, batches, validation.count, views, mesh)
+    return score(predictors, batches, validation.count, views)
 
 
 def classify_images(

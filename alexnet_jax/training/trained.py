@@ -19,12 +19,13 @@ from alexnet_jax.training.network import make_network
 
 @dataclass(frozen=True)
 class Trained:
-    """A network with the parameters of a workdir's latest checkpoint."""
+    """A network as a workdir's latest checkpoint has it; `batch_stats` as in `TrainState`."""
 
     config: ConfigDict
     class_names: list[str]
     preprocessing: Preprocessing
     params: Any
+    batch_stats: Any
     predict: Predictor
 
 
@@ -43,8 +44,14 @@ def load_trained(workdir: Path, mesh: Mesh) -> Trained:
     checkpoints.close()
     if state is None:
         raise UserError(f"{workdir} has no checkpoint yet; train it with alexnet_jax.main")
-    predict = partial(network.predict, state.params)
-    return Trained(config, _load_class_names(workdir), preprocessing, state.params, predict)
+    return Trained(
+        config,
+        _load_class_names(workdir),
+        preprocessing,
+        state.params,
+        state.batch_stats,
+        partial(network.predict, state.variables),
+    )
 
 
 def _load_class_names(workdir: Path) -> list[str]:

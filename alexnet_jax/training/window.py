@@ -39,10 +39,12 @@ class Window:
     def add(self, metrics: dict[str, jax.Array], waited: float) -> None:
         """Take a step's metrics and the seconds the loop waited for its batch.
 
-        Holds the host back while the devices are more than `steps_in_flight` behind.
+        A wait counts if the devices had nothing left to do at its end. Holds the host back while
+        the devices are more than `steps_in_flight` behind.
         """
+        if not self._metrics or self._metrics[-1]["loss"].is_ready():  # type: ignore[attr-defined]
+            self._waited += waited
         self._metrics.append(metrics)
-        self._waited += waited
         jax.block_until_ready(self._metrics[: len(self._metrics) - self._ahead])
 
     def restart_clock(self) -> None:

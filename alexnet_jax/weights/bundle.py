@@ -1,7 +1,7 @@
 """Parameters together with what must travel with them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -30,6 +30,7 @@ class Bundle:
         dtype: of activations and products.
         changes: of the network's table, names of `alexnet_jax.models.CHANGES`.
         config: of the run that trained it, where it was ours.
+        batch_stats: float32, running means and variances of batch normalisation, by layer.
     """
 
     model_name: str
@@ -40,6 +41,12 @@ class Bundle:
     dtype: str = "float32"
     changes: Sequence[str] = ()
     config: Mapping[str, Any] | None = None
+    batch_stats: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What the model is applied with."""
+        return {"params": self.params, "batch_stats": self.batch_stats}
 
     @property
     def image_size(self) -> int:
@@ -64,8 +71,17 @@ def unflatten(tensors: Tensors) -> dict[str, Any]:
 
 def parameter_shapes(spec: Spec, num_classes: int) -> dict[str, tuple[int, ...]]:
     """Return the shape of every parameter of a network, by name, computing none of them."""
+    return _shapes(spec, num_classes, "params")
+
+
+def statistics_shapes(spec: Spec, num_classes: int) -> dict[str, tuple[int, ...]]:
+    """Return the same of the running statistics of batch normalisation: "conv1_norm/mean"."""
+    return _shapes(spec, num_classes, "batch_stats")
+
+
+def _shapes(spec: Spec, num_classes: int, collection: str) -> dict[str, tuple[int, ...]]:
     model = AlexNet(spec, num_classes)
     images = jax.ShapeDtypeStruct((1, spec.crop_size, spec.crop_size, 3), jnp.float32)
     variables = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), images)
-    flat = traverse_util.flatten_dict(variables["params"], sep="/")
+    flat = traverse_util.flatten_dict(variables.get(collection, {}), sep="/")
     return {name: leaf.shape for name, leaf in flat.items()}

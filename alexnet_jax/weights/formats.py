@@ -42,7 +42,7 @@ def import_weights(
 
             bundle = import_weights("alexnet-owt-7be5be79.pth", "torchvision")
             crops = bundle.preprocessing(images)  # uint8 [B, 224, 224, 3]
-            logits = bundle.model.apply({"params": bundle.params}, crops, train=False)
+            logits = bundle.model.apply(bundle.variables, crops, train=False)
 
     Raises:
         UserError: the file is damaged, or is not that network to the last tensor.

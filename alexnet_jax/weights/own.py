@@ -1,17 +1,27 @@
 """Our own weights file: safetensors with our names, and all that a workdir needs beside them."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import create_model
-from alexnet_jax.weights.bundle import Bundle, Tensors, flatten, parameter_shapes, unflatten
+from alexnet_jax.weights.bundle import (
+    Bundle,
+    Tensors,
+    flatten,
+    parameter_shapes,
+    statistics_shapes,
+    unflatten,
+)
 from alexnet_jax.weights.checking import check_num_classes, check_tensors, identify
 from alexnet_jax.weights.safetensors_file import read_safetensors, write_safetensors
+
+_T = TypeVar("_T")
 
 _KEY = "alexnet_jax"  # Of the metadata: one JSON object.
 _VERSION = 1
@@ -25,10 +35,14 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "config": (dict, type(None)),
 }
 _MEAN, _STD = "preprocessing/mean", "preprocessing/std"
+_STATISTICS = "batch_stats/"  # Before the names of batch normalisation's running statistics.
 
 
 def export_own(bundle: Bundle, path: Path) -> None:
-    """Write the parameters ("conv1/kernel", ...), the preprocessing, the classes, the config."""
+    """Write the parameters ("conv1/kernel", ...), the preprocessing, the classes, the config.
+
+    Where there is batch normalisation, its running statistics too ("batch_stats/conv1_norm/mean").
+    """
     description = {
         "version": _VERSION,
         "model_name": bundle.model_name,
@@ -39,7 +53,7 @@ def export_own(bundle: Bundle, path: Path) -> None:
         "config": bundle.config,
     }
     preprocessing = {_MEAN: bundle.preprocessing.mean, _STD: bundle.preprocessing.std}
-    tensors = flatten(bundle.params) | preprocessing
+    tensors = flatten(bundle.params) | _mark(flatten(bundle.batch_stats)) | preprocessing
     write_safetensors(path, tensors, {_KEY: json.dumps(description)})
 
 
@@ -56,9 +70,12 @@ def import_own(path: Path, model_name: str | None = None, num_classes: int | Non
         raise UserError(f"{path} holds network {found_name!r}, not {model_name!r}")
     crop_size = description["crop_size"]
     preprocessing = _take_preprocessing(path, tensors, crop_size)
-    model = create_model(found_name, len(class_names), changes=description["changes"])
-    check_tensors(path, tensors, parameter_shapes(model.spec, len(class_names)), found_name)
+    spec = create_model(found_name, len(class_names), changes=description["changes"]).spec
+    statistics = statistics_shapes(spec, len(class_names))
+    expected = parameter_shapes(spec, len(class_names)) | _mark(statistics)
+    check_tensors(path, tensors, expected, found_name)
     check_num_classes(path, len(class_names), num_classes)
+    batch_stats = {name: tensors.pop(f"{_STATISTICS}{name}") for name in statistics}
     return Bundle(
         found_name,
         unflatten(tensors),
@@ -68,7 +85,13 @@ def import_own(path: Path, model_name: str | None = None, num_classes: int | Non
         description["dtype"],
         description["changes"],
         description["config"],
+        unflatten(batch_stats),
     )
+
+
+def _mark(statistics: Mapping[str, _T]) -> dict[str, _T]:
+    """Put the names of statistics apart from those of parameters."""
+    return {f"{_STATISTICS}{name}": value for name, value in statistics.items()}
 
 
 def _describe(path: Path, metadata: dict[str, str], tensors: Tensors) -> dict[str, Any]:

@@ -22,11 +22,11 @@ def export_stablehlo(bundle: Bundle, path: Path) -> None:
         program = jax.export.deserialize(Path("alexnet.stablehlo").read_bytes())
         probabilities = program.call(images)
     """
-    model, params = bundle.model, bundle.params
+    model, variables = bundle.model, bundle.variables
 
     def classify(images: jax.Array) -> jax.Array:
         crops = bundle.preprocessing(center_crop(images, bundle.crop_size))
-        return jax.nn.softmax(model.apply({"params": params}, crops, train=False))
+        return jax.nn.softmax(model.apply(variables, crops, train=False))
 
     size = bundle.image_size
     shape = export.symbolic_shape(f"b, {size}, {size}, 3")

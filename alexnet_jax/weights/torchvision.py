@@ -81,7 +81,7 @@ def export_torchvision(bundle: Bundle, path: Path) -> None:
         UserError: torchvision's class cannot express the network.
     """
     spec = bundle.model.spec
-    names = parameter_names(spec, bundle.model_name)
+    names = parameter_names(spec, " with ".join([bundle.model_name, *bundle.changes]))
     tensors = {
         names[name]: channels_first(name, tensor, spec)
         for name, tensor in flatten(bundle.params).items()

@@ -15,7 +15,7 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.training.checkpoints import Checkpoints
-from alexnet_jax.training.configuration import check_config, load_config, save_config
+from alexnet_jax.training.configuration import check_config, complete, load_config, save_config
 from alexnet_jax.training.network import make_network
 from alexnet_jax.training.provenance import save_environment
 from alexnet_jax.training.recipe import make_optimizer, resolve_durations
@@ -75,6 +75,7 @@ def read_workdir(workdir: Path) -> Bundle:
         dtype=config.model.dtype,
         changes=tuple(config.model.changes),
         config=config.to_dict(),
+        batch_stats=jax.device_get(state.batch_stats),
     )
 
 
@@ -86,7 +87,7 @@ def _make_config(bundle: Bundle) -> ConfigDict:
     """
     config = imagenet.get_config()
     if bundle.config is not None:
-        config = ConfigDict(bundle.config)
+        config = complete(bundle.config)
     config.model.update(
         name=bundle.model_name,
         num_classes=len(bundle.class_names),
@@ -98,9 +99,10 @@ def _make_config(bundle: Bundle) -> ConfigDict:
 
 
 def _first_state(bundle: Bundle, config: ConfigDict) -> TrainState:
-    """Return the state before the first step: the parameters, and an optimizer that begins."""
+    """Return the state before the first step: the variables, and an optimizer that begins."""
     # No rate changes what an optimizer begins with.
     durations = resolve_durations(config, examples=1)
     optimizer = make_optimizer(config, optax.constant_schedule(0.0), durations)
-    params = jax.tree.map(jnp.asarray, dict(bundle.params))
-    return jax.device_put(fresh_state(params, optimizer), replicated(make_data_mesh()))
+    variables = jax.tree.map(jnp.asarray, bundle.variables)
+    state = fresh_state(variables["params"], variables["batch_stats"], optimizer)
+    return jax.device_put(state, replicated(make_data_mesh()))

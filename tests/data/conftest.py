@@ -1,11 +1,12 @@
 """Data sets made from hand-made sources, for the tests of preparing and reading."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from made_files import training_images, validation_images, write_source
 
-from alexnet_jax.data.preparation import Request, prepare_dataset
+from alexnet_jax.data.preparation import Request, prepare_dataset, prepare_store
 
 
 @pytest.fixture
@@ -42,3 +43,12 @@ def image_folder(tmp_path):
         return tmp_path / name
 
     return write
+
+
+@pytest.fixture
+def stored(imagenet_dir, tmp_path):
+    """A copy of the small imagenet2012 with its pixel store; returns data_dir and the store."""
+    data_dir = tmp_path / "stored"
+    shutil.copytree(imagenet_dir, data_dir)
+    prepare_store(Request("imagenet2012", data_dir, image_size=16))
+    return data_dir, data_dir / "imagenet2012" / "5.1.0" / "pixels_16"

@@ -5,6 +5,7 @@ import pytest
 from made_files import jpeg, training_images
 
 from alexnet_jax.data.images import read_image
+from alexnet_jax.data.pixels import DecodedRecords
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import (
     compute_statistics,
@@ -24,7 +25,7 @@ def records(imagenet_dir):
 
 @pytest.fixture(scope="module")
 def statistics(records):
-    return compute_statistics(records, SIZE)
+    return compute_statistics(DecodedRecords(records, SIZE))
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +60,14 @@ def test_each_axis_points_to_where_its_largest_component_is_positive(statistics)
 
 def test_every_image_counts_once_and_is_reported(records):
     reported = []
-    assert compute_statistics(records, SIZE, reported.append).count == 12 == sum(reported)
+    pixels = DecodedRecords(records, SIZE)
+    assert compute_statistics(pixels, reported.append).count == 12 == sum(reported)
 
 
-class OrderedRecords:
+class OrderedPixels:
     """The same images in another order, in another number of tasks."""
+
+    image_size = SIZE
 
     def __init__(self, files):
         self._files = files
@@ -71,20 +75,21 @@ class OrderedRecords:
     def __len__(self):
         return len(self._files)
 
-    def read(self, indices):
-        return [{"image": self._files[i]} for i in indices]
+    def read_into(self, indices, images, labels):
+        for row, index in enumerate(indices):
+            read_image(self._files[index], SIZE, out=images[row])
 
 
 def test_the_order_of_the_images_does_not_change_a_bit():
     files = [jpeg(seed) for seed in range(100)]
-    forward = compute_statistics(OrderedRecords(files), SIZE)
-    backward = compute_statistics(OrderedRecords(files[::-1]), SIZE)
+    forward = compute_statistics(OrderedPixels(files))
+    backward = compute_statistics(OrderedPixels(files[::-1]))
     for name in ("mean_image", "color_axes", "color_std"):
         np.testing.assert_array_equal(getattr(forward, name), getattr(backward, name))
 
 
 def test_grey_images_have_one_axis_of_colour():
-    grey = compute_statistics(OrderedRecords([jpeg(seed, mode="L") for seed in range(3)]), SIZE)
+    grey = compute_statistics(OrderedPixels([jpeg(seed, mode="L") for seed in range(3)]))
     np.testing.assert_allclose(grey.color_axes[:, 0], 3**-0.5, rtol=1e-6)
     assert grey.color_std[0] > 10
     assert (grey.color_std[1:] < 1e-3).all()

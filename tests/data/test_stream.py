@@ -2,19 +2,44 @@ import numpy as np
 import pytest
 
 from alexnet_jax.data.images import read_image
+from alexnet_jax.data.pixels import DecodedRecords
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches, read_ahead
 
+SIZE = 32
+
 
 @pytest.fixture(scope="module")
-def training(fractals_dir):
-    records = Records(fractals_dir, "fractals/demo_50", "train")
-    return TrainingBatches(records, batch_size=96, image_size=32, seed=5, steps=20)
+def records(fractals_dir):
+    return Records(fractals_dir, "fractals/demo_50", "train")
+
+
+@pytest.fixture(scope="module")
+def training(records):
+    return TrainingBatches(DecodedRecords(records, SIZE), batch_size=96, seed=5, steps=20)
 
 
 @pytest.fixture(scope="module")
 def validation_records(fractals_dir):
     return Records(fractals_dir, "fractals/demo_50", "validation")
+
+
+class CountingPixels:
+    """Image i is filled with i; cheap enough to be asked for many."""
+
+    image_size = 2
+
+    def __init__(self, length, broken=()):
+        self._length, self._broken = length, broken
+
+    def __len__(self):
+        return self._length
+
+    def read_into(self, indices, images, labels):
+        for row, index in enumerate(indices):
+            if index in self._broken:
+                raise ValueError(f"image {index} is broken")
+            images[row] = labels[row] = index
 
 
 def assert_equal(first, second):
@@ -31,27 +56,54 @@ def test_every_epoch_holds_each_example_once(training):
         )
 
 
-def test_a_batch_holds_the_pixels_and_labels_of_its_examples(training):
-    batch = training[3]
-    (example,) = training._records.read(training.indices(3)[10:11])
-    np.testing.assert_array_equal(batch["image"][10], read_image(example["image"], 32))
+def test_a_batch_holds_the_pixels_and_labels_of_its_examples(training, records):
+    batch = next(read_ahead(training, 3, threads=2))
+    (example,) = records.read(training.indices(3)[10:11])
+    np.testing.assert_array_equal(batch["image"][10], read_image(example["image"], SIZE))
     assert batch["label"][10] == example["label"]
 
 
-def test_the_same_step_gives_the_same_batch(training):
-    assert_equal(training[7], training[7])
-
-
 @pytest.mark.parametrize("threads", [1, 3])
-def test_reading_ahead_gives_the_same_batches_in_order(training, threads):
-    for step, batch in zip(range(17, 20), read_ahead(training, 17, threads), strict=True):
-        assert_equal(batch, training[step])
+def test_batches_come_in_order_from_any_start_whatever_the_threads(training, threads):
+    whole = list(read_ahead(training, 0, 2))
+    assert len(whole) == 20
+    for batch, expected in zip(read_ahead(training, 17, threads), whole[17:], strict=True):
+        assert_equal(batch, expected)
+
+
+def test_a_batch_that_somebody_keeps_is_never_overwritten():
+    batches = TrainingBatches(CountingPixels(1000), batch_size=50, seed=0, steps=200)
+    kept = [batch["image"] for batch in read_ahead(batches, 0, threads=3)]
+    for step, images in enumerate(kept):
+        np.testing.assert_array_equal(images[:, 0, 0, 0], batches.indices(step).astype(np.uint8))
+
+
+def test_the_memory_of_batches_that_nobody_keeps_is_used_again():
+    batches = TrainingBatches(CountingPixels(1000), batch_size=50, seed=0, steps=300)
+    places = {batch["image"].ctypes.data for batch in read_ahead(batches, 0, threads=2)}
+    assert len(places) < 20
+
+
+def test_an_error_in_a_thread_is_raised_where_the_batch_is_asked_for():
+    batches = EvaluationBatches(CountingPixels(100, broken={70}), batch_size=20)
+    stream = read_ahead(batches, 0, threads=2)
+    assert [next(stream)["label"][0] for _ in range(3)] == [0, 20, 40]
+    with pytest.raises(ValueError, match="image 70 is broken"):
+        next(stream)
 
 
 def test_evaluation_shows_every_example_once_and_masks_the_rest(validation_records):
-    batches = EvaluationBatches(validation_records, batch_size=16, image_size=32)
+    batches = EvaluationBatches(DecodedRecords(validation_records, SIZE), batch_size=16)
     everything = list(read_ahead(batches, 0, threads=2))
     labels = np.concatenate([batch["label"][batch["mask"]] for batch in everything])
     expected = [example["label"] for example in validation_records.read(range(batches.count))]
     np.testing.assert_array_equal(labels, expected)
     assert {len(batch["image"]) for batch in everything} == {16}
+
+
+def test_padding_is_black_whatever_its_memory_held_before():
+    batches = EvaluationBatches(CountingPixels(250), batch_size=100)
+    for _ in range(3):  # The first batch's memory becomes the last one's.
+        *_, last = read_ahead(batches, 0, threads=2)
+        assert not last["image"][50:].any()
+        assert not last["mask"][50:].any()

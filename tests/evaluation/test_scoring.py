@@ -24,14 +24,14 @@ def batches(count):
 
 
 def test_every_image_counts_once():
-    scores = score([constant(0.9, 0.1)], batches(9), 9, "center", make_data_mesh())
+    scores = score([constant(0.9, 0.1)], batches(9), 9, "center")
     assert scores["center"]["count"] == 9
     assert scores["center"]["top1_error"] == 0
 
 
 def test_probabilities_of_several_networks_are_averaged():
     predictors = [constant(0.1, 0.9), constant(0.6, 0.4)]
-    scores = score(predictors, batches(4), 4, "center", make_data_mesh())
+    scores = score(predictors, batches(4), 4, "center")
     assert scores["center"]["loss"] == pytest.approx(-np.log(0.35), rel=1e-6)
 
 
@@ -49,9 +49,9 @@ def test_a_network_sees_the_centre_crop_minus_the_mean():
     images = np.random.default_rng(0).integers(0, 256, (4, 96, 96, 3)).astype(np.uint8)
     preprocessing = Preprocessing(np.full((96, 96, 3), 100, np.float32), np.ones(3, np.float32))
     crops = jnp.float32(images[:, 8:88, 8:88]) - 100
-    params = model.init({"params": jnp.array([0, 7], jnp.uint32)}, crops, train=False)["params"]
+    variables = model.init({"params": jnp.array([0, 7], jnp.uint32)}, crops, train=False)
     predict = make_view_predictor(model, preprocessing, 80, make_data_mesh())
-    probabilities = np.asarray(predict(params, images, 2))
-    logits = np.asarray(model.apply({"params": params}, crops, train=False), np.float64)
+    probabilities = np.asarray(predict(variables, images, 2))
+    logits = np.asarray(model.apply(variables, crops, train=False), np.float64)
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(probabilities, expected, rtol=1e-4)

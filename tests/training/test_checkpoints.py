@@ -3,15 +3,18 @@ import gc
 import os
 import shutil
 from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated
-from alexnet_jax.training.checkpoints import Checkpoints
+from alexnet_jax.training.checkpoints import Checkpoints, _fingerprint
 from alexnet_jax.training.plateau import before_any_test
 from alexnet_jax.training.state import TrainState
 
@@ -148,3 +151,33 @@ def test_a_full_disk_is_named_and_earlier_checkpoints_stay(small_disk):
         checkpoints.save(large)
         checkpoints.close()
     assert int(restore(small_disk).step) == 1
+
+
+def test_batch_statistics_come_back(tmp_path):
+    mean = jax.device_put({"conv1_norm": {"mean": jnp.arange(3.0)}}, replicated(make_data_mesh()))
+    state = replace(make_state(3), batch_stats=mean)
+    with closing(Checkpoints(tmp_path)) as checkpoints:
+        checkpoints.save(state)
+        found = checkpoints.restore(describe(state))
+    np.testing.assert_array_equal(found.batch_stats["conv1_norm"]["mean"], [0, 1, 2])
+
+
+def test_a_checkpoint_of_before_there_were_batch_statistics_is_read(tmp_path):
+    """The state was saved as a dataclass of four fields."""
+
+    @jax.tree_util.register_dataclass
+    @dataclass(frozen=True)
+    class Before:
+        step: Any
+        params: Any
+        opt_state: Any
+        plateau: Any
+
+    new = make_state(3)
+    with closing(Checkpoints(tmp_path)) as checkpoints:
+        state = Before(new.step, new.params, new.opt_state, new.plateau)
+        item = {"state": state, "fingerprint": _fingerprint(state)}
+        checkpoints._manager.save(3, args=ocp.args.StandardSave(item), force=True)
+    found = restore(tmp_path)
+    np.testing.assert_array_equal(found.params["fc"]["kernel"], new.params["fc"]["kernel"])
+    assert found.batch_stats == {}

@@ -12,6 +12,7 @@ from alexnet_jax.training.configuration import (
     KEYS,
     check_config,
     check_key,
+    complete,
     differences,
     flatten,
     load_config,
@@ -61,6 +62,10 @@ def test_the_base_recipe_has_every_key():
         ("optimizer.name", "adam", "optimizer.name='adam'; the known ones: krizhevsky_sgd"),
         ("schedule.name", "cosine", "schedule.name='cosine'; the known ones: constant, stepped"),
         ("model.dtype", "float16", "model.dtype='float16'; the known ones: float32, bfloat16"),
+        ("schedule.warmup_start", 1.5, "warmup_start=1.5 is the share of the rate"),
+        ("schedule.warmup_epochs", -1.0, "warmup_epochs=-1.0 must not be below 0"),
+        ("schedule.power", 0.0, "schedule.power=0.0 must be above 0"),
+        ("optimizer.trust_coefficient", 0.0, "trust_coefficient=0.0 must be above 0"),
         ("train.epochs", None, "set config.train.steps or config.train.epochs"),
     ],
 )
@@ -126,6 +131,43 @@ def test_what_does_not_change_the_numbers_may_differ(key):
 def test_boundaries_are_epochs(boundaries):
     with pytest.raises(UserError, match="schedule.boundaries"):
         check_config(change("schedule.boundaries", boundaries))
+
+
+@pytest.mark.parametrize("optimizer", ["lars", "pytorch_sgd"])
+def test_a_rate_for_one_layer_is_refused_where_it_would_do_nothing(optimizer):
+    config = change("schedule.conv1_factors", (0.1,))
+    config.schedule.conv1_boundaries = (1,)
+    config.optimizer.name = optimizer
+    with pytest.raises(
+        UserError, match=f"conv1_factors goes with .*krizhevsky_sgd', not '{optimizer}'"
+    ):
+        check_config(config)
+
+
+def test_a_plateau_goes_with_lars_but_not_with_pytorchs_rule():
+    config = change("schedule.name", "plateau")
+    config.optimizer.name = "lars"
+    check_config(config)
+    config.optimizer.name = "pytorch_sgd"
+    with pytest.raises(
+        UserError, match="'plateau' goes with optimizer.name='krizhevsky_sgd' or 'lars'"
+    ):
+        check_config(config)
+
+
+@pytest.mark.parametrize("values", [{}, {"optimizer": 7}])
+def test_what_is_no_config_of_ours_is_not_filled_up(values):
+    with pytest.raises(UserError, match="is missing|is unknown"):
+        check_config(complete(values))
+
+
+def test_a_workdir_of_before_a_key_existed_goes_on_with_its_default(tmp_path):
+    config = demo.get_config()
+    del config.schedule.warmup_epochs
+    del config.optimizer.trust_coefficient
+    save_config(config, tmp_path)
+    check_config(load_config(tmp_path))
+    assert differences(load_config(tmp_path), demo.get_config()) == []
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{"])

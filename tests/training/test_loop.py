@@ -102,16 +102,16 @@ def test_sigterm_saves_and_the_run_goes_on_to_the_same_bits(
     finished, config, tmp_path, monkeypatch
 ):
     """The signal arrives while the third batch is fetched."""
-    read_ahead = loop.read_ahead
+    feed = loop.feed
 
-    def interrupted(batches, start, threads):
-        for number, batch in enumerate(read_ahead(batches, start, threads)):
+    def interrupted(batches, start, threads, mesh):
+        for number, batch in enumerate(feed(batches, start, threads, mesh)):
             if number == 2 and batches.__class__.__name__ == "TrainingBatches":
                 os.kill(os.getpid(), signal.SIGTERM)
             yield batch
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "read_ahead", interrupted)
+        patched.setattr(loop, "feed", interrupted)
         with pytest.raises(Interrupted):
             train_and_evaluate(config, tmp_path)
     assert (tmp_path / "checkpoints" / "3").is_dir()

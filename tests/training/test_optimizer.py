@@ -4,8 +4,8 @@ import numpy as np
 import optax
 import pytest
 
-from alexnet_jax.training.optimizer import krizhevsky_sgd, pytorch_sgd
-from alexnet_jax.training.schedule import piecewise, stepped
+from alexnet_jax.training.optimizer import krizhevsky_sgd, lars, pytorch_sgd
+from alexnet_jax.training.schedule import piecewise, stepped, warmed_up
 
 
 def train(steps, schedule):
@@ -82,3 +82,50 @@ def test_pytorch_keeps_the_rate_outside_the_velocity():
     # Decay alone: velocity 0.1, then 0.5·0.1 + 0.1; the whole of it goes at the new rate.
     assert float(first["fc"]["bias"][0]) == pytest.approx(-0.01)
     assert float(second["fc"]["bias"][0]) == pytest.approx(-0.0015)
+
+
+def test_fifty_steps_of_lars_with_warm_up_and_polynomial_decay_follow_the_paper():
+    """arXiv 1708.03888, algorithm 1, in float64; biases begin at 0, where a step is not scaled."""
+    gradients = np.random.default_rng(0).normal(size=(50, 2, 3))
+    schedule = warmed_up(optax.polynomial_schedule(14.0, 0.0, 2.0, 50), 10, 0.1)
+    optimizer = lars(schedule, 0.9, weight_decay=0.5, trust_coefficient=0.001, adapt_biases=True)
+    params = {"fc": {"kernel": jnp.ones(3), "bias": jnp.zeros(3)}}
+    state = optimizer.init(params)
+    expected = {"kernel": np.ones(3), "bias": np.zeros(3)}
+    velocity = {"kernel": np.zeros(3), "bias": np.zeros(3)}
+    for step, pair in enumerate(gradients):
+        rate = 14 * (1 - step / 50) ** 2 * min(1, 0.1 + 0.09 * step)
+        gradient = dict(zip(("kernel", "bias"), pair, strict=True))
+        updates, state = optimizer.update(
+            {"fc": jax.tree.map(jnp.float32, gradient)}, state, params
+        )
+        params = optax.apply_updates(params, updates)
+        for kind, w in expected.items():
+            length, slope = np.linalg.norm(w), np.linalg.norm(gradient[kind])
+            trust = 0.001 * length / (slope + 0.5 * length) if length else 1.0
+            direction = gradient[kind] + 0.5 * w
+            velocity[kind] = 0.9 * velocity[kind] + rate * trust * direction
+            expected[kind] = w - velocity[kind]
+            np.testing.assert_allclose(params["fc"][kind], expected[kind], rtol=1e-4, atol=1e-5)
+
+
+def test_lars_takes_the_factor_of_the_plateaus():
+    optimizer = lars(1.0, 0.0, weight_decay=0.0, trust_coefficient=0.001, adapt_biases=True)
+    params = {"fc": {"kernel": jnp.full(4, 3.0)}}
+    gradients = {"fc": {"kernel": jnp.full(4, 5.0)}}
+    state = optimizer.init(params)
+    whole, _ = optimizer.update(gradients, state, params)
+    tenth, _ = optimizer.update(gradients, state, params, rate_factor=0.1)
+    # A thousandth of its length, whatever the gradient's is.
+    np.testing.assert_allclose(whole["fc"]["kernel"], -0.003, rtol=1e-6)
+    np.testing.assert_allclose(tenth["fc"]["kernel"], -0.0003, rtol=1e-6)
+
+
+def test_lars_can_leave_biases_and_scales_as_they_are():
+    optimizer = lars(1.0, 0.0, weight_decay=0.5, trust_coefficient=0.001, adapt_biases=False)
+    params = {"norm": {kind: jnp.ones(4) for kind in ("kernel", "bias", "scale")}}
+    gradients = jax.tree.map(lambda leaf: 2 * leaf, params)
+    updates, _ = optimizer.update(gradients, optimizer.init(params), params)
+    np.testing.assert_array_equal(updates["norm"]["bias"], -2)
+    np.testing.assert_array_equal(updates["norm"]["scale"], -2)
+    np.testing.assert_allclose(updates["norm"]["kernel"], -0.001, rtol=1e-6)

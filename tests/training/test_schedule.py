@@ -1,6 +1,6 @@
 import pytest
 
-from alexnet_jax.training.schedule import geometric, piecewise, stepped
+from alexnet_jax.training.schedule import geometric, piecewise, stepped, warmed_up
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,11 @@ def test_two_levels_are_the_biases_rates_of_run_170(step, rate):
 @pytest.mark.parametrize(("step", "value"), [(0, 1.0), (67, 0.1), (71, 0.1), (72, 0.0)])
 def test_piecewise_values_change_once_the_boundary_is_completed(step, value):
     assert float(piecewise([1.0, 0.1, 0.0], [67, 72])(step)) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("step", "rate"), [(0, 0.02), (5, 0.11), (10, 0.2), (19, 0.2), (20, 0.02), (29, 0.02)]
+)
+def test_warm_up_grows_evenly_to_a_rate_that_then_takes_its_course(step, rate):
+    schedule = warmed_up(stepped(0.2, [20], 0.1), 10, 0.1)
+    assert float(schedule(step)) == pytest.approx(rate, rel=1e-6)

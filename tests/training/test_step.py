@@ -36,9 +36,10 @@ def batches():
     return [{"image": image, "label": np.arange(16, dtype=np.int32) % 4} for image in images]
 
 
-def train(batches, devices, steps, random, rate=0.01):
+def train(batches, devices, steps, random, rate=0.01, changes=()):
     mesh = make_data_mesh(jax.devices()[:devices])
-    model, optimizer = create_model("tiny", num_classes=4), krizhevsky_sgd(lambda step: rate)
+    model = create_model("tiny", num_classes=4, changes=changes)
+    optimizer = krizhevsky_sgd(lambda step: rate)
     step = make_train_step(
         model, optimizer, augmentation(random), seed=3, mesh=mesh, plateau_factor=0.1
     )
@@ -57,6 +58,15 @@ def test_four_devices_train_as_one_does(batches):
     )
     np.testing.assert_allclose(four_losses, one_losses, rtol=1e-5)
     left, right = (np.asarray(ravel_pytree(state.params)[0]) for state in (one, four))
+    assert np.linalg.norm(left - right) <= 1e-4 * np.linalg.norm(right)
+
+
+def test_four_devices_normalise_by_the_whole_batch_as_one_does(batches):
+    (_, one, one_losses), (_, four, four_losses) = (
+        train(batches, devices, steps=3, random=True, changes=["batch_norm"]) for devices in (1, 4)
+    )
+    np.testing.assert_allclose(four_losses, one_losses, rtol=1e-4)
+    left, right = (np.asarray(ravel_pytree(state.batch_stats)[0]) for state in (one, four))
     assert np.linalg.norm(left - right) <= 1e-4 * np.linalg.norm(right)
 
 

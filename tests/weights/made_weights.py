@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from alexnet_jax.data.preprocessing import Preprocessing
-from alexnet_jax.models import MODELS
-from alexnet_jax.weights.bundle import Bundle, parameter_shapes, unflatten
+from alexnet_jax.models import create_model
+from alexnet_jax.weights.bundle import Bundle, parameter_shapes, statistics_shapes, unflatten
 
 
 def narrow(spec):
@@ -24,15 +24,26 @@ def random_tensors(shapes, seed=0):
     }
 
 
-def make_bundle(model_name="tiny", num_classes=10, **fields):
+def make_bundle(model_name="tiny", num_classes=10, changes=(), **fields):
     """A network with random parameters and a mean image of its own."""
-    spec = MODELS[model_name]
+    spec = create_model(model_name, num_classes, changes=changes).spec
     size = spec.crop_size + 16
     mean = np.random.default_rng(1).uniform(90, 140, (size, size, 3)).astype(np.float32)
     params = unflatten(random_tensors(parameter_shapes(spec, num_classes)))
+    statistics = random_tensors(statistics_shapes(spec, num_classes), seed=2)
+    statistics = {name: 1 + tensor for name, tensor in statistics.items()}  # Variances above 0.
     std = np.array([1.0, 2.0, 0.5], np.float32)
     names = [f"kind {number}" for number in range(num_classes)]
-    return Bundle(model_name, params, Preprocessing(mean, std), names, spec.crop_size, **fields)
+    return Bundle(
+        model_name,
+        params,
+        Preprocessing(mean, std),
+        names,
+        spec.crop_size,
+        changes=changes,
+        batch_stats=unflatten(statistics),
+        **fields,
+    )
 
 
 def same_params(first, second):

@@ -48,6 +48,23 @@ def test_changes_of_the_table_come_back(path):
     assert import_weights(path, "safetensors").model.spec.normalization is None
 
 
+def test_batch_statistics_come_back(path):
+    bundle = make_bundle(changes=("batch_norm",))
+    export_weights(bundle, path, "safetensors")
+    found = import_weights(path, "safetensors")
+    assert same_params(found.params, bundle.params)
+    assert same_params(found.batch_stats, bundle.batch_stats)
+    assert found.batch_stats.keys() == {f"conv{number}_norm" for number in range(1, 6)}
+
+
+def test_missing_batch_statistics_are_named(path):
+    export_weights(make_bundle(changes=("batch_norm",)), path, "safetensors")
+    tensors, metadata = read_safetensors(path)
+    del tensors["batch_stats/conv2_norm/var"]
+    save_file(tensors, path, metadata)
+    refused(path, "batch_stats/conv2_norm/var is missing")
+
+
 def test_tensors_are_called_by_layer_and_kind(path):
     export_weights(make_bundle(), path, "safetensors")
     tensors, _ = read_safetensors(path)

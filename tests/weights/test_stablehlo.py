@@ -8,7 +8,7 @@ from alexnet_jax.evaluation.views import CENTER
 from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.weights import export_weights
 
-BUNDLE = make_bundle()
+BUNDLE = make_bundle(changes=("batch_norm",))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_it_takes_pixels_alone(program):
 def test_it_gives_the_probabilities_that_evaluate_uses(program, count):
     mesh = make_data_mesh(jax.devices()[:1])
     predict = make_view_predictor(BUNDLE.model, BUNDLE.preprocessing, BUNDLE.crop_size, mesh)
-    expected = predict(BUNDLE.params, images(count), CENTER)
+    expected = predict(BUNDLE.variables, images(count), CENTER)
     np.testing.assert_allclose(program.call(images(count)), expected, atol=1e-6)
 
 

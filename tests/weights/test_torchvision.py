@@ -160,3 +160,8 @@ def test_numbers_that_are_not_finite_are_refused(state_dict, path):
 def test_integers_are_refused(state_dict, path):
     state_dict["features.0.bias"] = np.zeros(4, np.int8)
     refused(path, state_dict, "features.0.bias is I8; save it as one of F16, F32, F64")
+
+
+def test_batch_normalisation_is_more_than_its_class_can_hold(path):
+    with pytest.raises(UserError, match=r"cannot hold 'owt with batch_norm'.*--format=safetensors"):
+        export_weights(make_bundle("owt", changes=("batch_norm",)), path, "torchvision")

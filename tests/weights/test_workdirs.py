@@ -59,6 +59,14 @@ def test_the_path_of_the_data_is_not_given_away(workdir, fractals_dir, tmp_path)
     assert str(fractals_dir).encode() not in (tmp_path / "file").read_bytes()
 
 
+def test_a_config_of_before_a_key_existed_takes_its_default(bundle, tmp_path):
+    group = {key: value for key, value in bundle.config["schedule"].items() if key != "power"}
+    older = make_bundle(config={**bundle.config, "schedule": group})
+    export_weights(older, tmp_path / "file", "safetensors")
+    write_workdir(import_weights(tmp_path / "file", "safetensors"), tmp_path / "run")
+    assert read_workdir(tmp_path / "run").config["schedule"]["power"] == 2.0
+
+
 def test_weights_of_another_program_get_imagenets_config(tmp_path):
     write_workdir(make_bundle("owt", 1000), tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())

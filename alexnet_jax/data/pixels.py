@@ -1,0 +1,62 @@
+"""The images of a split as squares of pixels, decoded now or, in a store, long ago."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from alexnet_jax.data.images import read_image
+from alexnet_jax.data.records import Records
+
+
+class Pixels(Protocol):
+    """What training and evaluation read, wherever the pixels come from.
+
+    Attributes:
+        directory: where the statistics lie.
+        num_classes: how many classes the data set declares.
+        class_names: their names, by label.
+        image_size: side of the images in pixels.
+    """
+
+    directory: Path
+    num_classes: int
+    class_names: list[str]
+    image_size: int
+
+    def __len__(self) -> int:
+        """Return the number of examples in the split."""
+
+    def read_into(
+        self, indices: Sequence[int] | np.ndarray, images: np.ndarray, labels: np.ndarray
+    ) -> None:
+        """Fill rows with the examples at `indices`, from any thread.
+
+        Args:
+            indices: n of them, each in [0, length).
+            images: uint8 [n, S, S, 3], contiguous.
+            labels: int32 [n].
+        """
+
+
+class DecodedRecords:
+    """Records read as pixels: each image decoded and scaled whenever it is asked for."""
+
+    def __init__(self, records: Records, image_size: int) -> None:
+        self.directory = records.directory
+        self.num_classes = records.num_classes
+        self.class_names = records.class_names
+        self.image_size = image_size
+        self._records = records
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def read_into(
+        self, indices: Sequence[int] | np.ndarray, images: np.ndarray, labels: np.ndarray
+    ) -> None:
+        """Decode the examples at `indices` into `images` and `labels`."""
+        for row, example in enumerate(self._records.read(indices)):
+            read_image(example["image"], self.image_size, out=images[row])
+            labels[row] = example["label"]

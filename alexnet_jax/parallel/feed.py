@@ -1,0 +1,32 @@
+"""Batches as the devices want them: there already when a step asks."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import jax
+from jax.sharding import Mesh
+
+from alexnet_jax.data.stream import Batch, Batches, read_and_send
+from alexnet_jax.parallel.mesh import to_devices
+from alexnet_jax.parallel.resident import ResidentPixels
+
+
+def feed(batches: Batches, start: int, threads: int, mesh: Mesh) -> Iterator[dict[str, jax.Array]]:
+    """Yield batches on the devices, from number `start` on.
+
+    The next ones are read and sent while a step runs. A batch is yielded once it has arrived, so
+    the time that this takes is all that the loop ever waits for data.
+
+    Args:
+        batches: of training or evaluation.
+        start: number of the first.
+        threads: how many work at the rows.
+        mesh: the devices; each gets its rows.
+    """
+    if isinstance(batches.pixels, ResidentPixels):
+        return batches.pixels.gather(batches, start)
+    return read_and_send(batches, start, threads, partial(_send, mesh=mesh))
+
+
+def _send(batch: Batch, mesh: Mesh) -> dict[str, jax.Array]:
+    return jax.block_until_ready(to_devices(batch, mesh))

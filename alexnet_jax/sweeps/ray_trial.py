@@ -1,0 +1,67 @@
+"""What a Ray worker does for a trial: watch its process, and tell Tune of its tests."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ray import tune
+
+from alexnet_jax.sweeps.planned_trial import Evaluation, PlannedTrial, evaluations
+from alexnet_jax.sweeps.trial_process import TrialProcess
+
+_SECONDS_BETWEEN_LOOKS = 0.25
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What all workers are told.
+
+    Attributes:
+        trials: by name.
+        folder: where to start trials: that of the sweep.
+        stop_request: a file; once it is there, trials save and end.
+    """
+
+    trials: Mapping[str, PlannedTrial]
+    folder: Path
+    stop_request: Path
+
+
+def train(config: Mapping[str, str], orders: Orders) -> None:
+    """Train the trial that Tune's `config` names, in a process of its own."""
+    trial = orders.trials[config["name"]]
+    process = TrialProcess(trial.arguments, trial.workdir, folder=orders.folder)
+    told = 0
+    try:
+        while process.poll() is None:
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            if orders.stop_request.exists():
+                process.stop()
+                process.wait()
+                return
+            # The last test waits for result.json: Tune may end the trial that tells of it.
+            told = _tell(trial, told, up_to=trial.steps - 1)
+        if process.wait() != 0:
+            raise RuntimeError(f"exit code {process.wait()}: {process.last_words()}")
+        _tell(trial, told, up_to=trial.steps)
+    finally:
+        process.kill()  # Tune leaves `report` by SystemExit when it has given the trial up.
+
+
+def metrics(trial: PlannedTrial, test: Evaluation) -> dict[str, float]:
+    """Return what Tune is told of a test; `progress` is the share of the trial's steps."""
+    return {
+        "step": test.step,
+        "progress": test.step / trial.steps,
+        "top1_error": test.top1_error,
+    }
+
+
+def _tell(trial: PlannedTrial, told: int, up_to: int) -> int:
+    """Report the tests after step `told`; return the step of the last one."""
+    for test in evaluations(trial.workdir):
+        if told < test.step <= up_to:
+            told = test.step
+            tune.report(metrics(trial, test))
+    return told

@@ -1,0 +1,68 @@
+"""The sweep's front door as a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+from short_run import FRACTALS, REPOSITORY
+
+
+def start(*arguments):
+    """Start `python -m launch.sweep` on one CPU device."""
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    return subprocess.Popen(
+        [sys.executable, "-m", "launch.sweep", *arguments],
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(*arguments):
+    """Run it to its end; returns exit code, stdout, stderr."""
+    process = start(*arguments)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def small_training(fractals_dir):
+    """The flags of trials that take seconds."""
+    return [
+        "--config=configs/demo.py",
+        f"--config.data.dir={fractals_dir}",
+        f"--config.data.name={FRACTALS}",
+        "--config.eval.batch_size=50",
+        "--config.checkpoint.every_steps=5",
+    ]
+
+
+def events(root):
+    """What sweep.jsonl tells: (trial, event), in order."""
+    log = root / "sweep.jsonl"
+    lines = log.read_text().splitlines() if log.exists() else []
+    return [(line["trial"], line["event"]) for line in map(json.loads, lines)]
+
+
+def wait_until(what, seconds=120):
+    """Wait until `what()` holds."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.05)
+
+
+def processes_of(root):
+    """The processes that train for the sweep in `root`."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        command = process.info["cmdline"] or []
+        if "alexnet_jax.sweeps.guarded_main" in command and any(
+            argument.startswith(f"--workdir={root}") for argument in command
+        ):
+            found.append(process.pid)
+    return found

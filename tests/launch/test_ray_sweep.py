@@ -1,0 +1,87 @@
+"""A sweep with Ray Tune and ASHA, killed and started again."""
+
+import json
+
+import pytest
+from sweep_process import events, processes_of, run, small_training, start, wait_until
+
+pytest.importorskip("ray.tune", reason="Ray is not installed: requirements-sweep.txt")
+
+# A rate at which this network learns in sixty steps, and three at which nothing moves.
+RATES = [0.003, 1e-9, 2e-9, 3e-9]
+
+
+def name(rate):
+    return f"schedule.learning_rate={rate}"
+
+
+@pytest.fixture
+def arguments(fractals_dir, tmp_path):
+    """Four trials of seventy steps; the best quarter goes on after sixty."""
+    (tmp_path / "four.py").write_text(
+        "from alexnet_jax.sweeps import grid\n\n"
+        f"def get_sweep():\n    return grid({{'schedule.learning_rate': {RATES}}})\n"
+    )
+    return [
+        *small_training(fractals_dir),
+        "--config.model.changes=('no_dropout',)",
+        "--config.augment.crop=center",
+        "--config.augment.color_noise=0.0",
+        "--config.augment.flip=False",
+        "--config.schedule.name=constant",
+        "--config.train.batch_size=32",
+        "--config.train.steps=70",
+        "--config.eval.every_steps=60",
+        "--config.log.every_steps=10",
+        f"--sweep={tmp_path}/four.py",
+        f"--workdir={tmp_path}/sweep",
+        "--executor=ray",
+        "--grace=0.8",
+        "--reduction_factor=4",
+    ]
+
+
+def test_asha_gives_up_what_does_not_learn_also_after_a_kill(arguments, tmp_path):
+    root = tmp_path / "sweep"
+    good = root / name(RATES[0])
+
+    process = start(*arguments)
+    wait_until(lambda: (name(RATES[0]), "finished") in events(root))
+    result = (good / "result.json").read_text()
+    process.kill()
+    process.communicate()
+    wait_until(lambda: not processes_of(root), seconds=20)
+    before = events(root)
+
+    code, out, err = run(*arguments)
+    assert code == 0, err
+    after = events(root)[len(before) :]
+    assert (name(RATES[0]), "started") not in after
+    assert (good / "result.json").read_text() == result
+    # Sixty steps into them, it has learnt: whoever is compared with it is given up.
+    for rate in RATES[2:]:
+        assert (name(rate), "stopped_early") in before + after
+        assert not (root / name(rate) / "result.json").exists()
+    assert "stopped early after step 60 with a centre crop top-1 error of 9" in out
+    assert json.loads(result)["center"]["top1_error"] < 0.8
+
+    code, out, _ = run(*arguments)
+    assert code == 0
+    assert ": 4 ended before, 0 to run" in out
+    assert events(root) == before + after
+
+
+def test_sigterm_lets_the_trials_save(arguments, tmp_path):
+    root = tmp_path / "sweep"
+    process = start(*arguments, "--cpus_per_trial=2")
+    log = root / name(RATES[0]) / "metrics.jsonl"
+    wait_until(lambda: log.exists() and log.read_text())
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (
+        143,
+        "stopped by SIGTERM. The same command goes on from here.\n",
+    )
+    last = json.loads(log.read_text().splitlines()[-1])["step"]
+    assert (root / name(RATES[0]) / "checkpoints" / str(last)).is_dir()
+    assert events(root) == [(name(RATES[0]), "started")]

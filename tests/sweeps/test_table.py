@@ -1,0 +1,87 @@
+import csv
+import json
+import math
+
+import pytest
+
+from alexnet_jax.errors import UserError
+from alexnet_jax.sweeps.table import format_csv, format_markdown, read_rows
+
+
+def write(root, name, group, seed, errors, *, overrides=None, published="", position=0):
+    """Write a trial's folder; `errors` are centre top-1, top-5, ten crops top-1, top-5."""
+    workdir = root / name
+    workdir.mkdir()
+    trial = {
+        "position": position,
+        "group": group,
+        "overrides": overrides or {},
+        "seed": seed,
+        "published": published,
+    }
+    (workdir / "trial.json").write_text(json.dumps(trial))
+    if errors is not None:
+        names = ("top1_error", "top5_error")
+        result = {
+            "center": dict(zip(names, errors[:2], strict=True)),
+            "ten_crop": dict(zip(names, errors[2:], strict=True)),
+        }
+        (workdir / "result.json").write_text(json.dumps(result))
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A baseline with seeds 0 to 2, one ablation with one seed, one trial without a result."""
+    for seed, error in enumerate((0.40, 0.42, 0.44)):
+        write(tmp_path, f"b{seed}", "baseline", seed, (error, 0.2, error - 0.02, 0.18))
+    tanh = {"model.changes": ["tanh"]}
+    write(
+        tmp_path,
+        "tanh",
+        "tanh",
+        0,
+        (0.5, 0.3, 0.47, 0.27),
+        overrides=tanh,
+        published="+1 | x",
+        position=1,
+    )
+    write(tmp_path, "slow", "slow", 0, None, overrides={"train.epochs": 9}, position=2)
+    line = {"kind": "eval", "step": 40, "views": "center", "top1_error": 0.6}
+    (tmp_path / "slow" / "metrics.jsonl").write_text(json.dumps(line) + '\n{"kind": "tr')
+    return tmp_path
+
+
+def test_the_table_by_hand(root):
+    # Mean of 40, 42, 44: 42; deviation with n - 1: 2. The ten crops: 38, 40, 42.
+    assert format_markdown(*read_rows(root)).split("\n") == [
+        "| trial    |   n | centre top-1 % |      top-5 % | ten crops top-1 % |      top-5 % "
+        "| ten crops, less baseline's | published |",
+        "| -------- | --: | -------------: | -----------: | ----------------: | -----------: "
+        "| -------------------------: | --------- |",
+        "| baseline |   3 |   42.00 ± 2.00 | 20.00 ± 0.00 |      40.00 ± 2.00 | 18.00 ± 0.00 "
+        "|                            |           |",
+        "| tanh     |   1 |          50.00 |        30.00 |             47.00 |        27.00 "
+        "|              +7.00 / +9.00 | +1 \\| x   |",
+        "| slow     |   0 |                |              |                   |              "
+        "|                            |           |",
+        "",
+        "no result: slow, not finished after step 40 with a centre crop top-1 error of 60.00%",
+    ]
+
+
+def test_the_csv_has_fractions_and_leaves_out_what_there_is_not(root):
+    rows = list(csv.DictReader(format_csv(read_rows(root)[0]).split("\n")))
+    assert [row["n"] for row in rows] == ["3", "1", "0"]
+    assert math.isclose(float(rows[0]["ten_crop_top1_error_mean"]), 0.40)
+    assert math.isclose(float(rows[0]["center_top1_error_sd"]), 0.02)
+    assert (rows[1]["center_top1_error_sd"], rows[2]["center_top1_error_mean"]) == ("", "")
+
+
+def test_a_trial_that_was_stopped_early_is_said_to_be(root):
+    (root / "slow" / "stopped_early.json").write_text("{}")
+    assert "slow, stopped early after step 40" in format_markdown(*read_rows(root))
+
+
+def test_a_folder_without_a_sweep_says_how_to_start_one(tmp_path):
+    with pytest.raises(UserError, match="holds no sweep; start one with --config"):
+        read_rows(tmp_path)

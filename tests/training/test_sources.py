@@ -1,0 +1,81 @@
+"""Records, store and device: the same arrays, the same bits, one run across all three."""
+
+import shutil
+
+import numpy as np
+import pytest
+from short_run import FRACTALS
+
+from alexnet_jax.data.preparation import Request, prepare_store
+from alexnet_jax.errors import UserError
+from alexnet_jax.parallel.feed import feed
+from alexnet_jax.training.assembly import assemble
+from alexnet_jax.training.loop import train_and_evaluate
+from alexnet_jax.training.testing import evaluate_workdirs
+
+SOURCES = ("records", "store", "device")
+
+
+@pytest.fixture(scope="module")
+def stored_fractals(fractals_dir, tmp_path_factory):
+    """The small data set with its pixel store."""
+    data_dir = tmp_path_factory.mktemp("stored") / "data"
+    shutil.copytree(fractals_dir, data_dir)
+    prepare_store(Request(FRACTALS, data_dir))
+    return data_dir
+
+
+@pytest.fixture
+def stored_config(config, stored_fractals):
+    config.data.dir = str(stored_fractals)
+    return config
+
+
+def read_all(config, source, kind):
+    config.data.source = source
+    run = assemble(config)
+    return list(feed(getattr(run, kind), 0, run.threads, run.mesh))
+
+
+@pytest.mark.parametrize("kind", ["training", "validation"])
+def test_the_arrays_are_identical_whichever_the_source(stored_config, kind):
+    expected = read_all(stored_config, "records", kind)
+    assert expected
+    for source in ("store", "device"):
+        for one, other in zip(read_all(stored_config, source, kind), expected, strict=True):
+            for name in other:
+                np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_a_run_that_changes_its_source_twice_ends_with_the_same_bits(stored_config, tmp_path):
+    stored_config.schedule.name = "constant"  # So that stopping early changes nothing else.
+    whole = train_and_evaluate(stored_config, tmp_path / "whole")
+    for steps, source in ((2, "records"), (4, "store"), (6, "device")):
+        stored_config.data.source = source
+        stored_config.train.steps = steps
+        mixed = train_and_evaluate(stored_config, tmp_path / "mixed", ignore_config=True)
+    assert mixed["step"] == whole["step"]
+    assert mixed["parameters_sha256"] == whole["parameters_sha256"]
+    assert mixed["ten_crop"] == whole["ten_crop"]
+
+
+def test_a_store_alone_is_enough_to_train_and_test(stored_config, stored_fractals, tmp_path):
+    store = next(stored_fractals.glob("fractals/*/*/pixels_96"))
+    shutil.copytree(store, tmp_path / "local" / store.relative_to(stored_fractals))
+    stored_config.data.update(dir=str(tmp_path / "local"), source="store")
+    stored_config.train.steps = 2
+    result = train_and_evaluate(stored_config, tmp_path / "run")
+    assert evaluate_workdirs([str(tmp_path / "run")], "center")["center"] == result["center"]
+
+
+@pytest.mark.parametrize("source", ["store", "device"])
+def test_without_a_store_it_says_what_to_run(config, source):
+    config.data.source = source
+    with pytest.raises(UserError, match=r"no pixel store of .* make it with: .*--store_only"):
+        assemble(config)
+
+
+def test_an_unknown_source_lists_the_known_ones(config):
+    config.data.source = "cloud"
+    with pytest.raises(UserError, match="'cloud'; the known ones: records, store, device"):
+        assemble(config)
