@@ -29,7 +29,9 @@ def cut_view(images: jax.Array, number: jax.Array | int, crop_size: int) -> jax.
     """
     batch, side, _, channels = images.shape
     offsets = jnp.asarray(ten_crop_offsets(side, crop_size))
-    top, left = offsets[number % 5]
+    # XLA for CPUs (jaxlib 0.10.2) may fuse the look-up of the offsets with what they cut into code
+    # that LLVM refuses; so it is done first.
+    top, left = jax.lax.optimization_barrier(offsets[number % 5])
     zero = jnp.zeros_like(top)
     size = (batch, crop_size, crop_size, channels)
     view = jax.lax.dynamic_slice(images, (zero, top, left, zero), size)
