@@ -27,7 +27,7 @@ def local_response_norm(
     convention of Caffe, PyTorch and the 2012 code, which divide by the window's size.
 
     Args:
-        x: [..., C], any float dtype; the sums are taken in float32 or better, since squares reach 1e5.
+        x: [..., C], any float dtype; the sums are taken in float32 or better: squares reach 1e5.
         k: added to the sum.
         alpha: factor of the sum.
         beta: exponent.
