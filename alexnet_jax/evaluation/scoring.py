@@ -32,9 +32,6 @@ def make_view_predictor(
 
     def predict(variables: Any, images: jax.Array, view: jax.Array) -> jax.Array:
         crops = preprocessing(cut_view(images, view, crop_size))
-        # XLA for CPUs (jaxlib 0.10.2) fuses the slices of two mirrored views into code that LLVM
-        # refuses, unless they are done before the network begins.
-        crops = jax.lax.optimization_barrier(crops)
         return jax.nn.softmax(spread_model.apply(variables, crops, train=False))
 
     split, whole = split_over_data(mesh), replicated(mesh)

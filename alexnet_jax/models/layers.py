@@ -27,7 +27,7 @@ def local_response_norm(
     convention of Caffe, PyTorch and the 2012 code, which divide by the window's size.
 
     Args:
-        x: [..., C], any float dtype; the sums are taken in float32, since squares reach 1e5.
+        x: [..., C], any float dtype; the sums are taken in float32 or better: squares reach 1e5.
         k: added to the sum.
         alpha: factor of the sum.
         beta: exponent.
@@ -45,7 +45,7 @@ def local_response_norm(
         raise ValueError(f"size={size}: a window around a channel has an odd number of channels")
     if channels % groups:
         raise ValueError(f"{channels} channels do not divide into {groups} groups")
-    wide = x.astype(jnp.float32).reshape(*x.shape[:-1], groups, channels // groups)
+    wide = _at_least_float32(x).reshape(*x.shape[:-1], groups, channels // groups)
     sums = _window_sum(jnp.square(wide), size, axis=-1)
     return (wide * _inverse_power(k + alpha * sums, beta)).reshape(x.shape).astype(x.dtype)
 
@@ -57,7 +57,7 @@ def spatial_response_norm(x: jax.Array, alpha: float, beta: float, size: int) ->
     over a `size` x `size` window around each pixel, clipped at the edges.
 
     Args:
-        x: [B, H, W, C], any float dtype; the sums are taken in float32.
+        x: [B, H, W, C], any float dtype; the sums are taken in float32 or better.
         alpha: factor of the sum.
         beta: exponent.
         size: odd side of the window.
@@ -65,7 +65,7 @@ def spatial_response_norm(x: jax.Array, alpha: float, beta: float, size: int) ->
     Returns:
         The shape and dtype of `x`.
     """
-    wide = x.astype(jnp.float32)
+    wide = _at_least_float32(x)
     sums = _window_sum(_window_sum(jnp.square(wide), size, axis=1), size, axis=2)
     return (wide * _inverse_power(1.0 + alpha * sums, beta)).astype(x.dtype)
 
@@ -162,7 +162,11 @@ def _connect_by_group(x: jax.Array, kernel: jax.Array, groups: int) -> jax.Array
 def flatten_by_group(x: jax.Array, groups: int) -> jax.Array:
     """Flatten [B, ..., C] -> [B, ...·C], the groups of channels one after the other."""
     split = x.reshape(*x.shape[:-1], groups, x.shape[-1] // groups)
-    return jnp.moveaxis(split, -2, 1).reshape(len(x), -1)
+    return jnp.moveaxis(split, -2, 1).reshape(x.shape[0], -1)  # len(x) fails for a symbolic batch.
+
+
+def _at_least_float32(x: jax.Array) -> jax.Array:
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def _window_sum(x: jax.Array, size: int, axis: int) -> jax.Array:
