@@ -11,6 +11,7 @@ from alexnet_jax.evaluation.counting import add_up, judge
 from alexnet_jax.evaluation.views import CENTER, VIEWS, cut_view
 from alexnet_jax.models import AlexNet
 from alexnet_jax.parallel.mesh import replicated, split_over_data
+from alexnet_jax.parallel.runtime import wait_on_cpus
 from alexnet_jax.parallel.spread import spread_over
 
 # (images uint8 [B, S, S, 3], number of the view) -> probabilities float32 [B, classes]
@@ -47,7 +48,7 @@ def view_probabilities(
         {"center": [B, classes]}, and "ten_crop" beside it if `views` is "ten_crop".
     """
     by_view = {
-        view: _mean([predict(images, view) for predict in predictors]) for view in VIEWS[views]
+        view: _mean([wait_on_cpus(predict(images, view)) for predict in predictors]) for view in VIEWS[views]
     }
     averages = {"center": by_view[CENTER]}
     if views == "ten_crop":

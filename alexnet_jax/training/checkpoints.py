@@ -16,6 +16,7 @@ from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.agreement import from_first, true_everywhere
 from alexnet_jax.training.interruption import Interrupted
+from alexnet_jax.parallel.runtime import wait_on_cpus
 from alexnet_jax.training.state import TrainState
 
 _KEPT_LATEST = 2
@@ -61,7 +62,7 @@ class Checkpoints:
         """
         step = int(state.step)
         metrics = None if top1_error is None else {"top1_error": top1_error}
-        item = {"state": _fields(state), "fingerprint": _fingerprint(state)}
+        item = {"state": _fields(state), "fingerprint": wait_on_cpus(_fingerprint(state))}
         with full_disk_reported(self._directory, "a checkpoint"):
             self._manager.save(step, args=ocp.args.StandardSave(item), metrics=metrics, force=True)
 

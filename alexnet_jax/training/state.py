@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 
 from alexnet_jax.models import AlexNet
 from alexnet_jax.parallel.layouts import lay_out
+from alexnet_jax.parallel.runtime import wait_on_cpus
 from alexnet_jax.training.plateau import Plateau, before_any_test
 
 
@@ -54,7 +55,7 @@ def create_state(
         partial(_create, model, optimizer, crop_size),
         out_shardings=jax.tree.map(lambda leaf: leaf.sharding, described),
     )
-    return create(jax.random.key(seed))
+    return wait_on_cpus(create(jax.random.key(seed)))
 
 
 def abstract_state(
