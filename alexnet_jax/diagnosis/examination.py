@@ -14,7 +14,7 @@ from alexnet_jax.data.stream import read_ahead
 from alexnet_jax.diagnosis import reading, stepping
 from alexnet_jax.diagnosis.diagnosis import Data, Diagnosis, Machine
 from alexnet_jax.diagnosis.flops import matrix_product_ceiling, training_flops
-from alexnet_jax.diagnosis.memory import read_memory
+from alexnet_jax.diagnosis.memory import check_step_fits, device_bytes, read_memory
 from alexnet_jax.diagnosis.timing import Budget, Outcome, Skipped, Speed
 from alexnet_jax.models.table import describe_layers
 from alexnet_jax.parallel.feed import feed
@@ -55,6 +55,7 @@ def diagnose(
     stages["augmentation"] = stepping.augmentation_speed(learner, batch, budget.share(0.03))
     tell("compiling the step")
     step = stepping.compile_step(learner, batch)
+    check_step_fits(step.bytes_per_device, device_bytes(), size)
     tell("the step")
     stages["step"] = stepping.step_speed(learner, step, batch, budget.share(0.12))
     tell("the whole loop")
@@ -107,7 +108,7 @@ def affordable_batch_size(rehearsal: Rehearsal, flops: int, ceiling: float, budg
     """Halve the batch until a step, even a poor one, takes a fair part of the time."""
     size = rehearsal.batch_size
     allowed = budget.share(_STEP_PART) * _POOR_UTILISATION * ceiling
-    while size * flops > allowed and size % (2 * rehearsal.learner.mesh.size) == 0:
+    while size * flops > allowed and size % (2 * rehearsal.batch_unit) == 0:
         size //= 2
     return size
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import jax
 
+from alexnet_jax.errors import UserError
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -34,6 +36,21 @@ class Memory:
     disk_free: int | None
 
 
+def device_bytes() -> int | None:
+    """Return the memory of one device; None where it shares the host's."""
+    return (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+
+
+def check_step_fits(step_bytes: int, device_total: int | None, batch_size: int) -> None:
+    """Raise UserError where the compiled step needs more than a device has."""
+    if device_total is not None and step_bytes > device_total:
+        raise UserError(
+            f"a step of {batch_size} images needs {step_bytes / 1e9:.1f} GB of a device, which has "
+            f"{device_total / 1e9:.1f}; give --config.train.microbatch_size={batch_size // 2}, or "
+            "less, or a smaller --config.train.batch_size"
+        )
+
+
 def read_memory(step_bytes: int, data_dir: Path | None) -> Memory:
     """Look at memory after everything has run.
 
@@ -49,7 +66,7 @@ def read_memory(step_bytes: int, data_dir: Path | None) -> Memory:
         # Linux counts in KiB, macOS in bytes.
         host_peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         * (1 if sys.platform == "darwin" else 1024),
-        device_total=statistics.get("bytes_limit"),
+        device_total=device_bytes(),
         device_peak=step_bytes if peak is None else peak,
         device_peak_measured=peak is not None,
         disk_free=shutil.disk_usage(data_dir).free if data_dir else None,

@@ -27,6 +27,7 @@ class Rehearsal:
         learner: as the run's, but for the mean image, the colours and the length.
         dtype: of the network's products.
         batch_size: images a step.
+        batch_unit: what the number of images must be a multiple of, for devices and microbatches.
         image_size: side of the images that the step takes.
         crop_size: side of what the network sees.
     """
@@ -35,6 +36,7 @@ class Rehearsal:
     learner: Learner
     dtype: str
     batch_size: int
+    batch_unit: int
     image_size: int
     crop_size: int
 
@@ -84,6 +86,7 @@ def rehearse(config: ConfigDict) -> Rehearsal:
         learner=make_learner(config, mesh, grey, examples=1000 * batch_size),
         dtype=config.model.dtype,
         batch_size=batch_size,
+        batch_unit=mesh.size * (batch_size // (config.train.microbatch_size or batch_size)),
         image_size=size,
         crop_size=config.data.crop_size,
     )

@@ -24,6 +24,7 @@ STAGES = [
 def diagnosis(fractals_dir):
     config = short_config(fractals_dir)
     config.train.steps = 400
+    config.schedule.name = "constant"  # The same program, whatever the length of the run.
     return diagnose(rehearse(config), find_material(config), seconds=4)
 
 
@@ -97,6 +98,12 @@ def test_a_step_too_slow_for_the_time_is_tried_on_fewer_images_divided_over_the_
         for flops in (250, 251, 1_000, 100_000)
     ]
     assert sizes == [32, 16, 8, 4]
+
+
+def test_fewer_images_still_make_whole_microbatches(config):
+    config.train.microbatch_size = 16
+    rehearsal = rehearse(config)
+    assert affordable_batch_size(rehearsal, 100_000, ceiling=1.0, budget=Budget(1.0)) == 8
 
 
 @pytest.mark.parametrize("source", ["store", "device"])
