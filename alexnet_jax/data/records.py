@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+from tensorflow_datasets.proto import tf_example_pb2
 
 from alexnet_jax.errors import UserError
 
@@ -65,14 +66,32 @@ class Records:
         self.directory = directory
         self.num_classes: int = builder.info.features["label"].num_classes
         self.class_names: list[str] = builder.info.features["label"].names
-        self._source = builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
+        self._source = builder.as_data_source(
+            split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
+        )
 
     def __len__(self) -> int:
         return len(self._source)
 
     def read(self, indices: Sequence[int] | np.ndarray) -> list[dict[str, Any]]:
-        """Return the examples at `indices`: image (encoded bytes), label (int), file_name."""
-        return self._source.__getitems__([int(index) for index in indices])
+        """Return the examples at `indices`: image (encoded bytes), label (int), file_name (bytes).
+
+        Data sets of other makers may have no file_name.
+        """
+        found = self._source.__getitems__([int(index) for index in indices])
+        return [_parse(record) for record in found]
+
+
+def _parse(record: bytes) -> dict[str, Any]:
+    """Take a record apart: what TFDS does for any features, in half of the time for ours."""
+    features = tf_example_pb2.Example.FromString(record).features.feature
+    example = {
+        "image": features["image"].bytes_list.value[0],
+        "label": features["label"].int64_list.value[0],
+    }
+    if "file_name" in features:
+        example["file_name"] = features["file_name"].bytes_list.value[0]
+    return example
 
 
 def allow_many_open_files() -> None:
