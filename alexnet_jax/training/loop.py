@@ -83,13 +83,13 @@ class _Training:
         try:
             if step and self._is_due(step, lengths.evaluate_every):
                 state, _ = self._test(step, state)
-            while step < lengths.total:
-                asked = time.perf_counter()
-                batch = next(batches)
-                waited = time.perf_counter() - asked
+            batch = next(batches, None)
+            while batch is not None:
                 state, metrics = self._run.train_step(state, batch)
                 step += 1
-                self._window.add(metrics, waited)
+                asked = time.perf_counter()
+                batch = next(batches, None)  # While the step runs.
+                self._window.add(metrics, time.perf_counter() - asked)
                 self._log.advance(step)
                 state = self._record(step, state)
                 self._stop.raise_if_received()

@@ -113,12 +113,12 @@ def test_a_run_goes_on_in_another_layout(finished, config, tmp_path):
 def test_sigterm_saves_and_the_run_goes_on_to_the_same_bits(
     finished, config, tmp_path, monkeypatch
 ):
-    """The signal arrives while the third batch is fetched."""
+    """The signal arrives while the third step runs and the fourth batch is fetched."""
     feed = loop.feed
 
     def interrupted(batches, start, threads, mesh):
         for number, batch in enumerate(feed(batches, start, threads, mesh)):
-            if number == 2 and batches.__class__.__name__ == "TrainingBatches":
+            if number == 3 and batches.__class__.__name__ == "TrainingBatches":
                 os.kill(os.getpid(), signal.SIGTERM)
             yield batch
 
