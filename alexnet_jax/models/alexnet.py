@@ -1,15 +1,17 @@
 """AlexNet: the linen module that builds any network of the zoo."""
 
 import itertools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
-from alexnet_jax.models.conv import conv_by_group
+from alexnet_jax.models.conv import conv2d
 from alexnet_jax.models.initialization import initializers
 from alexnet_jax.models.layers import (
+    GroupedConv,
     GroupedDense,
     dropout,
     flatten_by_group,
@@ -62,13 +64,13 @@ class AlexNet(nn.Module):
     def _convolve(self, x: jax.Array, layer: Convolution, name: str) -> jax.Array:
         inputs = layer.window**2 * x.shape[-1] // layer.groups
         kernel_init, bias_init = self._initializers(layer, inputs)
-        x = nn.Conv(
+        x = GroupedConv(
             layer.features,
-            (layer.window, layer.window),
-            strides=layer.stride,
-            padding=(layer.padding, layer.padding),
-            feature_group_count=layer.groups,
-            conv_general_dilated=conv_by_group,
+            layer.window,
+            convolve=partial(
+                conv2d, stride=layer.stride, padding=layer.padding, groups=layer.groups
+            ),
+            groups=layer.groups,
             kernel_init=kernel_init,
             bias_init=bias_init,
             dtype=self.dtype,

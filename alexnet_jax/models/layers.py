@@ -116,6 +116,33 @@ def flatten_by_group(x: jax.Array, groups: int) -> jax.Array:
     return jnp.moveaxis(split, 3, 1).reshape(batch, -1)
 
 
+class GroupedConv(nn.Module):
+    """A convolution with biases, of groups of kernels that see only their own group of channels.
+
+    Attributes:
+        features: number of kernels.
+        window: side of the square kernel.
+        groups: number of groups; the kernel is [window, window, C / groups, features].
+        convolve: (images, kernel) -> what the kernels see.
+    """
+
+    features: int
+    window: int
+    groups: int
+    convolve: Callable[[jax.Array, jax.Array], jax.Array]
+    kernel_init: Callable[..., jax.Array]
+    bias_init: Callable[..., jax.Array]
+    dtype: DTypeLike
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Convolve: [B, H, W, C] -> [B, H', W', features]."""
+        shape = (self.window, self.window, x.shape[-1] // self.groups, self.features)
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32).astype(self.dtype)
+        bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
+        return self.convolve(x, kernel) + bias.astype(self.dtype)
+
+
 class GroupedDense(nn.Module):
     """A fully connected layer whose groups of units see only their own group of inputs.
 
