@@ -168,9 +168,7 @@ def _images_to_blocks(
     return split.swapaxes(2, 3).reshape(batch, rows, columns, stride**2 * channels)
 
 
-def _kernel_gradient(
-    images: jax.Array, gradient: jax.Array, window: tuple[int, ...]
-) -> jax.Array:
+def _kernel_gradient(images: jax.Array, gradient: jax.Array, window: tuple[int, ...]) -> jax.Array:
     """Sum, image by image, patches times gradient, so that the patches stay in the cache.
 
     The images of one turn are one from each device: were they consecutive ones, the devices would
@@ -185,7 +183,8 @@ def _kernel_gradient(
     def add(index: jax.Array, total: jax.Array) -> jax.Array:
         x, y = (lax.dynamic_index_in_dim(row, index, axis=1, keepdims=False) for row in rows)
         patches = _patches(x, window, y.shape[1:3])
-        return total + jnp.einsum("dhwc,dhwf->dcf", patches, y, preferred_element_type=jnp.float32)
+        patches, y = (z.reshape(devices, -1, z.shape[-1]) for z in (patches, y))
+        return total + jnp.einsum("dpc,dpf->dcf", patches, y, preferred_element_type=jnp.float32)
 
     patch = window[0] * window[1] * images.shape[-1]
     start = jnp.zeros((devices, patch, gradient.shape[-1]), jnp.float32)

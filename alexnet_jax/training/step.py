@@ -10,6 +10,7 @@ from jax.sharding import Mesh
 from alexnet_jax.data.augment import Augmentation
 from alexnet_jax.models import AlexNet
 from alexnet_jax.parallel.mesh import replicated, split_over_data
+from alexnet_jax.parallel.runtime import compiler_options
 from alexnet_jax.training.state import TrainState
 
 TrainStep = Callable[[TrainState, dict[str, jax.Array]], tuple[TrainState, dict[str, jax.Array]]]
@@ -76,4 +77,5 @@ def make_train_step(
         in_shardings=(whole, split),
         out_shardings=(whole, whole),
         donate_argnums=0,
+        compiler_options=compiler_options(mesh),
     )
