@@ -9,6 +9,7 @@ import json
 import resource
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,28 +18,48 @@ from torch import nn
 from benchmarks.answering import answer, time_calls
 
 
-def build(network: str) -> tuple[nn.Module, int]:
-    """Return a network of 1,000 classes and the side of its images."""
-    if network == "owt":
-        widths, groups, norm, padding, size = (64, 192, 384, 256, 256), 1, nn.Identity, 2, 224
-    else:
-        groups = {"original": 2, "single_tower": 1}[network]
-        widths, padding, size = (96, 256, 384, 384, 256), 0, 227
+@dataclass(frozen=True)
+class Shape:
+    """Where the networks differ."""
 
-        def norm() -> nn.Module:
-            return nn.LocalResponseNorm(5, 1e-4, 0.75, 2.0)
+    widths: tuple[int, ...] = (96, 256, 384, 384, 256)
+    groups: int = 1
+    normalized: bool = True
+    stride: int = 4
+    padding: int = 0
+    size: int = 227
+    hidden: int = 4096
 
-    one, two, three, four, five = widths
-    features = [
-        nn.Conv2d(3, one, 11, 4, padding), nn.ReLU(), norm(), nn.MaxPool2d(3, 2),
-        nn.Conv2d(one, two, 5, padding=2, groups=groups), nn.ReLU(), norm(), nn.MaxPool2d(3, 2),
-        nn.Conv2d(two, three, 3, padding=1), nn.ReLU(),
-        nn.Conv2d(three, four, 3, padding=1, groups=groups), nn.ReLU(),
-        nn.Conv2d(four, five, 3, padding=1, groups=groups), nn.ReLU(), nn.MaxPool2d(3, 2),
-    ]  # fmt: skip
-    dense = [nn.Linear(9216, 4096), nn.ReLU(), nn.Dropout()]
-    dense += [nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout(), nn.Linear(4096, 1000)]
-    return nn.Sequential(*features, nn.Flatten(), *dense), size
+
+SHAPES = {
+    "original": Shape(groups=2),
+    "single_tower": Shape(),
+    "owt": Shape((64, 192, 384, 256, 256), normalized=False, padding=2, size=224),
+    "tiny": Shape((12, 32, 48, 48, 32), groups=2, stride=2, size=81, hidden=256),
+}
+
+
+def build(shape: Shape) -> nn.Module:
+    """Return a network of 1,000 classes."""
+    one, two, three, four, five = shape.widths
+
+    def norm() -> nn.Module:
+        return nn.LocalResponseNorm(5, 1e-4, 0.75, 2.0) if shape.normalized else nn.Identity()
+
+    def convolution(inputs: int, outputs: int, window: int, groups: int = 1) -> nn.Module:
+        return nn.Conv2d(inputs, outputs, window, padding=window // 2, groups=groups)
+
+    features = nn.Sequential(
+        nn.Conv2d(3, one, 11, shape.stride, shape.padding), nn.ReLU(), norm(), nn.MaxPool2d(3, 2),
+        convolution(one, two, 5, shape.groups), nn.ReLU(), norm(), nn.MaxPool2d(3, 2),
+        convolution(two, three, 3), nn.ReLU(),
+        convolution(three, four, 3, shape.groups), nn.ReLU(),
+        convolution(four, five, 3, shape.groups), nn.ReLU(), nn.MaxPool2d(3, 2), nn.Flatten(),
+    )  # fmt: skip
+    inputs = features(torch.zeros(1, 3, shape.size, shape.size)).numel()
+    dense = [nn.Linear(inputs, shape.hidden), nn.ReLU(), nn.Dropout()]
+    dense += [nn.Linear(shape.hidden, shape.hidden), nn.ReLU(), nn.Dropout()]
+    return nn.Sequential(*features, *dense, nn.Linear(shape.hidden, 1000))
 
 
 class Torch:
@@ -48,7 +69,8 @@ class Torch:
         self.device = {"cpu": "cpu", "gpu": "cuda"}[case["platform"]]
         self.dtype = getattr(torch, case["dtype"])
         form, batch = case["form"], case["batch"]
-        module, size = build(case["network"])
+        shape = SHAPES[case["network"]]
+        module, size = build(shape), shape.size
         layout = torch.channels_last if "channels_last" in form else torch.contiguous_format
         module = module.to(self.device, memory_format=layout)
         images = 50 * torch.randn(batch, 3, size, size)

@@ -47,7 +47,7 @@ def compiler_options(mesh: Mesh) -> dict[str, bool | str]:
 
 def _computes_on_cpus() -> bool:
     """Tell whether JAX will choose CPUs, before it does."""
-    platforms = jax.config.read("jax_platforms")
+    platforms = jax.config.jax_platforms  # type: ignore[attr-defined]
     if platforms:
         return platforms == "cpu"
     return find_spec("jax_plugins") is None and find_spec("libtpu") is None
