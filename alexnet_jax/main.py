@@ -26,6 +26,9 @@ _RESUME = flags.DEFINE_enum(
     ["same_config", "ignore_config"],
     "Whether a run may go on under a config that differs from the one it began with.",
 )
+_PROFILE = flags.DEFINE_string(
+    "profile", "", "START:STOP, completed steps: trace the steps between into WORKDIR/profile."
+)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -46,9 +49,15 @@ def _train(workdir: Path) -> None:
     from alexnet_jax.parallel.agreement import is_first
     from alexnet_jax.training.interruption import Interrupted
     from alexnet_jax.training.loop import train_and_evaluate
+    from alexnet_jax.training.profiling import parse_profiled_steps
 
     try:
-        result = train_and_evaluate(_CONFIG.value, workdir, _RESUME.value == "ignore_config")
+        result = train_and_evaluate(
+            _CONFIG.value,
+            workdir,
+            _RESUME.value == "ignore_config",
+            parse_profiled_steps(_PROFILE.value),
+        )
     except Interrupted as interruption:
         print(f"{interruption}; saved. The same command goes on from here.", file=sys.stderr)
         sys.exit(interruption.exit_code)

@@ -48,7 +48,8 @@ def view_probabilities(
         {"center": [B, classes]}, and "ten_crop" beside it if `views` is "ten_crop".
     """
     by_view = {
-        view: _mean([wait_on_cpus(predict(images, view)) for predict in predictors]) for view in VIEWS[views]
+        view: _mean([wait_on_cpus(predict(images, view)) for predict in predictors])
+        for view in VIEWS[views]
     }
     averages = {"center": by_view[CENTER]}
     if views == "ten_crop":

@@ -2,17 +2,17 @@
 
 import itertools
 import math
-from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
-from alexnet_jax.models.conv import conv_by_group
+from alexnet_jax.models.conv import conv2d
 from alexnet_jax.models.initialization import initializers
 from alexnet_jax.models.layers import (
+    GroupedConv,
     GroupedDense,
     dropout,
     local_response_norm,
@@ -71,17 +71,16 @@ class AlexNet(nn.Module):
     def _convolve(self, x: jax.Array, layer: Convolution, name: str, train: bool) -> jax.Array:
         inputs = layer.window**2 * x.shape[-1] // layer.groups
         kernel_init, bias_init = self._initializers(layer, inputs)
-        x = nn.Conv(
+        x = GroupedConv(
             layer.features,
-            (layer.window, layer.window),
-            strides=layer.stride,
-            padding=(layer.padding, layer.padding),
-            feature_group_count=layer.groups,
+            layer.window,
+            convolve=partial(conv2d, stride=layer.stride, padding=layer.padding),
+            groups=layer.groups,
             use_bias=layer.has_bias,
-            conv_general_dilated=self._convolver(name),
             kernel_init=kernel_init,
             bias_init=bias_init,
             dtype=self.dtype,
+            spread=self.spread,
             name=name,
         )(x)
         for operation in layer.after:
@@ -104,21 +103,6 @@ class AlexNet(nn.Module):
             dtype=self.dtype,
             name=name,
         )(x)
-
-    def _convolver(self, name: str) -> Callable[..., jax.Array]:
-        def convolve(
-            images: jax.Array,
-            kernel: jax.Array,
-            *args: Any,
-            feature_group_count: int,
-            **kwargs: Any,
-        ) -> jax.Array:
-            def product(images: jax.Array, kernel: jax.Array, groups: int) -> jax.Array:
-                return conv_by_group(images, kernel, *args, feature_group_count=groups, **kwargs)
-
-            return self.spread(product, name, images, kernel, feature_group_count)
-
-        return convolve
 
     def _apply_operation(self, x: jax.Array, operation: str) -> jax.Array:
         spec = self.spec

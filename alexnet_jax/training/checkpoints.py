@@ -15,8 +15,8 @@ from orbax.checkpoint import checkpoint_managers as policies
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.agreement import from_first, true_everywhere
-from alexnet_jax.training.interruption import Interrupted
 from alexnet_jax.parallel.runtime import wait_on_cpus
+from alexnet_jax.training.interruption import Interrupted
 from alexnet_jax.training.state import TrainState
 
 _KEPT_LATEST = 2

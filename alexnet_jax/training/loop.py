@@ -18,6 +18,7 @@ from alexnet_jax.training.checkpoints import Checkpoints
 from alexnet_jax.training.interruption import Interrupted, StopSignal
 from alexnet_jax.training.lock import WorkdirLock
 from alexnet_jax.training.logging import RunLog
+from alexnet_jax.training.profiling import ProfiledSteps, Profiler
 from alexnet_jax.training.state import TrainState, parameters_sha256
 from alexnet_jax.training.window import Window, steps_in_flight, stuck_advice
 from alexnet_jax.training.workdir import (
@@ -30,7 +31,10 @@ from alexnet_jax.training.workdir import (
 
 
 def train_and_evaluate(
-    config: ConfigDict, workdir: Path, ignore_config: bool = False
+    config: ConfigDict,
+    workdir: Path,
+    ignore_config: bool = False,
+    profiled: ProfiledSteps | None = None,
 ) -> dict[str, Any]:
     """Train the network that `config` describes, or go on where `workdir` stopped, and test it.
 
@@ -38,6 +42,7 @@ def train_and_evaluate(
         config: see configs/imagenet.py.
         workdir: where everything of the run is written.
         ignore_config: go on even if the workdir was made with a config that differs.
+        profiled: the steps to trace.
 
     Returns:
         What is written to `result.json`.
@@ -58,8 +63,13 @@ def train_and_evaluate(
         from_first(partial(describe_run, workdir, config, run))
         with StopSignal(steps_in_flight()) as stop, Checkpoints(workdir) as checkpoints:
             state = checkpoints.restore(run.network.description) or run.create_state()
-            with RunLog(workdir, int(state.step), run.durations.total) as log:
-                state = _Training(run, checkpoints, log, stop).run(state)
+            if profiled is not None:
+                profiled.check(int(state.step), run.durations.total)
+            with (
+                RunLog(workdir, int(state.step), run.durations.total) as log,
+                Profiler(profiled, workdir) as profiler,
+            ):
+                state = _Training(run, checkpoints, log, stop, profiler).run(state)
                 result = _summarize(run, state, log)
         return from_first(partial(write_result, workdir, result))
 
@@ -67,11 +77,19 @@ def train_and_evaluate(
 class _Training:
     """A run on its way: its parts, and where it keeps its records."""
 
-    def __init__(self, run: Run, checkpoints: Checkpoints, log: RunLog, stop: StopSignal) -> None:
+    def __init__(
+        self,
+        run: Run,
+        checkpoints: Checkpoints,
+        log: RunLog,
+        stop: StopSignal,
+        profiler: Profiler,
+    ) -> None:
         self._run = run
         self._checkpoints = checkpoints
         self._log = log
         self._stop = stop
+        self._profiler = profiler
         self._window = Window(run.training.batch_size)
         self._start = time.perf_counter() - _seconds_so_far(log)
 
@@ -83,6 +101,7 @@ class _Training:
         try:
             if step and self._is_due(step, lengths.evaluate_every):
                 state, _ = self._test(step, state)
+            self._profiler.reach(step, state)
             batch = next(batches, None)
             while batch is not None:
                 state, metrics = self._run.train_step(state, batch)
@@ -90,6 +109,7 @@ class _Training:
                 asked = time.perf_counter()
                 batch = next(batches, None)  # While the step runs.
                 self._window.add(metrics, time.perf_counter() - asked)
+                self._profiler.reach(step, state)
                 self._log.advance(step)
                 state = self._record(step, state)
                 self._stop.raise_if_received()

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from alexnet_jax.data.augment import Augmentation
 from alexnet_jax.models import AlexNet
 from alexnet_jax.parallel.mesh import replicated, split_over_data
+from alexnet_jax.parallel.runtime import compiler_options
 from alexnet_jax.parallel.spread import spread_over
 from alexnet_jax.training.accumulation import average_over_parts
 from alexnet_jax.training.state import TrainState, abstract_state
@@ -91,4 +92,5 @@ def make_train_step(
         in_shardings=(state_lies, split_over_data(mesh)),
         out_shardings=(state_lies, replicated(mesh)),
         donate_argnums=0,
+        compiler_options=compiler_options(mesh),
     )
