@@ -69,7 +69,7 @@ def _check(
         )
     if images[3] != kernel[2] * groups or kernel[3] % groups:
         raise ValueError(
-            f"{given}: images need {kernel[2]} channels a group, and groups divide the features"
+            f"{given}: images need {kernel[2] * groups} channels, and groups divide the features"
         )
     if min(images[1:3]) + sum(padding) < max(kernel[:2]):
         raise ValueError(f"{given}: the padded images are smaller than the kernel")

@@ -5,7 +5,6 @@ import sys
 import pytest
 
 BLOCKED = (
-    "absl",
     "array_record",
     "grain",
     "ml_collections",

@@ -127,8 +127,9 @@ def test_equals_the_plain_form_forward_and_backward(name, shape):
             lambda x: plain_forms.max_pool(x, 3, 2),
         ),
     }[name]
-    x = 30 * jax.random.normal(jax.random.key(0), shape)
-    weights = jax.random.normal(jax.random.key(1), (x.size,))
+    rng = np.random.default_rng(0)
+    x = jnp.float32(rng.normal(0, 30, shape))
+    weights = jnp.float32(rng.normal(size=x.size))
     for actual, expected in zip(
         forward_and_backward(ours, x, weights),
         forward_and_backward(plain, x, weights),
@@ -139,9 +140,10 @@ def test_equals_the_plain_form_forward_and_backward(name, shape):
 
 
 @pytest.mark.parametrize(("window", "stride"), [(3, 2), (2, 2), (3, 1), (2, 3)])
-def test_pooling_passes_gradients_as_xla_does_where_no_inputs_are_equal(window, stride):
-    x = jax.random.permutation(jax.random.key(0), jnp.arange(2.0 * 8 * 7 * 3)).reshape(2, 8, 7, 3)
-    weights = jax.random.normal(jax.random.key(1), (x.size,))
+def test_pooling_passes_gradients_as_xla_does_among_equal_inputs(window, stride):
+    rng = np.random.default_rng(0)
+    x = jnp.float32(rng.integers(0, 3, (2, 8, 7, 3)))
+    weights = jnp.float32(rng.normal(size=x.size))
     for actual, expected in zip(
         forward_and_backward(lambda x: max_pool(x, window, stride), x, weights),
         forward_and_backward(lambda x: plain_forms.max_pool(x, window, stride), x, weights),
@@ -150,7 +152,7 @@ def test_pooling_passes_gradients_as_xla_does_where_no_inputs_are_equal(window, 
         np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
-def test_pooling_gives_every_maximum_of_a_window_its_gradient():
+def test_pooling_gives_the_first_maximum_of_a_window_its_gradient():
     x = jnp.array([[1.0, 5.0, 0.0], [5.0, 2.0, 3.0], [0.0, 5.0, 4.0]]).reshape(1, 3, 3, 1)
     gradient = jax.grad(lambda x: jnp.sum(7 * max_pool(x)))(x)
-    np.testing.assert_array_equal(gradient[0, :, :, 0], [[0, 7, 0], [7, 0, 0], [0, 7, 0]])
+    np.testing.assert_array_equal(gradient[0, :, :, 0], [[0, 7, 0], [0, 0, 0], [0, 0, 0]])
