@@ -102,6 +102,11 @@ _YOUNGER = (
     "schedule.warmup_start",
     "train.microbatch_size",
     "parallel.model_axis",
+    "parallel.processes",
+    "parallel.devices",
+    "parallel.initialization_timeout",
+    "parallel.heartbeat_timeout",
+    "parallel.shutdown_timeout",
 )
 
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -122,7 +127,12 @@ _FREE_ON_RESUME = (
     "data.threads",
     "train.deterministic",
     "train.microbatch_size",
-    "eval.",
+    "parallel.model_axis",
+    "parallel.processes",
+    "parallel.devices",
+    "parallel.initialization_timeout",
+    "parallel.heartbeat_timeout",
+    "parallel.shutdown_timeout",
     "checkpoint.",
     "parallel.",
     "log.",
