@@ -277,7 +277,11 @@ def _max_forward(
     x: jax.Array, window: int, stride: int
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     pixels = [
-        x[:, row : x.shape[1] - window + row + 1 : stride, column : x.shape[2] - window + column + 1 : stride]
+        x[
+            :,
+            row : x.shape[1] - window + row + 1 : stride,
+            column : x.shape[2] - window + column + 1 : stride,
+        ]
         for row, column in itertools.product(range(window), repeat=2)
     ]
     largest, place = pixels[0], jnp.zeros(pixels[0].shape, jnp.int8)
