@@ -126,11 +126,17 @@ def _loop(
     if step.batch_size != rehearsal.batch_size:
         return Skipped(f"the step was tried on {step.batch_size} images only"), None
     assert isinstance(stepped, Speed)
-    needed = stepping.FEWEST_STEPS * stepped.seconds
+    settling = budget.share(0.02)
+    needed = stepping.FEWEST_STEPS * stepped.seconds + settling
     if needed > budget.left():
         return Skipped(f"needs {needed:.1f} s, {max(0.0, budget.left()):.1f} s were left"), None
     return stepping.loop_speed(
-        rehearsal.learner, step, material.batches, material.threads, budget.share(0.12)
+        rehearsal.learner,
+        step,
+        material.batches,
+        material.threads,
+        settling,
+        budget.share(0.12),
     )
 
 

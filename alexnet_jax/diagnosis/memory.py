@@ -60,12 +60,11 @@ def read_memory(step_bytes: int, data_dir: Path | None) -> Memory:
     """
     statistics = jax.local_devices()[0].memory_stats() or {}
     peak = statistics.get("peak_bytes_in_use")
+    resident = _resident()
     return Memory(
         host_total=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-        host_resident=_resident(),
-        # Linux counts in KiB, macOS in bytes.
-        host_peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        * (1 if sys.platform == "darwin" else 1024),
+        host_resident=resident,
+        host_peak=max(_peak(), resident or 0),  # The kernel's peak lags a little.
         device_total=device_bytes(),
         device_peak=step_bytes if peak is None else peak,
         device_peak_measured=peak is not None,
@@ -78,3 +77,8 @@ def _resident() -> int | None:
     if not pages.is_file():
         return None
     return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _peak() -> int:
+    unit = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB, macOS in bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

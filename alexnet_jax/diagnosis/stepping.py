@@ -112,17 +112,30 @@ def augmentation_speed(learner: Learner, batch: Batch, seconds: float) -> Speed:
 
 
 def loop_speed(
-    learner: Learner, step: CompiledStep, batches: TrainingBatches, threads: int, seconds: float
+    learner: Learner,
+    step: CompiledStep,
+    batches: TrainingBatches,
+    threads: int,
+    settling: float,
+    seconds: float,
 ) -> tuple[Outcome, float | None]:
     """Train as the training loop does, without its tests and saves.
+
+    Args:
+        learner: what trains.
+        step: its step.
+        batches: to train on.
+        threads: how many read them.
+        settling: seconds in which the first batches are read ahead, which a run does once.
+        seconds: how long to train; two steps at least.
 
     Returns:
         The speed, and the fraction of the time that the loop waited for data.
     """
     state = jax.block_until_ready(learner.create_state())
     with closing(cast(Any, feed(batches, 0, threads, learner.mesh))) as iterator:
-        # The first batch finds nothing read ahead: a run meets that once, so it does not count.
         first = next(iterator)
+        time.sleep(settling)
         window, start = Window(step.batch_size), time.perf_counter()
         asked = start
         for batch in chain([first], iterator):

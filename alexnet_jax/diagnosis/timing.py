@@ -15,14 +15,12 @@ class Speed:
         seconds: how long a batch takes at that speed.
         repetitions: batches, or what takes their place, that were timed.
         bytes_per_second: what was moved, where bytes are what counts.
-        note: what a reader must know of it.
     """
 
     images_per_second: float
     seconds: float
     repetitions: int
     bytes_per_second: float | None = None
-    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def test_a_random_batch_is_of_the_kind_that_training_reads(fractals_dir):
 
 def test_the_whole_loop_trains_on_every_batch_of_a_short_run(learner, step, fractals_dir):
     batches = find_material(short_config(fractals_dir)).batches
-    speed, wait_fraction = loop_speed(learner, step, batches, threads=2, seconds=60)
+    speed, wait_fraction = loop_speed(learner, step, batches, threads=2, settling=0.1, seconds=60)
     assert speed.repetitions == 6
     assert speed.images_per_second * speed.seconds == pytest.approx(32)
     assert 0 <= wait_fraction < 1
@@ -41,7 +41,7 @@ def test_a_run_of_one_step_has_no_loop_to_measure(learner, step, fractals_dir):
     config = short_config(fractals_dir)
     config.train.steps = 1
     batches = find_material(config).batches
-    assert loop_speed(learner, step, batches, threads=2, seconds=60) == (
+    assert loop_speed(learner, step, batches, threads=2, settling=0.1, seconds=60) == (
         Skipped("the run is too short"),
         None,
     )
