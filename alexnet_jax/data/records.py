@@ -1,7 +1,7 @@
 """Reading a prepared TFDS data set: ArrayRecord files, any example at any time."""
 
 import resource
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,13 +73,20 @@ class Records:
     def __len__(self) -> int:
         return len(self._source)
 
-    def read(self, indices: Sequence[int] | np.ndarray) -> list[dict[str, Any]]:
-        """Return the examples at `indices`: image (encoded bytes), label (int), file_name (bytes).
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Return an example: image (encoded bytes), label (int), file_name (bytes).
 
         Data sets of other makers may have no file_name.
         """
-        found = self._source.__getitems__([int(index) for index in indices])
-        return [_parse(record) for record in found]
+        return _parse(self._source[int(index)])
+
+    def read(self, indices: Sequence[int] | np.ndarray) -> Iterator[dict[str, Any]]:
+        """Yield the examples at `indices`, each read when it is its turn.
+
+        One by one costs less than ArrayRecord's reading of many, which starts a pool of threads
+        and touches fresh memory for all of them; and a caller with threads reads in parallel.
+        """
+        return (self[index] for index in indices)
 
 
 def _parse(record: bytes) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def prepared(tmp_path_factory):
 
 def read_all(directory, split):
     records = Records(directory, "fractals/tiny", split)
-    examples = records.read(range(len(records)))
+    examples = list(records.read(range(len(records))))
     return {example["file_name"].decode(): example for example in examples}
 
 
