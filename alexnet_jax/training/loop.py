@@ -17,7 +17,7 @@ from alexnet_jax.training.assembly import Run, assemble
 from alexnet_jax.training.checkpoints import Checkpoints
 from alexnet_jax.training.interruption import Interrupted, StopSignal
 from alexnet_jax.training.logging import RunLog
-from alexnet_jax.training.profiling import ProfiledSteps, Profiler
+from alexnet_jax.training.profiling import ProfiledSteps, Profiler, name_step
 from alexnet_jax.training.state import TrainState, parameters_sha256
 from alexnet_jax.training.window import Window, stuck_advice
 from alexnet_jax.training.workdir import (
@@ -105,7 +105,8 @@ class _Training:
                 asked = time.perf_counter()
                 batch = next(batches)
                 waited = time.perf_counter() - asked
-                state, metrics = self._run.train_step(state, to_devices(batch, self._run.mesh))
+                with name_step(step):
+                    state, metrics = self._run.train_step(state, to_devices(batch, self._run.mesh))
                 step += 1
                 self._profiler.reach(step, state)
                 self._window.add(metrics, waited)
