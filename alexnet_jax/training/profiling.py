@@ -41,7 +41,7 @@ def parse_profiled_steps(text: str) -> ProfiledSteps | None:
 
 
 def name_step(step: int) -> jax.profiler.StepTraceAnnotation:
-    """Return a context that marks, in a trace, the step which begins after `step` completed ones."""
+    """Return a context that marks the step after `step` completed ones in a trace."""
     return jax.profiler.StepTraceAnnotation("train", step_num=step)
 
 
