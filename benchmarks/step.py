@@ -5,8 +5,9 @@
       --networks=single_tower --batches=128,512,2048
 
 Each contender (see CONTENDERS) is a process of its own that stays up, asked in turn for a few
-steps. Every case writes FOLDER/step_PLATFORM_DTYPE_NETWORK_BATCH.json after each turn, so that a
-run that is cut short leaves what it has. Needs jax, flax, optax, numpy and torch alone.
+steps; after the first turn, only ours and the fastest of PyTorch's. Every case writes
+FOLDER/step_PLATFORM_DTYPE_NETWORK_BATCH.json after each turn, so that a run that is cut short
+leaves what it has. Needs jax, flax, optax, numpy and torch alone.
 """
 
 import argparse
@@ -98,10 +99,24 @@ def measure_case(case: dict[str, Any], names: list[str], turns: int, steps: int,
             except (RuntimeError, BrokenPipeError) as error:
                 result["contenders"][contender.name]["failed"] = str(error)[-2000:]
         summarize(result)
+        if turn == 0:
+            contenders = keep_the_fastest(contenders, result["contenders"])
         out.write_text(json.dumps(result, indent=1) + "\n")
     for contender in contenders:
         contender.stop()
     return result
+
+
+def keep_the_fastest(contenders: list[Contender], records: dict[str, Any]) -> list[Contender]:
+    """Let go the peers that were fastest at neither training nor forward in their first turn."""
+    peers = [c for c in contenders if c.name not in OURS and "failed" not in records[c.name]]
+    kept = {c.name for c in contenders if c.name in OURS}
+    for kind in ("train_seconds", "forward_seconds"):
+        kept |= {c.name for c in sorted(peers, key=lambda c: records[c.name][kind])[:1]}
+    for contender in contenders:
+        if contender.name not in kept:
+            contender.stop()
+    return [contender for contender in contenders if contender.name in kept]
 
 
 def measure_turn(contender: Contender, record: dict[str, Any], steps: int, last: bool) -> None:

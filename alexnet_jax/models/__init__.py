@@ -11,7 +11,9 @@ from alexnet_jax.models.changes import CHANGES, apply_changes
 from alexnet_jax.models.spec import Spec
 from alexnet_jax.models.zoo import MODELS
 
-__all__ = ["CHANGES", "MODELS", "AlexNet", "Spec", "create_model", "find_spec"]
+DTYPES = ("float32", "bfloat16")
+
+__all__ = ["CHANGES", "DTYPES", "MODELS", "AlexNet", "Spec", "create_model", "find_spec"]
 
 
 def create_model(
@@ -29,8 +31,10 @@ def create_model(
         changes: names of `CHANGES`, applied to the network's table in this order.
 
     Raises:
-        UserError: there is no such network or change, or fewer than two classes.
+        UserError: there is no such network, change or dtype, or fewer than two classes.
     """
+    if str(getattr(dtype, "__name__", dtype)) not in DTYPES:
+        raise UserError(f"no dtype {dtype!r} of a network; the known ones: {', '.join(DTYPES)}")
     if num_classes < 2:
         raise UserError(f"num_classes={num_classes}: a classifier needs at least 2")
     spec = apply_changes(find_spec(name), changes)

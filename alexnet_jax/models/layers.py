@@ -267,25 +267,17 @@ def _max_over_windows(x: jax.Array, window: int, stride: int) -> jax.Array:
     """Take the maxima; for their gradient the place of each in its window is kept, a byte each.
 
     XLA's own gradient is a scatter, which on CPUs runs on one core: 162 ms for conv1 of `original`,
-    batch 32.
+    batch 32. Its `reduce_window` takes 15 to 26 ms where these maxima of slices take 3 to 4.
     """
-    sides, strides = (1, window, window, 1), (1, stride, stride, 1)
-    return lax.reduce_window(x, -jnp.inf, lax.max, sides, strides, "VALID")
+    return reduce(jnp.maximum, _pixels_of_windows(x, window, stride))
 
 
 def _max_forward(
     x: jax.Array, window: int, stride: int
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    pixels = [
-        x[
-            :,
-            row : x.shape[1] - window + row + 1 : stride,
-            column : x.shape[2] - window + column + 1 : stride,
-        ]
-        for row, column in itertools.product(range(window), repeat=2)
-    ]
-    largest, place = pixels[0], jnp.zeros(pixels[0].shape, jnp.int8)
-    for number, pixel in enumerate(pixels):
+    first, *others = _pixels_of_windows(x, window, stride)
+    largest, place = first, jnp.zeros(first.shape, jnp.int8)
+    for number, pixel in enumerate(others, start=1):
         place = jnp.where(pixel > largest, jnp.int8(number), place)
         largest = jnp.maximum(largest, pixel)
     return largest, (x, place)
@@ -310,6 +302,15 @@ def _max_backward(
 
 
 _max_over_windows.defvjp(_max_forward, _max_backward)
+
+
+def _pixels_of_windows(x: jax.Array, window: int, stride: int) -> list[jax.Array]:
+    """Return the first pixel of every window, [B, H', W', C], then the second, row by row."""
+    height, width = ((side - window) // stride * stride + 1 for side in x.shape[1:3])
+    return [
+        x[:, row : row + height : stride, column : column + width : stride]
+        for row, column in itertools.product(range(window), repeat=2)
+    ]
 
 
 def _inverse_power(x: jax.Array, beta: float) -> jax.Array:

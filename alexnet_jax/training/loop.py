@@ -18,7 +18,7 @@ from alexnet_jax.training.checkpoints import Checkpoints
 from alexnet_jax.training.interruption import Interrupted, StopSignal
 from alexnet_jax.training.lock import WorkdirLock
 from alexnet_jax.training.logging import RunLog
-from alexnet_jax.training.profiling import ProfiledSteps, Profiler
+from alexnet_jax.training.profiling import ProfiledSteps, Profiler, name_step
 from alexnet_jax.training.state import TrainState, parameters_sha256
 from alexnet_jax.training.window import Window, steps_in_flight, stuck_advice
 from alexnet_jax.training.workdir import (
@@ -104,7 +104,8 @@ class _Training:
             self._profiler.reach(step, state)
             batch = next(batches, None)
             while batch is not None:
-                state, metrics = self._run.train_step(state, batch)
+                with name_step(step):
+                    state, metrics = self._run.train_step(state, batch)
                 step += 1
                 asked = time.perf_counter()
                 batch = next(batches, None)  # While the step runs.

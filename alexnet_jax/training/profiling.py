@@ -40,6 +40,11 @@ def parse_profiled_steps(text: str) -> ProfiledSteps | None:
     return ProfiledSteps(int(match[1]), int(match[2]))
 
 
+def name_step(step: int) -> jax.profiler.StepTraceAnnotation:
+    """Return a context that marks the step after `step` completed ones in a trace."""
+    return jax.profiler.StepTraceAnnotation("train", step_num=step)
+
+
 class Profiler:
     """Starts and stops the trace; leaving its context ends one that is still going."""
 

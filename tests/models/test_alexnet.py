@@ -135,3 +135,28 @@ def test_unknown_name_lists_the_known_ones():
 def test_one_class_is_refused():
     with pytest.raises(UserError, match="num_classes=1"):
         create_model("tiny", num_classes=1)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int8", "double", jnp.float16, jnp.dtype("int32")])
+def test_an_unknown_dtype_lists_the_known_ones(dtype):
+    with pytest.raises(UserError, match="the known ones: float32, bfloat16"):
+        create_model("tiny", dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", jnp.bfloat16, jnp.dtype("bfloat16")])
+def test_bfloat16_computes_with_parameters_logits_and_gradients_of_float32(dtype):
+    model, images = create_model("tiny", num_classes=4, dtype=dtype), jnp.ones((2, 80, 80, 3))
+
+    def forward(params):
+        logits, kept = model.apply(
+            {"params": params}, images, train=False, capture_intermediates=True
+        )
+        return jnp.sum(logits), (logits, kept["intermediates"])
+
+    params = jax.eval_shape(lambda: model.init(jax.random.key(0), images, train=False))["params"]
+    gradients, (logits, kept) = jax.eval_shape(jax.grad(forward, has_aux=True), params)
+    assert {leaf.dtype for leaf in jax.tree.leaves((params, gradients, logits))} == {
+        jnp.dtype("float32")
+    }
+    layers = [kept[name]["__call__"][0] for name in params]
+    assert {layer.dtype for layer in layers} == {jnp.dtype("bfloat16")}
