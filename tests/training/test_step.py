@@ -85,7 +85,8 @@ def test_one_trace_serves_the_whole_run(batches):
 
 
 def test_one_batch_is_learnt_by_heart(batches):
-    _, _, losses = train(batches[:1], 4, steps=150, random=False)
+    # At 0.01 it is learnt too, but dropout shakes the loss; it may end on a spike.
+    _, _, losses = train(batches[:1], 4, steps=150, random=False, rate=0.004)
     assert losses[0] > 1.2, "at first it guesses among four classes"
     assert np.mean(losses[-5:]) < 0.1
 
