@@ -13,7 +13,7 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import ConfigDict
 
-from alexnet_jax.errors import USER_ERROR_EXIT_CODE, UserError
+from alexnet_jax.errors import UserError, complain
 from alexnet_jax.training.configuration import check_key
 from alexnet_jax.training.orbax_noise import silence_orbax
 from alexnet_jax.user_code import describe_failure
@@ -42,9 +42,9 @@ def run(main: Callable[[Sequence[str]], None], required: Sequence[str] = ()) -> 
                 raise UserError(f"{', '.join(missing)} must be given; see --help")
         except (UserError, flags.Error) as error:
             # absl puts the traceback of a config that takes no ":variant" into the message.
-            raise SystemExit(_complain(str(error).rstrip().rpartition("\n")[2])) from None
+            raise SystemExit(complain(str(error).rstrip().rpartition("\n")[2])) from None
         except Exception as error:  # noqa: BLE001 A config is code, run here: it may raise anything.
-            raise SystemExit(_complain(f"the --config file {describe_failure(error)}")) from None
+            raise SystemExit(complain(f"the --config file {describe_failure(error)}")) from None
         return positional
 
     def guarded(argv: Sequence[str]) -> None:
@@ -53,7 +53,7 @@ def run(main: Callable[[Sequence[str]], None], required: Sequence[str] = ()) -> 
         try:
             main(argv[1:])
         except UserError as error:
-            raise SystemExit(_complain(error)) from None
+            raise SystemExit(complain(error)) from None
         except BrokenPipeError:
             # Whoever read the output has seen enough; nothing more may be written to it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -82,11 +82,6 @@ def _check_config_type(config: object) -> None:
         raise UserError(
             f"get_config() of the --config file returned {type(config).__name__}, no ConfigDict"
         )
-
-
-def _complain(error: object) -> int:
-    print("error:", " ".join(str(error).split()), file=sys.stderr)
-    return USER_ERROR_EXIT_CODE
 
 
 def _print_help() -> None:

@@ -1,37 +1,72 @@
-"""Show what a config describes, before the run: the network, layer by layer.
+"""Say, before the run, what this machine will do with a config: measured, in under a minute.
 
   python -m alexnet_jax.doctor --config=configs/imagenet.py
-  python -m alexnet_jax.doctor --config=configs/imagenet.py --config.model.name=owt
+  python -m alexnet_jax.doctor --config=configs/imagenet.py --config.model.name=owt --json
+  python -m alexnet_jax.doctor --config=configs/imagenet.py --devices=64
 
-Products are multiply-adds of a forward pass for one image; a training step takes about three times
-as many.
+Prints the network layer by layer; how fast images are read, decoded, sent and trained on; memory;
+the share of the machine's matrix products that a step reaches; the longest pole, and what to do
+about it. Without data the step is measured on random pixels.
+
+With --devices, what each layout would keep and send on so many devices; none of them need be there.
 """
 
+import sys
 from collections.abc import Sequence
 
+from absl import flags, logging
 from ml_collections import config_flags
 
 from alexnet_jax import command_line
 from alexnet_jax.errors import UserError
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file, e.g. configs/demo.py.")
+_JSON = flags.DEFINE_bool("json", False, "Print one JSON object instead of the table.")
+_SECONDS = flags.DEFINE_float(
+    "seconds", 50.0, "How long to measure; less gives rougher numbers.", lower_bound=1.0
+)
+_DEVICES = flags.DEFINE_integer(
+    "devices", None, "Compile for so many devices and tell what they send.", lower_bound=2
+)
+_PER_MACHINE = flags.DEFINE_integer(
+    "devices_per_machine", 8, "With --devices: how many share a machine.", lower_bound=1
+)
+_LINK_GBPS = flags.DEFINE_float(
+    "link_gbps", 100.0, "With --devices: what a device sends in a second, in gigabits.", 0.001
+)
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print the network's table."""
+    """Measure or, for devices that are not there, compile; print what was found."""
     if arguments:
         raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
-    from alexnet_jax.models.table import describe_layers, format_layers
-    from alexnet_jax.training.configuration import check_config
-    from alexnet_jax.training.network import make_model
+    logging.set_verbosity(logging.ERROR)  # TFDS remarks on every directory that it opens.
+    print(_measure() if _DEVICES.value is None else _foresee(_DEVICES.value))
 
-    config = _CONFIG.value
-    check_config(config)
-    model = make_model(config)
-    changes = f" with {', '.join(config.model.changes)}" if config.model.changes else ""
-    print(f"{config.model.name}{changes}: {model.spec.source}")
-    print(f"crops of {config.data.crop_size} pixels\n")
-    print(format_layers(describe_layers(model, config.data.crop_size)))
+
+def _measure() -> str:
+    # Imported here so that --help does not wait for JAX.
+    from alexnet_jax.diagnosis.examination import diagnose
+    from alexnet_jax.diagnosis.report import format_json, format_table
+    from alexnet_jax.training.rehearsal import find_material, rehearse
+
+    rehearsal = rehearse(_CONFIG.value)
+    diagnosis = diagnose(rehearsal, find_material(_CONFIG.value), _SECONDS.value, _tell)
+    return format_json(diagnosis) if _JSON.value else format_table(diagnosis)
+
+
+def _foresee(devices: int) -> str:
+    from alexnet_jax.scaling import report
+    from alexnet_jax.training.configuration import check_config
+
+    check_config(_CONFIG.value)
+    return report(_CONFIG.value, devices, _PER_MACHINE.value, _LINK_GBPS.value, _JSON.value)
+
+
+def _tell(doing: str) -> None:
+    """Let whoever watches know what is being measured."""
+    if sys.stderr.isatty():
+        print(f"measuring: {doing} …", file=sys.stderr)
 
 
 if __name__ == "__main__":

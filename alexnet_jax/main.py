@@ -26,6 +26,9 @@ _RESUME = flags.DEFINE_enum(
     ["same_config", "ignore_config"],
     "Whether a run may go on under a config that differs from the one it began with.",
 )
+_PROFILE = flags.DEFINE_string(
+    "profile", "", "START:STOP, completed steps: trace the steps between into WORKDIR/profile."
+)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -33,15 +36,33 @@ def main(arguments: Sequence[str]) -> None:
     if arguments:
         raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
     # Imported here so that --help does not wait for JAX.
+    from alexnet_jax.parallel.distributed import joined_cluster
+    from alexnet_jax.training.assembly import make_timeouts
+    from alexnet_jax.training.configuration import check_config
+
+    check_config(_CONFIG.value)
+    with joined_cluster(make_timeouts(_CONFIG.value)):
+        _train(Path(_WORKDIR.value))
+
+
+def _train(workdir: Path) -> None:
+    from alexnet_jax.parallel.agreement import is_first
     from alexnet_jax.training.interruption import Interrupted
     from alexnet_jax.training.loop import train_and_evaluate
+    from alexnet_jax.training.profiling import parse_profiled_steps
 
-    workdir = Path(_WORKDIR.value)
     try:
-        result = train_and_evaluate(_CONFIG.value, workdir, _RESUME.value == "ignore_config")
+        result = train_and_evaluate(
+            _CONFIG.value,
+            workdir,
+            _RESUME.value == "ignore_config",
+            parse_profiled_steps(_PROFILE.value),
+        )
     except Interrupted as interruption:
         print(f"{interruption}; saved. The same command goes on from here.", file=sys.stderr)
         sys.exit(interruption.exit_code)
+    if not is_first():
+        return
     center, ten = result["center"], result["ten_crop"]
     print(
         f"top-1 / top-5 error on {center['count']} images after {result['step']} steps: "

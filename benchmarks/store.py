@@ -248,12 +248,12 @@ def train(config: Any, steps: int) -> dict[str, float]:
     run = assemble(config)
     state, window = run.create_state(), Window(config.train.batch_size)
     batches = feed(run.training, 0, run.threads, run.mesh)
+    batch = next(batches)
     for step in range(steps + 2):
-        asked = time.perf_counter()
-        batch = next(batches)
-        waited = time.perf_counter() - asked
         state, metrics = run.train_step(state, batch)
-        window.add(metrics, waited)
+        asked = time.perf_counter()
+        batch = next(batches, None)
+        window.add(metrics, time.perf_counter() - asked)
         if step == 1:  # What came before compiled the step.
             window.close(step + 1, 0.0)
     values = window.close(steps + 2, 0.0)

@@ -94,6 +94,7 @@ def get_config(recipe: str = "") -> ConfigDict:
     config.train = ConfigDict(
         {
             "batch_size": 128,
+            "microbatch_size": placeholder(int),  # Images at once; unset: the whole batch.
             "epochs": 90.0,
             "steps": placeholder(int),  # Instead of epochs.
             "seed": 0,
@@ -105,6 +106,16 @@ def get_config(recipe: str = "") -> ConfigDict:
         {"every_epochs": 1.0, "every_steps": placeholder(int), "batch_size": 128}
     )
     config.checkpoint = ConfigDict({"every_epochs": 0.25, "every_steps": placeholder(int)})
-    config.parallel = ConfigDict({"layout": "data"})
+    config.parallel = ConfigDict(
+        {
+            "layout": "data",  # "hybrid", "columns", "sharded": docs/scaling.md.
+            "model_axis": placeholder(int),  # Devices that share a copy of the parameters.
+            "processes": placeholder(int),  # How many must join; unset: all that were started.
+            "devices": placeholder(int),  # How many they must have together.
+            "initialization_timeout": 300,  # Seconds until all must have come,
+            "heartbeat_timeout": 30,  # after which a silent one counts as dead,
+            "shutdown_timeout": 60,  # and in which all must have ended.
+        }
+    )
     config.log = ConfigDict({"every_steps": 100, "stuck_after_steps": 10_000})
     return config

@@ -1,5 +1,7 @@
 """The run that the tests train: six steps of the demo."""
 
+import json
+import time
 from pathlib import Path
 
 from configs import demo
@@ -17,3 +19,17 @@ def short_config(data_dir):
     config.checkpoint.every_steps = 2
     config.log.every_steps = 2
     return config
+
+
+def wait_for_step(workdir, step):
+    """Wait until the log of a run tells of `step`."""
+    log = workdir / "metrics.jsonl"
+    for _ in range(2400):
+        if log.exists() and any(
+            json.loads(line)["step"] >= step
+            for line in log.read_text().splitlines(True)
+            if line.endswith("\n")
+        ):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{log} never reached step {step}")

@@ -5,10 +5,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
-from short_run import FRACTALS, REPOSITORY
+from short_run import FRACTALS, REPOSITORY, wait_for_step
 
 
 def start(*arguments, module="alexnet_jax.main"):
@@ -53,20 +52,6 @@ def whole(training, tmp_path_factory):
     code, out, err = run(*training, f"--workdir={workdir}")
     assert code == 0, err
     return json.loads((workdir / "result.json").read_text()), out, err
-
-
-def wait_for_step(workdir, step):
-    """Wait until the log of a run tells of `step`."""
-    log = workdir / "metrics.jsonl"
-    for _ in range(1200):
-        if log.exists() and any(
-            json.loads(line)["step"] >= step
-            for line in log.read_text().splitlines(True)
-            if line.endswith("\n")
-        ):
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"{log} never reached step {step}")
 
 
 def test_a_run_says_its_result_and_nothing_on_stderr(whole):

@@ -67,7 +67,7 @@ def random_crop(key: jax.Array, images: jax.Array, size: int, together: int = 1)
     code let `together` = 32 consecutive images have one offset, for speed.
     """
     batch, side, _, channels = images.shape
-    offsets = jax.random.randint(key, (-(-batch // together), 2), 0, side - size + 1)
+    offsets = jax.random.randint(key, (-(-batch // together), 2), 0, side - size + 1, jnp.int32)
     offsets = jnp.repeat(offsets, together, axis=0)[:batch]
 
     def cut(image: jax.Array, offset: jax.Array) -> jax.Array:

@@ -7,7 +7,7 @@ entered into `unfinished.json`; when all are there, that file becomes `manifest.
 import os
 import zlib
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,7 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.whole_file import whole_file
 
 _ROWS_AT_ONCE = 8  # Decoded by a thread before it writes them; bounds the memory.
+_ROWS_BETWEEN_SYNCS = 32 * _ROWS_AT_ONCE
 _TEMPORARY = ".tmp"
 
 
@@ -87,11 +88,10 @@ def write_store(records: Mapping[str, Records], data_set: str, image_size: int) 
             ThreadPoolExecutor(1) as disk,
         ):
             published = disk.submit(lambda: manifest)
-            for shard, file, labels in _write_shards(shards, sources, progress):
-                # Waiting for the disk is a thread's own work: the decoders go on meanwhile.
-                published = disk.submit(
-                    _publish, directory, published.result(), shard, file, labels
-                )
+            # Waiting for the disk is a thread's own work: the decoders go on meanwhile.
+            for shard, file, labels, synced in _write_shards(shards, sources, progress, disk):
+                begun = published.result()
+                published = disk.submit(_publish, directory, begun, shard, file, labels, synced)
             published.result()
             (directory / UNFINISHED).replace(directory / MANIFEST)
             _sync(directory)
@@ -173,27 +173,34 @@ def _announce(
 
 
 def _write_shards(
-    shards: list[_Shard], sources: Mapping[str, DecodedRecords], progress: Progress
-) -> Iterator[tuple[_Shard, File, np.ndarray]]:
+    shards: list[_Shard],
+    sources: Mapping[str, DecodedRecords],
+    progress: Progress,
+    disk: ThreadPoolExecutor,
+) -> Iterator[tuple[_Shard, File, np.ndarray, list[Future[None]]]]:
     """Write shards under their temporary names, all threads at one after the other.
 
     Yields:
-        Each shard once it is written, its entry, and its labels.
+        Each shard once it is written, its entry, its labels, and what `disk` has been asked to
+        bring to the disk of it already: the last shard should not leave seconds of that to do.
     """
     write = partial(_write_block, sources=sources)
     labels: list[np.ndarray] = []
+    synced: list[Future[None]] = []
     for block, pixels, block_labels in bounded_map(write, _blocks(shards, sources)):
         shard = block.shard
         if block.begin == 0:
             header = _header(shard, sources)
-            checksum, labels = zlib.crc32(header), []
+            checksum, labels, synced = zlib.crc32(header), [], []
         checksum = zlib.crc32(pixels.data, checksum)
         labels.append(block_labels)
         progress.advance(len(block_labels))
+        if block.end % _ROWS_BETWEEN_SYNCS == 0:
+            synced.append(disk.submit(_sync_and_forget, _temporary(shard.path)))
         if block.end == shard.rows:
             length = len(header) + shard.rows * pixels[0].nbytes
             file = File(shard.path.name, shard.rows, length, checksum)
-            yield shard, file, np.concatenate(labels)
+            yield shard, file, np.concatenate(labels), synced
 
 
 def _blocks(shards: list[_Shard], sources: Mapping[str, DecodedRecords]) -> Iterator[_Block]:
@@ -224,9 +231,16 @@ def _header(shard: _Shard, sources: Mapping[str, DecodedRecords]) -> bytes:
 
 
 def _publish(
-    directory: Path, manifest: Manifest, shard: _Shard, file: File, labels: np.ndarray
+    directory: Path,
+    manifest: Manifest,
+    shard: _Shard,
+    file: File,
+    labels: np.ndarray,
+    synced: list[Future[None]],
 ) -> Manifest:
     """Give a written shard its name, once it is on the disk, and enter it into the manifest."""
+    for part in synced:  # All done, as they came first; an error of theirs is the shard's.
+        part.result()
     _sync(_temporary(shard.path))
     _temporary(shard.path).replace(shard.path)
     split = manifest.splits[shard.split]
@@ -263,5 +277,20 @@ def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_and_forget(path: Path) -> None:
+    """Bring a file to the disk and let the page cache have its memory back for what comes next.
+
+    The writer would otherwise drive everything else out of the cache; and where memory must first
+    be had from a hypervisor, fresh pages cost more than the copy into them.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(descriptor)

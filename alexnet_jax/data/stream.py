@@ -18,7 +18,7 @@ from alexnet_jax.data.permutation import permute
 from alexnet_jax.data.pixels import Pixels
 
 # What the host hands to the devices: "image" uint8 [B, S, S, 3], RGB; "label" int32 [B];
-# "mask" bool [B], False for padding.
+# "mask" bool [B], False for padding. In a cluster each host has its rows only.
 Batch = dict[str, np.ndarray]
 Sent = TypeVar("Sent")
 
@@ -104,11 +104,24 @@ def read_ahead(batches: Batches, start: int, threads: int) -> Iterator[Batch]:
 
 
 def read_and_send(
-    batches: Batches, start: int, threads: int, send: Callable[[Batch], Sent]
+    batches: Batches,
+    start: int,
+    threads: int,
+    send: Callable[[Batch], Sent],
+    rows: np.ndarray | None = None,
 ) -> Iterator[Sent]:
-    """Do as `read_ahead`, and let threads `send` the batches too; yield what that returns."""
+    """Do as `read_ahead`, and let threads `send` the batches too; yield what that returns.
+
+    Args:
+        batches: of training or evaluation.
+        start: number of the first.
+        threads: how many work at the rows.
+        send: takes each batch.
+        rows: those of every batch to read, ascending; None for all.
+    """
+    rows = np.arange(batches.batch_size) if rows is None else rows
     pool = ThreadPoolExecutor(threads, "read-rows")
-    reader = _Reader(batches, pool, threads, send)
+    reader = _Reader(batches, pool, threads, send, rows)
     options = grain.ReadOptions(num_threads=_AHEAD, prefetch_buffer_size=_AHEAD)
     dataset = grain.MapDataset.source(reader)[start:].to_iter_dataset(options)
     try:
@@ -127,29 +140,31 @@ class _Reader(Generic[Sent]):
         pool: ThreadPoolExecutor,
         threads: int,
         send: Callable[[Batch], Sent],
+        rows: np.ndarray,
     ) -> None:
         self._batches = batches
         self._pool = pool
-        self._rows = max(_FEWEST_ROWS, -(-batches.batch_size // (2 * threads)))
+        self._rows = rows
+        self._piece = max(_FEWEST_ROWS, -(-len(rows) // (2 * threads)))
         self._send = send
         size = batches.pixels.image_size
-        self._buffers = BatchBuffers((batches.batch_size, size, size, 3))
+        self._buffers = BatchBuffers((len(rows), size, size, 3))
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def __getitem__(self, number: int) -> Sent:
-        indices, batch_size = self._batches.indices(number), self._batches.batch_size
-        images, labels = self._buffers.take(), np.zeros(batch_size, np.int32)
+        whole = self._batches.indices(number)
+        mask = self._rows < len(whole)
+        indices = whole[self._rows[mask]]
+        images, labels = self._buffers.take(), np.zeros(len(mask), np.int32)
 
         def fill(first: int) -> None:
-            rows = slice(first, min(first + self._rows, len(indices)))
+            rows = slice(first, min(first + self._piece, len(indices)))
             self._batches.pixels.read_into(indices[rows], images[rows], labels[rows])
 
         # Asking for every result raises what a thread raised.
-        for _ in self._pool.map(fill, range(0, len(indices), self._rows)):
+        for _ in self._pool.map(fill, range(0, len(indices), self._piece)):
             pass
         images[len(indices) :] = 0
-        return self._send(
-            {"image": images, "label": labels, "mask": np.arange(batch_size) < len(indices)}
-        )
+        return self._send({"image": images, "label": labels, "mask": mask})

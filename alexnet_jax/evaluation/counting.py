@@ -1,6 +1,6 @@
 """Sums and counts of a test, every example once."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -29,14 +29,12 @@ def judge(probabilities: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
     return {"loss": loss, "rank": jnp.sum(ahead, axis=1, dtype=jnp.int32)}
 
 
-def add_up(
-    judged: Iterable[dict[str, np.ndarray]], masks: Iterable[np.ndarray], expected: int
-) -> dict[str, float | int]:
+def add_up(judged: Sequence[dict[str, np.ndarray]], expected: int) -> dict[str, float | int]:
     """Add up the batches of a whole split, in float64.
 
     Args:
-        judged: what `judge` returned for each batch.
-        masks: bool [B] for each batch; rows where it is False do not count.
+        judged: what `judge` returned for each batch, and its mask: bool [B], rows where it is
+            False do not count.
         expected: number of examples in the split.
 
     Returns:
@@ -45,10 +43,10 @@ def add_up(
     Raises:
         RuntimeError: the examples counted are not as many as the split holds.
     """
-    mask = np.concatenate(list(masks))
-    batches = list(judged)
-    loss = np.concatenate([batch["loss"] for batch in batches])[mask]
-    rank = np.concatenate([batch["rank"] for batch in batches])[mask]
+    mask, loss, rank = (
+        np.concatenate([batch[name] for batch in judged]) for name in ("mask", "loss", "rank")
+    )
+    loss, rank = loss[mask], rank[mask]
     if len(rank) != expected:
         raise RuntimeError(f"counted {len(rank)} examples; the split holds {expected}")
     return {

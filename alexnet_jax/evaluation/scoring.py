@@ -11,11 +11,11 @@ from alexnet_jax.evaluation.counting import add_up, judge
 from alexnet_jax.evaluation.views import CENTER, VIEWS, cut_view
 from alexnet_jax.models import AlexNet
 from alexnet_jax.parallel.mesh import replicated, split_over_data
+from alexnet_jax.parallel.runtime import wait_on_cpus
+from alexnet_jax.parallel.spread import spread_over
 
 # (images uint8 [B, S, S, 3], number of the view) -> probabilities float32 [B, classes]
 Predictor = Callable[[jax.Array, int], jax.Array]
-
-_judge = jax.jit(judge)
 
 
 def make_view_predictor(
@@ -27,15 +27,16 @@ def make_view_predictor(
         model: the network.
         preprocessing: of every view.
         crop_size: side of the views.
-        mesh: the devices; the batch is split over them.
+        mesh: the devices; the batch is split over them, the parameters lie as they come.
     """
+    spread_model = spread_over(model, mesh)
 
     def predict(variables: Any, images: jax.Array, view: jax.Array) -> jax.Array:
         crops = preprocessing(cut_view(images, view, crop_size))
-        return jax.nn.softmax(model.apply(variables, crops, train=False))
+        return jax.nn.softmax(spread_model.apply(variables, crops, train=False))
 
     split, whole = split_over_data(mesh), replicated(mesh)
-    return jax.jit(predict, in_shardings=(whole, split, whole), out_shardings=split)
+    return jax.jit(predict, in_shardings=(None, split, whole), out_shardings=split)
 
 
 def view_probabilities(
@@ -47,7 +48,8 @@ def view_probabilities(
         {"center": [B, classes]}, and "ten_crop" beside it if `views` is "ten_crop".
     """
     by_view = {
-        view: _mean([predict(images, view) for predict in predictors]) for view in VIEWS[views]
+        view: _mean([wait_on_cpus(predict(images, view)) for predict in predictors])
+        for view in VIEWS[views]
     }
     averages = {"center": by_view[CENTER]}
     if views == "ten_crop":
@@ -60,6 +62,7 @@ def score(
     batches: Iterable[Mapping[str, jax.Array]],
     count: int,
     views: str,
+    mesh: Mesh,
 ) -> dict[str, dict[str, float | int]]:
     """Test networks, their probabilities averaged, on every example of a split.
 
@@ -68,21 +71,31 @@ def score(
         batches: of `EvaluationBatches`, on the devices.
         count: number of examples in the split.
         views: "center" or "ten_crop"; ten crops give the centre's numbers too.
+        mesh: the devices.
 
     Returns:
         By kind of view: loss, top1_error, top5_error (fractions), count.
     """
+    # In a cluster whole on every device: each process adds up all examples, to the same numbers.
+    # Not alone: several CPU devices of one process must not run ahead with collectives.
+    everywhere = replicated(mesh) if jax.process_count() > 1 else None
+    judge_rows = jax.jit(_judge_rows, out_shardings=everywhere)
     judged: dict[str, list[dict[str, jax.Array]]] = {}
-    masks = []
     for batch in batches:
-        masks.append(batch["mask"])
         averages = view_probabilities(predictors, batch["image"], views)
         for kind, probabilities in averages.items():
-            judged.setdefault(kind, []).append(_judge(probabilities, batch["label"]))
+            judged.setdefault(kind, []).append(
+                judge_rows(probabilities, batch["label"], batch["mask"])
+            )
         # Let the host run one batch ahead of the devices, not the whole split.
         jax.block_until_ready(judged["center"][-2:-1])
-    masks = jax.device_get(masks)
-    return {kind: add_up(jax.device_get(batches), masks, count) for kind, batches in judged.items()}
+    return {kind: add_up(jax.device_get(parts), count) for kind, parts in judged.items()}
+
+
+def _judge_rows(
+    probabilities: jax.Array, labels: jax.Array, mask: jax.Array
+) -> dict[str, jax.Array]:
+    return judge(probabilities, labels) | {"mask": mask}
 
 
 def _mean(probabilities: Sequence[jax.Array]) -> jax.Array:

@@ -28,8 +28,12 @@ def cut_view(images: jax.Array, number: jax.Array | int, crop_size: int) -> jax.
         [B, crop_size, crop_size, 3].
     """
     batch, side, _, channels = images.shape
-    offsets = jnp.asarray(ten_crop_offsets(side, crop_size))
-    top, left = offsets[number % 5]
+    # Not by indexing: XLA's CPU compiler (jax 0.10.2) narrows a table of small numbers to bytes,
+    # and then fails to translate the slice that starts there, in programs of several processes.
+    top, left = (
+        sum(jnp.where(number % 5 == place, offset, 0) for place, offset in enumerate(offsets))
+        for offsets in zip(*ten_crop_offsets(side, crop_size), strict=True)
+    )
     zero = jnp.zeros_like(top)
     size = (batch, crop_size, crop_size, channels)
     view = jax.lax.dynamic_slice(images, (zero, top, left, zero), size)

@@ -1,23 +1,26 @@
 """AlexNet: the linen module that builds any network of the zoo."""
 
 import itertools
+import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
-from alexnet_jax.models.conv import conv_by_group
+from alexnet_jax.models.conv import conv2d
 from alexnet_jax.models.initialization import initializers
 from alexnet_jax.models.layers import (
+    GroupedConv,
     GroupedDense,
     dropout,
-    flatten_by_group,
     local_response_norm,
     max_pool,
     spatial_response_norm,
 )
 from alexnet_jax.models.spec import Convolution, Dense, Spec
+from alexnet_jax.models.spread import Spread, compute_here
 
 
 class AlexNet(nn.Module):
@@ -27,14 +30,18 @@ class AlexNet(nn.Module):
         spec: the table.
         num_classes: outputs of the last layer.
         dtype: of activations and products; parameters, normalisation and logits are float32.
+        spread: where the layers' products are computed.
     """
 
     spec: Spec
     num_classes: int = 1000
     dtype: DTypeLike = jnp.float32
+    spread: Spread = compute_here
 
     @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(
+        self, images: jax.Array, *, train: bool, positions: jax.Array | None = None
+    ) -> jax.Array:
         """Compute logits.
 
         Shapes in the comments are those of `original`.
@@ -44,6 +51,7 @@ class AlexNet(nn.Module):
             train: drop units (needs the rng stream "dropout"), and where there is batch
                 normalisation take the batch's statistics and update the running ones (needs
                 `mutable=["batch_stats"]`).
+            positions: int32 [B], of the images in the global batch, where they are a part of it.
 
         Returns:
             float32 [B, num_classes].
@@ -53,28 +61,26 @@ class AlexNet(nn.Module):
         for convolution in self.spec.convolutions:
             # [B, 27, 27, 96], [B, 13, 13, 256], [B, 13, 13, 384] twice, [B, 6, 6, 256]
             x = self._convolve(x, convolution, f"conv{next(numbers)}", train)
-        x = flatten_by_group(x, self.spec.dense[0].groups)  # [B, 9216]
-        for hidden in self.spec.dense:
-            x = self._drop(x, train, before=True)
+        for hidden in self.spec.dense:  # The first of them flattens the maps: [B, 9216]
+            x = self._drop(x, train, positions, before=True)
             x = self._activate(self._connect(x, hidden, f"fc{next(numbers)}"))  # [B, 4096]
-            x = self._drop(x, train, before=False)
+            x = self._drop(x, train, positions, before=False)
         output = Dense(self.num_classes, kernel_std=self.spec.output_std, bias=0.0)
         return self._connect(x, output, f"fc{next(numbers)}").astype(jnp.float32)
 
     def _convolve(self, x: jax.Array, layer: Convolution, name: str, train: bool) -> jax.Array:
         inputs = layer.window**2 * x.shape[-1] // layer.groups
         kernel_init, bias_init = self._initializers(layer, inputs)
-        x = nn.Conv(
+        x = GroupedConv(
             layer.features,
-            (layer.window, layer.window),
-            strides=layer.stride,
-            padding=(layer.padding, layer.padding),
-            feature_group_count=layer.groups,
-            conv_general_dilated=conv_by_group,
+            layer.window,
+            convolve=partial(conv2d, stride=layer.stride, padding=layer.padding),
+            groups=layer.groups,
             use_bias=layer.has_bias,
             kernel_init=kernel_init,
             bias_init=bias_init,
             dtype=self.dtype,
+            spread=self.spread,
             name=name,
         )(x)
         for operation in layer.after:
@@ -120,13 +126,15 @@ class AlexNet(nn.Module):
         raise ValueError(f"unknown operation {operation!r}: {known}")
 
     def _connect(self, x: jax.Array, layer: Dense, name: str) -> jax.Array:
-        kernel_init, bias_init = self._initializers(layer, x.shape[-1] // layer.groups)
+        inputs = math.prod(x.shape[1:]) // layer.groups
+        kernel_init, bias_init = self._initializers(layer, inputs)
         return GroupedDense(
             layer.features,
             groups=layer.groups,
             kernel_init=kernel_init,
             bias_init=bias_init,
             dtype=self.dtype,
+            spread=self.spread,
             name=name,
         )(x)
 
@@ -136,9 +144,11 @@ class AlexNet(nn.Module):
     def _activate(self, x: jax.Array) -> jax.Array:
         return {"relu": nn.relu, "tanh": jnp.tanh}[self.spec.activation](x)
 
-    def _drop(self, x: jax.Array, train: bool, before: bool) -> jax.Array:
+    def _drop(
+        self, x: jax.Array, train: bool, positions: jax.Array | None, before: bool
+    ) -> jax.Array:
         settings = self.spec.dropout
         if settings is None or settings.before != before:
             return x
         key = self.make_rng("dropout") if train else None
-        return dropout(x, settings.rate, settings.inverted, train, key)
+        return dropout(x, settings.rate, settings.inverted, train, key, positions)

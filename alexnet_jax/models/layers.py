@@ -1,12 +1,17 @@
 """The layers of 2012 that linen does not have: normalisation, pooling, dropout as they were."""
 
+import itertools
+import math
 from collections.abc import Callable
+from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 from jax.typing import DTypeLike
+
+from alexnet_jax.models.spread import Spread, compute_here
 
 
 def local_response_norm(
@@ -24,7 +29,7 @@ def local_response_norm(
     convention of Caffe, PyTorch and the 2012 code, which divide by the window's size.
 
     Args:
-        x: [..., C], any float dtype; the sums are taken in float32, since squares reach 1e5.
+        x: [..., C], any float dtype; the sums are taken in float32 or better: squares reach 1e5.
         k: added to the sum.
         alpha: factor of the sum.
         beta: exponent.
@@ -42,9 +47,8 @@ def local_response_norm(
         raise ValueError(f"size={size}: a window around a channel has an odd number of channels")
     if channels % groups:
         raise ValueError(f"{channels} channels do not divide into {groups} groups")
-    wide = x.astype(jnp.float32).reshape(*x.shape[:-1], groups, channels // groups)
-    sums = _window_sum(jnp.square(wide), size, axis=-1)
-    return (wide * _inverse_power(k + alpha * sums, beta)).reshape(x.shape).astype(x.dtype)
+    grouped = x.reshape(*x.shape[:-1], groups, channels // groups)
+    return _normalize(grouped, k, alpha, beta, size, (-1,)).reshape(x.shape)
 
 
 def spatial_response_norm(x: jax.Array, alpha: float, beta: float, size: int) -> jax.Array:
@@ -54,7 +58,7 @@ def spatial_response_norm(x: jax.Array, alpha: float, beta: float, size: int) ->
     over a `size` x `size` window around each pixel, clipped at the edges.
 
     Args:
-        x: [B, H, W, C], any float dtype; the sums are taken in float32.
+        x: [B, H, W, C], any float dtype; the sums are taken in float32 or better.
         alpha: factor of the sum.
         beta: exponent.
         size: odd side of the window.
@@ -62,15 +66,15 @@ def spatial_response_norm(x: jax.Array, alpha: float, beta: float, size: int) ->
     Returns:
         The shape and dtype of `x`.
     """
-    wide = x.astype(jnp.float32)
-    sums = _window_sum(_window_sum(jnp.square(wide), size, axis=1), size, axis=2)
-    return (wide * _inverse_power(1.0 + alpha * sums, beta)).astype(x.dtype)
+    return _normalize(x, 1.0, alpha, beta, size, (1, 2))
 
 
 def max_pool(x: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
     """Take the maximum over windows (paper §3.4): [B, H, W, C] -> [B, H', W', C].
 
-    H' = (H - window) // stride + 1; windows never leave the map.
+    H' = (H - window) // stride + 1; windows never leave the map. Of several inputs that equal a
+    window's maximum the first receives its gradient, as in XLA and PyTorch; in the 2012 code each
+    of them did (`kLocalMaxUndo`), which multiplies the gradient of flat regions.
 
     Raises:
         ValueError: the map is smaller than the window.
@@ -80,23 +84,28 @@ def max_pool(x: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
             f"a {window}x{window} pooling window does not fit a map of {x.shape[1]}x{x.shape[2]}; "
             "give the network larger crops"
         )
-    size, strides = (1, window, window, 1), (1, stride, stride, 1)
-    return lax.reduce_window(x, -jnp.inf, lax.max, size, strides, "VALID")
+    return _max_over_windows(x, window, stride)
 
 
 def dropout(
-    x: jax.Array, rate: float, inverted: bool, train: bool, key: jax.Array | None
+    x: jax.Array,
+    rate: float,
+    inverted: bool,
+    train: bool,
+    key: jax.Array | None,
+    positions: jax.Array | None = None,
 ) -> jax.Array:
     """Drop units (paper §4.2).
 
     Args:
-        x: [B, F].
+        x: [B, ...].
         rate: probability that a unit is zeroed in training.
         inverted: scale the kept units by 1/(1-rate) in training (today's habit) instead of all
             units by 1-rate in evaluation (2012).
         train: whether to drop.
-        key: of the random mask; unused in evaluation. A unit's draw depends on the key and its
-            position in the global batch only, however the batch is sharded.
+        key: of the random masks; unused in evaluation.
+        positions: int32 [B], of the images in the global batch; None: 0 to B - 1. An image's mask
+            depends on the key and its position alone, however the batch is divided.
 
     Returns:
         The shape and dtype of `x`.
@@ -104,22 +113,63 @@ def dropout(
     if not train:
         return x if inverted else x * jnp.asarray(1.0 - rate, x.dtype)
     assert key is not None, "dropout in training needs a key"
-    kept = jax.random.bernoulli(key, 1.0 - rate, x.shape)
+    positions = jnp.arange(len(x)) if positions is None else positions
+
+    def draw(position: jax.Array) -> jax.Array:
+        return jax.random.bernoulli(jax.random.fold_in(key, position), 1.0 - rate, x.shape[1:])
+
+    kept = jax.vmap(draw)(positions)
     scale = 1.0 / (1.0 - rate) if inverted else 1.0
     return jnp.where(kept, x * jnp.asarray(scale, x.dtype), jnp.zeros_like(x))
 
 
-def flatten_by_group(x: jax.Array, groups: int) -> jax.Array:
-    """Flatten maps, [B, H, W, C] -> [B, H·W·C], the groups of channels one after the other."""
-    batch, height, width, channels = x.shape
-    split = x.reshape(batch, height, width, groups, channels // groups)
-    return jnp.moveaxis(split, 3, 1).reshape(batch, -1)
+class GroupedConv(nn.Module):
+    """A convolution of groups of kernels that see only their own group of channels.
+
+    Attributes:
+        features: number of kernels.
+        window: side of the square kernel.
+        groups: number of groups; the kernel is [window, window, C / groups, features].
+        convolve: (images, kernel, groups=groups) -> what the kernels see.
+        use_bias: whether there are biases.
+        kernel_init: draws the kernel.
+        bias_init: draws the biases.
+        dtype: of the products.
+        spread: where they are computed.
+    """
+
+    features: int
+    window: int
+    groups: int
+    convolve: Callable[..., jax.Array]
+    use_bias: bool
+    kernel_init: Callable[..., jax.Array]
+    bias_init: Callable[..., jax.Array]
+    dtype: DTypeLike
+    spread: Spread = compute_here
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Convolve: [B, H, W, C] -> [B, H', W', features]."""
+        shape = (self.window, self.window, x.shape[-1] // self.groups, self.features)
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+
+        def product(x: jax.Array, kernel: jax.Array, groups: int) -> jax.Array:
+            # The kernel becomes `x`'s dtype only here: see `_connect_by_group`.
+            return self.convolve(x, kernel.astype(x.dtype), groups=groups)
+
+        sums = self.spread(product, str(self.name), x.astype(self.dtype), kernel, self.groups)
+        if not self.use_bias:
+            return sums
+        bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
+        return sums + bias.astype(self.dtype)
 
 
 class GroupedDense(nn.Module):
-    """A fully connected layer whose groups of units see only their own group of inputs.
+    """A fully connected layer whose groups of units see only their own group of channels.
 
-    With one group, `nn.Dense`. The kernel is [inputs / groups, features].
+    With one group, `nn.Dense`. The kernel is [inputs / groups, features]; maps are flattened, one
+    group of channels after the other.
     """
 
     features: int
@@ -127,31 +177,135 @@ class GroupedDense(nn.Module):
     kernel_init: Callable[..., jax.Array]
     bias_init: Callable[..., jax.Array]
     dtype: DTypeLike
+    spread: Spread = compute_here
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Connect: [B, inputs] -> [B, features]."""
-        shape = (x.shape[-1] // self.groups, self.features)
-        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32).astype(self.dtype)
+        """Connect: [B, H, W, C] or [B, inputs] -> [B, features]."""
+        shape = (math.prod(x.shape[1:]) // self.groups, self.features)
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
         bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
-        columns = zip(
-            jnp.split(x, self.groups, axis=-1), jnp.split(kernel, self.groups, axis=-1), strict=True
-        )
-        sums = [column @ weights for column, weights in columns]
-        return jnp.concatenate(sums, axis=-1) + bias.astype(self.dtype)
+        x = x.astype(self.dtype)
+        sums = self.spread(_connect_by_group, str(self.name), x, kernel, self.groups)
+        return sums + bias.astype(self.dtype)
 
 
-def _window_sum(x: jax.Array, size: int, axis: int) -> jax.Array:
-    """Sum over a centred window of odd `size` along `axis`, clipped at the edges.
+def _connect_by_group(x: jax.Array, kernel: jax.Array, groups: int) -> jax.Array:
+    # The kernel becomes `x`'s dtype only here, so that devices sum its gradient in float32.
+    kernel = kernel.astype(x.dtype)
+    columns = zip(
+        jnp.split(flatten_by_group(x, groups), groups, axis=-1),
+        jnp.split(kernel, groups, axis=-1),
+        strict=True,
+    )
+    return jnp.concatenate([column @ weights for column, weights in columns], axis=-1)
 
-    A product with a banded matrix: its gradient is another, where that of shifted slices took five
-    times as long on a CPU.
+
+def flatten_by_group(x: jax.Array, groups: int) -> jax.Array:
+    """Flatten [B, ..., C] -> [B, ...·C], the groups of channels one after the other."""
+    split = x.reshape(*x.shape[:-1], groups, x.shape[-1] // groups)
+    return jnp.moveaxis(split, -2, 1).reshape(x.shape[0], -1)  # len(x) fails for a symbolic batch.
+
+
+def _at_least_float32(x: jax.Array) -> jax.Array:
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3, 4, 5))
+def _normalize(
+    x: jax.Array, k: float, alpha: float, beta: float, size: int, axes: tuple[int, ...]
+) -> jax.Array:
+    """Compute x / (k + alpha·Σx²)^beta in float32, the sum over a centred window along `axes`.
+
+    Its gradient computes the sums once more, from `x`, which is all that is kept for it.
     """
-    index = jnp.arange(x.shape[axis])
-    band = (jnp.abs(index[:, None] - index) <= size // 2).astype(x.dtype)
-    # Full precision, because GPUs and TPUs would round the squares to 10 or 8 bits.
-    sums = jnp.tensordot(x, band, axes=(axis, 0), precision=lax.Precision.HIGHEST)
-    return jnp.moveaxis(sums, -1, axis)
+    wide = _at_least_float32(x)
+    scale = k + alpha * _window_sum(jnp.square(wide), size, axes)
+    return (wide * _inverse_power(scale, beta)).astype(x.dtype)
+
+
+def _normalize_forward(
+    x: jax.Array, k: float, alpha: float, beta: float, size: int, axes: tuple[int, ...]
+) -> tuple[jax.Array, jax.Array]:
+    return _normalize(x, k, alpha, beta, size, axes), x
+
+
+def _normalize_backward(
+    k: float,
+    alpha: float,
+    beta: float,
+    size: int,
+    axes: tuple[int, ...],
+    x: jax.Array,
+    gradient: jax.Array,
+) -> tuple[jax.Array]:
+    wide, above = _at_least_float32(x), _at_least_float32(gradient)
+    scale = k + alpha * _window_sum(jnp.square(wide), size, axes)
+    direct = above * _inverse_power(scale, beta)
+    # Whoever has x in its window: the same windows, since they are centred.
+    through_sums = _window_sum(direct * wide / scale, size, axes)
+    return ((direct - 2 * alpha * beta * wide * through_sums).astype(x.dtype),)
+
+
+_normalize.defvjp(_normalize_forward, _normalize_backward)
+
+
+def _window_sum(x: jax.Array, size: int, axes: tuple[int, ...]) -> jax.Array:
+    """Sum over a centred window of odd `size` along each of `axes`, clipped at the edges."""
+    for axis in axes:
+        before_and_after = [(0, 0, 0)] * x.ndim
+        before_and_after[axis] = (size // 2, size // 2, 0)
+        padded = lax.pad(x, jnp.zeros((), x.dtype), before_and_after)
+        length = x.shape[axis]
+        shifted = (lax.slice_in_dim(padded, i, i + length, axis=axis) for i in range(size))
+        x = reduce(jnp.add, shifted)
+    return x
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def _max_over_windows(x: jax.Array, window: int, stride: int) -> jax.Array:
+    """Take the maxima; for their gradient the place of each in its window is kept, a byte each.
+
+    XLA's own gradient is a scatter, which on CPUs runs on one core: 162 ms for conv1 of `original`,
+    batch 32.
+    """
+    sides, strides = (1, window, window, 1), (1, stride, stride, 1)
+    return lax.reduce_window(x, -jnp.inf, lax.max, sides, strides, "VALID")
+
+
+def _max_forward(
+    x: jax.Array, window: int, stride: int
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    pixels = [
+        x[:, row : x.shape[1] - window + row + 1 : stride, column : x.shape[2] - window + column + 1 : stride]
+        for row, column in itertools.product(range(window), repeat=2)
+    ]
+    largest, place = pixels[0], jnp.zeros(pixels[0].shape, jnp.int8)
+    for number, pixel in enumerate(pixels):
+        place = jnp.where(pixel > largest, jnp.int8(number), place)
+        largest = jnp.maximum(largest, pixel)
+    return largest, (x, place)
+
+
+def _max_backward(
+    window: int, stride: int, saved: tuple[jax.Array, jax.Array], gradient: jax.Array
+) -> tuple[jax.Array]:
+    x, place = saved
+    covered = [stride * (count - 1) + 1 for count in place.shape[1:3]]
+    total = jnp.zeros_like(x)
+    for number, offset in enumerate(itertools.product(range(window), repeat=2)):
+        edges = [
+            (first, side - size - first, stride - 1)
+            for first, side, size in zip(offset, x.shape[1:3], covered, strict=True)
+        ]
+        # For each pixel the window in which it has this number, if there is one.
+        of_window = partial(lax.pad, padding_config=[(0, 0, 0), *edges, (0, 0, 0)])
+        holds = of_window(place, jnp.int8(-1)) == number
+        total += jnp.where(holds, of_window(gradient, jnp.zeros((), x.dtype)), 0)
+    return (total,)
+
+
+_max_over_windows.defvjp(_max_forward, _max_backward)
 
 
 def _inverse_power(x: jax.Array, beta: float) -> jax.Array:

@@ -45,6 +45,14 @@ def describe_layers(model: AlexNet, crop_size: int) -> list[Row]:
     return rows
 
 
+def training_multiply_adds(rows: list[Row]) -> int:
+    """Return the products of a training step for one image.
+
+    Forward, the gradient of each kernel, and that of each layer's input but the first's.
+    """
+    return 3 * sum(row.multiply_adds for row in rows) - rows[0].multiply_adds
+
+
 def format_layers(rows: list[Row]) -> str:
     """Lay the rows out for a terminal, with their totals."""
     lines = [f"{'layer':<10} {'output':>15} {'parameters':>12} {'multiply-adds':>15}"]

@@ -7,7 +7,7 @@ import jax
 from jax.sharding import Mesh
 
 from alexnet_jax.data.stream import Batch, Batches, read_and_send
-from alexnet_jax.parallel.mesh import to_devices
+from alexnet_jax.parallel.mesh import rows_of_process, to_devices
 from alexnet_jax.parallel.resident import ResidentPixels
 
 
@@ -21,11 +21,12 @@ def feed(batches: Batches, start: int, threads: int, mesh: Mesh) -> Iterator[dic
         batches: of training or evaluation.
         start: number of the first.
         threads: how many work at the rows.
-        mesh: the devices; each gets its rows.
+        mesh: the devices; each gets its rows, and each process reads only those of its devices.
     """
     if isinstance(batches.pixels, ResidentPixels):
         return batches.pixels.gather(batches, start)
-    return read_and_send(batches, start, threads, partial(_send, mesh=mesh))
+    rows = rows_of_process(mesh, batches.batch_size)
+    return read_and_send(batches, start, threads, partial(_send, mesh=mesh), rows)
 
 
 def _send(batch: Batch, mesh: Mesh) -> dict[str, jax.Array]:

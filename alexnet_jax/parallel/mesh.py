@@ -1,4 +1,10 @@
-"""The devices as a mesh, and how the state and the batches lie on it."""
+"""The devices as a mesh, and how batches lie on it.
+
+Every mesh has the axis "data". Each layout but `data` adds a second axis, whose name says what is
+divided over it besides or instead of the batch; parallel/layouts.py has the rules. Neighbours on
+the second axis are neighbours in the list of devices, so an axis no longer than a machine has
+devices stays inside the machine.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,24 +16,79 @@ from jax.sharding import PartitionSpec as P
 from alexnet_jax.errors import UserError
 
 DATA_AXIS = "data"
+MODEL_AXIS = "model"  # Images in the convolutions, units in the fully connected layers.
+COLUMN_AXIS = "column"  # The network's groups; the images of a batch are on each of them.
+SHARD_AXIS = "shard"  # Images, and slices of the kernels and their momentum.
+
+LAYOUTS: dict[str, str | None] = {
+    "data": None,
+    "hybrid": MODEL_AXIS,
+    "columns": COLUMN_AXIS,
+    "sharded": SHARD_AXIS,
+}
+
+
+def make_mesh(
+    layout: str = "data", model_axis: int | None = None, devices: Sequence[jax.Device] | None = None
+) -> Mesh:
+    """Arrange devices for a layout.
+
+    Args:
+        layout: one of `LAYOUTS`.
+        model_axis: size of the second axis; None: all devices, for `columns` the two columns.
+        devices: None for all there are.
+
+    Raises:
+        UserError: there is no such layout, or `model_axis` does not divide the devices.
+    """
+    devices = jax.devices() if devices is None else devices
+    if layout not in LAYOUTS:
+        raise UserError(f"no layout {layout!r}; the known ones: {', '.join(LAYOUTS)}")
+    second = LAYOUTS[layout]
+    if second is None:
+        if model_axis not in (None, 1):
+            raise UserError(
+                f"layout 'data' has no second axis that parallel.model_axis={model_axis} could be "
+                f"the size of; leave it unset, or choose {', '.join(list(LAYOUTS)[1:])}"
+            )
+        axes = {DATA_AXIS: len(devices)}
+    else:
+        size = model_axis or (2 if second == COLUMN_AXIS else len(devices))
+        if len(devices) % size:
+            fitting = [str(n) for n in range(1, len(devices) + 1) if len(devices) % n == 0]
+            raise UserError(
+                f"a {second} axis of {size} does not divide {len(devices)} devices; "
+                f"parallel.model_axis can be {', '.join(fitting)}"
+            )
+        axes = {DATA_AXIS: len(devices) // size, second: size}
+    # JAX's default axis type is Explicit, which asks for sharding types in the model code.
+    axis_types = (AxisType.Auto,) * len(axes)
+    return jax.make_mesh(tuple(axes.values()), tuple(axes), axis_types=axis_types, devices=devices)
 
 
 def make_data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
     """Return a one-axis mesh over `devices`; over all of them if None."""
-    devices = jax.devices() if devices is None else devices
-    # JAX's default axis type is Explicit, which asks for sharding types in the model code.
-    axis_types = (AxisType.Auto,)
-    return jax.make_mesh((len(devices),), (DATA_AXIS,), axis_types=axis_types, devices=devices)
+    return make_mesh("data", devices=devices)
+
+
+def second_axis(mesh: Mesh) -> str | None:
+    """Return the name of the axis beside "data", if there is one."""
+    return next((name for name in mesh.axis_names if name != DATA_AXIS), None)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """Return the sharding of what every device holds whole: the state."""
+    """Return the sharding of what every device holds whole."""
     return NamedSharding(mesh, P())
+
+
+def row_axes(mesh: Mesh) -> tuple[str, ...]:
+    """Return the axes that the images of a batch are divided over: all but the columns'."""
+    return tuple(name for name in mesh.axis_names if name != COLUMN_AXIS)
 
 
 def split_over_data(mesh: Mesh) -> NamedSharding:
     """Return the sharding of a batch: its first axis divided over the devices."""
-    return NamedSharding(mesh, P(DATA_AXIS))
+    return NamedSharding(mesh, P(row_axes(mesh)))
 
 
 def check_batch_divides(batch_size: int, devices: int, key: str) -> None:
@@ -40,8 +101,22 @@ def check_batch_divides(batch_size: int, devices: int, key: str) -> None:
         )
 
 
+def rows_of_process(mesh: Mesh, batch_size: int) -> np.ndarray:
+    """Return which rows of a global batch this process's devices hold, int64, ascending.
+
+    With one process all of them.
+    """
+    slices = split_over_data(mesh).addressable_devices_indices_map((batch_size,)).values()
+    return np.unique(np.concatenate([np.arange(batch_size)[rows] for rows in slices]))
+
+
 def to_devices(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """Send a batch to the devices, each its rows; returns before the copy is done."""
+    """Send a batch to the devices, each its rows; returns before the copy is done.
+
+    Args:
+        batch: the rows of this process, see `rows_of_process`.
+        mesh: the devices.
+    """
     sharding = split_over_data(mesh)
     return {
         name: jax.make_array_from_process_local_data(sharding, rows) for name, rows in batch.items()

@@ -1,4 +1,4 @@
-"""From a config to the parts of a run; with recipe.py the one room that reads config values.
+"""From a config to the parts of a run; with learner.py and recipe.py the one room that reads it.
 
 The parts take plain arguments and know nothing of configs.
 """
@@ -6,57 +6,39 @@ The parts take plain arguments and know nothing of configs.
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import jax
-import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from alexnet_jax.data.pixels import DecodedRecords, Pixels
-from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import load_statistics
 from alexnet_jax.data.store import Store
 from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import find_spec
-from alexnet_jax.parallel.mesh import check_batch_divides, make_data_mesh, replicated
+from alexnet_jax.parallel.agreement import check_same_everywhere
+from alexnet_jax.parallel.distributed import Timeouts
+from alexnet_jax.parallel.mesh import check_batch_divides, replicated
 from alexnet_jax.parallel.resident import ResidentPixels
-from alexnet_jax.parallel.runtime import configure_jax
-from alexnet_jax.training.configuration import check_config
+from alexnet_jax.training.configuration import must_be_same
 from alexnet_jax.training.finetuning import take_over
-from alexnet_jax.training.network import Network, make_network
+from alexnet_jax.training.learner import Learner, make_learner, set_up
 from alexnet_jax.training.plateau import count_test
-from alexnet_jax.training.recipe import (
-    Durations,
-    make_augmentation,
-    make_optimizer,
-    make_preprocessing,
-    make_schedule,
-    resolve_durations,
-)
-from alexnet_jax.training.state import TrainState, create_state
-from alexnet_jax.training.step import TrainStep, make_train_step
+from alexnet_jax.training.state import TrainState
 from alexnet_jax.training.trained import Trained, load_trained
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Learner):
     """The parts of a training run."""
 
-    mesh: Mesh
-    network: Network
-    durations: Durations
-    schedule: optax.Schedule
     training: TrainingBatches
     validation: EvaluationBatches
     threads: int
-    train_step: TrainStep
-    create_state: Callable[[], TrainState]
     count_test: Callable[[TrainState, float], TrainState]
-    preprocessing: Preprocessing
     class_names: list[str]
 
 
@@ -66,43 +48,38 @@ def assemble(config: ConfigDict) -> Run:
     Raises:
         UserError: the config holds something that cannot be, or asks for data that is not there.
     """
-    check_config(config)
-    configure_jax(config.train.deterministic)
-    mesh = make_data_mesh()
-    check_batch_divides(config.train.batch_size, mesh.size, "config.train.batch_size")
-    pixels = place(config, open_split(config, "train"), mesh)
+    mesh = set_up(config)
+    pixels = open_split(config, "train")
+    check_same_everywhere(must_be_same(config) | {"training examples": len(pixels)})
     statistics = load_statistics(pixels.directory, config.data.image_size, count=len(pixels))
-    durations = resolve_durations(config, len(pixels))
-    schedule = make_schedule(config, durations)
     source = load_source(config, mesh)
-    preprocessing = source.preprocessing if source else make_preprocessing(config, statistics)
-    optimizer = make_optimizer(config, schedule, durations)
-    network = make_network(config, preprocessing, mesh)
-    model, seed, crop_size = network.model, config.train.seed, config.data.crop_size
-    augmentation = make_augmentation(config, preprocessing, statistics, durations)
-    create = partial(create_state, model, optimizer, crop_size, seed, mesh)
+    preprocessing = source.preprocessing if source else None
+    learner = make_learner(config, mesh, statistics, len(pixels), preprocessing)
+    batch_size, steps = config.train.batch_size, learner.durations.total
     return Run(
-        mesh=mesh,
-        network=network,
-        durations=durations,
-        schedule=schedule,
-        training=TrainingBatches(pixels, config.train.batch_size, seed, durations.total),
+        **vars(learner) | {"create_state": make_creator(config, learner.create_state, source)},
+        training=TrainingBatches(place(config, pixels, mesh), batch_size, config.train.seed, steps),
         validation=make_validation(config, mesh),
         threads=host_threads(config),
-        train_step=make_train_step(
-            model, optimizer, augmentation, seed, mesh, config.schedule.factor
-        ),
-        create_state=make_creator(config, create, source),
         count_test=make_test_counter(config, mesh),
-        preprocessing=preprocessing,
         class_names=pixels.class_names,
     )
 
 
-def open_split(config: ConfigDict, split: str) -> Pixels:
-    """Open a split's images, records or store; UserError where their classes are not the model's.
+def make_timeouts(config: ConfigDict) -> Timeouts:
+    """Return how long the processes of a cluster wait for each other."""
+    parallel = config.parallel
+    return Timeouts(
+        initialization=parallel.initialization_timeout,
+        heartbeat=parallel.heartbeat_timeout,
+        shutdown=parallel.shutdown_timeout,
+    )
 
-    They are on the host still, whatever the source; see `place`.
+
+def open_split(config: ConfigDict, split: str) -> Pixels:
+    """Open a split's images; UserError where their classes are not the model's.
+
+    They are decoded from records, or read from the pixel store.
     """
     data = config.data
     pixels: DecodedRecords | Store
@@ -119,7 +96,7 @@ def open_split(config: ConfigDict, split: str) -> Pixels:
 
 
 def place(config: ConfigDict, pixels: Pixels, mesh: Mesh) -> Pixels:
-    """Put a split's images onto the devices, if that is where the config wants them."""
+    """Put a split's images onto the devices if the config wants them there."""
     return ResidentPixels(pixels, mesh) if config.data.source == "device" else pixels
 
 

@@ -2,8 +2,10 @@
 
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +14,9 @@ from orbax.checkpoint import checkpoint_managers as policies
 
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
+from alexnet_jax.parallel.agreement import from_first, true_everywhere
+from alexnet_jax.parallel.runtime import wait_on_cpus
+from alexnet_jax.training.interruption import Interrupted
 from alexnet_jax.training.state import TrainState
 
 _KEPT_LATEST = 2
@@ -23,12 +28,27 @@ class Checkpoints:
     A save returns once the state has left the devices; files are written behind the training. A
     checkpoint appears under its number only when it is whole, so a kill at any moment costs at
     most the steps since the last one.
+
+    As a context it closes itself. In a cluster all processes must do the same with it.
     """
 
     def __init__(self, workdir: Path, read_only: bool = False) -> None:
         self._directory = (workdir / "checkpoints").absolute()
         self._read_only = read_only
         self._manager = self._open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # A process of a cluster that fails must not wait here for the others, who wait for it.
+        if error is None or isinstance(error, Interrupted) or jax.process_count() == 1:
+            self.close()
 
     def steps(self) -> list[int]:
         """Return the steps that are saved, ascending."""
@@ -42,7 +62,7 @@ class Checkpoints:
         """
         step = int(state.step)
         metrics = None if top1_error is None else {"top1_error": top1_error}
-        item = {"state": _fields(state), "fingerprint": _fingerprint(state)}
+        item = {"state": _fields(state), "fingerprint": wait_on_cpus(_fingerprint(state))}
         with full_disk_reported(self._directory, "a checkpoint"):
             self._manager.save(step, args=ocp.args.StandardSave(item), metrics=metrics, force=True)
 
@@ -59,7 +79,8 @@ class Checkpoints:
             UserError: there are checkpoints and none can be read.
         """
         failures: dict[int, str] = {}
-        for step in reversed(self.steps()):
+        for step in from_first(lambda: self.steps()[::-1]):
+            state = None
             try:
                 state = self._read(step, description)
             except Exception as error:  # noqa: BLE001 Orbax raises bare Exceptions for bad files.
@@ -69,9 +90,10 @@ class Checkpoints:
                     f"{failures[step]}",
                     file=sys.stderr,
                 )
-                continue
-            self._set_aside(failures)
-            return state
+            if true_everywhere(state is not None):
+                self._set_aside(failures)
+                return state
+            failures.setdefault(step, "another process of the cluster cannot read it")
         if failures:
             reasons = "; ".join(f"{step}: {reason}" for step, reason in failures.items())
             raise UserError(
@@ -124,13 +146,16 @@ class Checkpoints:
     def _set_aside(self, failures: dict[int, str]) -> None:
         if not failures or self._read_only:
             return
+        self._manager.close()
+        from_first(partial(self._move_aside, list(failures)))
+        self._manager = self._open()
+
+    def _move_aside(self, steps: list[int]) -> None:
         aside = self._directory.with_name("damaged_checkpoints")
         aside.mkdir(exist_ok=True)
-        for step in failures:
+        for step in steps:
             shutil.rmtree(aside / str(step), ignore_errors=True)
             (self._directory / str(step)).rename(aside / str(step))
-        self._manager.close()
-        self._manager = self._open()
 
 
 def _fields(state: TrainState) -> dict[str, Any]:

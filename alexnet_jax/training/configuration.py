@@ -70,6 +70,7 @@ KEYS: dict[str, _Rule] = {
     "schedule.output_boundaries": _LIST,
     "schedule.output_factors": _LIST,
     "train.batch_size": _POSITIVE_INT,
+    "train.microbatch_size": _OPTIONAL_POSITIVE_INT,
     "train.epochs": _OPTIONAL_POSITIVE_NUMBER,
     "train.steps": _OPTIONAL_POSITIVE_INT,
     "train.init_from": ((str, type(None)), False),
@@ -81,6 +82,12 @@ KEYS: dict[str, _Rule] = {
     "checkpoint.every_steps": _OPTIONAL_POSITIVE_INT,
     "checkpoint.every_epochs": _OPTIONAL_POSITIVE_NUMBER,
     "parallel.layout": _TEXT,
+    "parallel.model_axis": _OPTIONAL_POSITIVE_INT,
+    "parallel.processes": _OPTIONAL_POSITIVE_INT,
+    "parallel.devices": _OPTIONAL_POSITIVE_INT,
+    "parallel.initialization_timeout": _POSITIVE_INT,
+    "parallel.heartbeat_timeout": _POSITIVE_INT,
+    "parallel.shutdown_timeout": _POSITIVE_INT,
     "log.every_steps": _POSITIVE_INT,
     "log.stuck_after_steps": _OPTIONAL_POSITIVE_INT,
 }
@@ -93,6 +100,13 @@ _YOUNGER = (
     "schedule.power",
     "schedule.warmup_epochs",
     "schedule.warmup_start",
+    "train.microbatch_size",
+    "parallel.model_axis",
+    "parallel.processes",
+    "parallel.devices",
+    "parallel.initialization_timeout",
+    "parallel.heartbeat_timeout",
+    "parallel.shutdown_timeout",
 )
 
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -103,7 +117,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer.name": ("krizhevsky_sgd", "pytorch_sgd", "lars"),
     "optimizer.bias_schedule": ("same", "constant", "halfway"),
     "schedule.name": ("constant", "stepped", "geometric", "polynomial", "plateau"),
-    "parallel.layout": ("data",),
+    "parallel.layout": ("data", "hybrid", "columns", "sharded"),
 }
 
 # A run goes on under another value of these: they change where things lie, not the numbers.
@@ -112,11 +126,21 @@ _FREE_ON_RESUME = (
     "data.source",
     "data.threads",
     "train.deterministic",
-    "eval.",
+    "train.microbatch_size",
+    "parallel.model_axis",
+    "parallel.processes",
+    "parallel.devices",
+    "parallel.initialization_timeout",
+    "parallel.heartbeat_timeout",
+    "parallel.shutdown_timeout",
     "checkpoint.",
     "parallel.",
     "log.",
 )
+
+
+# And these may differ between the hosts of one run.
+_FREE_BY_HOST = ("data.dir", "data.threads")
 
 
 def check_config(config: ConfigDict) -> None:
@@ -199,6 +223,12 @@ def differences(old: ConfigDict, new: ConfigDict) -> list[str]:
         for key in sorted(before.keys() | after.keys())
         if before.get(key) != after.get(key) and not key.startswith(_FREE_ON_RESUME)
     ]
+
+
+def must_be_same(config: ConfigDict) -> dict[str, Any]:
+    """Return, by key, what all processes of a run must have in common."""
+    values = flatten(config.to_dict())
+    return {key: value for key, value in values.items() if key not in _FREE_BY_HOST}
 
 
 def _check_value(key: str, value: Any, types: tuple[type, ...], positive: bool) -> None:

@@ -1,9 +1,14 @@
 """Stopping when asked: SIGTERM and Ctrl-C end the run at the next step, with everything saved."""
 
 import signal
+from collections import deque
 from collections.abc import Iterable, Iterator
 from types import FrameType, TracebackType
 from typing import Self, TypeVar
+
+import jax
+
+from alexnet_jax.parallel.agreement import largest_everywhere
 
 _Item = TypeVar("_Item")
 
@@ -17,11 +22,21 @@ class Interrupted(Exception):  # noqa: N818 It is no error.
 
 
 class StopSignal:
-    """Remembers a SIGTERM or SIGINT, as a context; a second one acts as if nobody listened."""
+    """Remembers a SIGTERM or SIGINT, as a context; a second one acts as if nobody listened.
 
-    def __init__(self) -> None:
+    In a cluster a signal to any one process stops all of them at the same question. Only a second
+    Ctrl-C acts at once there: launchers repeat SIGTERM, and have SIGKILL for who does not hear.
+
+    Args:
+        questions_ahead: how many questions later the processes look at each other's answers, so
+            that none waits for them on its way. Alone, a question is answered at once.
+    """
+
+    def __init__(self, questions_ahead: int = 0) -> None:
         self._received: int | None = None
         self._previous = {number: signal.getsignal(number) for number in _SIGNALS}
+        self._ahead = questions_ahead
+        self._answers: deque[jax.Array] = deque()
 
     def __enter__(self) -> Self:
         for number, handler in self._previous.items():
@@ -36,17 +51,18 @@ class StopSignal:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._restore()
+        self._restore(_SIGNALS)
 
     @property
     def received(self) -> bool:
-        """Whether somebody asked."""
+        """Whether this process was asked."""
         return self._received is not None
 
     def raise_if_received(self) -> None:
-        """Raise Interrupted if somebody asked."""
-        if self._received is not None:
-            raise Interrupted(self._received)
+        """Raise Interrupted if somebody asked; every process must call this equally often."""
+        number = self._received_anywhere() if _in_cluster() else self._received
+        if number:
+            raise Interrupted(number)
 
     def interrupt(self, items: Iterable[_Item]) -> Iterator[_Item]:
         """Yield `items`; raise Interrupted between two of them if somebody asked."""
@@ -54,13 +70,22 @@ class StopSignal:
             self.raise_if_received()
             yield item
 
+    def _received_anywhere(self) -> int:
+        self._answers.append(largest_everywhere(self._received or 0))
+        return int(self._answers.popleft()) if len(self._answers) > self._ahead else 0
+
     def _remember(self, number: int, frame: FrameType | None) -> None:
         self._received = number
-        self._restore()
+        self._restore((signal.SIGINT,) if _in_cluster() else _SIGNALS)
 
-    def _restore(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
+    def _restore(self, numbers: Iterable[signal.Signals]) -> None:
+        for number in numbers:
+            signal.signal(number, self._previous[number])
+
+
+def _in_cluster() -> bool:
+    # Not jax.process_count(), which would take the devices: a sweep leaves them to its trials.
+    return jax.distributed.is_initialized()
 
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)

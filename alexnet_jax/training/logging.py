@@ -1,9 +1,11 @@
 """What a run leaves to read: metrics.jsonl, TensorBoard, a line or a bar for who watches."""
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +13,7 @@ from typing import Any, Self
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
+from alexnet_jax.parallel.agreement import from_first, is_first
 from alexnet_jax.whole_file import write_whole
 
 
@@ -18,20 +21,22 @@ class RunLog:
     """The log of a workdir; a run that continues at `step` forgets what it will do again.
 
     Lines of metrics.jsonl are objects: {"kind": "train" or "eval", "step": completed steps, ...}.
+    In a cluster all processes know the lines, and the first writes them.
     """
 
     def __init__(self, workdir: Path, step: int, total_steps: int) -> None:
-        self._path = workdir / "metrics.jsonl"
-        self.lines = _read_lines(self._path, up_to=step)
-        write_whole(self._path, "".join(json.dumps(line) + "\n" for line in self.lines))
-        self._file = self._path.open("a")
-        self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
+        path = workdir / "metrics.jsonl"
+        self.lines = from_first(partial(_begin_file, path, step))
+        self._file = (path if is_first() else Path(os.devnull)).open("a")
+        self._board = SummaryWriter(
+            str(workdir / "tensorboard"), purge_step=step + 1, write_to_disk=is_first()
+        )
         self._bar = tqdm(
             total=total_steps,
             initial=step,
             unit="step",
             dynamic_ncols=True,
-            disable=not sys.stderr.isatty(),
+            disable=not (is_first() and sys.stderr.isatty()),
         )
 
     def __enter__(self) -> Self:
@@ -89,14 +94,22 @@ class RunLog:
 
     def say(self, text: str) -> None:
         """Print a line, above the bar where there is one."""
-        tqdm.write(text)
-        sys.stdout.flush()
+        if is_first():
+            tqdm.write(text)
+            sys.stdout.flush()
 
     def _write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
         line = {"kind": kind, "step": step, **values}
         self.lines.append(line)
         self._file.write(json.dumps(line, allow_nan=False) + "\n")
         self._file.flush()
+
+
+def _begin_file(path: Path, step: int) -> list[dict[str, Any]]:
+    """Cut the file off behind `step`, and return its lines."""
+    lines = _read_lines(path, up_to=step)
+    write_whole(path, "".join(json.dumps(line) + "\n" for line in lines))
+    return lines
 
 
 def _read_lines(path: Path, up_to: int) -> list[dict[str, Any]]:

@@ -11,13 +11,16 @@ from ml_collections import ConfigDict
 
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.evaluation.scoring import score
+from alexnet_jax.parallel.agreement import from_first
 from alexnet_jax.parallel.feed import feed
 from alexnet_jax.training.assembly import Run, assemble
 from alexnet_jax.training.checkpoints import Checkpoints
 from alexnet_jax.training.interruption import Interrupted, StopSignal
+from alexnet_jax.training.lock import WorkdirLock
 from alexnet_jax.training.logging import RunLog
+from alexnet_jax.training.profiling import ProfiledSteps, Profiler
 from alexnet_jax.training.state import TrainState, parameters_sha256
-from alexnet_jax.training.window import Window, stuck_advice
+from alexnet_jax.training.window import Window, steps_in_flight, stuck_advice
 from alexnet_jax.training.workdir import (
     check_same_run,
     describe_run,
@@ -28,7 +31,10 @@ from alexnet_jax.training.workdir import (
 
 
 def train_and_evaluate(
-    config: ConfigDict, workdir: Path, ignore_config: bool = False
+    config: ConfigDict,
+    workdir: Path,
+    ignore_config: bool = False,
+    profiled: ProfiledSteps | None = None,
 ) -> dict[str, Any]:
     """Train the network that `config` describes, or go on where `workdir` stopped, and test it.
 
@@ -36,6 +42,7 @@ def train_and_evaluate(
         config: see configs/imagenet.py.
         workdir: where everything of the run is written.
         ignore_config: go on even if the workdir was made with a config that differs.
+        profiled: the steps to trace.
 
     Returns:
         What is written to `result.json`.
@@ -46,30 +53,43 @@ def train_and_evaluate(
     """
     run = assemble(config)
     if not ignore_config:
-        check_same_run(workdir, config)
-    result = read_result(workdir, run.durations.total)
+        from_first(partial(check_same_run, workdir, config))
+    result = from_first(partial(read_result, workdir, run.durations.total))
     if result is not None:
         return result
-    make_workdir(workdir)
-    with full_disk_reported(workdir, "the run's files"):
-        describe_run(workdir, config, run)
-        with StopSignal() as stop, closing(Checkpoints(workdir)) as checkpoints:
+    from_first(partial(make_workdir, workdir))
+    with full_disk_reported(workdir, "the run's files"), closing(WorkdirLock(workdir)) as lock:
+        lock.check_visible(from_first(lock.acquire))
+        from_first(partial(describe_run, workdir, config, run))
+        with StopSignal(steps_in_flight()) as stop, Checkpoints(workdir) as checkpoints:
             state = checkpoints.restore(run.network.description) or run.create_state()
-            with RunLog(workdir, int(state.step), run.durations.total) as log:
-                state = _Training(run, checkpoints, log, stop).run(state)
+            if profiled is not None:
+                profiled.check(int(state.step), run.durations.total)
+            with (
+                RunLog(workdir, int(state.step), run.durations.total) as log,
+                Profiler(profiled, workdir) as profiler,
+            ):
+                state = _Training(run, checkpoints, log, stop, profiler).run(state)
                 result = _summarize(run, state, log)
-        write_result(workdir, result)
-    return result
+        return from_first(partial(write_result, workdir, result))
 
 
 class _Training:
     """A run on its way: its parts, and where it keeps its records."""
 
-    def __init__(self, run: Run, checkpoints: Checkpoints, log: RunLog, stop: StopSignal) -> None:
+    def __init__(
+        self,
+        run: Run,
+        checkpoints: Checkpoints,
+        log: RunLog,
+        stop: StopSignal,
+        profiler: Profiler,
+    ) -> None:
         self._run = run
         self._checkpoints = checkpoints
         self._log = log
         self._stop = stop
+        self._profiler = profiler
         self._window = Window(run.training.batch_size)
         self._start = time.perf_counter() - _seconds_so_far(log)
 
@@ -81,13 +101,15 @@ class _Training:
         try:
             if step and self._is_due(step, lengths.evaluate_every):
                 state, _ = self._test(step, state)
-            while step < lengths.total:
-                asked = time.perf_counter()
-                batch = next(batches)
-                waited = time.perf_counter() - asked
+            self._profiler.reach(step, state)
+            batch = next(batches, None)
+            while batch is not None:
                 state, metrics = self._run.train_step(state, batch)
                 step += 1
-                self._window.add(metrics, waited)
+                asked = time.perf_counter()
+                batch = next(batches, None)  # While the step runs.
+                self._window.add(metrics, time.perf_counter() - asked)
+                self._profiler.reach(step, state)
                 self._log.advance(step)
                 state = self._record(step, state)
                 self._stop.raise_if_received()
@@ -147,6 +169,7 @@ class _Training:
             self._stop.interrupt(feed(validation, 0, self._run.threads, self._run.mesh)),
             validation.count,
             views,
+            self._run.mesh,
         )
         for kind, values in scores.items():
             self._log.evaluation(step, kind, values)

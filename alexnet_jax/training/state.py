@@ -8,10 +8,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from alexnet_jax.models import AlexNet
-from alexnet_jax.parallel.mesh import replicated
+from alexnet_jax.parallel.layouts import lay_out
+from alexnet_jax.parallel.runtime import wait_on_cpus
 from alexnet_jax.training.plateau import Plateau, before_any_test
 
 
@@ -47,9 +49,13 @@ def create_state(
     seed: int,
     mesh: Mesh,
 ) -> TrainState:
-    """Draw the initial parameters, on all devices of `mesh`, from `seed`."""
-    create = jax.jit(partial(_create, model, optimizer, crop_size), out_shardings=replicated(mesh))
-    return create(jax.random.key(seed))
+    """Draw the initial parameters, laid out on the devices of `mesh`, from `seed`."""
+    described = abstract_state(model, optimizer, crop_size, mesh)
+    create = jax.jit(
+        partial(_create, model, optimizer, crop_size),
+        out_shardings=jax.tree.map(lambda leaf: leaf.sharding, described),
+    )
+    return wait_on_cpus(create(jax.random.key(seed)))
 
 
 def abstract_state(
@@ -58,8 +64,9 @@ def abstract_state(
     """Describe the state's shapes, dtypes and shardings without computing it."""
     shapes = jax.eval_shape(partial(_create, model, optimizer, crop_size), jax.random.key(0))
     return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=replicated(mesh)),
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         shapes,
+        lay_out(mesh, model.spec, shapes),
     )
 
 
@@ -72,9 +79,13 @@ def fresh_state(
 
 
 def parameters_sha256(params: Any) -> str:
-    """Hash names, shapes and bits of the parameters: equal runs have equal hashes."""
+    """Hash names, shapes and bits of the parameters: equal runs have equal hashes.
+
+    Where parameters are divided over several processes, all of these have to ask.
+    """
     digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(params)):
+    whole = multihost_utils.process_allgather(params, tiled=True)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(whole):
         digest.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode())
         digest.update(leaf.tobytes())
     return digest.hexdigest()

@@ -1,6 +1,7 @@
 """One training step, compiled once for the whole run."""
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,10 @@ from jax.sharding import Mesh
 from alexnet_jax.data.augment import Augmentation
 from alexnet_jax.models import AlexNet
 from alexnet_jax.parallel.mesh import replicated, split_over_data
-from alexnet_jax.training.state import TrainState
+from alexnet_jax.parallel.runtime import compiler_options
+from alexnet_jax.parallel.spread import spread_over
+from alexnet_jax.training.accumulation import average_over_parts
+from alexnet_jax.training.state import TrainState, abstract_state
 
 TrainStep = Callable[[TrainState, dict[str, jax.Array]], tuple[TrainState, dict[str, jax.Array]]]
 
@@ -22,6 +26,7 @@ def make_train_step(
     seed: int,
     mesh: Mesh,
     plateau_factor: float,
+    parts: int = 1,
 ) -> TrainStep:
     """Compile (state, batch) -> (state, metrics); the state given is consumed.
 
@@ -35,12 +40,15 @@ def make_train_step(
         seed: of all draws.
         mesh: the devices.
         plateau_factor: what each plateau of the validation error multiplies the rates by.
+        parts: how many microbatches the gradient is accumulated over. The images are augmented all
+            at once before: they take a tenth of what the network's maps take.
 
     Returns:
         A function of the state and a batch (image uint8 [B, S, S, 3], label int32 [B]). Its metrics
         stay on the devices: loss (mean of -log p) and top1_error of the batch before the update,
         and rate_factor.
     """
+    spread_model = spread_over(model, mesh)
 
     def train_step(
         state: TrainState, batch: dict[str, jax.Array]
@@ -49,37 +57,40 @@ def make_train_step(
         augment_key, dropout_key = jax.random.split(key)
         images = augmentation(augment_key, batch["image"], state.step)
 
-        def compute_loss(params: optax.Params) -> tuple[jax.Array, tuple]:
-            logits, updated = model.apply(
+        def compute_loss(
+            params: optax.Params, images: jax.Array, labels: jax.Array, positions: jax.Array
+        ) -> tuple[jax.Array, tuple]:
+            logits, updated = spread_model.apply(
                 state.variables | {"params": params},
                 images,
                 train=True,
+                positions=positions,
                 rngs={"dropout": dropout_key},
                 mutable=["batch_stats"],
             )
-            losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])
-            return jnp.mean(losses), (logits, updated.get("batch_stats", {}))
+            losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+            top1_error = jnp.mean(jnp.argmax(logits, axis=1) != labels, dtype=jnp.float32)
+            return jnp.mean(losses), (top1_error, updated.get("batch_stats", {}))
 
-        (loss, (logits, batch_stats)), gradients = jax.value_and_grad(compute_loss, has_aux=True)(
-            state.params
+        differentiate = partial(jax.value_and_grad(compute_loss, has_aux=True), state.params)
+        rows = (images, batch["label"], jnp.arange(len(images)))
+        (loss, (top1_error, batch_stats)), gradients = average_over_parts(
+            differentiate, rows, parts, mesh
         )
         rate_factor = jnp.float32(plateau_factor) ** state.plateau.drops
         updates, opt_state = optimizer.update(
             gradients, state.opt_state, state.params, rate_factor=rate_factor
         )
         params = optax.apply_updates(state.params, updates)
-        wrong = jnp.argmax(logits, axis=1) != batch["label"]
-        metrics = {
-            "loss": loss,
-            "top1_error": jnp.mean(wrong, dtype=jnp.float32),
-            "rate_factor": rate_factor,
-        }
+        metrics = {"loss": loss, "top1_error": top1_error, "rate_factor": rate_factor}
         return TrainState(state.step + 1, params, opt_state, state.plateau, batch_stats), metrics
 
-    split, whole = split_over_data(mesh), replicated(mesh)
+    described = abstract_state(model, optimizer, augmentation.crop_size, mesh)
+    state_lies = jax.tree.map(lambda leaf: leaf.sharding, described)
     return jax.jit(
         train_step,
-        in_shardings=(whole, split),
-        out_shardings=(whole, whole),
+        in_shardings=(state_lies, split_over_data(mesh)),
+        out_shardings=(state_lies, replicated(mesh)),
         donate_argnums=0,
+        compiler_options=compiler_options(mesh),
     )

@@ -46,7 +46,7 @@ def evaluate_workdirs(
     validation = make_validation(config, mesh)
     batches = feed(validation, 0, host_threads(config), mesh)
     predictors = [network.predict for network in networks]
-    return score(predictors, batches, validation.count, views)
+    return score(predictors, batches, validation.count, views, mesh)
 
 
 def classify_images(

@@ -37,12 +37,12 @@ class Window:
         return len(self._metrics)
 
     def add(self, metrics: dict[str, jax.Array], waited: float) -> None:
-        """Take a step's metrics and the seconds the loop waited for its batch.
+        """Take a step's metrics and the seconds that the loop has since waited for the next batch.
 
-        A wait counts if the devices had nothing left to do at its end. Holds the host back while
-        the devices are more than `steps_in_flight` behind.
+        A wait counts unless the step outlasted it. Holds the host back while the devices are more
+        than `steps_in_flight` behind.
         """
-        if not self._metrics or self._metrics[-1]["loss"].is_ready():  # type: ignore[attr-defined]
+        if metrics["loss"].is_ready():  # type: ignore[attr-defined]
             self._waited += waited
         self._metrics.append(metrics)
         jax.block_until_ready(self._metrics[: len(self._metrics) - self._ahead])

@@ -64,6 +64,7 @@ def read_result(workdir: Path, steps: int) -> dict[str, Any] | None:
     return result if isinstance(result, dict) and result.get("step") == steps else None
 
 
-def write_result(workdir: Path, result: dict[str, Any]) -> None:
-    """Write result.json, whole or not at all."""
+def write_result(workdir: Path, result: dict[str, Any]) -> dict[str, Any]:
+    """Write result.json, whole or not at all, and return what it says."""
     write_whole(workdir / "result.json", json.dumps(result, indent=2) + "\n")
+    return result

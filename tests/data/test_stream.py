@@ -4,7 +4,7 @@ import pytest
 from alexnet_jax.data.images import read_image
 from alexnet_jax.data.pixels import DecodedRecords
 from alexnet_jax.data.records import Records
-from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches, read_ahead
+from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches, read_ahead, read_and_send
 
 SIZE = 32
 
@@ -107,3 +107,15 @@ def test_padding_is_black_whatever_its_memory_held_before():
         *_, last = read_ahead(batches, 0, threads=2)
         assert not last["image"][50:].any()
         assert not last["mask"][50:].any()
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_the_rows_of_two_hosts_are_the_batch_of_one(number):
+    """Of batch 2 there are 50 examples and 50 rows of padding: all that the second host has."""
+    batches = EvaluationBatches(CountingPixels(250), batch_size=100)
+
+    def read(rows):
+        return next(read_and_send(batches, number, 2, lambda batch: batch, rows))
+
+    whole, first, second = (read(rows) for rows in (None, np.arange(50), np.arange(50, 100)))
+    assert_equal({name: np.concatenate([first[name], second[name]]) for name in whole}, whole)

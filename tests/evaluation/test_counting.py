@@ -27,13 +27,14 @@ def test_a_probability_of_zero_does_not_make_the_loss_infinite():
     assert np.isfinite(judge_one([1.0, 0.0], 1)[0])
 
 
-def batch(losses, ranks):
-    return {"loss": np.float32(losses), "rank": np.int32(ranks)}
+def batch(losses, ranks, mask=None):
+    mask = np.ones(len(losses), bool) if mask is None else np.array(mask)
+    return {"loss": np.float32(losses), "rank": np.int32(ranks), "mask": mask}
 
 
 def test_adding_up_gives_fractions():
     judged = [batch([1, 2, 3, 4], [0, 1, 4, 5]), batch([0, 0, 0, 2], [0, 0, 0, 9])]
-    assert add_up(judged, [np.ones(4, bool)] * 2, expected=8) == {
+    assert add_up(judged, expected=8) == {
         "top1_error": 4 / 8,
         "top5_error": 2 / 8,
         "loss": 12 / 8,
@@ -42,8 +43,7 @@ def test_adding_up_gives_fractions():
 
 
 def test_masked_rows_do_not_count():
-    mask = np.array([True, False])
-    assert add_up([batch([1, 50], [0, 9])], [mask], expected=1) == {
+    assert add_up([batch([1, 50], [0, 9], [True, False])], expected=1) == {
         "top1_error": 0.0,
         "top5_error": 0.0,
         "loss": 1.0,
@@ -53,4 +53,4 @@ def test_masked_rows_do_not_count():
 
 def test_a_missing_example_is_noticed():
     with pytest.raises(RuntimeError, match="counted 2 examples; the split holds 3"):
-        add_up([batch([1, 1], [0, 0])], [np.ones(2, bool)], expected=3)
+        add_up([batch([1, 1], [0, 0])], expected=3)

@@ -24,14 +24,14 @@ def batches(count):
 
 
 def test_every_image_counts_once():
-    scores = score([constant(0.9, 0.1)], batches(9), 9, "center")
+    scores = score([constant(0.9, 0.1)], batches(9), 9, "center", make_data_mesh())
     assert scores["center"]["count"] == 9
     assert scores["center"]["top1_error"] == 0
 
 
 def test_probabilities_of_several_networks_are_averaged():
     predictors = [constant(0.1, 0.9), constant(0.6, 0.4)]
-    scores = score(predictors, batches(4), 4, "center")
+    scores = score(predictors, batches(4), 4, "center", make_data_mesh())
     assert scores["center"]["loss"] == pytest.approx(-np.log(0.35), rel=1e-6)
 
 

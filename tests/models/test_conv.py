@@ -2,37 +2,79 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
 
-from alexnet_jax.models.conv import conv_by_group
+from alexnet_jax.models.conv import conv2d
+from benchmarks import plain_forms
 
-NHWC = ("NHWC", "HWIO", "NHWC")
+# Images, kernel's window and features, stride, padding, groups.
+CASES = {
+    "conv1": ((2, 32, 32, 3), 11, 8, 4, (0, 3), 1),
+    "conv1_of_tiny": ((4, 21, 21, 3), 11, 6, 2, (0, 1), 1),
+    "conv2": ((3, 9, 7, 8), 5, 12, 1, (2, 2), 2),
+    "conv3": ((5, 7, 9, 8), 3, 12, 1, (1, 1), 1),
+    "four_groups": ((4, 7, 5, 8), 3, 12, 1, (1, 1), 4),
+    "one_image": ((1, 6, 5, 4), 3, 6, 1, (1, 1), 2),
+    "one_pixel_kernel": ((4, 5, 5, 4), 1, 6, 2, (0, 0), 2),
+    "uneven": ((3, 13, 10, 2), 3, 5, 3, (2, 1), 1),
+}
 
 
-@pytest.mark.parametrize("groups", [1, 2, 4])
-def test_equals_one_grouped_convolution_forward_and_backward(groups):
-    keys = jax.random.split(jax.random.key(0), 3)
-    images = jax.random.normal(keys[0], (2, 7, 5, 8))
-    kernel = jax.random.normal(keys[1], (3, 3, 8 // groups, 12))
-    weights = jax.random.normal(keys[2], (2, 7, 5, 12))
+def normal(shape):
+    return jnp.float32(np.random.default_rng(0).normal(size=shape))
 
-    def total(convolve):
-        def compute(images, kernel):
-            result = convolve(
-                images,
-                kernel,
-                (1, 1),
-                "SAME",
-                dimension_numbers=NHWC,
-                feature_group_count=groups,
-            )
-            return jnp.sum(result * weights)
 
-        return jax.value_and_grad(compute, argnums=(0, 1))(images, kernel)
+def value_and_gradients(convolve, shape, window, features, stride, padding, groups):
+    images = normal(shape)
+    kernel = normal((window, window, shape[-1] // groups, features))
 
-    for actual, expected in zip(
-        jax.tree.leaves(total(conv_by_group)),
-        jax.tree.leaves(total(lax.conv_general_dilated)),
-        strict=True,
-    ):
-        np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+    @jax.jit
+    def compute(images, kernel, numbers):
+        result, pull = jax.vjp(lambda x, w: convolve(x, w, stride, padding, groups), images, kernel)
+        return result, *pull(numbers[: result.size].reshape(result.shape))
+
+    return compute(images, kernel, normal(20_000))
+
+
+def assert_close(actual, expected, tolerance):
+    """Compare by the largest magnitude: gradients are sums, whose terms may cancel."""
+    actual, expected = np.float32(actual), np.float32(expected)
+    assert np.abs(actual - expected).max() <= tolerance * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_equals_the_plain_form_forward_and_backward(case):
+    ours, plain = (value_and_gradients(f, *CASES[case]) for f in (conv2d, plain_forms.conv2d))
+    for actual, expected in zip(ours, plain, strict=True):
+        assert_close(actual, expected, 1e-5)
+
+
+def test_bfloat16_sums_the_kernels_gradient_in_float32():
+    images, kernel = normal((64, 9, 9, 4)), normal((3, 3, 4, 4))
+
+    def gradient(dtype):
+        def total(kernel):
+            return jnp.sum(jnp.square(conv2d(images.astype(dtype), kernel.astype(dtype))))
+
+        return jax.jit(jax.grad(total))(kernel)
+
+    assert_close(gradient(jnp.bfloat16), gradient(jnp.float32), 0.01)
+
+
+@pytest.mark.parametrize(
+    ("images", "kernel", "stride", "padding", "groups", "rule"),
+    [
+        ((8, 8, 3), (3, 3, 3, 4), 1, (0, 0), 1, r"images are \[B, H, W, C\]"),
+        ((1, 8, 8, 3), (3, 3, 4), 1, (0, 0), 1, r"kernels \[h, w, C / groups, features\]"),
+        ((1, 8, 8, 4), (3, 3, 3, 4), 1, (0, 0), 1, "images need 3 channels"),
+        ((1, 8, 8, 4), (3, 3, 4, 4), 1, (0, 0), 2, "images need 8 channels"),
+        ((1, 8, 8, 4), (3, 3, 2, 5), 1, (0, 0), 2, "groups divide the features"),
+        ((1, 8, 8, 3), (3, 3, 3, 4), 0, (0, 0), 1, "at least 1"),
+        ((1, 8, 8, 3), (3, 3, 3, 4), 1, (0, -1), 1, "at least 0"),
+        ((1, 8, 8, 3), (11, 11, 3, 4), 4, (0, 2), 1, "smaller than the kernel"),
+    ],
+)
+def test_refuses_what_does_not_fit(images, kernel, stride, padding, groups, rule):
+    with pytest.raises(ValueError, match=rule) as caught:
+        conv2d(jnp.zeros(images), jnp.zeros(kernel), stride, padding, groups)
+    assert str(images) in str(caught.value)
+    assert str(kernel) in str(caught.value)

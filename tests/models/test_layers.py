@@ -9,6 +9,7 @@ from alexnet_jax.models.layers import (
     max_pool,
     spatial_response_norm,
 )
+from benchmarks import plain_forms
 
 
 def normalize_with_loops(x, k, alpha, beta, size, groups):
@@ -98,3 +99,60 @@ def test_inverted_dropout_scales_kept_units_in_training():
 def test_dropout_drops_at_its_rate():
     kept = dropout(jnp.ones((200, 200)), 0.3, False, True, jax.random.key(0))
     assert abs(float(kept.mean()) - 0.7) < 0.01
+
+
+def forward_and_backward(layer, x, weights):
+    result, pull = jax.vjp(layer, x)
+    return result, *pull(weights[: result.size].reshape(result.shape).astype(result.dtype))
+
+
+@pytest.mark.parametrize("shape", [(2, 7, 6, 16), (1, 5, 5, 8), (3, 9, 4, 4)])
+@pytest.mark.parametrize("name", ["lrn", "lrn_of_two_groups", "spatial_norm", "max_pool"])
+def test_equals_the_plain_form_forward_and_backward(name, shape):
+    ours, plain = {
+        "lrn": (
+            lambda x: local_response_norm(x, 2.0, 1e-3, 0.75, 5, 1),
+            lambda x: plain_forms.local_response_norm(x, 2.0, 1e-3, 0.75, 5, 1),
+        ),
+        "lrn_of_two_groups": (
+            lambda x: local_response_norm(x, 2.0, 1e-3, 0.6, 3, 2),
+            lambda x: plain_forms.local_response_norm(x, 2.0, 1e-3, 0.6, 3, 2),
+        ),
+        "spatial_norm": (
+            lambda x: spatial_response_norm(x, 1e-3, 0.75, 5),
+            lambda x: plain_forms.spatial_response_norm(x, 1e-3, 0.75, 5),
+        ),
+        "max_pool": (
+            lambda x: max_pool(x, 3, 2),
+            lambda x: plain_forms.max_pool(x, 3, 2),
+        ),
+    }[name]
+    rng = np.random.default_rng(0)
+    x = jnp.float32(rng.normal(0, 30, shape))
+    weights = jnp.float32(rng.normal(size=x.size))
+    for actual, expected in zip(
+        forward_and_backward(ours, x, weights),
+        forward_and_backward(plain, x, weights),
+        strict=True,
+    ):
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(actual / scale, expected / scale, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("window", "stride"), [(3, 2), (2, 2), (3, 1), (2, 3)])
+def test_pooling_passes_gradients_as_xla_does_among_equal_inputs(window, stride):
+    rng = np.random.default_rng(0)
+    x = jnp.float32(rng.integers(0, 3, (2, 8, 7, 3)))
+    weights = jnp.float32(rng.normal(size=x.size))
+    for actual, expected in zip(
+        forward_and_backward(lambda x: max_pool(x, window, stride), x, weights),
+        forward_and_backward(lambda x: plain_forms.max_pool(x, window, stride), x, weights),
+        strict=True,
+    ):
+        np.testing.assert_allclose(actual, expected, rtol=1e-5)
+
+
+def test_pooling_gives_the_first_maximum_of_a_window_its_gradient():
+    x = jnp.array([[1.0, 5.0, 0.0], [5.0, 2.0, 3.0], [0.0, 5.0, 4.0]]).reshape(1, 3, 3, 1)
+    gradient = jax.grad(lambda x: jnp.sum(7 * max_pool(x)))(x)
+    np.testing.assert_array_equal(gradient[0, :, :, 0], [[0, 7, 0], [0, 0, 0], [0, 0, 0]])

@@ -57,3 +57,11 @@ def test_epochs_become_steps(config):
     with config.ignore_type():
         config.train.update(steps=None, epochs=2.5)
     assert resolve_durations(config, 640).total == 50
+
+
+def test_a_layout_that_the_network_cannot_take_is_refused_before_any_data_is_read(config):
+    config.data.dir = "nowhere"
+    config.model.changes = ("no_groups",)
+    config.parallel.layout = "columns"
+    with pytest.raises(UserError, match="no convolution of this one has groups"):
+        assemble(config)

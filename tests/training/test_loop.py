@@ -98,15 +98,27 @@ def test_a_run_that_lost_its_last_steps_ends_with_the_same_bits_and_lines(
     assert timeless(read_lines(workdir)) == lines
 
 
+def test_a_run_goes_on_in_another_layout(finished, config, tmp_path):
+    """With the same batches and draws, so that its numbers differ by rounding only."""
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
+    shutil.rmtree(workdir / "checkpoints" / "6")
+    (workdir / "result.json").unlink()
+    config.parallel.update(layout="hybrid", model_axis=2)
+    again = train_and_evaluate(config, workdir)
+    assert again["step"] == 6
+    assert again["center"]["loss"] == pytest.approx(finished[1]["center"]["loss"], rel=1e-5)
+
+
 def test_sigterm_saves_and_the_run_goes_on_to_the_same_bits(
     finished, config, tmp_path, monkeypatch
 ):
-    """The signal arrives while the third batch is fetched."""
+    """The signal arrives while the third step runs and the fourth batch is fetched."""
     feed = loop.feed
 
     def interrupted(batches, start, threads, mesh):
         for number, batch in enumerate(feed(batches, start, threads, mesh)):
-            if number == 2 and batches.__class__.__name__ == "TrainingBatches":
+            if number == 3 and batches.__class__.__name__ == "TrainingBatches":
                 os.kill(os.getpid(), signal.SIGTERM)
             yield batch
 

@@ -4,9 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from short_run import FRACTALS
 
-from alexnet_jax.data.preparation import Request, prepare_store
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.feed import feed
 from alexnet_jax.training.assembly import assemble
@@ -14,15 +12,6 @@ from alexnet_jax.training.loop import train_and_evaluate
 from alexnet_jax.training.testing import evaluate_workdirs
 
 SOURCES = ("records", "store", "device")
-
-
-@pytest.fixture(scope="module")
-def stored_fractals(fractals_dir, tmp_path_factory):
-    """The small data set with its pixel store."""
-    data_dir = tmp_path_factory.mktemp("stored") / "data"
-    shutil.copytree(fractals_dir, data_dir)
-    prepare_store(Request(FRACTALS, data_dir))
-    return data_dir
 
 
 @pytest.fixture

@@ -1,3 +1,5 @@
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -92,6 +94,16 @@ def test_the_state_given_is_consumed(batches):
     step, state, _ = train(batches, 4, steps=1, random=True)
     step(state, to_devices(batches[0], make_data_mesh()))
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
+
+
+def test_the_state_is_updated_in_place(batches):
+    """Its buffers become those of the state returned, and no parameter is copied before."""
+    step, state, _ = train(batches, 1, steps=1, random=True)
+    batch = to_devices(batches[0], make_data_mesh(jax.devices()[:1]))
+    program = step.lower(state, batch).compile()
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    assert program.memory_analysis().alias_size_in_bytes >= size
+    assert not re.findall(r"f32\S* copy\(\S*state_params__fc", program.as_text())
 
 
 def test_metrics_are_those_before_the_update(batches):

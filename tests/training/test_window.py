@@ -1,5 +1,7 @@
 import math
+import time
 
+import jax
 import jax.numpy as jnp
 import pytest
 
@@ -22,7 +24,22 @@ def test_closing_gives_means_and_starts_anew():
 
 
 def test_waiting_is_a_share_of_the_time():
-    assert fill([1.0]).close(1, 0.1)["data_wait_fraction"] == 0.0
+    window, start = Window(batch_size=10), time.perf_counter()
+    metrics = {"loss": 1.0, "top1_error": 0.5, "rate_factor": 1.0}
+    window.add({name: jnp.float32(value) for name, value in metrics.items()}, waited=0.0)
+    time.sleep(0.02)
+    window.add({name: jnp.float32(value) for name, value in metrics.items()}, waited=0.02)
+    fraction = window.close(2, 0.1)["data_wait_fraction"]
+    assert 0.02 / (time.perf_counter() - start) <= fraction <= 1.0
+
+
+def test_a_wait_that_the_step_outlasts_costs_nothing():
+    long = jax.jit(lambda x: jax.lax.fori_loop(0, 300, lambda _, y: jnp.sin(y @ y), x).sum())
+    matrix = jnp.eye(700)
+    long(matrix).block_until_ready()
+    window = Window(batch_size=10)
+    window.add({"loss": long(matrix), "top1_error": 0.5, "rate_factor": 1.0}, waited=10.0)
+    assert window.close(1, 0.1)["data_wait_fraction"] == 0.0
 
 
 def test_the_rate_is_the_schedules_times_the_plateaus_factor():

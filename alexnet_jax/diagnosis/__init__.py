@@ -1,0 +1,1 @@
+"""What a machine will do with a config: measured, judged, told."""

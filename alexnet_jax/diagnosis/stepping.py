@@ -1,0 +1,140 @@
+"""How fast the devices train: the step, augmentation's part of it, transfer, and the whole loop."""
+
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, cast
+
+import jax
+import numpy as np
+
+from alexnet_jax.data.stream import Batch, TrainingBatches
+from alexnet_jax.diagnosis.timing import Outcome, Skipped, Speed, time_calls
+from alexnet_jax.parallel.feed import feed
+from alexnet_jax.parallel.mesh import split_over_data, to_devices
+from alexnet_jax.training.learner import Learner
+from alexnet_jax.training.window import Window, steps_in_flight
+
+FEWEST_STEPS = 2  # A loop must overlap reading with something.
+
+
+@dataclass(frozen=True)
+class CompiledStep:
+    """The step, ready to run on batches of one size.
+
+    Attributes:
+        call: (state, batch) -> (state, metrics).
+        batch_size: images a step.
+        compile_seconds: from Python to a program; little where the cache of programs has it.
+        bytes_per_device: what it needs there by the compiler's account: arguments, results and
+            intermediate values.
+    """
+
+    call: jax.stages.Compiled
+    batch_size: int
+    compile_seconds: float
+    bytes_per_device: int
+
+
+def random_batch(batch_size: int, image_size: int, num_classes: int) -> Batch:
+    """Make up a batch: random pixels and labels."""
+    generator = np.random.default_rng(0)
+    shape = (batch_size, image_size, image_size, 3)
+    return {
+        "image": generator.integers(0, 256, shape, np.uint8),
+        "label": generator.integers(0, num_classes, batch_size, np.int32),
+        "mask": np.ones(batch_size, np.bool_),
+    }
+
+
+def compile_step(learner: Learner, batch: Batch) -> CompiledStep:
+    """Compile the step for batches like `batch`."""
+    start = time.perf_counter()
+    state = jax.eval_shape(learner.create_state)
+    sharding = split_over_data(learner.mesh)
+    shapes = {
+        name: jax.ShapeDtypeStruct(rows.shape, rows.dtype, sharding=sharding)
+        for name, rows in batch.items()
+    }
+    compiled = learner.train_step.lower(state, shapes).compile()  # type: ignore[attr-defined]
+    needs = compiled.memory_analysis()
+    return CompiledStep(
+        call=compiled,
+        batch_size=len(batch["label"]),
+        compile_seconds=time.perf_counter() - start,
+        bytes_per_device=needs.argument_size_in_bytes
+        + needs.output_size_in_bytes
+        - needs.alias_size_in_bytes
+        + needs.temp_size_in_bytes,
+    )
+
+
+def transfer_speed(learner: Learner, batch: Batch, seconds: float) -> Speed:
+    """Send a batch to the devices, waiting for each to arrive."""
+
+    def send() -> None:
+        jax.block_until_ready(to_devices(batch, learner.mesh))
+
+    send()
+    elapsed, calls = time_calls(send, seconds)
+    size = sum(rows.nbytes for rows in batch.values())
+    return Speed(len(batch["label"]) / elapsed, elapsed, calls, size / elapsed)
+
+
+def step_speed(learner: Learner, step: CompiledStep, batch: Batch, seconds: float) -> Speed:
+    """Train on one batch that is on the devices, after a step that does not count."""
+    sent = jax.block_until_ready(to_devices(batch, learner.mesh))
+    state, _ = jax.block_until_ready(step.call(learner.create_state(), sent))
+    ahead = max(1, 4 * steps_in_flight())  # Where steps may be queued, the queue hides the host.
+
+    def train() -> None:
+        nonlocal state
+        for _ in range(ahead):
+            state, _ = step.call(state, sent)
+        jax.block_until_ready(state)
+
+    elapsed, calls = time_calls(train, seconds)
+    return Speed(step.batch_size * ahead / elapsed, elapsed / ahead, calls * ahead)
+
+
+def augmentation_speed(learner: Learner, batch: Batch, seconds: float) -> Speed:
+    """Augment one batch that is on the devices, and do nothing else."""
+    images = to_devices(batch, learner.mesh)["image"]
+    augment = jax.jit(learner.augmentation)
+
+    def run() -> None:
+        jax.block_until_ready(augment(jax.random.key(0), images, np.int32(0)))
+
+    run()
+    elapsed, calls = time_calls(run, seconds)
+    return Speed(len(images) / elapsed, elapsed, calls)
+
+
+def loop_speed(
+    learner: Learner, step: CompiledStep, batches: TrainingBatches, threads: int, seconds: float
+) -> tuple[Outcome, float | None]:
+    """Train as the training loop does, without its tests and saves.
+
+    Returns:
+        The speed, and the fraction of the time that the loop waited for data.
+    """
+    state = jax.block_until_ready(learner.create_state())
+    with closing(cast(Any, feed(batches, 0, threads, learner.mesh))) as iterator:
+        # The first batch finds nothing read ahead: a run meets that once, so it does not count.
+        first = next(iterator)
+        window, start = Window(step.batch_size), time.perf_counter()
+        asked = start
+        for batch in chain([first], iterator):
+            waited = time.perf_counter() - asked
+            state, metrics = step.call(state, batch)
+            window.add(metrics, waited)
+            if time.perf_counter() - start > seconds and len(window) >= FEWEST_STEPS:
+                break
+            asked = time.perf_counter()
+    steps = len(window)
+    if steps < FEWEST_STEPS:
+        return Skipped("the run is too short"), None
+    values = window.close(steps, float(learner.schedule(0)))
+    rate = values["images_per_second"]
+    return Speed(rate, step.batch_size / rate, steps), values["data_wait_fraction"]

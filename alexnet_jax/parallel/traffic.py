@@ -1,0 +1,135 @@
+"""What the devices of a compiled program send each other, read from its text.
+
+What one device sends in a collective over n devices, of S bytes of result on each (by the ring
+algorithms, which send the least that is possible where every device sends equally much):
+
+- all-reduce: 2·S·(n-1)/n, a reduce-scatter and an all-gather;
+- all-gather: S·(n-1)/n, its own n-th to each other device;
+- reduce-scatter: S·(n-1), where S is the slice that it keeps;
+- all-to-all: S·(n-1)/n;
+- collective-permute: S.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+KINDS: dict[str, Callable[[int, int], float]] = {
+    "all-reduce": lambda size, n: 2 * size * (n - 1) / n,
+    "all-gather": lambda size, n: size * (n - 1) / n,
+    "reduce-scatter": lambda size, n: size * (n - 1),
+    "all-to-all": lambda size, n: size * (n - 1) / n,
+    "collective-permute": lambda size, n: size,
+}
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """One collective of a program.
+
+    Attributes:
+        kind: one of `KINDS`.
+        bytes_kept: of the result on each device.
+        devices: how many take part with each other.
+        times: how often the program runs it.
+    """
+
+    kind: str
+    bytes_kept: int
+    devices: int
+    times: int
+
+    @property
+    def bytes_sent(self) -> float:
+        """What each device sends, in all its runs."""
+        return self.times * KINDS[self.kind](self.bytes_kept, self.devices)
+
+
+def read_transfers(program: str, devices: int) -> list[Transfer]:
+    """Return the collectives in which something is sent.
+
+    Args:
+        program: the text of an optimized HLO module for CPUs: `compiled.as_text()`.
+        devices: that the program is compiled for.
+
+    Raises:
+        ValueError: the program holds a collective, or a loop around one, that cannot be read.
+    """
+    computations = _split_computations(program)
+    entry = next(name for name, lines in computations.items() if lines[0].startswith("ENTRY"))
+    return [found for found in _walk(computations, entry, 1, devices) if found.devices > 1]
+
+
+def bytes_by_kind(transfers: Iterable[Transfer]) -> dict[str, float]:
+    """Add up what each device sends, by kind of collective."""
+    sums: dict[str, float] = {}
+    for transfer in transfers:
+        sums[transfer.kind] = sums.get(transfer.kind, 0.0) + transfer.bytes_sent
+    return sums
+
+
+def _split_computations(program: str) -> dict[str, list[str]]:
+    """Return the lines of each computation, its heading first."""
+    computations: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in program.splitlines():
+        heading = re.match(r"(?:ENTRY )?(%[\w.\-]+) \(.*\{$", line)
+        if heading:
+            lines = computations[heading[1]] = []
+        lines.append(line)
+    return computations
+
+
+def _walk(
+    computations: dict[str, list[str]], name: str, times: int, devices: int
+) -> Iterable[Transfer]:
+    kinds = "|".join(KINDS)
+    for line in computations[name]:
+        collective = re.search(rf"= (.+?) ({kinds})(-start)?\(", line)
+        if collective:
+            if collective[3]:
+                raise ValueError(f"an asynchronous collective, as CPUs have none: {line.strip()}")
+            size = sum(map(_size, re.findall(r"(\w+)\[([\d,]*)\]", collective[1])))
+            yield Transfer(collective[2], size, _group_size(line, devices), times)
+        for called in re.findall(r"(?:body|calls|branch_computations|to_apply)=(%[\w.\-]+)", line):
+            inside = list(_walk(computations, called, times, devices))
+            if inside and " while(" in line:
+                inside = list(_walk(computations, called, times * _trip_count(line), devices))
+            yield from inside
+
+
+def _size(array: tuple[str, str]) -> int:
+    kind, shape = array
+    bits = re.search(r"\d+", kind)
+    size = math.prod(int(side) for side in shape.split(",") if side)
+    return size * (int(bits[0]) // 8 if bits else 1)  # "pred", of a byte, names no bits.
+
+
+def _trip_count(line: str) -> int:
+    count = re.search(r'known_trip_count"?:\{"n":"(\d+)"', line)
+    if not count:
+        raise ValueError(f"a loop of unknown length around a collective: {line.strip()}")
+    return int(count[1])
+
+
+def _group_size(line: str, devices: int) -> int:
+    """Return how many devices a collective joins, from any of HLO's three notations."""
+    pairs = re.search(r"source_target_pairs=\{(.*?)\}\}?,", line)
+    if pairs:
+        return 2 if any(a != b for a, b in re.findall(r"\{?(\d+),(\d+)", pairs[1])) else 1
+    listed = re.search(r"replica_groups=\{\{([\d,]+)\}", line)
+    if listed:
+        return len(listed[1].split(","))
+    iota = re.search(r"replica_groups=\[\d+,(\d+)\]<=", line)
+    if iota:
+        return int(iota[1])
+    mesh = re.search(r"replica_groups=mesh\[(.*?)\] ?\{(.*?)\}", line)
+    if mesh:
+        sizes = dict(re.findall(r"'(\w+)'=(\d+)", mesh[1]))
+        # A part of an axis reads 'name':(devices before it)devices in it.
+        joined = re.findall(r"'(\w+)'(?::\(\d+\)(\d+))?", mesh[2])
+        return math.prod(int(part or sizes[name]) for name, part in joined)
+    if "replica_groups={}" in line:
+        return devices
+    raise ValueError(f"a collective whose devices cannot be read: {line.strip()}")

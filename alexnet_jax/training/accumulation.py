@@ -1,0 +1,76 @@
+"""Gradient accumulation: a batch in parts, for batches that do not fit the devices."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from alexnet_jax.errors import UserError
+from alexnet_jax.models import Spec
+from alexnet_jax.parallel.mesh import check_batch_divides, row_axes
+
+
+def average_over_parts(
+    function: Callable[..., Any], rows: tuple[jax.Array, ...], parts: int, mesh: Mesh
+) -> Any:
+    """Average `function(*rows)` over equal parts of the rows, one after the other.
+
+    Each part has as many rows of every device as the others, so none moves.
+
+    Args:
+        function: its results are means over the rows that it is given.
+        rows: arrays whose first axis is that of the batch.
+        parts: how many; the devices divide what each holds.
+        mesh: the devices.
+    """
+    if parts == 1:
+        return function(*rows)
+    axes = row_axes(mesh)
+    holders = 1
+    for axis in axes:
+        holders *= mesh.shape[axis]
+
+    def divide(array: jax.Array) -> jax.Array:
+        by_holder = array.reshape(holders, parts, -1, *array.shape[1:])
+        by_part = by_holder.swapaxes(0, 1).reshape(parts, -1, *array.shape[1:])
+        return lax.with_sharding_constraint(by_part, NamedSharding(mesh, P(None, axes)))
+
+    def add(total: Any, part: tuple[jax.Array, ...]) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, function(*part)), None
+
+    divided = tuple(divide(array) for array in rows)
+    results = jax.eval_shape(function, *(array[0] for array in divided))
+    zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), results)
+    total, _ = lax.scan(add, zero, divided)
+    return jax.tree.map(lambda leaf: leaf / parts, total)
+
+
+def count_parts(batch_size: int, microbatch_size: int | None, devices: int, spec: Spec) -> int:
+    """Return how many microbatches make a batch; None means one.
+
+    Raises:
+        UserError: they do not make a whole batch, the devices do not divide them, or the network
+            normalises over the batch, so that its parts do not add up to it.
+    """
+    if microbatch_size is None:
+        return 1
+    if any("batch_norm" in layer.after for layer in spec.convolutions):
+        raise UserError(
+            f"config.train.microbatch_size={microbatch_size}: batch normalisation takes its "
+            f"statistics over all {batch_size} images of a batch at once; leave it unset, or use "
+            "more devices or a smaller batch"
+        )
+    check_batch_divides(microbatch_size, devices, "config.train.microbatch_size")
+    if batch_size % microbatch_size:
+        fitting = [
+            str(size) for size in range(devices, batch_size + 1, devices) if batch_size % size == 0
+        ]
+        raise UserError(
+            f"config.train.microbatch_size={microbatch_size} does not divide "
+            f"config.train.batch_size={batch_size}; on {devices} devices {', '.join(fitting)} do"
+        )
+    return batch_size // microbatch_size

@@ -1,0 +1,119 @@
+"""A run's step without the run's data, and what the data are if they are there.
+
+What a step costs does not depend on the pixels, so it can be tried before anything is prepared.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from alexnet_jax.data.records import Records
+from alexnet_jax.data.statistics import Statistics
+from alexnet_jax.data.store import Store
+from alexnet_jax.data.stream import TrainingBatches
+from alexnet_jax.errors import UserError
+from alexnet_jax.training.assembly import assemble
+from alexnet_jax.training.learner import Learner, make_learner, set_up
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """A step that can be tried on made-up pixels.
+
+    Attributes:
+        name: the network's, with its changes.
+        learner: as the run's, but for the mean image, the colours and the length.
+        dtype: of the network's products.
+        batch_size: images a step.
+        batch_unit: what the number of images must be a multiple of, for devices and microbatches.
+        image_size: side of the images that the step takes.
+        crop_size: side of what the network sees.
+    """
+
+    name: str
+    learner: Learner
+    dtype: str
+    batch_size: int
+    batch_unit: int
+    image_size: int
+    crop_size: int
+
+
+@dataclass(frozen=True)
+class Material:
+    """The data of a run.
+
+    Attributes:
+        name: of the data set.
+        data_dir: where data sets lie.
+        source: "records", "store" or "device".
+        threads: how many prepare batches.
+        batches: the run's batches.
+        validation_examples: how many images every test reads.
+        opened: the training split as it lies on disk.
+        files: its files, in the order of the examples.
+    """
+
+    name: str
+    data_dir: str
+    source: str
+    threads: int
+    batches: TrainingBatches
+    validation_examples: int
+    opened: Records | Store
+    files: list[Path]
+
+
+def rehearse(config: ConfigDict) -> Rehearsal:
+    """Build the step that `config` describes, for statistics that are made up.
+
+    Raises:
+        UserError: the config holds something that cannot be, whatever the data.
+    """
+    mesh = set_up(config)
+    size, batch_size = config.data.image_size, config.train.batch_size
+    grey = Statistics(
+        mean_image=np.full((size, size, 3), 128, np.float32),
+        color_axes=np.eye(3, dtype=np.float32),
+        color_std=np.ones(3, np.float32),
+        count=1,
+    )
+    changes = f" with {', '.join(config.model.changes)}" if config.model.changes else ""
+    return Rehearsal(
+        name=config.model.name + changes,
+        learner=make_learner(config, mesh, grey, examples=1000 * batch_size),
+        dtype=config.model.dtype,
+        batch_size=batch_size,
+        batch_unit=mesh.size * (batch_size // (config.train.microbatch_size or batch_size)),
+        image_size=size,
+        crop_size=config.data.crop_size,
+    )
+
+
+def find_material(config: ConfigDict) -> Material | str:
+    """Open the data of a config that `rehearse` has taken; else say what is missing."""
+    data = config.data
+    opened: Records | Store
+    try:
+        run = assemble(config)
+        if data.source == "records":
+            opened = Records(data.dir, data.name, "train")
+            files = sorted(opened.directory.glob("*-train.array_record-*"))
+        else:
+            opened = Store(data.dir, data.name, "train", data.image_size)
+            shards = opened.manifest.splits["train"].shards
+            files = [opened.directory / shard.name for shard in shards]
+    except UserError as error:
+        return str(error)
+    return Material(
+        name=data.name,
+        data_dir=data.dir,
+        source=data.source,
+        threads=run.threads,
+        batches=run.training,
+        validation_examples=run.validation.count,
+        opened=opened,
+        files=files,
+    )

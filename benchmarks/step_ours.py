@@ -1,0 +1,146 @@
+"""Our side of `benchmarks.step`: one network, trained on a batch that stays on the device."""
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from alexnet_jax.models import create_model
+from alexnet_jax.models.table import describe_layers, training_multiply_adds
+from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
+from alexnet_jax.parallel.runtime import configure_jax
+from alexnet_jax.training.optimizer import krizhevsky_sgd
+from alexnet_jax.training.state import create_state
+from alexnet_jax.training.step import make_train_step
+from benchmarks.answering import answer, time_calls
+from benchmarks.plain_forms import use_plain_forms
+
+
+class Ours:
+    """A network in training."""
+
+    def __init__(self, case: dict[str, Any]) -> None:
+        if jax.default_backend() != case["platform"]:
+            raise RuntimeError(f"asked for {case['platform']}, JAX found {jax.default_backend()}")
+        self.dtype, batch = jnp.dtype(case["dtype"]), case["batch"]
+        model = create_model(case["network"], dtype=self.dtype)
+        self.crop_size = model.spec.crop_size if case.get("size") is None else case["size"]
+        mesh = make_data_mesh(jax.devices()[:1])
+        optimizer = krizhevsky_sgd(1e-4)
+        rng = np.random.default_rng(0)
+        shape = (batch, self.crop_size, self.crop_size, 3)
+        rows = {
+            "image": rng.normal(0, 50, shape).astype(np.float32),
+            "label": rng.integers(0, 1000, batch).astype(np.int32),
+        }
+        self.batch = to_devices(rows, mesh)
+        self.state = create_state(model, optimizer, self.crop_size, seed=0, mesh=mesh)
+        self._step = make_train_step(
+            model,
+            optimizer,
+            lambda key, images, step: images,  # PyTorch's side augments nothing either.
+            seed=0,
+            mesh=mesh,
+            plateau_factor=0.1,
+        )
+        self._forward = jax.jit(
+            lambda params, images: model.apply({"params": params}, images, train=False)
+        )
+        self.multiply_adds = training_multiply_adds(describe_layers(model, self.crop_size))
+
+    def train(self) -> None:
+        """Take one step and wait for it."""
+        self.state, metrics = self._step(self.state, self.batch)
+        jax.block_until_ready((self.state, metrics))
+
+    def forward(self) -> None:
+        """Compute logits and wait for them."""
+        jax.block_until_ready(self._forward(self.state.params, self.batch["image"]))
+
+    def memory(self) -> dict[str, Any]:
+        """Return the peak so far in bytes: the device's, on CPUs the process's."""
+        stats = jax.devices()[0].memory_stats() or {}
+        resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return {"device": stats.get("peak_bytes_in_use"), "process": resident}
+
+    def ceiling(self) -> dict[str, float]:
+        """Return the rate of a large matrix product in the network's dtype."""
+        on_cpu = jax.default_backend() == "cpu"
+        rows, columns, repeats = (4096, 2048, 1) if on_cpu else (8192, 8192, 10)
+        left = jnp.full((rows, rows), 0.01, self.dtype)
+        right = jnp.full((rows, columns), 0.01, self.dtype)
+
+        @jax.jit
+        def multiply(right: jax.Array) -> jax.Array:
+            for _ in range(repeats):
+                right = left @ right
+            return right
+
+        multiply(right).block_until_ready()
+        taken = time_calls(lambda: multiply(right).block_until_ready(), 5)["seconds"]
+        return {"flops_per_second": 2 * rows * rows * columns * repeats / taken}
+
+    def trace(self) -> dict[str, Any]:
+        """Return the milliseconds and calls, in one step, of its five longest kernels."""
+        with tempfile.TemporaryDirectory() as folder:
+            with jax.profiler.trace(folder):
+                self.train()
+            (file,) = Path(folder).rglob("*.xplane.pb")
+            profile = jax.profiler.ProfileData.from_file(str(file))
+        milliseconds: Counter[str] = Counter()
+        calls: Counter[str] = Counter()
+        for plane in profile.planes:
+            for line in plane.lines:
+                for event in line.events:
+                    if is_kernel(plane.name, line.name, dict(event.stats)):
+                        milliseconds[event.name] += event.duration_ns / 1e6  # type: ignore[assignment]
+                        calls[event.name] += 1
+        longest = milliseconds.most_common(5)
+        return {name: {"milliseconds": spent, "calls": calls[name]} for name, spent in longest}
+
+
+def is_kernel(plane: str, line: str, stats: dict[str, Any]) -> bool:
+    """Tell a kernel of the device from what the host did to start it."""
+    if plane.startswith("/device:GPU"):
+        return line.startswith("Stream")
+    return jax.default_backend() == "cpu" and "hlo_op" in stats
+
+
+def main() -> None:
+    """Serve one case, given as JSON."""
+    begin = time.perf_counter()
+    case = json.loads(sys.argv[1])
+    configure_jax()
+    if case["form"] == "ours_plain":
+        use_plain_forms()
+    ours = Ours(case)
+    built = time.perf_counter()
+    ours.train()
+    start = {
+        "seconds_to_build": built - begin,
+        "seconds_of_first_step": time.perf_counter() - built,
+        "training_multiply_adds": ours.multiply_adds,
+        "device": jax.devices()[0].device_kind,
+        "jax": jax.__version__,
+    }
+    ours.train()
+    commands = {
+        "train": lambda count: time_calls(ours.train, int(count)),
+        "forward": lambda count: (ours.forward(), time_calls(ours.forward, int(count)))[1],
+        "memory": ours.memory,
+        "ceiling": ours.ceiling,
+        "trace": ours.trace,
+    }
+    answer(commands, start)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+from dataclasses import replace
+
+import pytest
+from made_diagnosis import DATA, made_diagnosis, speeds
+
+from alexnet_jax.diagnosis.report import format_table
+from alexnet_jax.diagnosis.timing import Speed
+
+MISSING = (
+    "no data set 'imagenet2012' in /a/rather/long/directory/of/data; make it with: "
+    "python -m alexnet_jax.prepare --dataset=imagenet2012 --source=DIR "
+    "--data_dir=/a/rather/long/directory/of/data"
+)
+
+
+@pytest.mark.parametrize(
+    "diagnosis",
+    [
+        made_diagnosis(),
+        made_diagnosis({"reading_cold": 900.0, "augmentation": 31_000.0}),
+        made_diagnosis({"batches": None, "loop": None}, data=None, missing=MISSING),
+    ],
+)
+def test_no_line_but_a_command_to_copy_is_wider_than_a_hundred_columns(diagnosis):
+    lines = format_table(diagnosis).splitlines()
+    assert [line for line in lines if len(line) > 100 and "    python -m" not in line] == []
+
+
+def test_a_stage_is_a_line_with_its_speed_and_its_time():
+    (line,) = [line for line in format_table(made_diagnosis()).splitlines() if "decoding" in line]
+    assert line.split() == ["decoding", "and", "scaling", "1,250", "102.4", "ms", "2", "threads"]
+
+
+def test_utilisation_is_a_line_with_both_sides_of_the_ratio():
+    assert "50.0% of matrix products alone: 124.0 TFLOP/s of 248.0 TFLOP/s" in format_table(
+        made_diagnosis()
+    )
+
+
+def test_the_store_of_imagenet_is_named_with_its_size_and_where_it_fits():
+    assert "both splits 261.7 GB: fits on disk; does not fit on memory, device" in format_table(
+        made_diagnosis()
+    )
+
+
+def test_the_length_of_the_run_comes_from_the_whole_loop():
+    # 900,000 steps of 128 images at 1,200 images/s.
+    assert "900,000 steps, 115,200,000 images: 26.7 h without tests" in format_table(
+        made_diagnosis()
+    )
+
+
+def test_a_step_of_fewer_images_says_so():
+    stages = speeds() | {"step": Speed(10.0, 3.2, 2)}
+    assert "of 32 images, for lack of time" in format_table(made_diagnosis(stages=stages))
+
+
+def test_what_was_skipped_says_why():
+    table = format_table(made_diagnosis({"loop": None}, data=replace(DATA, source="device")))
+    (line,) = [line for line in table.splitlines() if line.startswith("whole training loop")]
+    assert line.split()[-4:] == ["-", "-", "no", "data"]

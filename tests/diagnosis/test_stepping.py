@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+from short_run import short_config
+
+from alexnet_jax.data.stream import read_ahead
+from alexnet_jax.diagnosis.stepping import compile_step, loop_speed, random_batch
+from alexnet_jax.diagnosis.timing import Skipped
+from alexnet_jax.training.rehearsal import find_material, rehearse
+
+
+@pytest.fixture(scope="module")
+def learner(fractals_dir):
+    config = short_config(fractals_dir)
+    config.schedule.name = "constant"  # The same program, whatever the length of the run.
+    return rehearse(config).learner
+
+
+@pytest.fixture(scope="module")
+def step(learner):
+    return compile_step(learner, random_batch(32, 96, 10))
+
+
+def test_a_random_batch_is_of_the_kind_that_training_reads(fractals_dir):
+    made = random_batch(32, 96, 10)
+    read = next(read_ahead(find_material(short_config(fractals_dir)).batches, 0, threads=1))
+    assert {name: (rows.shape, rows.dtype) for name, rows in made.items()} == {
+        name: (rows.shape, rows.dtype) for name, rows in read.items()
+    }
+    assert made["label"].max() < 10
+
+
+def test_the_whole_loop_trains_on_every_batch_of_a_short_run(learner, step, fractals_dir):
+    batches = find_material(short_config(fractals_dir)).batches
+    speed, wait_fraction = loop_speed(learner, step, batches, threads=2, seconds=60)
+    assert speed.repetitions == 6
+    assert speed.images_per_second * speed.seconds == pytest.approx(32)
+    assert 0 <= wait_fraction < 1
+
+
+def test_a_run_of_one_step_has_no_loop_to_measure(learner, step, fractals_dir):
+    config = short_config(fractals_dir)
+    config.train.steps = 1
+    batches = find_material(config).batches
+    assert loop_speed(learner, step, batches, threads=2, seconds=60) == (
+        Skipped("the run is too short"),
+        None,
+    )
+
+
+def test_the_step_needs_room_for_the_state_and_a_batch(learner, step):
+    state = 2 * 4 * 182_778  # Parameters and their momentum.
+    assert step.bytes_per_device > state + 32 // learner.mesh.size * np.prod((96, 96, 3))

@@ -1,0 +1,185 @@
+"""Real processes on this machine, one CPU device each."""
+
+import shutil
+import signal
+import socket
+import time
+
+import pytest
+from cluster_runs import (
+    TRAIN,
+    finish,
+    free_port,
+    lines,
+    options,
+    result,
+    start,
+    start_together,
+)
+from short_run import wait_for_step
+
+# Trains, and fails in the middle of it.
+FAILING = (
+    "-c",
+    """
+from alexnet_jax import command_line, main
+from alexnet_jax.training import loop
+
+read_ahead = loop.read_ahead
+
+def from_a_broken_disk(batches, start, threads):
+    for number, batch in enumerate(read_ahead(batches, start, threads)):
+        if number == 3:
+            raise ValueError("the disk of this host is broken")
+        yield batch
+
+loop.read_ahead = from_a_broken_disk
+command_line.run(main.main)
+""",
+)
+
+
+@pytest.fixture(scope="module")
+def alone(fractals_dir, tmp_path_factory):
+    """The workdir of the same run in one process."""
+    workdir = tmp_path_factory.mktemp("alone") / "run"
+    ((code, _, err),) = finish([start(options(fractals_dir, workdir))])
+    assert code == 0, err
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def stopped(fractals_dir, tmp_path_factory):
+    """The workdir of a run whose second process got SIGTERM, and how each ended."""
+    workdir = tmp_path_factory.mktemp("stopped") / "run"
+    processes = start_together(2, options(fractals_dir, workdir))
+    wait_for_step(workdir, 2)
+    processes[1].terminate()
+    return workdir, finish(processes)
+
+
+def assert_same_losses(workdir, other):
+    for kind in ("train", "eval"):
+        for line, expected in zip(lines(workdir, kind), lines(other, kind), strict=True):
+            assert line["step"] == expected["step"]
+            assert line["loss"] == pytest.approx(expected["loss"], rel=1e-5)
+
+
+def test_two_processes_have_the_losses_of_one(alone, two_processes):
+    workdir, ends = two_processes
+    assert [code for code, _, _ in ends] == [0, 0], ends
+    assert_same_losses(workdir, alone)
+    assert result(workdir)["ten_crop"]["count"] == 100
+
+
+def test_only_the_first_process_speaks_and_writes(two_processes):
+    _, ((_, first, _), (_, second, _)) = two_processes
+    assert "step 24/24" in first
+    assert "step" not in second
+
+
+def test_sigterm_to_one_stops_all_at_the_same_step(stopped):
+    workdir, ends = stopped
+    assert [code for code, _, _ in ends] == [143, 143], ends
+    last = lines(workdir, "train")[-1]["step"]
+    assert last < 24
+    assert (workdir / "checkpoints" / str(last)).is_dir()
+
+
+def test_a_stopped_run_goes_on_to_the_same_bits(stopped, two_processes, fractals_dir, tmp_path):
+    shutil.copytree(stopped[0], tmp_path / "run")
+    ends = finish(start_together(2, options(fractals_dir, tmp_path / "run")))
+    assert [code for code, _, _ in ends] == [0, 0], ends
+    expected = result(two_processes[0])["parameters_sha256"]
+    assert result(tmp_path / "run")["parameters_sha256"] == expected
+
+
+def test_a_stopped_run_goes_on_in_one_process(stopped, alone, fractals_dir, tmp_path):
+    shutil.copytree(stopped[0], tmp_path / "run")
+    ((code, _, err),) = finish([start(options(fractals_dir, tmp_path / "run"))])
+    assert code == 0, err
+    assert_same_losses(tmp_path / "run", alone)
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_after_a_kill_the_other_process_exits_too(fractals_dir, tmp_path, killed):
+    processes = start_together(2, options(fractals_dir, tmp_path / "run"))
+    wait_for_step(tmp_path / "run", 2)
+    processes[killed].kill()
+    start_of_wait = time.monotonic()
+    other = processes[1 - killed]
+    other.communicate(timeout=60)
+    finish(processes)
+    assert time.monotonic() - start_of_wait < 30
+    assert other.returncode not in (0, 143)
+
+
+def test_a_process_that_fails_says_why_last_and_the_other_exits(fractals_dir, tmp_path):
+    processes = start_together(
+        2, options(fractals_dir, tmp_path / "run"), programs=[TRAIN, FAILING]
+    )
+    (first, _, _), (second, _, err) = finish(processes, timeout=120)
+    assert second == 1
+    assert err.rstrip().endswith("ValueError: the disk of this host is broken")
+    assert first not in (0, 143)
+
+
+def test_different_configs_are_refused_with_the_difference(fractals_dir, tmp_path):
+    ends = finish(
+        start_together(2, options(fractals_dir, tmp_path / "run"), last=["--config.train.seed=5"])
+    )
+    assert 2 in [code for code, _, _ in ends]
+    errors = "".join(err for _, _, err in ends)
+    assert "processes 0 and 1 were not started alike (train.seed: 0, 5)" in errors
+
+
+def test_a_coordinator_that_is_not_there_is_named_in_time(fractals_dir, tmp_path):
+    address = f"127.0.0.1:{free_port()}"
+    process = start(
+        options(fractals_dir, tmp_path / "run", parallel__initialization_timeout=3),
+        JAX_COORDINATOR_ADDRESS=address,
+        JAX_NUM_PROCESSES="2",
+        JAX_PROCESS_ID="1",
+    )
+    ((code, _, err),) = finish([process], timeout=60)
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"process 1 of 2 (coordinator {address}) did not meet the others within 3 s" in err
+
+
+def test_a_coordinator_whose_port_is_taken_is_one_line(fractals_dir, tmp_path):
+    with socket.create_server(("", 0)) as taken:
+        process = start(
+            options(fractals_dir, tmp_path / "run"),
+            JAX_COORDINATOR_ADDRESS=f"127.0.0.1:{taken.getsockname()[1]}",
+            JAX_NUM_PROCESSES="2",
+            JAX_PROCESS_ID="0",
+        )
+        ((code, _, err),) = finish([process], timeout=60)
+    assert code == 2
+    assert "cannot join the others" in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("key", ["processes", "devices"])
+def test_fewer_than_expected_is_an_error_that_names_the_cause(fractals_dir, tmp_path, key):
+    expecting = options(fractals_dir, tmp_path / "run", **{f"parallel__{key}": 2})
+    ((code, _, err),) = finish([start(expecting)])
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"config.parallel.{key} expects 2. Usual causes:" in err
+
+
+def test_a_second_run_on_a_workdir_is_refused_and_a_killed_one_is_not_in_the_way(
+    fractals_dir, tmp_path
+):
+    training = options(fractals_dir, tmp_path / "run", train__steps=10_000)
+    first = start(training)
+    wait_for_step(tmp_path / "run", 1)
+    ((code, _, err),) = finish([start(training)])
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"(host {socket.gethostname()}, pid {first.pid})" in err
+    first.kill()
+    finish([first])
+    assert first.returncode == -signal.SIGKILL
+    again = start(training)
+    wait_for_step(tmp_path / "run", 9)
+    again.kill()
+    finish([again])

@@ -1,0 +1,45 @@
+"""The doctor as a user meets it: a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+
+from short_run import FRACTALS, REPOSITORY
+
+DEMO = ["--config=configs/demo.py", f"--config.data.name={FRACTALS}", "--seconds=1"]
+
+
+def doctor(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "alexnet_jax.doctor", *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_json_is_one_object_and_nothing_else_even_without_data(tmp_path):
+    done = doctor(*DEMO, f"--config.data.dir={tmp_path}", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    described = json.loads(done.stdout)
+    assert "make it with: python -m alexnet_jax.prepare" in described["missing"]
+    assert described["stages"]["step"]["images_per_second"] > 0
+    assert described["stages"]["batches"] == {"reason": "no data"}
+    assert described["store"] == {"bytes": None, "fits_device": None}
+
+
+def test_an_unknown_key_is_one_line_and_exit_code_2():
+    done = doctor("--config=configs/demo.py", "--config.train.batchsize=8")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: config.train.batchsize is unknown; did you mean config.train.batch_size?\n"
+    )
+
+
+def test_no_time_is_refused():
+    done = doctor("--config=configs/demo.py", "--seconds=0")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "seconds" in done.stderr
