@@ -2,7 +2,7 @@
 
 The numbers are those of Pillow's 8-bit BILINEAR resampling, to the bit: weights in fixed point
 with 22 fractional bits, the columns scaled first, rounded to 8 bits, then the rows. Pillow itself
-is not called, because it is five times slower, and because from version 13 on it picks the
+is not called, because it takes six times as long, and because from version 13 on it picks the
 order of the two passes by the image's shape, which changes a fifth of the pixels by 1.
 """
 

@@ -22,6 +22,7 @@ _PACKAGES = (
     "orbax-checkpoint",
     "grain",
     "tensorflow-datasets",
+    "numba",
     "numpy",
     "pillow",
     "simplejpeg",
