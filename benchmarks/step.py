@@ -75,7 +75,9 @@ class Contender:
         raise RuntimeError(f"{self.name} ended with exit code {self._process.wait()}")
 
 
-def measure_case(case: dict[str, Any], names: list[str], turns: int, steps: int, out: Path) -> dict:
+def measure_case(
+    case: dict[str, Any], names: list[str], turns: int, steps: int, out: Path, until: float
+) -> dict:
     """Measure one network at one batch size; returns what is written to `out`."""
     result: dict[str, Any] = {"case": case, "machine": describe_machine(), "contenders": {}}
     result["command"] = ["python", "-m", "benchmarks.step", *sys.argv[1:]]
@@ -91,6 +93,8 @@ def measure_case(case: dict[str, Any], names: list[str], turns: int, steps: int,
             "start": contender.start, "train_seconds": [], "forward_seconds": [], "ceiling": [],
         }  # fmt: skip
     for turn in range(turns):
+        if turn and time.perf_counter() > until:
+            break
         for contender in contenders:
             try:
                 measure_turn(
@@ -194,8 +198,10 @@ def main() -> None:
     parser.add_argument("--contenders", help="names, by commas; unset: all of the platform's")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--steps", type=int, default=2, help="a turn")
+    parser.add_argument("--minutes", type=float, default=1e9, help="begin no turn after")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
+    until = time.perf_counter() + 60 * arguments.minutes
     names = (arguments.contenders or ",".join(CONTENDERS[arguments.platform])).split(",")
     for network in arguments.networks.split(","):
         for batch in map(int, arguments.batches.split(",")):
@@ -203,8 +209,10 @@ def main() -> None:
             case |= {"platform": arguments.platform, "dtype": arguments.dtype}
             file = f"step_{arguments.platform}_{arguments.dtype}_{network}_{batch}.json"
             begin = time.perf_counter()
+            if begin > until:
+                return
             result = measure_case(
-                case, names, arguments.turns, arguments.steps, arguments.out / file
+                case, names, arguments.turns, arguments.steps, arguments.out / file, until
             )
             report = {"seconds": round(time.perf_counter() - begin), **result["summary"]}
             print(json.dumps(case | report), flush=True)

@@ -76,6 +76,7 @@ class Torch:
         images = 50 * torch.randn(batch, 3, size, size)
         self.images = images.to(self.device, memory_format=layout)
         self.labels = torch.randint(0, 1000, (batch,), device=self.device)
+        torch.backends.cudnn.benchmark = True
         fused = {"fused": True} if self.device == "cuda" else {}
         self.optimizer = torch.optim.SGD(
             module.parameters(), 1e-4, momentum=0.9, weight_decay=5e-4, **fused

@@ -1,16 +1,11 @@
 """Settings of JAX itself that every front door makes before the first computation."""
 
-import ctypes
 import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
 import jax
 from jax.sharding import Mesh
-
-# Of glibc's malloc.h: parameters of mallopt.
-_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 
 _T = TypeVar("_T")
 
@@ -29,8 +24,6 @@ def configure_jax(deterministic: bool = False) -> None:
         caches = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
         jax.config.update("jax_compilation_cache_dir", str(caches / "alexnet_jax" / "xla"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-    if _computes_on_cpus():
-        _keep_freed_memory()
 
 
 def compiler_options(mesh: Mesh) -> dict[str, bool | str]:
@@ -57,24 +50,3 @@ def wait_on_cpus(result: _T) -> _T:
     if jax.default_backend() == "cpu" and jax.local_device_count() > 1:
         return jax.block_until_ready(result)
     return result
-
-
-def _computes_on_cpus() -> bool:
-    """Tell whether JAX will choose CPUs, before it does."""
-    platforms = jax.config.jax_platforms  # type: ignore[attr-defined]
-    if platforms:
-        return platforms == "cpu"
-    return find_spec("jax_plugins") is None and find_spec("libtpu") is None
-
-
-def _keep_freed_memory() -> None:
-    """Let glibc keep the memory that each step frees for the next.
-
-    Otherwise it goes back to the system, which clears each page of it anew: a fifth to a third of a
-    step of `original`. Only before JAX starts its threads: later they have arenas of their own.
-    """
-    library = ctypes.CDLL(None)
-    if hasattr(library, "mallopt"):
-        library.mallopt(_ARENA_MAX, 1)
-        library.mallopt(_MMAP_MAX, 0)
-        library.mallopt(_TRIM_THRESHOLD, -1)
