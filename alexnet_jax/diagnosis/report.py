@@ -110,10 +110,9 @@ def _notes(diagnosis: Diagnosis, name: str, speed: Speed) -> list[str]:
     if name == "augmentation":
         notes.append(f"{diagnosis.augmentation_fraction:.1%} of the step; under 5% is wanted")
     if name == "step":
-        notes.append(f"{_steps(speed)}, compiled in {diagnosis.compile_seconds:.1f} s")
         size = round(speed.images_per_second * speed.seconds)
-        if size != diagnosis.batch_size:
-            notes.append(f"of {size} images, for lack of time")
+        fewer = f" of {size} images, for lack of time" if size != diagnosis.batch_size else ""
+        notes.append(f"{_steps(speed)}{fewer}, compiled in {diagnosis.compile_seconds:.1f} s")
     if name == "loop":
         notes.append(f"{_steps(speed)}, {diagnosis.wait_fraction:.1%} waiting for data")
     return notes

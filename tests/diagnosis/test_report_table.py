@@ -52,7 +52,9 @@ def test_the_length_of_the_run_comes_from_the_whole_loop():
 
 def test_a_step_of_fewer_images_says_so():
     stages = speeds() | {"step": Speed(10.0, 3.2, 2)}
-    assert "of 32 images, for lack of time" in format_table(made_diagnosis(stages=stages))
+    assert "2 steps of 32 images, for lack of time, compiled in 3.0 s" in format_table(
+        made_diagnosis(stages=stages)
+    )
 
 
 def test_what_was_skipped_says_why():
