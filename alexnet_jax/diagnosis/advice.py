@@ -119,7 +119,5 @@ def _about_first_epoch(diagnosis: Diagnosis) -> list[Advice]:
 def _about_loop(diagnosis: Diagnosis, pole: str, loop: float, slowest: float) -> Advice:
     what = f"the whole loop runs at {loop:,.0f} images/s, its longest pole at {slowest:,.0f}"
     if diagnosis.machine.platform == "cpu":
-        return Advice(
-            f"{what}: batches are made on the {diagnosis.machine.cores} cores of the step"
-        )
+        return Advice(f"{what}: batches and steps share the {diagnosis.machine.cores} cores")
     return Advice(f"{what}: reading, transfer and the step do not overlap as they should")
