@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Two at a time, a file's tests in one process; plain `pytest` runs them one after another.
+TEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test test-peers test-sweeps lint types
@@ -11,13 +13,13 @@ demo: .venv/requirements.done
 	$(BIN)/python -m alexnet_jax.main --config=configs/demo.py --workdir=runs/demo
 
 test: .venv/requirements-dev.done
-	$(BIN)/python -m pytest
+	$(TEST)
 
 test-peers: .venv/requirements-peers.done
-	$(BIN)/python -m pytest tests/peers tests/weights
+	$(TEST) tests/peers tests/weights
 
 test-sweeps: .venv/requirements-sweep.done
-	$(BIN)/python -m pytest tests/sweeps tests/launch/test_ray_sweep.py
+	$(TEST) tests/sweeps tests/launch/test_ray_sweep.py
 
 lint: .venv/requirements-dev.done
 	$(BIN)/ruff check .

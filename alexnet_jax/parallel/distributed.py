@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 import threading
 import traceback
@@ -39,12 +40,15 @@ def joined_cluster(timeouts: Timeouts) -> Iterator[None]:
     or miss its heartbeat, and exit too.
 
     Raises:
-        UserError: the environment is contradictory; see `find_launch`.
+        UserError: the environment is contradictory, see `find_launch`; or this is process 0, and
+            its port is taken.
     """
     launch = find_launch(os.environ)
     if launch is None:
         yield
         return
+    if launch.process_id == 0 and launch.coordinator:
+        _check_port(launch)
     _join(launch, timeouts)
     try:
         yield
@@ -89,6 +93,22 @@ def _gpus_left_alone(environment: Mapping[str, str]) -> bool:
         return False
     given = environment.get("CUDA_VISIBLE_DEVICES", "") not in ("", "-1", "NoDevFiles")
     return given and "JAX_PLATFORMS" not in environment
+
+
+def _check_port(launch: Launch) -> None:
+    """Raise UserError unless process 0 can listen where the others look for it.
+
+    JAX 0.10.2 itself ends in a segmentation fault about every second time.
+    """
+    assert launch.coordinator is not None
+    port = int(launch.coordinator.rpartition(":")[2])
+    try:
+        socket.create_server(("", port)).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"{_describe(launch)} cannot listen on port {port} ({error}): another program has it, "
+            "perhaps a run that has not ended; end that, or give another port"
+        ) from error
 
 
 def _join(launch: Launch, timeouts: Timeouts) -> None:

@@ -65,7 +65,7 @@ def find_launch(environment: Mapping[str, str]) -> Launch | None:
     if launch is None and place is not None:
         launch = Launch(
             place.method,
-            environment.get(_ADDRESS),
+            _address(environment),
             place.processes,
             place.process_id,
             found_in=f"as {place.found_in}={environment[place.found_in]} says",
@@ -93,10 +93,7 @@ def _explicit(environment: Mapping[str, str], place: _Place | None) -> Launch | 
         raise UserError(
             f"{_ID}={process_id} with {_COUNT}={processes}: the numbers go from 0 to {_COUNT} - 1"
         )
-    address = environment[_ADDRESS]
-    if not re.fullmatch(r".+:\d+", address):
-        raise UserError(f"{_ADDRESS}={address} should be HOST:PORT of process 0")
-    return Launch("deactivate", address, processes, process_id)
+    return Launch("deactivate", _address(environment), processes, process_id)
 
 
 def _find_place(environment: Mapping[str, str]) -> _Place | None:
@@ -176,6 +173,13 @@ def _choose_devices(environment: Mapping[str, str], place: _Place | None) -> tup
         )
     each = gpus // place.local_processes
     return tuple(range(place.local_id * each, (place.local_id + 1) * each))
+
+
+def _address(environment: Mapping[str, str]) -> str | None:
+    address = environment.get(_ADDRESS)
+    if address and not re.fullmatch(r".+:\d{1,5}", address):
+        raise UserError(f"{_ADDRESS}={address} should be HOST:PORT of process 0")
+    return address or None
 
 
 def _integer(environment: Mapping[str, str], name: str) -> int:

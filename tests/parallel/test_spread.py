@@ -33,7 +33,7 @@ def layers_that_talk(program, kinds):
     return {name: names.count(name) for name in sorted(set(names))}
 
 
-OTHERS = ["data", "hybrid", "columns", "sharded", "one device in parts", "hybrid in parts"]
+OTHERS = ["data", "hybrid", "columns", "sharded", "hybrid in parts"]
 
 
 @pytest.mark.parametrize("name", OTHERS)
