@@ -74,7 +74,7 @@ def test_logits_in_evaluation_equal_pytorchs(pair):
 
 def test_gradients_in_training_equal_pytorchs(pair, monkeypatch):
     masks = drop_in_peer(pair)
-    monkeypatch.setattr(jax.random, "bernoulli", lambda key, p, shape: masks.pop(0))
+    monkeypatch.setattr(jax.random, "bernoulli", lambda key, p, shape: masks.pop(0).reshape(shape))
     weights = np.random.default_rng(4).standard_normal((1, CLASSES), np.float32)
 
     @jax.jit
