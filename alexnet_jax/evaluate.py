@@ -12,6 +12,7 @@ from absl import flags
 
 from alexnet_jax import command_line
 from alexnet_jax.errors import UserError
+from alexnet_jax.huge_pages import restart_with_huge_pages
 
 _WORKDIR = flags.DEFINE_multi_string("workdir", [], "A run's folder; may be given several times.")
 _VIEWS = flags.DEFINE_enum(
@@ -38,4 +39,5 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    restart_with_huge_pages()
     command_line.run(main, required=("workdir",))

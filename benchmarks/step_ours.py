@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from alexnet_jax.huge_pages import restart_with_huge_pages
 from alexnet_jax.models import create_model
 from alexnet_jax.models.table import describe_layers, training_multiply_adds
 from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
@@ -129,6 +130,7 @@ def is_kernel(plane: str, line: str, stats: dict[str, Any]) -> bool:
 
 def main() -> None:
     """Serve one case, given as JSON."""
+    restart_with_huge_pages()  # As the front door does.
     begin = time.perf_counter()
     case = json.loads(sys.argv[1])
     configure_jax()

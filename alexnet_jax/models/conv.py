@@ -6,8 +6,6 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-# Up to here building patches costs less than XLA's gradient of the kernel; for conv2's 5x5 more.
-_LARGEST_OWN_WINDOW = 3
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
 
@@ -21,8 +19,8 @@ def conv2d(
     """Convolve; group i of the features sees group i of the channels.
 
     Groups are plain convolutions side by side: XLA's CPU backend has no good gradient of a grouped
-    one (141 ms instead of 7 for conv2 of `tiny`, 64 images). On CPUs the kernel's gradient, and
-    strided layers both ways, are products of matrices of our own (`_convolve_on_cpu`).
+    one (141 ms instead of 7 for conv2 of `tiny`, 64 images). On CPUs the kernel's gradient is a
+    product of matrices of our own (`_convolve_on_cpu`).
 
     Args:
         images: [B, H, W, C].
@@ -90,7 +88,8 @@ def _convolve_on_cpu(
 ) -> jax.Array:
     """The plain form, whose products are fast, with a gradient of the kernel of our own.
 
-    On two cores, batch 32, XLA's gradient took 168 ms for conv1, ours 42; 55 and 36 for conv3.
+    On two cores, batch 32, XLA's gradient took 168 ms for conv1, ours 42; 55 and 36 for conv3; for
+    conv2 100, half of them to lay the images out anew, and 70.
     """
     return _convolve(images, kernel, stride, padding)
 
@@ -108,16 +107,14 @@ def _backward(
     gradient: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     images, kernel = saved
-    plain = partial(_convolve, stride=stride, padding=padding)
-    # What is not used, such as conv1's gradient of the images, is not computed.
-    of_images, of_kernel = jax.vjp(plain, images, kernel)[1](gradient)
-    if stride > 1 or max(kernel.shape[:2]) <= _LARGEST_OWN_WINDOW:
-        blocks = _images_to_blocks(images, kernel.shape[:2], gradient.shape[1:3], stride, padding)
-        to_blocks = partial(_kernel_to_blocks, stride=stride)
-        windows = jax.eval_shape(to_blocks, kernel)
-        of_windows = _kernel_gradient(blocks, gradient, windows.shape[:2])
-        of_windows = of_windows.reshape(windows.shape).astype(kernel.dtype)
-        (of_kernel,) = jax.linear_transpose(to_blocks, kernel)(of_windows)
+    plain = partial(_convolve, kernel=kernel, stride=stride, padding=padding)
+    (of_images,) = jax.vjp(plain, images)[1](gradient)  # Not used for conv1, so not computed.
+    blocks = _images_to_blocks(images, kernel.shape[:2], gradient.shape[1:3], stride, padding)
+    to_blocks = partial(_kernel_to_blocks, stride=stride)
+    windows = jax.eval_shape(to_blocks, kernel)
+    of_windows = _kernel_gradient(blocks, gradient, windows.shape[:2])
+    of_windows = of_windows.reshape(windows.shape).astype(kernel.dtype)
+    (of_kernel,) = jax.linear_transpose(to_blocks, kernel)(of_windows)
     return of_images, of_kernel
 
 

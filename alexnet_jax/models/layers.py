@@ -275,11 +275,32 @@ def _max_over_windows(x: jax.Array, window: int, stride: int) -> jax.Array:
 def _max_forward(
     x: jax.Array, window: int, stride: int
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    first, *others = _pixels_of_windows(x, window, stride)
-    largest, place = first, jnp.zeros(first.shape, jnp.int8)
-    for number, pixel in enumerate(others, start=1):
-        place = jnp.where(pixel > largest, jnp.int8(number), place)
-        largest = jnp.maximum(largest, pixel)
+    height, width = _between_first_pixels(x, window, stride)
+
+    def include_row(
+        row: jax.Array | int, so_far: tuple[jax.Array, jax.Array]
+    ) -> tuple[jax.Array, jax.Array]:
+        largest, place = so_far
+        rows = lax.dynamic_slice_in_dim(x, row, height, axis=1)[:, ::stride]
+        for column in range(window):
+            pixel = rows[:, :, column : column + width : stride]
+            number = jnp.asarray(row * window + column, jnp.int8)
+            place = jnp.where(pixel > largest, number, place)
+            largest = jnp.maximum(largest, pixel)
+        return largest, place
+
+    def in_a_loop(largest: jax.Array, place: jax.Array) -> tuple[jax.Array, jax.Array]:
+        # Else XLA's CPU backend finds each place nine times over, in its fusion of the gradient.
+        return lax.fori_loop(0, window, include_row, (largest, place))
+
+    def at_once(largest: jax.Array, place: jax.Array) -> tuple[jax.Array, jax.Array]:
+        for row in range(window):
+            largest, place = include_row(row, (largest, place))
+        return largest, place
+
+    first = x[:, :height:stride, :width:stride]
+    start = first, jnp.zeros(first.shape, jnp.int8)
+    largest, place = lax.platform_dependent(*start, cpu=in_a_loop, default=at_once)
     return largest, (x, place)
 
 
@@ -304,9 +325,14 @@ def _max_backward(
 _max_over_windows.defvjp(_max_forward, _max_backward)
 
 
+def _between_first_pixels(x: jax.Array, window: int, stride: int) -> tuple[int, ...]:
+    """Return the rows and columns from the first window's first pixel to the last's, inclusive."""
+    return tuple((side - window) // stride * stride + 1 for side in x.shape[1:3])
+
+
 def _pixels_of_windows(x: jax.Array, window: int, stride: int) -> list[jax.Array]:
     """Return the first pixel of every window, [B, H', W', C], then the second, row by row."""
-    height, width = ((side - window) // stride * stride + 1 for side in x.shape[1:3])
+    height, width = _between_first_pixels(x, window, stride)
     return [
         x[:, row : row + height : stride, column : column + width : stride]
         for row, column in itertools.product(range(window), repeat=2)
