@@ -10,10 +10,9 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 
 from alexnet_jax.models.conv import conv2d
+from alexnet_jax.models.grouped import GroupedConv, GroupedDense
 from alexnet_jax.models.initialization import initializers
 from alexnet_jax.models.layers import (
-    GroupedConv,
-    GroupedDense,
     dropout,
     local_response_norm,
     max_pool,
