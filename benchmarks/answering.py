@@ -24,7 +24,11 @@ def answer(commands: dict[str, Callable[..., dict[str, Any]]], start: dict[str, 
 
 
 def time_calls(call: Callable[[], Any], count: int) -> dict[str, float]:
-    """Return the median seconds of `count` calls, each of which waits for its result."""
+    """Return the median seconds of `count` calls after one that is not timed; each waits.
+
+    While the others had their turn, the system took back memory that this process had freed.
+    """
+    call()
     seconds = []
     for _ in range(count):
         begin = time.perf_counter()

@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument("--batches", default="32,128")
     parser.add_argument("--contenders", help="names, by commas; unset: all of the platform's")
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=2, help="a turn")
+    parser.add_argument("--steps", type=int, default=3, help="a turn, after one that is not timed")
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no turn after")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)

@@ -149,7 +149,7 @@ def main() -> None:
     ours.train()
     commands = {
         "train": lambda count: time_calls(ours.train, int(count)),
-        "forward": lambda count: (ours.forward(), time_calls(ours.forward, int(count)))[1],
+        "forward": lambda count: time_calls(ours.forward, int(count)),
         "memory": ours.memory,
         "ceiling": ours.ceiling,
         "trace": ours.trace,

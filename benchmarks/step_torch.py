@@ -148,9 +148,7 @@ def main() -> None:
     contender.train()
     commands = {
         "train": lambda count: time_calls(contender.train, int(count)),
-        "forward": lambda count: (contender.forward(), time_calls(contender.forward, int(count)))[
-            1
-        ],
+        "forward": lambda count: time_calls(contender.forward, int(count)),
         "memory": contender.memory,
         "ceiling": contender.ceiling,
     }
