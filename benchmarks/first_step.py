@@ -24,9 +24,9 @@ from alexnet_jax.training.provenance import describe_environment
 def seconds_to_first_step(arguments: list[str], workdir: Path, cache: Path) -> float:
     """Time a start of alexnet_jax.main until its log tells of step 1, then stop it."""
     begin = time.perf_counter()
+    own = [f"--workdir={workdir}", "--config.log.every_steps=1"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "alexnet_jax.main", *arguments, f"--workdir={workdir}"]
-        + ["--config.log.every_steps=1"],
+        [sys.executable, "-m", "alexnet_jax.main", *arguments, *own],
         env=os.environ | {"JAX_COMPILATION_CACHE_DIR": str(cache)},
         stdout=subprocess.DEVNULL,
     )
