@@ -16,10 +16,10 @@ test: .venv/requirements-dev.done
 	$(TEST)
 
 test-peers: .venv/requirements-peers.done
-	$(TEST) tests/peers tests/weights
+	$(TEST) tests/peers tests/weights/test_*_peer.py tests/benchmarks/test_step_benchmark.py
 
 test-sweeps: .venv/requirements-sweep.done
-	$(TEST) tests/sweeps tests/launch/test_ray_sweep.py
+	$(TEST) tests/sweeps/test_sweep_file.py tests/launch/test_ray_sweep.py
 
 lint: .venv/requirements-dev.done
 	$(BIN)/ruff check .

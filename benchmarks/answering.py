@@ -26,7 +26,8 @@ def answer(commands: dict[str, Callable[..., dict[str, Any]]], start: dict[str, 
 def time_calls(call: Callable[[], Any], count: int) -> dict[str, float]:
     """Return the median seconds of `count` calls after one that is not timed; each waits.
 
-    While the others had their turn, the system took back memory that this process had freed.
+    The first after a pause was seen to take half as long again, as if memory that this process
+    had freed were slow to come back.
     """
     call()
     seconds = []

@@ -43,7 +43,7 @@ def test_our_side_needs_jax_flax_optax_and_numpy_alone():
 
 
 def test_pytorch_is_measured_in_turn(tmp_path):
-    pytest.importorskip("torch")
+    pytest.importorskip("torch", reason="`make test-peers` installs torch")
     command = [
         *(sys.executable, "-m", "benchmarks.step", f"--out={tmp_path}", "--networks=tiny"),
         *("--batches=2", "--contenders=ours,torch_channels_last", "--turns=2", "--steps=1"),

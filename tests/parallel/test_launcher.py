@@ -35,6 +35,13 @@ def test_the_three_variables_are_taken_as_they_are():
     assert (launch.coordinator, launch.processes, launch.process_id) == ("host:1234", 4, 3)
 
 
+@pytest.mark.parametrize("others", [EXPLICIT, SLURM])
+@pytest.mark.parametrize("address", ["host", "host:", ":1234", "host:port", "host:123456"])
+def test_an_address_that_is_none_is_refused(others, address):
+    with pytest.raises(UserError, match=f"={address} should be HOST:PORT of process 0"):
+        find_launch(others | {"JAX_COORDINATOR_ADDRESS": address})
+
+
 @pytest.mark.parametrize("missing", sorted(EXPLICIT))
 def test_two_of_the_three_are_an_error_that_names_the_third(missing):
     partial = {name: value for name, value in EXPLICIT.items() if name != missing}
