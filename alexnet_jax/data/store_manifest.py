@@ -138,14 +138,16 @@ def rows_per_shard(image_size: int) -> int:
     return max(1, _SHARD_BYTES // (image_size**2 * 3))
 
 
-def npy_header(shape: Sequence[int], dtype: np.dtype[Any]) -> bytes:
-    """Return what NumPy writes before the data of an array."""
+def npy_header(shape: Sequence[int], dtype: np.dtype[Any], length: int = 0) -> bytes:
+    """Return what NumPy writes before the data of an array, with blanks up to `length` bytes."""
     header = io.BytesIO()
     descr = np.lib.format.dtype_to_descr(dtype)
     np.lib.format.write_array_header_1_0(
         header, {"descr": descr, "fortran_order": False, "shape": tuple(shape)}
     )
-    return header.getvalue()
+    begin, text = header.getvalue()[:8], header.getvalue()[10:-1]  # Between: the text's length.
+    text = text.ljust(length - 11) + b"\n"
+    return begin + len(text).to_bytes(2, "little") + text
 
 
 def records_fingerprint(directory: Path) -> str | None:

@@ -7,7 +7,7 @@ entered into `unfinished.json`; when all are there, that file becomes `manifest.
 import os
 import zlib
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from alexnet_jax.data.bounded_map import bounded_map
+from alexnet_jax.data.direct_write import BLOCK_BYTES, empty_blocks, write_at
 from alexnet_jax.data.pixels import DecodedRecords
 from alexnet_jax.data.progress import Progress
 from alexnet_jax.data.records import Records
@@ -33,8 +34,8 @@ from alexnet_jax.disk_space import full_disk_reported, require_free_space
 from alexnet_jax.errors import UserError
 from alexnet_jax.whole_file import whole_file
 
-_ROWS_AT_ONCE = 8  # Decoded by a thread before it writes them; bounds the memory.
-_ROWS_BETWEEN_SYNCS = 32 * _ROWS_AT_ONCE
+_ROWS_AT_ONCE = 8  # Decoded by a thread, then written; bounds the memory.
+_WRITERS = 1  # Waits for the disk while every core decodes; see `write_at` for why not two.
 _TEMPORARY = ".tmp"
 
 
@@ -50,11 +51,12 @@ class _Shard:
 
 @dataclass(frozen=True)
 class _Block:
-    """A few rows of a shard, from `begin` to `end`, counted in the shard."""
+    """Rows `begin` to `end` of a shard, and where in its file they begin."""
 
     shard: _Shard
     begin: int
     end: int
+    offset: int
 
 
 def write_store(records: Mapping[str, Records], data_set: str, image_size: int) -> Path:
@@ -89,9 +91,9 @@ def write_store(records: Mapping[str, Records], data_set: str, image_size: int) 
         ):
             published = disk.submit(lambda: manifest)
             # Waiting for the disk is a thread's own work: the decoders go on meanwhile.
-            for shard, file, labels, synced in _write_shards(shards, sources, progress, disk):
+            for shard, file, labels in _write_shards(shards, sources, progress):
                 begun = published.result()
-                published = disk.submit(_publish, directory, begun, shard, file, labels, synced)
+                published = disk.submit(_publish, directory, begun, shard, file, labels)
             published.result()
             (directory / UNFINISHED).replace(directory / MANIFEST)
             _sync(directory)
@@ -173,61 +175,62 @@ def _announce(
 
 
 def _write_shards(
-    shards: list[_Shard],
-    sources: Mapping[str, DecodedRecords],
-    progress: Progress,
-    disk: ThreadPoolExecutor,
-) -> Iterator[tuple[_Shard, File, np.ndarray, list[Future[None]]]]:
+    shards: list[_Shard], sources: Mapping[str, DecodedRecords], progress: Progress
+) -> Iterator[tuple[_Shard, File, np.ndarray]]:
     """Write shards under their temporary names, all threads at one after the other.
 
     Yields:
-        Each shard once it is written, its entry, its labels, and what `disk` has been asked to
-        bring to the disk of it already: the last shard should not leave seconds of that to do.
+        Each shard once it is written, its entry and its labels.
     """
-    write = partial(_write_block, sources=sources)
+    decoded = bounded_map(partial(_decode, sources=sources), _blocks(shards, sources))
     labels: list[np.ndarray] = []
-    synced: list[Future[None]] = []
-    for block, pixels, block_labels in bounded_map(write, _blocks(shards, sources)):
+    for block, pixels, block_labels in bounded_map(_write, decoded, _WRITERS):
         shard = block.shard
         if block.begin == 0:
-            header = _header(shard, sources)
-            checksum, labels, synced = zlib.crc32(header), [], []
+            checksum, labels = zlib.crc32(_header(shard, sources)), []
         checksum = zlib.crc32(pixels.data, checksum)
         labels.append(block_labels)
         progress.advance(len(block_labels))
-        if block.end % _ROWS_BETWEEN_SYNCS == 0:
-            synced.append(disk.submit(_sync_and_forget, _temporary(shard.path)))
         if block.end == shard.rows:
-            length = len(header) + shard.rows * pixels[0].nbytes
+            length = block.offset + pixels.nbytes
             file = File(shard.path.name, shard.rows, length, checksum)
-            yield shard, file, np.concatenate(labels), synced
+            yield shard, file, np.concatenate(labels)
 
 
 def _blocks(shards: list[_Shard], sources: Mapping[str, DecodedRecords]) -> Iterator[_Block]:
     """Begin the file of each shard, then list its blocks."""
     for shard in shards:
-        _temporary(shard.path).write_bytes(_header(shard, sources))
+        header = _header(shard, sources)
+        _temporary(shard.path).write_bytes(header)
+        row_bytes = sources[shard.split].image_size ** 2 * 3
         for begin in range(0, shard.rows, _ROWS_AT_ONCE):
-            yield _Block(shard, begin, min(begin + _ROWS_AT_ONCE, shard.rows))
+            end = min(begin + _ROWS_AT_ONCE, shard.rows)
+            yield _Block(shard, begin, end, len(header) + begin * row_bytes)
 
 
-def _write_block(
+def _decode(
     block: _Block, sources: Mapping[str, DecodedRecords]
 ) -> tuple[_Block, np.ndarray, np.ndarray]:
-    """Decode a block into its place in the file; returns its pixels and labels too."""
     shard, source = block.shard, sources[block.shard.split]
     count, size = block.end - block.begin, source.image_size
-    pixels, labels = np.empty((count, size, size, 3), np.uint8), np.empty(count, np.int32)
+    pixels, labels = empty_blocks((count, size, size, 3)), np.empty(count, np.int32)
     source.read_into(range(shard.first + block.begin, shard.first + block.end), pixels, labels)
-    with _temporary(shard.path).open("r+b") as file:
-        file.seek(len(_header(shard, sources)) + block.begin * pixels[0].nbytes)
-        file.write(pixels.data)
     return block, pixels, labels
 
 
+def _write(
+    decoded: tuple[_Block, np.ndarray, np.ndarray],
+) -> tuple[_Block, np.ndarray, np.ndarray]:
+    """Write a block into its place in the file; returns what it was given."""
+    block, pixels, _ = decoded
+    write_at(_temporary(block.shard.path), block.offset, pixels)
+    return decoded
+
+
 def _header(shard: _Shard, sources: Mapping[str, DecodedRecords]) -> bytes:
+    """Return a header after which the rows begin where a block of the disk does."""
     size = sources[shard.split].image_size
-    return npy_header((shard.rows, size, size, 3), np.dtype(np.uint8))
+    return npy_header((shard.rows, size, size, 3), np.dtype(np.uint8), BLOCK_BYTES)
 
 
 def _publish(
@@ -236,11 +239,8 @@ def _publish(
     shard: _Shard,
     file: File,
     labels: np.ndarray,
-    synced: list[Future[None]],
 ) -> Manifest:
     """Give a written shard its name, once it is on the disk, and enter it into the manifest."""
-    for part in synced:  # All done, as they came first; an error of theirs is the shard's.
-        part.result()
     _sync(_temporary(shard.path))
     _temporary(shard.path).replace(shard.path)
     split = manifest.splits[shard.split]
@@ -277,20 +277,5 @@ def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_and_forget(path: Path) -> None:
-    """Bring a file to the disk and let the page cache have its memory back for what comes next.
-
-    The writer would otherwise drive everything else out of the cache; and where memory must first
-    be had from a hypervisor, fresh pages cost more than the copy into them.
-    """
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(descriptor)

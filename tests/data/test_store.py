@@ -61,6 +61,7 @@ def test_rows_are_found_across_shards(stored, monkeypatch):
 def test_anyone_may_map_the_shards(stored):
     store = open_store(stored[0])
     shard = np.load(stored[1] / "train-00000-of-00001.npy", mmap_mode="r")
+    assert shard.offset == 4096  # Where a block of the disk begins.
     np.testing.assert_array_equal(shard, read(store, range(12))[0])
 
 
@@ -150,7 +151,7 @@ def test_a_missing_shard_is_named_with_the_way_to_get_it_back(stored):
 def test_a_short_shard_is_named_with_its_length(stored):
     path = stored[1] / "train-00000-of-00001.npy"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(UserError, match=r"train-00000-of-00001.npy has 9,343 bytes, of 9,344"):
+    with pytest.raises(UserError, match=r"train-00000-of-00001.npy has 13,311 bytes, of 13,312"):
         open_store(stored[0])
 
 
