@@ -19,8 +19,7 @@ def conv2d(
     """Convolve; group i of the features sees group i of the channels.
 
     Groups are plain convolutions side by side: XLA's CPU backend has no good gradient of a grouped
-    one (141 ms instead of 7 for conv2 of `tiny`, 64 images). On CPUs the kernel's gradient is a
-    product of matrices of our own (`_convolve_on_cpu`).
+    one (141 ms instead of 7 for conv2 of `tiny`, 64 images).
 
     Args:
         images: [B, H, W, C].
@@ -39,15 +38,7 @@ def conv2d(
     columns = zip(
         jnp.split(images, groups, axis=-1), jnp.split(kernel, groups, axis=-1), strict=True
     )
-    convolved = [
-        lax.platform_dependent(
-            x,
-            weights,
-            cpu=partial(_convolve_on_cpu, stride=stride, padding=padding),
-            default=partial(_convolve, stride=stride, padding=padding),
-        )
-        for x, weights in columns
-    ]
+    convolved = [_convolve(x, weights, stride, padding) for x, weights in columns]
     return convolved[0] if groups == 1 else jnp.concatenate(convolved, axis=-1)
 
 
@@ -73,31 +64,22 @@ def _check(
         raise ValueError(f"{given}: the padded images are smaller than the kernel")
 
 
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _convolve(
     images: jax.Array, kernel: jax.Array, stride: int, padding: tuple[int, int]
 ) -> jax.Array:
-    """The plain form: XLA's convolution, on GPUs cuDNN's."""
-    return lax.conv_general_dilated(
-        images, kernel, (stride, stride), (padding, padding), dimension_numbers=_DIMENSIONS
-    )
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _convolve_on_cpu(
-    images: jax.Array, kernel: jax.Array, stride: int, padding: tuple[int, int]
-) -> jax.Array:
-    """The plain form, whose products are fast, with a gradient of the kernel of our own.
+    """XLA's convolution, on GPUs cuDNN's; on CPUs with a gradient of the kernel of our own.
 
     On two cores, batch 32, XLA's gradient took 168 ms for conv1, ours 42; 55 and 36 for conv3; for
     conv2 100, half of them to lay the images out anew, and 70.
     """
-    return _convolve(images, kernel, stride, padding)
+    return _plainly(images, kernel, stride, padding)
 
 
 def _forward(
     images: jax.Array, kernel: jax.Array, stride: int, padding: tuple[int, int]
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return _convolve(images, kernel, stride, padding), (images, kernel)
+    return _plainly(images, kernel, stride, padding), (images, kernel)
 
 
 def _backward(
@@ -107,18 +89,52 @@ def _backward(
     gradient: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     images, kernel = saved
-    plain = partial(_convolve, kernel=kernel, stride=stride, padding=padding)
-    (of_images,) = jax.vjp(plain, images)[1](gradient)  # Not used for conv1, so not computed.
-    blocks = _images_to_blocks(images, kernel.shape[:2], gradient.shape[1:3], stride, padding)
-    to_blocks = partial(_kernel_to_blocks, stride=stride)
-    windows = jax.eval_shape(to_blocks, kernel)
-    of_windows = _kernel_gradient(blocks, gradient, windows.shape[:2])
-    of_windows = of_windows.reshape(windows.shape).astype(kernel.dtype)
-    (of_kernel,) = jax.linear_transpose(to_blocks, kernel)(of_windows)
+    plainly = partial(_plainly, kernel=kernel, stride=stride, padding=padding)
+    (of_images,) = jax.linear_transpose(plainly, images)(gradient)  # Nobody uses conv1's.
+    of_kernel = lax.platform_dependent(
+        *(images, kernel, gradient),
+        cpu=partial(_kernel_gradient_on_cpu, stride=stride, padding=padding),
+        default=partial(_plain_kernel_gradient, stride=stride, padding=padding),
+    )
     return of_images, of_kernel
 
 
-_convolve_on_cpu.defvjp(_forward, _backward)
+_convolve.defvjp(_forward, _backward)
+
+
+def _plainly(
+    images: jax.Array, kernel: jax.Array, stride: int, padding: tuple[int, int]
+) -> jax.Array:
+    return lax.conv_general_dilated(
+        images, kernel, (stride, stride), (padding, padding), dimension_numbers=_DIMENSIONS
+    )
+
+
+def _plain_kernel_gradient(
+    images: jax.Array,
+    kernel: jax.Array,
+    gradient: jax.Array,
+    stride: int,
+    padding: tuple[int, int],
+) -> jax.Array:
+    plainly = partial(_plainly, images, stride=stride, padding=padding)
+    return jax.linear_transpose(plainly, kernel)(gradient)[0]
+
+
+def _kernel_gradient_on_cpu(
+    images: jax.Array,
+    kernel: jax.Array,
+    gradient: jax.Array,
+    stride: int,
+    padding: tuple[int, int],
+) -> jax.Array:
+    """Make the stride 1, by blocks of pixels, and sum patches times gradient."""
+    blocks = _images_to_blocks(images, kernel.shape[:2], gradient.shape[1:3], stride, padding)
+    to_blocks = partial(_kernel_to_blocks, stride=stride)
+    windows = jax.eval_shape(to_blocks, kernel)
+    of_windows = _sum_over_images(blocks, gradient, windows.shape[:2])
+    of_windows = of_windows.reshape(windows.shape).astype(kernel.dtype)
+    return jax.linear_transpose(to_blocks, kernel)(of_windows)[0]
 
 
 def _kernel_to_blocks(kernel: jax.Array, stride: int) -> jax.Array:
@@ -165,7 +181,7 @@ def _images_to_blocks(
     return split.swapaxes(2, 3).reshape(batch, rows, columns, stride**2 * channels)
 
 
-def _kernel_gradient(images: jax.Array, gradient: jax.Array, window: tuple[int, ...]) -> jax.Array:
+def _sum_over_images(images: jax.Array, gradient: jax.Array, window: tuple[int, ...]) -> jax.Array:
     """Sum, image by image, patches times gradient, so that the patches stay in the cache.
 
     Returns:
