@@ -12,8 +12,9 @@ import numpy as np
 from alexnet_jax.data.stream import Batch, TrainingBatches
 from alexnet_jax.diagnosis.timing import Outcome, Skipped, Speed, time_calls
 from alexnet_jax.parallel.feed import feed
-from alexnet_jax.parallel.mesh import split_over_data, to_devices
+from alexnet_jax.parallel.mesh import to_devices
 from alexnet_jax.training.learner import Learner
+from alexnet_jax.training.step import lower_step
 from alexnet_jax.training.window import Window, steps_in_flight
 
 FEWEST_STEPS = 2  # A loop must overlap reading with something.
@@ -51,17 +52,13 @@ def random_batch(batch_size: int, image_size: int, num_classes: int) -> Batch:
 def compile_step(learner: Learner, batch: Batch) -> CompiledStep:
     """Compile the step for batches like `batch`."""
     start = time.perf_counter()
-    state = jax.eval_shape(learner.create_state)
-    sharding = split_over_data(learner.mesh)
-    shapes = {
-        name: jax.ShapeDtypeStruct(rows.shape, rows.dtype, sharding=sharding)
-        for name, rows in batch.items()
-    }
-    compiled = learner.train_step.lower(state, shapes).compile()  # type: ignore[attr-defined]
-    needs = compiled.memory_analysis()
+    size, image_size = batch["image"].shape[:2]
+    state, mesh = learner.network.description, learner.mesh
+    compiled = lower_step(learner.train_step, state, size, image_size, mesh).compile()
+    needs = cast(Any, compiled.memory_analysis())
     return CompiledStep(
         call=compiled,
-        batch_size=len(batch["label"]),
+        batch_size=size,
         compile_seconds=time.perf_counter() - start,
         bytes_per_device=needs.argument_size_in_bytes
         + needs.output_size_in_bytes

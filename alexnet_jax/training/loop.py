@@ -1,12 +1,15 @@
 """The training loop: batch, step, log, evaluate, save, stop when asked."""
 
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import jax
 from ml_collections import ConfigDict
 
 from alexnet_jax.disk_space import full_disk_reported
@@ -20,6 +23,7 @@ from alexnet_jax.training.lock import WorkdirLock
 from alexnet_jax.training.logging import RunLog
 from alexnet_jax.training.profiling import ProfiledSteps, Profiler, name_step
 from alexnet_jax.training.state import TrainState, parameters_sha256
+from alexnet_jax.training.step import lower_step
 from alexnet_jax.training.window import Window, steps_in_flight, stuck_advice
 from alexnet_jax.training.workdir import (
     check_same_run,
@@ -62,16 +66,25 @@ def train_and_evaluate(
         lock.check_visible(from_first(lock.acquire))
         from_first(partial(describe_run, workdir, config, run))
         with StopSignal(steps_in_flight()) as stop, Checkpoints(workdir) as checkpoints:
-            state = checkpoints.restore(run.network.description) or run.create_state()
+            state, step = _first_state(run, checkpoints)
             if profiled is not None:
-                profiled.check(int(state.step), run.durations.total)
+                profiled.check(step, run.durations.total)
             with (
-                RunLog(workdir, int(state.step), run.durations.total) as log,
+                RunLog(workdir, step, run.durations.total) as log,
                 Profiler(profiled, workdir) as profiler,
             ):
-                state = _Training(run, checkpoints, log, stop, profiler).run(state)
+                state = _Training(run, checkpoints, log, stop, profiler).run(state, step)
                 result = _summarize(run, state, log)
         return from_first(partial(write_result, workdir, result))
+
+
+def _first_state(run: Run, checkpoints: Checkpoints) -> tuple[TrainState, int]:
+    """Return the state to go on from and its completed steps.
+
+    A fresh one is not waited for: the devices draw it while the host compiles the step.
+    """
+    restored = checkpoints.restore(run.network.description)
+    return (run.create_state(), 0) if restored is None else (restored, int(restored.step))
 
 
 class _Training:
@@ -93,19 +106,20 @@ class _Training:
         self._window = Window(run.training.batch_size)
         self._start = time.perf_counter() - _seconds_so_far(log)
 
-    def run(self, state: TrainState) -> TrainState:
-        """Take `state` to the last step."""
+    def run(self, state: TrainState, step: int) -> TrainState:
+        """Take `state`, of `step` completed steps, to the last step."""
         lengths = self._run.durations
-        step = int(state.step)
         batches = feed(self._run.training, step, self._run.threads, self._run.mesh)
         try:
             if step and self._is_due(step, lengths.evaluate_every):
                 state, _ = self._test(step, state)
+            if step == lengths.total:
+                return state
             self._profiler.reach(step, state)
-            batch = next(batches, None)
+            train_step, batch = self._compile_and_read(batches)
             while batch is not None:
                 with name_step(step):
-                    state, metrics = self._run.train_step(state, batch)
+                    state, metrics = train_step(state, batch)
                 step += 1
                 asked = time.perf_counter()
                 batch = next(batches, None)  # While the step runs.
@@ -118,6 +132,22 @@ class _Training:
             self._save(step, state)
             raise
         return state
+
+    def _compile_and_read(
+        self, batches: Iterator[dict[str, jax.Array]]
+    ) -> tuple[jax.stages.Compiled, dict[str, jax.Array] | None]:
+        """Compile the step, the only one of the run, while the first batch is read."""
+        run, training = self._run, self._run.training
+        with ThreadPoolExecutor(1) as reader:
+            first = reader.submit(next, batches, None)
+            lowered = lower_step(
+                run.train_step,
+                run.network.description,
+                training.batch_size,
+                training.pixels.image_size,
+                run.mesh,
+            )
+            return lowered.compile(), first.result()
 
     def _record(self, step: int, state: TrainState) -> TrainState:
         """Log, test and save what is due after `step` completed steps."""

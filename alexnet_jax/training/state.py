@@ -91,6 +91,7 @@ def parameters_sha256(params: Any) -> str:
     return digest.hexdigest()
 
 
+@partial(jax.jit, static_argnums=(0, 1, 2))  # So that it is traced once, whoever asks.
 def _create(
     model: AlexNet, optimizer: optax.GradientTransformation, crop_size: int, key: jax.Array
 ) -> TrainState:

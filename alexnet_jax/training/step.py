@@ -5,6 +5,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh
 
@@ -94,3 +95,28 @@ def make_train_step(
         donate_argnums=0,
         compiler_options=compiler_options(mesh),
     )
+
+
+def lower_step(
+    step: TrainStep, state: TrainState, batch_size: int, image_size: int, mesh: Mesh
+) -> jax.stages.Lowered:
+    """Trace a step of `make_train_step` without its arguments, to compile it before they are there.
+
+    Args:
+        step: the step.
+        state: described, by `abstract_state`.
+        batch_size: images in the global batch.
+        image_size: their side in pixels.
+        mesh: the devices.
+    """
+    shapes = {
+        "image": ((batch_size, image_size, image_size, 3), np.uint8),
+        "label": ((batch_size,), np.int32),
+        "mask": ((batch_size,), np.bool_),
+    }
+    lies = split_over_data(mesh)
+    batch = {
+        name: jax.ShapeDtypeStruct(shape, dtype, sharding=lies)
+        for name, (shape, dtype) in shapes.items()
+    }
+    return step.lower(state, batch)  # type: ignore[attr-defined]
