@@ -1,10 +1,11 @@
-"""Input against peers: images a second from JPEGs to uint8 batches, on the same files, in turn.
+"""Input against peers: images a second from JPEGs or pixels to uint8 batches, in turn.
 
   python -m benchmarks.input --out=benchmarks/results/input_cpu.json
 
 Needs requirements-peers.txt. DALI joins with `--dali_python=…`, the interpreter of an environment
-that holds nvidia-dali-cuda120 and numpy. 2,000 JPEGs and their records are made under `--folder`
-once. All contestants stay alive; each turn lets them run one after the other while the rest sleep.
+that holds nvidia-dali-cuda120 and numpy; FFCV with `--ffcv_python=…`, of one that holds ffcv. 2,000
+JPEGs, their records and their pixel store are made under `--folder` once. All contestants
+stay alive; each turn lets them run one after the other while the rest sleep.
 """
 
 import argparse
@@ -32,6 +33,7 @@ BOUNDS = {
     ("records", "Grain, simplejpeg, cv2 area"): 1.2,
     ("records", "DALI on CPU"): 1.2,
     ("records", "simplejpeg decoding alone"): 0.65,
+    ("store", "FFCV, raw pixels"): 1.0,
 }
 
 
@@ -41,7 +43,8 @@ def make_data(folder: Path) -> None:
         write_images(folder / "source.part" / "train", IMAGES)
         (folder / "source.part").rename(folder / "source")
     prepare = ["-m", "alexnet_jax.prepare", "--dataset=folder", f"--source={folder / 'source'}"]
-    subprocess.run([sys.executable, *prepare, f"--data_dir={folder / 'data'}"], check=True)
+    prepare += [f"--data_dir={folder / 'data'}", "--store"]
+    subprocess.run([sys.executable, *prepare], check=True)
 
 
 def start(name: str, python: str, folder: Path, seconds: float) -> subprocess.Popen:
@@ -97,6 +100,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--folder", type=Path, default=Path("data/input_benchmark"))
     parser.add_argument("--dali_python")
+    parser.add_argument("--ffcv_python")
     parser.add_argument("--only", nargs="*", help="names of contestants, default all")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="length of each measurement")
@@ -104,6 +108,7 @@ def main() -> None:
     make_data(arguments.folder)
     pythons = dict.fromkeys(CONTESTANTS, sys.executable)
     pythons["DALI on CPU"] = arguments.dali_python
+    pythons["FFCV, raw pixels"] = arguments.ffcv_python
     names = [name for name in arguments.only or CONTESTANTS if pythons[name]]
     processes = {
         name: start(name, pythons[name], arguments.folder, arguments.seconds) for name in names
@@ -115,7 +120,7 @@ def main() -> None:
             process.terminate()
     # Paths of the machine stay out of the file.
     result = describe_environment() | {"cpu": cpu_model(), "threads": THREADS, "batch": BATCH}
-    result["command"] = "python -m benchmarks.input --out=… --dali_python=…"
+    result["command"] = "python -m benchmarks.input --out=… --dali_python=… --ffcv_python=…"
     result["images_per_second"] = {
         name: {"median": statistics.median(values), "turns": sorted(values)}
         for name, values in rates.items()

@@ -22,6 +22,8 @@ CONTESTANTS = {
     "torch, simplejpeg, torch antialias": ("torch_loaders", "torch_antialias"),
     "Grain, simplejpeg, cv2 area": ("grain_loader", "cv2_area"),
     "DALI on CPU": ("dali", "antialiased"),
+    "store": ("ours", "store"),
+    "FFCV, raw pixels": ("ffcv_raw", "whole_images"),
 }
 
 
