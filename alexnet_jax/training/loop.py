@@ -64,9 +64,9 @@ def train_and_evaluate(
     from_first(partial(make_workdir, workdir))
     with full_disk_reported(workdir, "the run's files"), closing(WorkdirLock(workdir)) as lock:
         lock.check_visible(from_first(lock.acquire))
-        from_first(partial(describe_run, workdir, config, run))
         with StopSignal(steps_in_flight()) as stop, Checkpoints(workdir) as checkpoints:
             state, step = _first_state(run, checkpoints)
+            from_first(partial(describe_run, workdir, config, run))
             if profiled is not None:
                 profiled.check(step, run.durations.total)
             with (
@@ -81,7 +81,7 @@ def train_and_evaluate(
 def _first_state(run: Run, checkpoints: Checkpoints) -> tuple[TrainState, int]:
     """Return the state to go on from and its completed steps.
 
-    A fresh one is not waited for: the devices draw it while the host compiles the step.
+    A fresh one is not waited for: the devices draw it while the host prepares the first step.
     """
     restored = checkpoints.restore(run.network.description)
     return (run.create_state(), 0) if restored is None else (restored, int(restored.step))
