@@ -108,11 +108,11 @@ def forget(paths: list[Path]) -> None:
 
 def measure_cold(data_dir: Path) -> dict[str, Any]:
     """One epoch in random order from a cold cache, against the same files from end to end."""
-    store = Store(data_dir, NAME, "train", SIZE)
-    paths = sorted(store.directory.glob("train-0*.npy"))
+    paths = sorted(Store(data_dir, NAME, "train", SIZE).directory.glob("train-0*.npy"))
 
     def shuffled() -> float:
         forget(paths)
+        store = Store(data_dir, NAME, "train", SIZE)  # Anew: what it has mapped is not forgotten.
         batches = TrainingBatches(store, BATCH, seed=0, steps=len(store) // BATCH)
         start = time.perf_counter()
         count = sum(len(batch["label"]) for batch in read_ahead(batches, 0, THREADS))
@@ -126,8 +126,9 @@ def measure_cold(data_dir: Path) -> dict[str, Any]:
             with path.open("rb", buffering=0) as file:
                 while file.readinto(buffer):
                     pass
-        return len(store) / (time.perf_counter() - start)
+        return count / (time.perf_counter() - start)
 
+    count = len(Store(data_dir, NAME, "train", SIZE))
     return with_ratio(alternate(store=shuffled, sequential=sequential))
 
 

@@ -6,13 +6,12 @@ is not called, because it takes six times as long, and because from version 13 o
 order of the two passes by the image's shape, which changes a fifth of the pixels by 1.
 """
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from alexnet_jax.data.compiled import compiled
 from alexnet_jax.data.thread_memory import ThreadMemory
 
 _FRACTION_BITS = 22  # 8 bits of a pixel, 22 of its weight, and 2 to spare fill an int32.
@@ -86,19 +85,7 @@ def windows(length: int, side: int, size: int) -> Windows:
     )
 
 
-def _compiled(function: Callable) -> Callable:
-    """Compile at the first call, to run without Python's lock.
-
-    The machine code is kept in `__pycache__` or the user's cache directory; where neither can be
-    written, each process compiles for itself, for less than a second.
-    """
-    try:
-        return numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # Numba's word for: no place for a cache.
-        return numba.njit(nogil=True)(function)
-
-
-@_compiled
+@compiled
 def _transpose(source: np.ndarray, top: int, left: int, out: np.ndarray) -> None:
     """Fill out[x, y] with source[top + y, left + x]; any [rows, columns] of uint32."""
     width, height = out.shape
@@ -112,7 +99,7 @@ def _transpose(source: np.ndarray, top: int, left: int, out: np.ndarray) -> None
             out[x, y] = source[top + y, left + x]
 
 
-@_compiled
+@compiled
 def _weighted_sums(
     source: np.ndarray, rows: np.ndarray, weights: np.ndarray, out: np.ndarray
 ) -> None:
@@ -138,7 +125,7 @@ def _weighted_sums(
             out[i, x] = sums[x] >> _FRACTION_BITS
 
 
-@_compiled
+@compiled
 def _drop_fourth(source: np.ndarray, out: np.ndarray) -> None:
     """Fill `out` [H, W, 3] with the first three channels of `source` [H, W, 4]."""
     height, width, _ = source.shape

@@ -1,9 +1,9 @@
 """The pixel store: every image of a data set as pixels, in plain `.npy` files, read at any index.
 
-Anyone may open the files with `np.load(…, mmap_mode="r")`. Training reads them with `preadv`
-instead, straight into the batch: nearly as fast from a warm cache; from a cold one a row is one
-request, not a page fault after another; a file that has become short, or a failing disk, is an
-error in Python and not the end of the process; and the cache does not count as its memory.
+Anyone may open the files with `np.load(…, mmap_mode="r")`. Training copies rows that lie in the
+page cache from such maps, and reads others with `preadv`, straight into the batch: then a row is
+one request, not a page fault after another, and a file that has become short, or a failing disk, is
+an error in Python and not the end of the process.
 """
 
 import fcntl
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet_jax.data.cached_rows import copy_cached_rows
 from alexnet_jax.data.images import RESIZE_METHOD
 from alexnet_jax.data.records import allow_many_open_files
 from alexnet_jax.data.store_manifest import (
@@ -28,8 +29,6 @@ from alexnet_jax.data.store_manifest import (
 from alexnet_jax.errors import UserError
 
 LOCK_NAME = ".prepare.lock"
-# Of Linux only: elsewhere every row is read at once, and waited for.
-_DO_NOT_WAIT = getattr(os, "RWF_NOWAIT", None)
 
 
 class Store:
@@ -56,9 +55,12 @@ class Store:
         self._check_files([files.labels, *files.shards])
         self._labels = self._load_labels(files.labels)
         self._row_bytes = self.manifest.row_bytes
-        self._descriptors = self._open(files.shards)
-        self._offsets = [shard.data_offset(self._row_bytes) for shard in files.shards]
+        self._descriptors = np.array(self._open(files.shards), np.int32)
+        self._maps = [np.memmap(self.directory / shard.name, mode="r") for shard in files.shards]
+        self._addresses = np.array([shard.ctypes.data for shard in self._maps])
+        self._offsets = np.array([shard.data_offset(self._row_bytes) for shard in files.shards])
         self._ends = np.cumsum([shard.rows for shard in files.shards])  # First row after each.
+        self._firsts = self._ends - [shard.rows for shard in files.shards]
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -68,24 +70,25 @@ class Store:
     ) -> None:
         """Copy the images and labels at `indices` into `images` and `labels`."""
         indices = np.asarray(indices)
+        if np.any(indices < 0):  # Else it would be counted from the end, and memory read before it.
+            raise IndexError(f"examples {indices[indices < 0].tolist()} do not exist")
         labels[:] = self._labels[indices]
         shards = np.searchsorted(self._ends, indices, side="right")
-        firsts = np.concatenate([[0], self._ends[:-1]])[shards]
-        places = zip(shards.tolist(), (indices - firsts).tolist(), strict=True)
+        offsets = self._offsets[shards] + (indices - self._firsts[shards]) * self._row_bytes
+        files, maps = self._descriptors[shards], self._addresses[shards]
+        copied = copy_cached_rows(files, maps, offsets, images)
+        missing = np.flatnonzero(~copied).tolist()
+        for row in missing:
+            _ask_for(int(files[row]), int(offsets[row]), self._row_bytes)
         memory = images.data.cast("B")
-        missing = []
-        for row, (shard, index) in enumerate(places):
-            file, offset = self._descriptors[shard], self._offsets[shard] + index * self._row_bytes
+        for row in missing:
             part = memory[row * self._row_bytes : (row + 1) * self._row_bytes]
-            if not _read_cached(file, part, offset):
-                missing.append((shard, part, offset))
-        for shard, part, offset in missing:
-            self._read(shard, part, offset)
+            self._read(int(shards[row]), part, int(offsets[row]))
 
     def _read(self, shard: int, part: memoryview, offset: int) -> None:
         done = 0
         while done < len(part):
-            count = os.preadv(self._descriptors[shard], [part[done:]], offset + done)
+            count = os.preadv(int(self._descriptors[shard]), [part[done:]], offset + done)
             if not count:
                 raise UserError(
                     f"{self.directory}: shard {shard} has become shorter since it was opened; "
@@ -211,19 +214,10 @@ def _is_locked(data_dir: Path) -> bool:
     return False
 
 
-def _read_cached(file: int, part: memoryview, offset: int) -> bool:
-    """Read a row if it lies in the page cache; else have it fetched, and say False."""
-    if _DO_NOT_WAIT is None:
-        return False
-    try:
-        if os.preadv(file, [part], offset, _DO_NOT_WAIT) == len(part):
-            return True
-    except BlockingIOError:
-        pass
-    except OSError:  # A file system that cannot tell: then the row is waited for.
-        return False
-    os.posix_fadvise(file, offset, len(part), os.POSIX_FADV_WILLNEED)
-    return False
+def _ask_for(file: int, offset: int, length: int) -> None:
+    """Have the disk fetch a row that will be read soon."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file, offset, length, os.POSIX_FADV_WILLNEED)
 
 
 def _close(descriptors: list[int]) -> None:

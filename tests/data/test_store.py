@@ -95,7 +95,7 @@ def test_more_files_may_be_open_than_imagenet_has_shards(stored):
 
 def test_descriptors_are_closed_with_the_store(stored):
     store = open_store(stored[0])
-    (descriptor,) = store._descriptors
+    (descriptor,) = store._descriptors.tolist()
     fcntl.fcntl(descriptor, fcntl.F_GETFD)
     del store
     with pytest.raises(OSError, match="Bad file descriptor"):
@@ -153,6 +153,12 @@ def test_a_short_shard_is_named_with_its_length(stored):
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(UserError, match=r"train-00000-of-00001.npy has 13,311 bytes, of 13,312"):
         open_store(stored[0])
+
+
+@pytest.mark.parametrize("index", [-1, 12])
+def test_an_example_that_does_not_exist_is_an_error(stored, index):
+    with pytest.raises(IndexError):
+        read(open_store(stored[0]), [0, index])
 
 
 def test_a_shard_that_shrinks_while_it_is_read_is_an_error_and_no_crash(stored):

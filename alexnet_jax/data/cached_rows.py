@@ -1,0 +1,61 @@
+"""Rows of files that lie in the page cache, copied from memory maps without a word of Python.
+
+A row that is not there is left out: reading it through a map would be one page fault after another,
+and a disk that fails, or a file that has become short, would end the process.
+"""
+
+import os
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from alexnet_jax.data.compiled import compiled
+
+_DO_NOT_WAIT = getattr(os, "RWF_NOWAIT", None)  # Linux has it.
+# From the C library; addresses and sizes are plain integers.
+_copy: Any = types.ExternalFunction("memcpy", types.intp(types.intp, types.intp, types.intp))
+_read: Any = types.ExternalFunction(
+    "preadv2", types.intp(types.int32, types.intp, types.int32, types.int64, types.int32)
+)
+
+
+def copy_cached_rows(
+    files: np.ndarray, maps: np.ndarray, offsets: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
+    """Fill those rows whose bytes are in the page cache.
+
+    Args:
+        files: descriptors, int32 [n].
+        maps: addresses at which these files are mapped, int64 [n].
+        offsets: of the rows in the files, int64 [n]; the rows end before the files do.
+        rows: uint8 [n, ...], contiguous.
+
+    Returns:
+        Which were filled, bool [n]; none where the system cannot tell.
+    """
+    if _DO_NOT_WAIT is None or not len(rows):
+        return np.zeros(len(rows), np.bool_)
+    return _copy_cached(files, maps, offsets, rows.ctypes.data, rows[0].nbytes, _DO_NOT_WAIT)
+
+
+@compiled
+def _copy_cached(
+    files: np.ndarray,
+    maps: np.ndarray,
+    offsets: np.ndarray,
+    target: int,
+    row_bytes: int,
+    do_not_wait: int,
+) -> np.ndarray:
+    copied = np.zeros(len(files), np.bool_)
+    byte = np.empty(1, np.uint8)
+    to_byte = np.empty(2, np.intp)  # An iovec of C: address and length.
+    to_byte[0], to_byte[1] = byte.ctypes.data, 1
+    for row in range(len(files)):
+        # Pages of a row come and go in order: where the last one is, all are.
+        last = offsets[row] + row_bytes - 1
+        if _read(files[row], to_byte.ctypes.data, 1, last, do_not_wait) == 1:
+            _copy(target + row * row_bytes, maps[row] + offsets[row], row_bytes)
+            copied[row] = True
+    return copied
