@@ -10,6 +10,7 @@ records without writing. Parts: batches, cold, memory, building, encoding, loop.
 """
 
 import argparse
+import gc
 import io
 import json
 import os
@@ -100,6 +101,7 @@ def measure_batches(data_dir: Path) -> dict[str, Any]:
 
 def forget(paths: list[Path]) -> None:
     """Drop files from the page cache."""
+    gc.collect()  # What a store has mapped stays there, and batches that remember hold on to it.
     for path in paths:
         with path.open("rb") as file:
             os.fsync(file.fileno())
