@@ -55,8 +55,8 @@ class Store:
         self._check_files([files.labels, *files.shards])
         self._labels = self._load_labels(files.labels)
         self._row_bytes = self.manifest.row_bytes
-        self._descriptors = np.array(self._open(files.shards), np.int32)
-        self._maps = [np.memmap(self.directory / shard.name, mode="r") for shard in files.shards]
+        descriptors, self._maps = self._open(files.shards)
+        self._descriptors = np.array(descriptors, np.int32)
         self._addresses = np.array([shard.ctypes.data for shard in self._maps])
         self._offsets = np.array([shard.data_offset(self._row_bytes) for shard in files.shards])
         self._ends = np.cumsum([shard.rows for shard in files.shards])  # First row after each.
@@ -149,23 +149,25 @@ class Store:
             )
         return labels
 
-    def _open(self, shards: list[File]) -> list[int]:
+    def _open(self, shards: list[File]) -> tuple[list[int], list[np.memmap]]:
         allow_many_open_files()
         descriptors: list[int] = []
+        maps: list[np.memmap] = []
         weakref.finalize(self, _close, descriptors).atexit = False
         for shard in shards:
             try:
                 descriptors.append(os.open(self.directory / shard.name, os.O_RDONLY))
+                maps.append(np.memmap(self.directory / shard.name, mode="r"))
             except OSError as error:
                 raise UserError(
                     f"{self.directory / shard.name} cannot be opened: {error.strerror}; of "
-                    f"{len(shards)} shards {len(descriptors)} are open. If the limit on open files "
+                    f"{len(shards)} shards {len(maps)} are open. If the limit on open files "
                     "is too low, raise it with: ulimit -n 65536"
                 ) from error
             if hasattr(os, "posix_fadvise"):
                 # Batches ask for whole rows at random: what lies behind a row is not wanted next.
                 os.posix_fadvise(descriptors[-1], 0, 0, os.POSIX_FADV_RANDOM)
-        return descriptors
+        return descriptors, maps
 
 
 def find_store(data_dir: Path, name: str, image_size: int) -> Path | None:

@@ -224,7 +224,7 @@ Store({str(stored[0])!r}, "imagenet2012", "train", {SIZE})
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
-    assert "of 12 shards 7 are open" in done.stderr
+    assert "of 12 shards 3 are open" in done.stderr
     assert "raise it with: ulimit -n 65536" in done.stderr
 
 
