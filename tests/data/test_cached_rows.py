@@ -12,21 +12,22 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="only Linu
 
 @pytest.fixture
 def written(tmp_path):
-    """A file of eight rows behind 4,096 bytes, its descriptor and its map."""
+    """Eight rows, the file that holds them behind 4,096 bytes, its descriptor, its map's address."""
     content = np.random.default_rng(0).integers(0, 256, 4096 + 8 * ROW, np.uint8)
     path = tmp_path / "rows"
     content.tofile(path)
     descriptor = os.open(path, os.O_RDONLY)
-    yield content[4096:].reshape(8, ROW), descriptor, np.memmap(path, mode="r")
+    mapped = np.memmap(path, mode="r")  # Not given away: pytest would print a map cut short.
+    yield content[4096:].reshape(8, ROW), path, descriptor, mapped.ctypes.data
     os.close(descriptor)
 
 
 def copy(written, indices):
-    _, descriptor, mapped = written
+    _, _, descriptor, address = written
     rows = np.zeros((len(indices), ROW), np.uint8)
     copied = copy_cached_rows(
         np.full(len(indices), descriptor, np.int32),
-        np.full(len(indices), mapped.ctypes.data),
+        np.full(len(indices), address),
         4096 + np.array(indices, np.int64) * ROW,
         rows,
     )
@@ -40,14 +41,14 @@ def test_cached_rows_are_copied_in_the_order_asked_for(written):
 
 
 def test_rows_behind_the_end_of_a_file_that_became_short_are_left_out(written):
-    os.truncate(written[2].filename, 4096 + 2 * ROW)
+    os.truncate(written[1], 4096 + 2 * ROW)
     rows, copied = copy(written, [1, 2, 7])
     assert copied.tolist() == [True, False, False]
     assert not rows[1:].any()
 
 
 def test_rows_that_must_come_from_the_disk_are_left_out(written):
-    _, descriptor, _ = written
+    _, _, descriptor, _ = written
     os.fsync(descriptor)
     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
