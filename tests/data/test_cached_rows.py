@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="only Linu
 
 @pytest.fixture
 def written(tmp_path):
-    """Eight rows, the file that holds them behind 4,096 bytes, its descriptor, its map's address."""
+    """Eight rows, the file with them behind 4,096 bytes, its descriptor, its map's address."""
     content = np.random.default_rng(0).integers(0, 256, 4096 + 8 * ROW, np.uint8)
     path = tmp_path / "rows"
     content.tofile(path)
