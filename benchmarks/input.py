@@ -120,7 +120,9 @@ def main() -> None:
             process.terminate()
     # Paths of the machine stay out of the file.
     result = describe_environment() | {"cpu": cpu_model(), "threads": THREADS, "batch": BATCH}
-    result["command"] = "python -m benchmarks.input --out=… --dali_python=… --ffcv_python=…"
+    only = [f"--only {' '.join(map(repr, names))}"] if arguments.only else []
+    options = ["--out=… --dali_python=… --ffcv_python=…", f"--turns={arguments.turns}", *only]
+    result["command"] = " ".join(["python -m benchmarks.input", *options])
     result["images_per_second"] = {
         name: {"median": statistics.median(values), "turns": sorted(values)}
         for name, values in rates.items()

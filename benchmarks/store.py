@@ -110,6 +110,7 @@ def forget(paths: list[Path]) -> None:
 
 def measure_cold(data_dir: Path) -> dict[str, Any]:
     """One epoch in random order from a cold cache, against the same files from end to end."""
+    count = len(Store(data_dir, NAME, "train", SIZE))
     paths = sorted(Store(data_dir, NAME, "train", SIZE).directory.glob("train-0*.npy"))
 
     def shuffled() -> float:
@@ -117,8 +118,8 @@ def measure_cold(data_dir: Path) -> dict[str, Any]:
         store = Store(data_dir, NAME, "train", SIZE)  # Anew: what it has mapped is not forgotten.
         batches = TrainingBatches(store, BATCH, seed=0, steps=len(store) // BATCH)
         start = time.perf_counter()
-        count = sum(len(batch["label"]) for batch in read_ahead(batches, 0, THREADS))
-        return count / (time.perf_counter() - start)
+        read = sum(len(batch["label"]) for batch in read_ahead(batches, 0, THREADS))
+        return read / (time.perf_counter() - start)
 
     def sequential() -> float:
         forget(paths)
@@ -130,7 +131,6 @@ def measure_cold(data_dir: Path) -> dict[str, Any]:
                     pass
         return count / (time.perf_counter() - start)
 
-    count = len(Store(data_dir, NAME, "train", SIZE))
     return with_ratio(alternate(store=shuffled, sequential=sequential))
 
 

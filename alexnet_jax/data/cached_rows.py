@@ -1,7 +1,7 @@
 """Rows of files that lie in the page cache, copied from memory maps without a word of Python.
 
 A row that is not there is left out: reading it through a map would be one page fault after another,
-and a disk that fails, or a file that has become short, would end the process.
+and where the disk fails, the end of the process.
 """
 
 import os
@@ -53,7 +53,8 @@ def _copy_cached(
     to_byte = np.empty(2, np.intp)  # An iovec of C: address and length.
     to_byte[0], to_byte[1] = byte.ctypes.data, 1
     for row in range(len(files)):
-        # Pages of a row come and go in order: where the last one is, all are.
+        # Read-ahead fetches pages in order, so the last one tells of the rest. Were one of them
+        # missing all the same, the copy would fetch it, one page at a time: slower, and as right.
         last = offsets[row] + row_bytes - 1
         if _read(files[row], to_byte.ctypes.data, 1, last, do_not_wait) == 1:
             _copy(target + row * row_bytes, maps[row] + offsets[row], row_bytes)

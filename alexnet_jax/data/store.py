@@ -2,8 +2,8 @@
 
 Anyone may open the files with `np.load(…, mmap_mode="r")`. Training copies rows that lie in the
 page cache from such maps, and reads others with `preadv`, straight into the batch: then a row is
-one request, not a page fault after another, and a file that has become short, or a failing disk, is
-an error in Python and not the end of the process.
+one request, not a page fault after another, and a file that has become short, or a disk that fails,
+is an error in Python.
 """
 
 import fcntl

@@ -234,11 +234,7 @@ def _header(shard: _Shard, sources: Mapping[str, DecodedRecords]) -> bytes:
 
 
 def _publish(
-    directory: Path,
-    manifest: Manifest,
-    shard: _Shard,
-    file: File,
-    labels: np.ndarray,
+    directory: Path, manifest: Manifest, shard: _Shard, file: File, labels: np.ndarray
 ) -> Manifest:
     """Give a written shard its name, once it is on the disk, and enter it into the manifest."""
     _sync(_temporary(shard.path))

@@ -92,7 +92,9 @@ def _backward(
     plainly = partial(_plainly, kernel=kernel, stride=stride, padding=padding)
     (of_images,) = jax.linear_transpose(plainly, images)(gradient)  # Nobody uses conv1's.
     of_kernel = lax.platform_dependent(
-        *(images, kernel, gradient),
+        images,
+        kernel,
+        gradient,
         cpu=partial(_kernel_gradient_on_cpu, stride=stride, padding=padding),
         default=partial(_plain_kernel_gradient, stride=stride, padding=padding),
     )
