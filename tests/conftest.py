@@ -1,16 +1,23 @@
 """Four CPU devices for every test, one small data set, one short run."""
 
+import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-# Before JAX starts: programs compiled by one test serve the others, and their subprocesses.
-_CACHE = tempfile.TemporaryDirectory(prefix="alexnet_jax_xla_")
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
+# Before JAX starts: programs compiled by one test serve the others, their subprocesses and, under
+# pytest-xdist, the other workers, which inherit these variables. With a limit JAX locks the folder.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _CACHE = tempfile.TemporaryDirectory(prefix="alexnet_jax_xla_")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
+    os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(4 * 2**30)
 
-import jax  # noqa: E402
+import jax
 
 jax.config.update("jax_num_cpu_devices", 4)
 
@@ -21,27 +28,54 @@ from alexnet_jax.data.preparation import Request, prepare_dataset, prepare_store
 
 
 @pytest.fixture(scope="session")
-def fractals_dir(tmp_path_factory):
+def make_once(tmp_path_factory):
+    """A function that returns a folder of a name, made by the first worker that asks for it."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # The workers' own folders lie in it.
+
+    def make_once(name: str, make: Callable[[Path], None]) -> Path:
+        folder, made = root / name, root / f"{name}.made"
+        with FileLock(root / f"{name}.lock"):
+            if not made.exists():
+                make(folder)
+                made.touch()
+        return folder
+
+    return make_once
+
+
+@pytest.fixture(scope="session")
+def fractals_dir(make_once):
     """A data_dir with fractals/demo of 50 training images a class."""
-    data_dir = tmp_path_factory.mktemp("fractals")
-    prepare_dataset(Request("fractals/demo", data_dir, images_per_class=50))
-    return data_dir
+
+    def make(data_dir):
+        prepare_dataset(Request("fractals/demo", data_dir, images_per_class=50))
+
+    return make_once("fractals", make)
 
 
 @pytest.fixture(scope="session")
-def stored_fractals(fractals_dir, tmp_path_factory):
+def stored_fractals(fractals_dir, make_once):
     """A data_dir with the same data set and its pixel store."""
-    data_dir = tmp_path_factory.mktemp("stored") / "data"
-    shutil.copytree(fractals_dir, data_dir)
-    prepare_store(Request(FRACTALS, data_dir))
-    return data_dir
+
+    def make(data_dir):
+        shutil.copytree(fractals_dir, data_dir)
+        prepare_store(Request(FRACTALS, data_dir))
+
+    return make_once("stored_fractals", make)
 
 
 @pytest.fixture(scope="session")
-def two_processes(fractals_dir, tmp_path_factory):
+def two_processes(fractals_dir, make_once):
     """The workdir of a whole run of two processes, and how each ended: (code, out, err)."""
-    workdir = tmp_path_factory.mktemp("two_processes") / "run"
-    return workdir, finish(start_together(2, options(fractals_dir, workdir)))
+
+    def make(folder):
+        ends = finish(start_together(2, options(fractals_dir, folder / "run")))
+        (folder / "ends.json").write_text(json.dumps(ends))
+
+    folder = make_once("two_processes", make)
+    return folder / "run", json.loads((folder / "ends.json").read_text())
 
 
 @pytest.fixture

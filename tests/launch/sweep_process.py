@@ -48,7 +48,7 @@ def events(root):
     return [(line["trial"], line["event"]) for line in map(json.loads, lines)]
 
 
-def wait_until(what, seconds=120):
+def wait_until(what, seconds=300):
     """Wait until `what()` holds."""
     end = time.monotonic() + seconds
     while not what():
