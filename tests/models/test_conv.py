@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from alexnet_jax.models import conv
 from alexnet_jax.models.conv import conv2d
 from benchmarks import plain_forms
 
@@ -46,6 +47,20 @@ def test_equals_the_plain_form_forward_and_backward(case):
     ours, plain = (value_and_gradients(f, *CASES[case]) for f in (conv2d, plain_forms.conv2d))
     for actual, expected in zip(ours, plain, strict=True):
         assert_close(actual, expected, 1e-5)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bands_equal_the_plain_form_forward_and_backward(case, monkeypatch):
+    monkeypatch.setattr(conv, "_WORTH_BANDS", 0)  # Small ones, too.
+    ours, plain = (value_and_gradients(f, *CASES[case]) for f in (conv2d, plain_forms.conv2d))
+    for actual, expected in zip(ours, plain, strict=True):
+        assert_close(actual, expected, 1e-5)
+
+
+def test_a_large_convolution_of_few_features_is_done_in_bands():
+    images, kernel = jax.ShapeDtypeStruct((32, 224, 224, 3), jnp.float32), normal((11, 11, 3, 96))
+    program = jax.jit(lambda x: conv2d(x, kernel, 4, (2, 2))).lower(images).as_text()
+    assert program.count("stablehlo.convolution") == conv._BANDS
 
 
 def test_bfloat16_sums_the_kernels_gradient_in_float32():
