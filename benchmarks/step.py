@@ -5,7 +5,7 @@
       --networks=single_tower --batches=128,512,2048
 
 Each contender (see CONTENDERS) is a process of its own that stays up, asked in turn for a few
-steps; after the first turn, only ours and the fastest of PyTorch's. Every case writes
+steps; after the first turn, only ours and those of PyTorch's that are near its fastest. Every case writes
 FOLDER/step_PLATFORM_DTYPE_NETWORK_BATCH.json after each turn, so that a run that is cut short
 leaves what it has. Needs jax, flax, optax, numpy and torch alone.
 """
@@ -31,6 +31,7 @@ CONTENDERS = {
     ),
     "gpu": ("ours", "torch_channels_last", "torch_channels_last_compiled"),
 }
+NEAR = 1.2  # A peer that takes at most so many times the fastest's time goes on.
 OURS = ("ours", "ours_plain")  # The second where --contenders names it: benchmarks.plain_forms.
 
 
@@ -112,11 +113,12 @@ def measure_case(
 
 
 def keep_the_fastest(contenders: list[Contender], records: dict[str, Any]) -> list[Contender]:
-    """Let go the peers that were fastest at neither training nor forward in their first turn."""
+    """Let go the peers that came nowhere near the fastest, in training and forward, at first."""
     peers = [c for c in contenders if c.name not in OURS and "failed" not in records[c.name]]
     kept = {c.name for c in contenders if c.name in OURS}
     for kind in ("train_seconds", "forward_seconds"):
-        kept |= {c.name for c in sorted(peers, key=lambda c: records[c.name][kind])[:1]}
+        first = {c.name: records[c.name][kind][0] for c in peers}
+        kept |= {name for name, seconds in first.items() if seconds <= NEAR * min(first.values())}
     for contender in contenders:
         if contender.name not in kept:
             contender.stop()
@@ -149,7 +151,10 @@ def summarize(result: dict[str, Any]) -> None:
             record[f"{kind}_images_per_second"] = batch / seconds
     ceiling = max((max(r["ceiling"]) for r in done.values() if r["ceiling"]), default=None)
     summary: dict[str, Any] = {"ceiling_flops_per_second": ceiling}
-    peers = {n: r for n, r in done.items() if n not in OURS}
+    turns = max((len(r["forward_seconds"]) for r in done.values()), default=0)
+    peers = {
+        n: r for n, r in done.items() if n not in OURS and len(r["forward_seconds"]) == turns
+    }  # Those that went on: one turn may be a lucky one.
     for name in (n for n in OURS if n in done):
         ours = done[name]
         flops = 2 * ours["start"]["training_multiply_adds"] * ours["train_images_per_second"]
