@@ -5,9 +5,9 @@
       --networks=single_tower --batches=128,512,2048
 
 Each contender (see CONTENDERS) is a process of its own that stays up, asked in turn for a few
-steps; after the first turn, only ours and those of PyTorch's that are near its fastest. Every case writes
-FOLDER/step_PLATFORM_DTYPE_NETWORK_BATCH.json after each turn, so that a run that is cut short
-leaves what it has. Needs jax, flax, optax, numpy and torch alone.
+steps; after the first turn, only ours and those of PyTorch's that are near its fastest. Every case
+writes FOLDER/step_PLATFORM_DTYPE_NETWORK_BATCH.json after each turn, so that a run that is cut
+short leaves what it has. Needs jax, flax, optax, numpy and torch alone.
 """
 
 import argparse
