@@ -27,11 +27,12 @@ def configure_jax(deterministic: bool = False) -> None:
 
 
 def compiler_options(mesh: Mesh) -> dict[str, bool | str]:
-    """Return XLA's options for the training step.
+    """Return XLA's options for the programs that make a state: its first one and the next.
 
     On CPUs XLA copies the dense layers' kernels before it updates them in place, 244 MB a step,
     unless it looks for the order in which they are read, and it starts work early at the price of
-    memory: for `original`, batch 32, 699 MB next to the state instead of 488.
+    memory: for `original`, batch 32, a step took 699 MB next to the state instead of 488, and
+    drawing the parameters 640 instead of 151.
     """
     if mesh.devices.flat[0].platform != "cpu":
         return {}

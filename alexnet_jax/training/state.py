@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 
 from alexnet_jax.models import AlexNet
 from alexnet_jax.parallel.layouts import lay_out
-from alexnet_jax.parallel.runtime import wait_on_cpus
+from alexnet_jax.parallel.runtime import compiler_options, wait_on_cpus
 from alexnet_jax.training.plateau import Plateau, before_any_test
 
 
@@ -54,6 +54,7 @@ def create_state(
     create = jax.jit(
         partial(_create, model, optimizer, crop_size),
         out_shardings=jax.tree.map(lambda leaf: leaf.sharding, described),
+        compiler_options=compiler_options(mesh),
     )
     return wait_on_cpus(create(jax.random.key(seed)))
 
