@@ -15,7 +15,7 @@ demo: .venv/requirements.done
 test: .venv/requirements-dev.done
 	$(TEST)
 
-# Again, with PyTorch and Ray, only the tests that skip without them or do otherwise then.
+# The tests that need PyTorch or Ray, or do more where these are installed.
 test-peers: .venv/requirements-peers.done
 	$(TEST) tests/peers tests/weights/test_*_peer.py tests/benchmarks/test_step_benchmark.py
 

@@ -74,7 +74,7 @@ def _check(
 def _convolve(
     images: jax.Array, kernel: jax.Array, stride: int, padding: tuple[int, int]
 ) -> jax.Array:
-    """XLA's convolution, on GPUs cuDNN's; on CPUs in bands and with gradients of our own."""
+    """XLA's convolution, on GPUs cuDNN's; on CPUs in bands if need be, its gradients our own."""
     plainly, in_bands = (
         partial(form, stride=stride, edges=(padding, padding)) for form in (_plainly, _in_bands)
     )
