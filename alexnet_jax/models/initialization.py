@@ -1,8 +1,7 @@
 """How kernels and biases start, by the name that a network's table gives."""
 
-from collections.abc import Callable
-
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -48,8 +47,8 @@ def _uniform(bound: float) -> Initializer:
 def _flat(draw: Initializer) -> Initializer:
     """Draw one long row and fold it: the same numbers.
 
-    XLA's CPU compiler unrolls loops over short axes, as kernels have them: drawing `tiny` took
-    6.5 s of processor time to compile, and takes 
+    XLA's CPU compiler unrolls loops over short axes, which kernels have: compiling the program that
+    draws `tiny` took 6.5 s of processor time, and takes 3.1 s for long rows.
     """
 
     def draw_flat(

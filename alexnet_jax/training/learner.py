@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import jax
 import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
@@ -94,7 +95,7 @@ def make_learner(
         mesh=mesh,
         network=network,
         durations=durations,
-        schedule=schedule,
+        schedule=jax.jit(schedule),  # For the host: one small program, not one an operation.
         preprocessing=preprocessing,
         augmentation=augmentation,
         train_step=make_train_step(

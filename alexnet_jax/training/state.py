@@ -63,7 +63,8 @@ def abstract_state(
     model: AlexNet, optimizer: optax.GradientTransformation, crop_size: int, mesh: Mesh
 ) -> TrainState:
     """Describe the state's shapes, dtypes and shardings without computing it."""
-    shapes = jax.eval_shape(partial(_create, model, optimizer, crop_size), jax.random.key(0))
+    key = jax.eval_shape(jax.random.key, 0)
+    shapes = jax.eval_shape(partial(_create, model, optimizer, crop_size), key)
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         shapes,

@@ -1,22 +1,21 @@
 """The sweep's front door as a process of its own."""
 
 import json
-import os
 import subprocess
 import sys
 import time
 
 import psutil
+from cluster_runs import environment
 from short_run import FRACTALS, REPOSITORY
 
 
 def start(*arguments):
     """Start `python -m launch.sweep` on one CPU device."""
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
     return subprocess.Popen(
         [sys.executable, "-m", "launch.sweep", *arguments],
         cwd=REPOSITORY,
-        env=environment,
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

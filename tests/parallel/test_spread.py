@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cluster_runs import QUICKLY_COMPILED
 from short_run import REPOSITORY
 
 from alexnet_jax.parallel.traffic import bytes_by_kind, read_transfers
@@ -19,7 +20,7 @@ PARAMETERS = 140_276  # Of `tiny` with four classes and crops of 56 pixels.
 @pytest.fixture(scope="module")
 def runs():
     script = Path(__file__).with_name("eight_devices.py")
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "XLA_FLAGS": QUICKLY_COMPILED}
     output = subprocess.run(
         [sys.executable, str(script)], env=environment, stdout=subprocess.PIPE, check=True
     )
