@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Two at a time, a file's tests in one process; plain `pytest` runs them one after another.
-TEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+TEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test test-peers test-sweeps lint types

@@ -26,6 +26,27 @@ from short_run import FRACTALS, short_config  # noqa: E402
 
 from alexnet_jax.data.preparation import Request, prepare_dataset, prepare_store  # noqa: E402
 
+# Files that take a minute or more begin first, the longest foremost: begun last, one would keep a
+# worker busy when the other has nothing left to do.
+LONGEST = (
+    "test_distributed.py",
+    "test_slurm.py",
+    "test_step.py",
+    "test_main.py",
+    "test_spread.py",
+    "test_ray_sweep.py",
+    "test_sweep.py",
+    "test_kubernetes.py",
+    "test_scaling.py",
+    "test_loop.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Put the longest files first; pytest-xdist keeps the order with --no-loadscope-reorder."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
+
 
 @pytest.fixture(scope="session")
 def make_once(tmp_path_factory):

@@ -1,5 +1,6 @@
 """What a run leaves to read: metrics.jsonl, TensorBoard, a line or a bar for who watches."""
 
+import importlib
 import json
 import os
 import shutil
@@ -7,10 +8,9 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Self
 
-from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
 from alexnet_jax.parallel.agreement import from_first, is_first
@@ -28,7 +28,7 @@ class RunLog:
         path = workdir / "metrics.jsonl"
         self.lines = from_first(partial(_begin_file, path, step))
         self._file = (path if is_first() else Path(os.devnull)).open("a")
-        self._board = SummaryWriter(
+        self._board = _import_tensorboard().SummaryWriter(
             str(workdir / "tensorboard"), purge_step=step + 1, write_to_disk=is_first()
         )
         self._bar = tqdm(
@@ -103,6 +103,21 @@ class RunLog:
         self.lines.append(line)
         self._file.write(json.dumps(line, allow_nan=False) + "\n")
         self._file.flush()
+
+
+def _import_tensorboard() -> ModuleType:
+    """Import tensorboardX, and not PyTorch with it: that would delay each start by 2 s.
+
+    It imports PyTorch wherever that is installed, to know the type of its tensors.
+    """
+    hide = "torch" not in sys.modules
+    if hide:
+        sys.modules["torch"] = None  # type: ignore[assignment]  # As where it is not installed.
+    try:
+        return importlib.import_module("tensorboardX")
+    finally:
+        if hide:
+            del sys.modules["torch"]
 
 
 def _begin_file(path: Path, step: int) -> list[dict[str, Any]]:

@@ -1,6 +1,10 @@
 import json
+import os
+import subprocess
+import sys
 
 import pytest
+from short_run import REPOSITORY
 
 from alexnet_jax.training.logging import RunLog
 
@@ -68,6 +72,25 @@ def test_tensorboard_receives_the_same_numbers(tmp_path):
         log.train(5, VALUES, seconds_left=1.0)
     (events,) = (tmp_path / "tensorboard").iterdir()
     assert b"train/images_per_second" in events.read_bytes()
+
+
+def test_pytorch_where_it_is_installed_is_left_alone(tmp_path):
+    (tmp_path / "torch.py").write_text("raise SystemExit('somebody imported it')")
+    script = f"""
+from pathlib import Path
+from alexnet_jax.training.logging import RunLog
+with RunLog(Path({str(tmp_path)!r}), 0, 10):
+    pass
+import torch
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{REPOSITORY}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr.endswith("somebody imported it\n"), "its import works afterwards, as before"
+    assert (tmp_path / "metrics.jsonl").exists()
 
 
 def test_a_number_that_json_has_not_is_refused(tmp_path):
