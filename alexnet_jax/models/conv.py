@@ -221,28 +221,37 @@ def _images_to_blocks(
 
 
 def _sum_over_images(images: jax.Array, gradient: jax.Array, window: tuple[int, ...]) -> jax.Array:
-    """Sum, image by image, patches times gradient, so that the patches stay in the cache.
+    """Sum patches times gradient, two images and a row of the window at a time.
+
+    So the patches stay in the cache, and a sum is added to half as often as image by image. On two
+    cores, batch 32: conv2 of `single_tower` 103 ms instead of 127 for an image and the whole window
+    at a time, conv4 56 instead of 71. Four images at a time are slower.
 
     Returns:
         float32 [h·w·C, features].
     """
+    height, width = gradient.shape[1:3]
+    together = 2 - len(images) % 2  # One where their number is odd.
 
-    def add(index: jax.Array, total: jax.Array) -> jax.Array:
-        x, y = (lax.dynamic_slice_in_dim(rows, index, 1) for rows in (images, gradient))
-        patches = _patches(x, window, y.shape[1:3])
-        patches, y = (z.reshape(-1, z.shape[-1]) for z in (patches, y))
-        return total + jnp.matmul(patches.T, y, preferred_element_type=jnp.float32)
+    def add(index: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        x, y = (
+            lax.dynamic_slice_in_dim(whole, index * together, together)
+            for whole in (images, gradient)
+        )
+        y = y.reshape(-1, y.shape[-1])
+        return tuple(
+            total + jnp.matmul(patches.T, y, preferred_element_type=jnp.float32)
+            for total, patches in zip(sums, _patches(x, window, (height, width)), strict=True)
+        )
 
-    patch = window[0] * window[1] * images.shape[-1]
-    start = jnp.zeros((patch, gradient.shape[-1]), jnp.float32)
-    return lax.fori_loop(0, len(images), add, start)
+    start = jnp.zeros((window[1] * images.shape[-1], gradient.shape[-1]), jnp.float32)
+    sums = lax.fori_loop(0, len(images) // together, add, (start,) * window[0])
+    return jnp.concatenate(sums)
 
 
-def _patches(images: jax.Array, window: tuple[int, ...], size: tuple[int, ...]) -> jax.Array:
-    """Lay each window out as channels: [B, H, W, C] -> [B, H', W', h·w·C]."""
-    shifted = [
-        images[:, row : row + size[0], column : column + size[1]]
-        for row in range(window[0])
-        for column in range(window[1])
-    ]
-    return jnp.concatenate(shifted, axis=-1)
+def _patches(images: jax.Array, window: tuple[int, ...], size: tuple[int, ...]) -> list[jax.Array]:
+    """Lay the pixels under each row of the windows out: a [B·H'·W', w·C] for each row."""
+    rows = [images[:, row : row + size[0]] for row in range(window[0])]
+    columns = [slice(column, column + size[1]) for column in range(window[1])]
+    laid_out = [jnp.concatenate([row[:, :, part] for part in columns], axis=-1) for row in rows]
+    return [row.reshape(-1, row.shape[-1]) for row in laid_out]
