@@ -26,8 +26,8 @@ from short_run import FRACTALS, short_config  # noqa: E402
 
 from alexnet_jax.data.preparation import Request, prepare_dataset, prepare_store  # noqa: E402
 
-# Files that take a minute or more begin first, the longest foremost: begun last, one would keep a
-# worker busy when the other has nothing left to do.
+# Files that take half a minute or more begin first: begun last, one would keep a worker busy when
+# the other has nothing left to do.
 LONGEST = (
     "test_distributed.py",
     "test_slurm.py",

@@ -33,7 +33,7 @@ def initializers(name: str, kernel_std: float, bias: float, inputs: int) -> tupl
         case "he":
             return _flat(nn.initializers.normal((2 / inputs) ** 0.5)), nn.initializers.zeros
         case "torch":
-            return _uniform(inputs**-0.5), _uniform(inputs**-0.5)
+            return _flat(_uniform(inputs**-0.5)), _uniform(inputs**-0.5)
     raise ValueError(f"unknown initialization {name!r}: {', '.join(INITIALIZATIONS)}")
 
 

@@ -32,9 +32,9 @@ def compiler_options(mesh: Mesh) -> dict[str, bool | str | int]:
     On CPUs XLA copies the dense layers' kernels before it updates them in place, 244 MB a step,
     unless it looks for the order in which they are read, and it starts work early at the price of
     memory: for `original`, batch 32, a step took 699 MB next to the state instead of 488, and
-    drawing the parameters 640 instead of 151. LLVM's second level of optimization takes a third of
-    the compilation and gains nothing: a step of `owt` took 804 ms without it and 799 with it, of
-    `single_tower` 1229 and 1309.
+    drawing the parameters 640 instead of 151. LLVM's optimization above its first level takes a
+    third of the compilation and gains nothing: a step of `owt` took 804 ms without it and 799 with
+    it, of `single_tower` 1229 and 1309.
     """
     if mesh.devices.flat[0].platform != "cpu":
         return {}
