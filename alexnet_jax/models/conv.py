@@ -1,6 +1,6 @@
 """Convolution, lowered on each platform in the way that is fastest there."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -8,9 +8,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from alexnet_jax.models import patches, winograd
+
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 _BANDS = 14  # More than the eight operations that XLA's CPU backend wants to see at once.
 _WORTH_BANDS = 2 * 10**7  # Multiply-adds an image: a quarter of a millisecond of one core.
+
+_WORTH_TRANSFORMS = 64  # Channels, and features, in a group.
 
 _Edges = Sequence[tuple[int, int]]  # Zeros above and below, left and right.
 
@@ -23,9 +27,6 @@ def conv2d(
     groups: int = 1,
 ) -> jax.Array:
     """Convolve; group i of the features sees group i of the channels.
-
-    Groups are plain convolutions side by side: XLA's CPU backend has no good gradient of a grouped
-    one (141 ms instead of 7 for conv2 of `tiny`, 64 images).
 
     Args:
         images: [B, H, W, C].
@@ -41,11 +42,7 @@ def conv2d(
         ValueError: the shapes do not fit.
     """
     _check(images.shape, kernel.shape, stride, padding, groups)
-    columns = zip(
-        jnp.split(images, groups, axis=-1), jnp.split(kernel, groups, axis=-1), strict=True
-    )
-    convolved = [_convolve(x, weights, stride, padding) for x, weights in columns]
-    return convolved[0] if groups == 1 else jnp.concatenate(convolved, axis=-1)
+    return _convolve(images, kernel, stride, padding, groups)
 
 
 def _check(
@@ -70,52 +67,129 @@ def _check(
         raise ValueError(f"{given}: the padded images are smaller than the kernel")
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
 def _convolve(
-    images: jax.Array, kernel: jax.Array, stride: int, padding: tuple[int, int]
+    images: jax.Array, kernel: jax.Array, stride: int, padding: tuple[int, int], groups: int
 ) -> jax.Array:
-    """XLA's convolution, on GPUs cuDNN's; on CPUs in bands if need be, its gradients our own."""
-    plainly, in_bands = (
-        partial(form, stride=stride, edges=(padding, padding)) for form in (_plainly, _in_bands)
+    """XLA's convolution, on GPUs cuDNN's; on CPUs what is fastest for the shapes."""
+    plainly, on_cpu = (
+        partial(form, stride=stride, edges=(padding, padding), groups=groups)
+        for form in (_plainly, _on_cpu)
     )
-    if not _leaves_cores_idle(images, kernel, stride):
-        return plainly(images, kernel)
-    return lax.platform_dependent(images, kernel, cpu=in_bands, default=plainly)
+    return lax.platform_dependent(images, kernel, cpu=on_cpu, default=plainly)
 
 
 def _forward(
-    images: jax.Array, kernel: jax.Array, stride: int, padding: tuple[int, int]
+    images: jax.Array, kernel: jax.Array, stride: int, padding: tuple[int, int], groups: int
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return _convolve(images, kernel, stride, padding), (images, kernel)
+    return _convolve(images, kernel, stride, padding, groups), (images, kernel)
 
 
 def _backward(
     stride: int,
     padding: tuple[int, int],
+    groups: int,
     saved: tuple[jax.Array, jax.Array],
     gradient: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    images, kernel = saved
-    on_cpu, plain = (
-        partial(form, stride=stride, padding=padding)
-        for form in (_gradients_on_cpu, _plain_gradients)
+    plain, on_cpu = (
+        partial(form, stride=stride, edges=(padding, padding), groups=groups)
+        for form in (_plain_gradients, _gradients_on_cpu)
     )
-    return lax.platform_dependent(images, kernel, gradient, cpu=on_cpu, default=plain)
+    return lax.platform_dependent(*saved, gradient, cpu=on_cpu, default=plain)
 
 
 _convolve.defvjp(_forward, _backward)
 
 
-def _plainly(images: jax.Array, kernel: jax.Array, stride: int, edges: _Edges) -> jax.Array:
+def _plainly(
+    images: jax.Array, kernel: jax.Array, stride: int, edges: _Edges, groups: int
+) -> jax.Array:
+    return _side_by_side(partial(_at_once, stride=stride, edges=edges), images, kernel, groups)
+
+
+def _plain_gradients(
+    images: jax.Array,
+    kernel: jax.Array,
+    gradient: jax.Array,
+    stride: int,
+    edges: _Edges,
+    groups: int,
+) -> tuple[jax.Array, jax.Array]:
+    plainly = partial(_plainly, stride=stride, edges=edges, groups=groups)
+    return jax.vjp(plainly, images, kernel)[1](gradient)
+
+
+def _on_cpu(
+    images: jax.Array, kernel: jax.Array, stride: int, edges: _Edges, groups: int
+) -> jax.Array:
+    if _suits_winograd(kernel, stride, groups):
+        return winograd.convolve(images, kernel, edges, groups)
+    form = _in_bands if _leaves_cores_idle(images, kernel, stride, groups) else _at_once
+    return _side_by_side(partial(form, stride=stride, edges=edges), images, kernel, groups)
+
+
+def _gradients_on_cpu(
+    images: jax.Array,
+    kernel: jax.Array,
+    gradient: jax.Array,
+    stride: int,
+    edges: _Edges,
+    groups: int,
+) -> tuple[jax.Array, jax.Array]:
+    height, width, channels, _ = kernel.shape
+    if stride == 1:
+        turned = kernel[::-1, ::-1].reshape(height, width, channels, groups, -1)
+        turned = turned.swapaxes(2, 4).reshape(height, width, -1, channels * groups)
+        around = [
+            (side - 1 - before, side - 1 - after)
+            for side, (before, after) in zip((height, width), edges, strict=True)
+        ]
+        of_images = _on_cpu(gradient, turned, 1, around, groups)
+    else:
+        plainly = partial(_plainly, kernel=kernel, stride=stride, edges=edges, groups=groups)
+        (of_images,) = jax.linear_transpose(plainly, images)(gradient)  # Nobody uses conv1's.
+    if _suits_winograd(kernel, stride, groups):
+        return of_images, winograd.kernel_gradient(images, gradient, edges, groups)
+    sums = partial(patches.kernel_gradient, window=(height, width), stride=stride, edges=edges)
+    return of_images, _side_by_side(sums, images, gradient, groups)
+
+
+def _suits_winograd(kernel: jax.Array, stride: int, groups: int) -> bool:
+    """Tell whether fewer multiplications are worth the transforms, which want more than 16 bits."""
+    *window, channels, features = kernel.shape
+    fewest = min(channels, features // groups)
+    wide = jnp.finfo(kernel.dtype).bits >= 32
+    return stride == 1 and window == [3, 3] and fewest >= _WORTH_TRANSFORMS and wide
+
+
+def _leaves_cores_idle(images: jax.Array, kernel: jax.Array, stride: int, groups: int) -> bool:
+    """Tell whether XLA would leave cores of a CPU idle, and for long enough to mend it."""
+    pixels = images.shape[1] * images.shape[2] // stride**2  # The batch may be of any size.
+    few = kernel.shape[-1] // groups < 256
+    return few and pixels * kernel.size // groups >= _WORTH_BANDS
+
+
+def _side_by_side(
+    form: Callable[[jax.Array, jax.Array], jax.Array],
+    left: jax.Array,
+    right: jax.Array,
+    groups: int,
+) -> jax.Array:
+    """Compute each group by itself: both inputs and the result have groups in their last axis.
+
+    XLA's CPU backend has no good gradient of a grouped convolution: 141 ms instead of 7 for conv2
+    of `tiny`, 64 images.
+    """
+    parts = (jnp.split(whole, groups, axis=-1) for whole in (left, right))
+    results = [form(*pair) for pair in zip(*parts, strict=True)]
+    return results[0] if groups == 1 else jnp.concatenate(results, axis=-1)
+
+
+def _at_once(images: jax.Array, kernel: jax.Array, stride: int, edges: _Edges) -> jax.Array:
     return lax.conv_general_dilated(
         images, kernel, (stride, stride), edges, dimension_numbers=_DIMENSIONS
     )
-
-
-def _leaves_cores_idle(images: jax.Array, kernel: jax.Array, stride: int) -> bool:
-    """Tell whether XLA would leave cores of a CPU idle, and for long enough to mend it."""
-    pixels = images.shape[1] * images.shape[2] // stride**2  # The batch may be of any size.
-    return kernel.shape[-1] < 256 and pixels * kernel.size >= _WORTH_BANDS
 
 
 def _in_bands(images: jax.Array, kernel: jax.Array, stride: int, edges: _Edges) -> jax.Array:
@@ -135,123 +209,5 @@ def _in_bands(images: jax.Array, kernel: jax.Array, stride: int, edges: _Edges) 
     for first, end in pairwise(rows * band // count for band in range(count + 1)):
         before, after = first * stride, (end - 1) * stride + window
         cut = (above - before, after - above - height)
-        bands.append(_plainly(images, kernel, stride, (cut, sides)))
+        bands.append(_at_once(images, kernel, stride, (cut, sides)))
     return jnp.concatenate(bands, axis=1)
-
-
-def _plain_gradients(
-    images: jax.Array, kernel: jax.Array, gradient: jax.Array, stride: int, padding: tuple[int, int]
-) -> tuple[jax.Array, jax.Array]:
-    plainly = partial(_plainly, stride=stride, edges=(padding, padding))
-    return jax.vjp(plainly, images, kernel)[1](gradient)
-
-
-def _gradients_on_cpu(
-    images: jax.Array, kernel: jax.Array, gradient: jax.Array, stride: int, padding: tuple[int, int]
-) -> tuple[jax.Array, jax.Array]:
-    """Return the gradients of images and kernel.
-
-    On two cores, batch 32, XLA's gradient of the kernel took 168 ms for conv1, ours, then image by
-    image, 42; 55 and 36 for conv3; for conv2 100, half of them to lay the images out anew, and 70.
-    """
-    plainly = partial(_plainly, kernel=kernel, stride=stride, edges=(padding, padding))
-    turned = kernel[::-1, ::-1].swapaxes(2, 3)
-    if stride == 1 and _leaves_cores_idle(gradient, turned, stride):
-        edges = [(side - 1 - padding[0], side - 1 - padding[1]) for side in kernel.shape[:2]]
-        of_images = _in_bands(gradient, turned, 1, edges)
-    else:
-        (of_images,) = jax.linear_transpose(plainly, images)(gradient)  # Nobody uses conv1's.
-    return of_images, _kernel_gradient_on_cpu(images, kernel, gradient, stride, padding)
-
-
-def _kernel_gradient_on_cpu(
-    images: jax.Array, kernel: jax.Array, gradient: jax.Array, stride: int, padding: tuple[int, int]
-) -> jax.Array:
-    """Make the stride 1, by blocks of pixels, and sum patches times gradient."""
-    blocks = _images_to_blocks(images, kernel.shape[:2], gradient.shape[1:3], stride, padding)
-    to_blocks = partial(_kernel_to_blocks, stride=stride)
-    windows = jax.eval_shape(to_blocks, kernel)
-    of_windows = _sum_over_images(blocks, gradient, windows.shape[:2])
-    of_windows = of_windows.reshape(windows.shape).astype(kernel.dtype)
-    return jax.linear_transpose(to_blocks, kernel)(of_windows)[0]
-
-
-def _kernel_to_blocks(kernel: jax.Array, stride: int) -> jax.Array:
-    """Turn a strided kernel into one of stride 1 over blocks of `stride` x `stride` pixels.
-
-    conv1's 11x11 kernel over 3 channels with stride 4 becomes 3x3 over 48, its last row and column
-    zeros.
-    """
-    height, width, channels, features = kernel.shape
-    rows, columns = -(-height // stride), -(-width // stride)
-    missing = (0, rows * stride - height), (0, columns * stride - width)
-    padded = jnp.pad(kernel, (*missing, (0, 0), (0, 0)))
-    split = padded.reshape(rows, stride, columns, stride, channels, features)
-    return split.swapaxes(1, 2).reshape(rows, columns, stride**2 * channels, features)
-
-
-def _images_to_blocks(
-    images: jax.Array,
-    window: tuple[int, ...],
-    size: tuple[int, ...],
-    stride: int,
-    padding: tuple[int, int],
-) -> jax.Array:
-    """Pad images and make each block of pixels one pixel: [B, H, W, C] -> [B, h, w, stride²·C].
-
-    Args:
-        images: before padding.
-        window: sides of the strided kernel.
-        size: of the convolution's output.
-        stride: side of the blocks.
-        padding: zeros before and after each spatial side.
-    """
-    batch, *sides, channels = images.shape
-    rows, columns = (
-        count - 1 + -(-part // stride) for count, part in zip(size, window, strict=True)
-    )
-    # What no window reads is cut off, by a negative padding.
-    edges = [
-        (padding[0], blocks * stride - padding[0] - side, 0)
-        for blocks, side in zip((rows, columns), sides, strict=True)
-    ]
-    padded = lax.pad(images, jnp.zeros((), images.dtype), ((0, 0, 0), *edges, (0, 0, 0)))
-    split = padded.reshape(batch, rows, stride, columns, stride, channels)
-    return split.swapaxes(2, 3).reshape(batch, rows, columns, stride**2 * channels)
-
-
-def _sum_over_images(images: jax.Array, gradient: jax.Array, window: tuple[int, ...]) -> jax.Array:
-    """Sum patches times gradient, two images and a row of the window at a time.
-
-    So the patches stay in the cache, and a sum is added to half as often as image by image. On two
-    cores, batch 32: conv2 of `single_tower` 103 ms instead of 127 for an image and the whole window
-    at a time, conv4 56 instead of 71. Four images at a time are slower.
-
-    Returns:
-        float32 [h·w·C, features].
-    """
-    height, width = gradient.shape[1:3]
-    together = 2 - len(images) % 2  # One where their number is odd.
-
-    def add(index: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        x, y = (
-            lax.dynamic_slice_in_dim(whole, index * together, together)
-            for whole in (images, gradient)
-        )
-        y = y.reshape(-1, y.shape[-1])
-        return tuple(
-            total + jnp.matmul(patches.T, y, preferred_element_type=jnp.float32)
-            for total, patches in zip(sums, _patches(x, window, (height, width)), strict=True)
-        )
-
-    start = jnp.zeros((window[1] * images.shape[-1], gradient.shape[-1]), jnp.float32)
-    sums = lax.fori_loop(0, len(images) // together, add, (start,) * window[0])
-    return jnp.concatenate(sums)
-
-
-def _patches(images: jax.Array, window: tuple[int, ...], size: tuple[int, ...]) -> list[jax.Array]:
-    """Lay the pixels under each row of the windows out: a [B·H'·W', w·C] for each row."""
-    rows = [images[:, row : row + size[0]] for row in range(window[0])]
-    columns = [slice(column, column + size[1]) for column in range(window[1])]
-    laid_out = [jnp.concatenate([row[:, :, part] for part in columns], axis=-1) for row in rows]
-    return [row.reshape(-1, row.shape[-1]) for row in laid_out]

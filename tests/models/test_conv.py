@@ -44,10 +44,11 @@ def assert_close(actual, expected, tolerance):
     assert np.abs(actual - expected).max() <= tolerance * np.abs(expected).max()
 
 
-@pytest.mark.parametrize("worth_bands", [conv._WORTH_BANDS, 0])
+@pytest.mark.parametrize("worth", [(), ("_WORTH_BANDS",), ("_WORTH_TRANSFORMS",)])
 @pytest.mark.parametrize("case", CASES)
-def test_equals_the_plain_form_forward_and_backward(case, worth_bands, monkeypatch):
-    monkeypatch.setattr(conv, "_WORTH_BANDS", worth_bands)  # These are small.
+def test_equals_the_plain_form_forward_and_backward(case, worth, monkeypatch):
+    for name in worth:
+        monkeypatch.setattr(conv, name, 0)  # These are small.
     ours, plain = (value_and_gradients(f, *CASES[case]) for f in (conv2d, plain_forms.conv2d))
     for actual, expected in zip(ours, plain, strict=True):
         assert_close(actual, expected, 1e-5)
