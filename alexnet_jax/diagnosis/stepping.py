@@ -13,6 +13,7 @@ from alexnet_jax.data.stream import Batch, TrainingBatches
 from alexnet_jax.diagnosis.timing import Outcome, Skipped, Speed, time_calls
 from alexnet_jax.parallel.feed import feed
 from alexnet_jax.parallel.mesh import to_devices
+from alexnet_jax.parallel.runtime import compile_and_tidy
 from alexnet_jax.training.learner import Learner
 from alexnet_jax.training.step import lower_step
 from alexnet_jax.training.window import Window, steps_in_flight
@@ -54,7 +55,8 @@ def compile_step(learner: Learner, batch: Batch) -> CompiledStep:
     start = time.perf_counter()
     size, image_size = batch["image"].shape[:2]
     state, mesh = learner.network.description, learner.mesh
-    compiled = lower_step(learner.train_step, state, size, image_size, mesh).compile()
+    lowered = lower_step(learner.train_step, state, size, image_size, mesh)
+    compiled = compile_and_tidy(lowered)
     needs = cast(Any, compiled.memory_analysis())
     return CompiledStep(
         call=compiled,

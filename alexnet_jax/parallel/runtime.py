@@ -1,6 +1,8 @@
 """Settings of JAX itself that every front door makes before the first computation."""
 
+import ctypes
 import os
+import sys
 from pathlib import Path
 from typing import TypeVar
 
@@ -43,6 +45,20 @@ def compiler_options(mesh: Mesh) -> dict[str, bool | str | int]:
         "xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED",
         "xla_backend_optimization_level": 1,
     }
+
+
+def compile_and_tidy(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+    """Compile a program, and give Linux back the memory that compiling took.
+
+    glibc keeps what LLVM has freed, and the program's own memory would come on top of it: 250 MB,
+    compiling a step of `original`. Looking for it takes 50 ms.
+    """
+    compiled = lowered.compile()
+    if sys.platform == "linux":
+        give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)  # Other C libraries lack it.
+        if give_back is not None:
+            give_back(0)
+    return compiled
 
 
 def wait_on_cpus(result: _T) -> _T:

@@ -16,6 +16,7 @@ from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.evaluation.scoring import score
 from alexnet_jax.parallel.agreement import from_first
 from alexnet_jax.parallel.feed import feed
+from alexnet_jax.parallel.runtime import compile_and_tidy
 from alexnet_jax.training.assembly import Run, assemble
 from alexnet_jax.training.checkpoints import Checkpoints
 from alexnet_jax.training.interruption import Interrupted, StopSignal
@@ -147,7 +148,7 @@ class _Training:
                 training.pixels.image_size,
                 run.mesh,
             )
-            return lowered.compile(), first.result()
+            return compile_and_tidy(lowered), first.result()
 
     def _record(self, step: int, state: TrainState) -> TrainState:
         """Log, test and save what is due after `step` completed steps."""

@@ -1,0 +1,58 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from alexnet_jax.models.conv import conv2d
+from benchmarks import plain_forms
+
+IMAGES, KERNEL = (4, 13, 13, 96), (3, 3, 96, 128)  # About a group of conv4.
+
+
+def normal(shape):
+    return np.random.default_rng(len(shape)).normal(size=shape)
+
+
+def value_and_gradients(convolve, dtype):
+    shapes = (IMAGES, KERNEL, (*IMAGES[:3], KERNEL[3]))
+    images, kernel, gradient = (jnp.asarray(np.float32(normal(s)), dtype) for s in shapes)
+
+    @jax.jit
+    def compute(images, kernel, gradient):
+        result, pull = jax.vjp(lambda x, w: convolve(x, w, 1, (1, 1)), images, kernel)
+        return result, *pull(gradient)
+
+    return [np.float64(part) for part in compute(images, kernel, gradient)]
+
+
+def test_rounds_as_the_plain_sum_does():
+    with jax.enable_x64(True):
+        exact = value_and_gradients(plain_forms.conv2d, jnp.float64)
+    ours, plain = (value_and_gradients(f, jnp.float32) for f in (conv2d, plain_forms.conv2d))
+    for actual, direct, expected in zip(ours, plain, exact, strict=True):
+        assert np.abs(actual - expected).max() < 3 * np.abs(direct - expected).max()
+
+
+@pytest.mark.parametrize(
+    ("platform", "kernel", "dtype", "convolutions"),
+    [
+        ("cpu", (3, 3, 64, 64), jnp.float32, 0),
+        ("cuda", (3, 3, 64, 64), jnp.float32, 1),
+        ("tpu", (3, 3, 64, 64), jnp.float32, 1),
+        ("cpu", (3, 3, 63, 64), jnp.float32, 1),  # The transforms would take longer than they save.
+        ("cpu", (3, 3, 64, 63), jnp.float32, 1),
+        ("cpu", (5, 5, 64, 64), jnp.float32, 1),
+        ("cpu", (3, 3, 64, 64), jnp.bfloat16, 1),  # The transforms would lose digits.
+    ],
+)
+def test_replaces_convolutions_on_cpus_alone(platform, kernel, dtype, convolutions):
+    images, kernel = (jax.ShapeDtypeStruct(s, dtype) for s in ((2, 13, 13, kernel[2]), kernel))
+    traced = jax.jit(lambda x, w: conv2d(x, w, 1, (1, 1))).trace(images, kernel)
+    program = traced.lower(lowering_platforms=(platform,)).as_text()
+    assert program.count("stablehlo.convolution") == convolutions
+
+
+def test_a_stride_is_left_to_xla():
+    images, kernel = (jnp.zeros(s, jnp.float32) for s in (IMAGES, KERNEL))
+    program = jax.jit(lambda x, w: conv2d(x, w, 2, (1, 1))).lower(images, kernel).as_text()
+    assert "stablehlo.convolution" in program
