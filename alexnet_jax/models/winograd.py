@@ -5,6 +5,10 @@ the kernel are transformed, multiplied number by number, summed over channels an
 to tiles of 2x2 results. The sums over channels are sixteen matrix products. The transforms only
 add, subtract and halve, so results are rounded as the plain sum's are: both differ by 4e-7 to 9e-7
 of the largest from float64. Larger tiles save more multiplications and lose a digit.
+
+On two cores, batch 32, in turn with the plain sums: a step of `owt` 450 ms instead of 536, its
+forward pass 118 instead of 153; `original` 544 of 590 and 156 of 186; `single_tower` 693 of 810 and
+194 of 246.
 """
 
 from collections.abc import Sequence
