@@ -91,11 +91,17 @@ def _backward(
     saved: tuple[jax.Array, jax.Array],
     gradient: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    plain, on_cpu = (
+    plainly, on_cpu = (
         partial(form, stride=stride, edges=(padding, padding), groups=groups)
-        for form in (_plain_gradients, _gradients_on_cpu)
+        for form in (_plainly, _gradients_on_cpu)
     )
-    return lax.platform_dependent(*saved, gradient, cpu=on_cpu, default=plain)
+
+    def by_xla(
+        images: jax.Array, kernel: jax.Array, gradient: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        return jax.vjp(plainly, images, kernel)[1](gradient)
+
+    return lax.platform_dependent(*saved, gradient, cpu=on_cpu, default=by_xla)
 
 
 _convolve.defvjp(_forward, _backward)
@@ -105,18 +111,6 @@ def _plainly(
     images: jax.Array, kernel: jax.Array, stride: int, edges: _Edges, groups: int
 ) -> jax.Array:
     return _side_by_side(partial(_at_once, stride=stride, edges=edges), images, kernel, groups)
-
-
-def _plain_gradients(
-    images: jax.Array,
-    kernel: jax.Array,
-    gradient: jax.Array,
-    stride: int,
-    edges: _Edges,
-    groups: int,
-) -> tuple[jax.Array, jax.Array]:
-    plainly = partial(_plainly, stride=stride, edges=edges, groups=groups)
-    return jax.vjp(plainly, images, kernel)[1](gradient)
 
 
 def _on_cpu(

@@ -1,4 +1,4 @@
-"""Settings of JAX itself that every front door makes before the first computation."""
+"""JAX itself: settings made before the first computation, programs compiled and waited for."""
 
 import ctypes
 import os
