@@ -9,6 +9,8 @@ from alexnet_jax.models.layers import (
     max_pool,
     spatial_response_norm,
 )
+from alexnet_jax.parallel.mesh import make_data_mesh
+from alexnet_jax.parallel.runtime import compiler_options
 from benchmarks import plain_forms
 
 
@@ -69,6 +71,25 @@ def test_spatial_norm_equals_loops_in_float64():
         expected[:, row, column] = x[:, row, column] / (1 + 4e-5 * sums) ** 0.75
     actual = spatial_response_norm(jnp.float32(x), alpha=4e-5, beta=0.75, size=5)
     np.testing.assert_allclose(actual, expected, rtol=2e-6)
+
+
+@pytest.mark.parametrize(
+    "normalize", [local_response_norm, lambda x: spatial_response_norm(x, 1e-3, 0.75, 5)]
+)
+def test_the_gradient_of_a_normalisation_keeps_its_input_alone(normalize):
+    x = jnp.ones((8, 9, 9, 64))
+    options = compiler_options(make_data_mesh(jax.devices()[:1]))
+
+    def arrays_of_layers(count):
+        def loss(x):
+            for _ in range(count):
+                x = normalize(jnp.tanh(x))
+            return x.sum()
+
+        memory = jax.jit(jax.grad(loss)).lower(x).compile(options).memory_analysis()
+        return memory.temp_size_in_bytes / x.nbytes
+
+    assert arrays_of_layers(6) - arrays_of_layers(3) == pytest.approx(3)
 
 
 def test_pooling_windows_overlap():
