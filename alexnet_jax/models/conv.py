@@ -1,21 +1,19 @@
 """Convolution, lowered on each platform in the way that is fastest there."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable
 from functools import partial
-from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from alexnet_jax.models import patches, winograd
+from alexnet_jax.models import patches, winograd_1d, winograd_2d
+from alexnet_jax.models.bands import Edges, at_once, in_bands
 
-_DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 _BANDS = 14  # More than the eight operations that XLA's CPU backend wants to see at once.
 _WORTH_BANDS = 2 * 10**7  # Multiply-adds an image: a quarter of a millisecond of one core.
-_WORTH_TRANSFORMS = 64  # Channels, and features, in a group.
-
-_Edges = Sequence[tuple[int, int]]  # Zeros above and below, left and right.
+_WORTH_TRANSFORMS = {(3, 3): 64, (5, 5): 24}  # Channels, and features, in a group, by window.
 
 
 def conv2d(
@@ -108,18 +106,23 @@ _convolve.defvjp(_forward, _backward)
 
 
 def _plainly(
-    images: jax.Array, kernel: jax.Array, stride: int, edges: _Edges, groups: int
+    images: jax.Array, kernel: jax.Array, stride: int, edges: Edges, groups: int
 ) -> jax.Array:
-    return _side_by_side(partial(_at_once, stride=stride, edges=edges), images, kernel, groups)
+    return _side_by_side(partial(at_once, stride=stride, edges=edges), images, kernel, groups)
 
 
 def _on_cpu(
-    images: jax.Array, kernel: jax.Array, stride: int, edges: _Edges, groups: int
+    images: jax.Array, kernel: jax.Array, stride: int, edges: Edges, groups: int
 ) -> jax.Array:
     if _suits_winograd(kernel, stride, groups):
-        return winograd.convolve(images, kernel, edges, groups)
-    form = _in_bands if _leaves_cores_idle(images, kernel, stride, groups) else _at_once
-    return _side_by_side(partial(form, stride=stride, edges=edges), images, kernel, groups)
+        if kernel.shape[:2] == (3, 3):
+            return winograd_2d.convolve(images, kernel, edges, groups)
+        form = partial(winograd_1d.convolve, edges=edges)
+    elif _leaves_cores_idle(images, kernel, stride, groups):
+        form = partial(_whole_of_bands, stride=stride, edges=edges)
+    else:
+        form = partial(at_once, stride=stride, edges=edges)
+    return _side_by_side(form, images, kernel, groups)
 
 
 def _gradients_on_cpu(
@@ -127,7 +130,7 @@ def _gradients_on_cpu(
     kernel: jax.Array,
     gradient: jax.Array,
     stride: int,
-    edges: _Edges,
+    edges: Edges,
     groups: int,
 ) -> tuple[jax.Array, jax.Array]:
     window = kernel.shape[0], kernel.shape[1]
@@ -141,8 +144,11 @@ def _gradients_on_cpu(
         plainly = partial(_plainly, kernel=kernel, stride=stride, edges=edges, groups=groups)
         (of_images,) = jax.linear_transpose(plainly, images)(gradient)  # Nobody uses conv1's.
     if _suits_winograd(kernel, stride, groups):
-        return of_images, winograd.kernel_gradient(images, gradient, edges, groups)
-    sums = partial(patches.kernel_gradient, window=window, stride=stride, edges=edges)
+        if window == (3, 3):
+            return of_images, winograd_2d.kernel_gradient(images, gradient, edges, groups)
+        sums = partial(winograd_1d.kernel_gradient, edges=edges)
+    else:
+        sums = partial(patches.kernel_gradient, window=window, stride=stride, edges=edges)
     return of_images, _side_by_side(sums, images, gradient, groups)
 
 
@@ -159,10 +165,10 @@ def _suits_winograd(kernel: jax.Array, stride: int, groups: int) -> bool:
     On two cores, 32 maps of 13x13, forward and both gradients: 32 channels to as many features
     5.1 ms instead of 3.9, 48 to 64 6.4 and 6.4, 64 to 64 6.1 instead of 8.5.
     """
-    *window, channels, features = kernel.shape
-    fewest = min(channels, features // groups)
+    height, width, channels, features = kernel.shape
+    enough = _WORTH_TRANSFORMS.get((height, width), math.inf)
     wide = jnp.finfo(kernel.dtype).bits >= 32
-    return stride == 1 and window == [3, 3] and fewest >= _WORTH_TRANSFORMS and wide
+    return stride == 1 and min(channels, features // groups) >= enough and wide
 
 
 def _leaves_cores_idle(images: jax.Array, kernel: jax.Array, stride: int, groups: int) -> bool:
@@ -188,27 +194,5 @@ def _side_by_side(
     return results[0] if groups == 1 else jnp.concatenate(results, axis=-1)
 
 
-def _at_once(images: jax.Array, kernel: jax.Array, stride: int, edges: _Edges) -> jax.Array:
-    return lax.conv_general_dilated(
-        images, kernel, (stride, stride), edges, dimension_numbers=_DIMENSIONS
-    )
-
-
-def _in_bands(images: jax.Array, kernel: jax.Array, stride: int, edges: _Edges) -> jax.Array:
-    """Convolve bands of rows, each by itself: the same bits, on all cores of a CPU.
-
-    XLA divides a convolution by blocks of 64 features: fewer than 128 run on one core, 192 on two
-    for half of the time. But it runs operations side by side where more than eight are ready. Edges
-    below zero leave out the rows that a band does not read, without a copy. On two cores, batch 32:
-    conv1 of `original` 29 ms instead of 45, the gradient of conv2's images 25 instead of 39.
-    """
-    (above, below), sides = edges
-    height, window = images.shape[1], kernel.shape[0]
-    rows = (height + above + below - window) // stride + 1
-    count = min(_BANDS, rows)
-    bands = []
-    for first, end in pairwise(rows * band // count for band in range(count + 1)):
-        before, after = first * stride, (end - 1) * stride + window
-        cut = (above - before, after - above - height)
-        bands.append(_at_once(images, kernel, stride, (cut, sides)))
-    return jnp.concatenate(bands, axis=1)
+def _whole_of_bands(images: jax.Array, kernel: jax.Array, stride: int, edges: Edges) -> jax.Array:
+    return jnp.concatenate(in_bands(images, kernel, stride, edges, _BANDS), axis=1)

@@ -1,13 +1,13 @@
 """The gradient of a convolution's kernel as patches of the images times the result's gradient."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-_Edges = Sequence[tuple[int, int]]  # Zeros above and below, left and right.
+from alexnet_jax.models.bands import Edges
 
 
 def kernel_gradient(
@@ -15,7 +15,7 @@ def kernel_gradient(
     gradient: jax.Array,
     window: tuple[int, int],
     stride: int,
-    edges: _Edges,
+    edges: Edges,
 ) -> jax.Array:
     """Make the stride 1, by blocks of pixels, and sum patches times gradient.
 
@@ -37,7 +37,7 @@ def kernel_gradient(
     kernel = jax.ShapeDtypeStruct(shape, images.dtype)
     to_blocks = partial(_kernel_to_blocks, stride=stride)
     windows = jax.eval_shape(to_blocks, kernel)
-    of_windows = _sum_over_images(blocks, gradient, windows.shape[:2])
+    of_windows = _sum_of_products(blocks, gradient, windows.shape[:2])
     of_windows = of_windows.reshape(windows.shape).astype(kernel.dtype)
     return jax.linear_transpose(to_blocks, kernel)(of_windows)[0]
 
@@ -61,7 +61,7 @@ def _images_to_blocks(
     window: tuple[int, ...],
     size: tuple[int, ...],
     stride: int,
-    edges: _Edges,
+    edges: Edges,
 ) -> jax.Array:
     """Pad images and make each block of pixels one pixel: [B, H, W, C] -> [B, h, w, stride²·C].
 
@@ -86,7 +86,7 @@ def _images_to_blocks(
     return split.swapaxes(2, 3).reshape(batch, rows, columns, stride**2 * channels)
 
 
-def _sum_over_images(images: jax.Array, gradient: jax.Array, window: tuple[int, ...]) -> jax.Array:
+def _sum_of_products(images: jax.Array, gradient: jax.Array, window: tuple[int, ...]) -> jax.Array:
     """Sum patches times gradient, two images and a row of the window at a time.
 
     So the patches stay in the cache, and a sum is added to half as often as image by image. On two
@@ -96,23 +96,45 @@ def _sum_over_images(images: jax.Array, gradient: jax.Array, window: tuple[int, 
     Returns:
         float32 [h·w·C, features].
     """
-    height, width = gradient.shape[1:3]
-    together = 2 - len(images) % 2  # One where their number is odd.
 
-    def add(index: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        x, y = (
+    def multiply(x: jax.Array, y: jax.Array) -> list[jax.Array]:
+        above = y.reshape(-1, y.shape[-1])
+        return [
+            jnp.matmul(patches.T, above, preferred_element_type=jnp.float32)
+            for patches in _patches(x, window, gradient.shape[1:3])
+        ]
+
+    start = jnp.zeros((window[1] * images.shape[-1], gradient.shape[-1]), jnp.float32)
+    sums = sum_over_images(multiply, images, gradient, [start] * window[0], most=2)
+    return jnp.concatenate(sums)
+
+
+def sum_over_images(
+    products: Callable[[jax.Array, jax.Array], list[jax.Array]],
+    images: jax.Array,
+    gradient: jax.Array,
+    start: list[jax.Array],
+    most: int,
+) -> list[jax.Array]:
+    """Sum products of images and gradient, of at most so many images at a time.
+
+    Args:
+        products: of a part of both.
+        images: [B, H, W, C].
+        gradient: [B, H', W', features].
+        start: zeros, as the products are.
+        most: images at a time; as many are taken as divide B.
+    """
+    together = max(count for count in range(1, most + 1) if len(images) % count == 0)
+
+    def add(index: jax.Array, sums: list[jax.Array]) -> list[jax.Array]:
+        parts = (
             lax.dynamic_slice_in_dim(whole, index * together, together)
             for whole in (images, gradient)
         )
-        y = y.reshape(-1, y.shape[-1])
-        return tuple(
-            total + jnp.matmul(patches.T, y, preferred_element_type=jnp.float32)
-            for total, patches in zip(sums, _patches(x, window, (height, width)), strict=True)
-        )
+        return [lax.add(*pair) for pair in zip(sums, products(*parts), strict=True)]
 
-    start = jnp.zeros((window[1] * images.shape[-1], gradient.shape[-1]), jnp.float32)
-    sums = lax.fori_loop(0, len(images) // together, add, (start,) * window[0])
-    return jnp.concatenate(sums)
+    return lax.fori_loop(0, len(images) // together, add, start)
 
 
 def _patches(images: jax.Array, window: tuple[int, ...], size: tuple[int, ...]) -> list[jax.Array]:

@@ -1,0 +1,32 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from alexnet_jax.models.bands import at_once, in_bands
+from benchmarks import plain_forms
+
+
+def normal(shape):
+    return jnp.float32(np.random.default_rng(0).normal(size=shape))
+
+
+@pytest.mark.parametrize("most", [1, 4, 9, 100])
+@pytest.mark.parametrize(("stride", "padding"), [(1, (2, 2)), (2, (0, 3)), (1, (4, 0))])
+@pytest.mark.parametrize("channels", [2, 16, 64])  # XLA has kernels for few and for many.
+def test_bands_are_the_whole(channels, stride, padding, most):
+    images, kernel = normal((3, 17, 9, channels)), normal((5, 5, channels, 8))
+    whole = plain_forms.conv2d(images, kernel, stride, padding)
+    bands = in_bands(images, kernel, stride, (padding, padding), most)
+    assert len(bands) == min(most, whole.shape[1])
+    np.testing.assert_allclose(jnp.concatenate(bands, axis=1), whole, atol=1e-4)
+
+
+@pytest.mark.parametrize("edges", [(-3, 2), (2, -3), (-2, -1), (1, 2)])
+@pytest.mark.parametrize("channels", [2, 16, 64])
+def test_edges_below_zero_leave_pixels_out(channels, edges):
+    images, kernel = normal((3, 17, 12, channels)), normal((5, 5, channels, 8))
+    before, after = edges
+    kept = images[:, max(-before, 0) : 17 - max(-after, 0), max(-before, 0) : 12 - max(-after, 0)]
+    padding = max(before, 0), max(after, 0)
+    expected = plain_forms.conv2d(kept, kernel, 1, padding)
+    np.testing.assert_allclose(at_once(images, kernel, 1, (edges, edges)), expected, atol=1e-4)
