@@ -162,8 +162,9 @@ def _turned(kernel: jax.Array, groups: int) -> jax.Array:
 def _suits_winograd(kernel: jax.Array, stride: int, groups: int) -> bool:
     """Tell whether fewer multiplications are worth the transforms, which want more than 16 bits.
 
-    On two cores, 32 maps of 13x13, forward and both gradients: 32 channels to as many features
-    5.1 ms instead of 3.9, 48 to 64 6.4 and 6.4, 64 to 64 6.1 instead of 8.5.
+    On two cores, forward and both gradients: 3x3 windows over 32 maps of 13x13, 32 channels to as
+    many features 5.1 ms instead of 3.9, 48 to 64 6.4 and 6.4, 64 to 64 6.1 instead of 8.5; 5x5 over
+    32 of 27x27, 16 to 16 8.8 instead of 8.5, 24 to 32 11 instead of 18.
     """
     height, width, channels, features = kernel.shape
     enough = _WORTH_TRANSFORMS.get((height, width), math.inf)
