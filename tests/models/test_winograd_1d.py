@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from exact_convolution import value_and_gradients
 
 from alexnet_jax.models import winograd_1d
 from alexnet_jax.models.conv import conv2d
@@ -14,22 +15,10 @@ def normal(shape):
     return np.random.default_rng(len(shape)).normal(size=shape)
 
 
-def value_and_gradients(convolve, dtype):
-    shapes = (IMAGES, KERNEL, (*IMAGES[:3], KERNEL[3]))
-    images, kernel, gradient = (jnp.asarray(np.float32(normal(s)), dtype) for s in shapes)
-
-    @jax.jit
-    def compute(images, kernel, gradient):
-        result, pull = jax.vjp(lambda x, w: convolve(x, w, 1, (2, 2)), images, kernel)
-        return result, *pull(gradient)
-
-    return [np.float64(part) for part in compute(images, kernel, gradient)]
-
-
 def test_differs_from_the_exact_sum_by_a_hundred_thousandth_at_most():
     with jax.enable_x64(True):
-        exact = value_and_gradients(plain_forms.conv2d, jnp.float64)
-    ours = value_and_gradients(conv2d, jnp.float32)
+        exact = value_and_gradients(plain_forms.conv2d, IMAGES, KERNEL, jnp.float64)
+    ours = value_and_gradients(conv2d, IMAGES, KERNEL, jnp.float32)
     for actual, expected in zip(ours, exact, strict=True):
         assert np.abs(actual - expected).max() < 1e-5 * np.abs(expected).max()
 

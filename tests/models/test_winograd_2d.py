@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from exact_convolution import value_and_gradients
 
 from alexnet_jax.models.conv import conv2d
 from benchmarks import plain_forms
@@ -9,26 +10,12 @@ from benchmarks import plain_forms
 IMAGES, KERNEL = (4, 13, 13, 96), (3, 3, 96, 128)  # About a group of conv4.
 
 
-def normal(shape):
-    return np.random.default_rng(len(shape)).normal(size=shape)
-
-
-def value_and_gradients(convolve, dtype):
-    shapes = (IMAGES, KERNEL, (*IMAGES[:3], KERNEL[3]))
-    images, kernel, gradient = (jnp.asarray(np.float32(normal(s)), dtype) for s in shapes)
-
-    @jax.jit
-    def compute(images, kernel, gradient):
-        result, pull = jax.vjp(lambda x, w: convolve(x, w, 1, (1, 1)), images, kernel)
-        return result, *pull(gradient)
-
-    return [np.float64(part) for part in compute(images, kernel, gradient)]
-
-
 def test_rounds_as_the_plain_sum_does():
     with jax.enable_x64(True):
-        exact = value_and_gradients(plain_forms.conv2d, jnp.float64)
-    ours, plain = (value_and_gradients(f, jnp.float32) for f in (conv2d, plain_forms.conv2d))
+        exact = value_and_gradients(plain_forms.conv2d, IMAGES, KERNEL, jnp.float64)
+    ours, plain = (
+        value_and_gradients(f, IMAGES, KERNEL, jnp.float32) for f in (conv2d, plain_forms.conv2d)
+    )
     for actual, direct, expected in zip(ours, plain, exact, strict=True):
         assert np.abs(actual - expected).max() < 3 * np.abs(direct - expected).max()
 
