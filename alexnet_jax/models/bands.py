@@ -15,7 +15,7 @@ def at_once(images: jax.Array, kernel: jax.Array, stride: int, edges: Edges) -> 
 
     Edges below zero leave out rows and columns. Where the first are left out and zeros follow the
     last, one of XLA's kernels for CPUs, that for few channels and features, reads past the images
-    (jax 0.10.2): such a side is cut and padded before, with a copy.
+    (jax 0.10.2, openxla/xla#48713): such a side is cut and padded before, with a copy.
     """
     whole = [edge if edge[0] < 0 < edge[1] else (0, 0) for edge in edges]
     if any(map(any, whole)):
