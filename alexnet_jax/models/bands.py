@@ -17,11 +17,11 @@ def at_once(images: jax.Array, kernel: jax.Array, stride: int, edges: Edges) -> 
     last, one of XLA's kernels for CPUs, that for few channels and features, reads past the images
     (jax 0.10.2, openxla/xla#48713): such a side is cut and padded before, with a copy.
     """
-    whole = [edge if edge[0] < 0 < edge[1] else (0, 0) for edge in edges]
-    if any(map(any, whole)):
-        padding = ((0, 0, 0), *((*edge, 0) for edge in whole), (0, 0, 0))
+    first = [edge if edge[0] < 0 < edge[1] else (0, 0) for edge in edges]
+    if any(map(any, first)):
+        padding = ((0, 0, 0), *((*edge, 0) for edge in first), (0, 0, 0))
         images = lax.pad(images, jnp.zeros((), images.dtype), padding)
-        edges = [(0, 0) if any(done) else edge for done, edge in zip(whole, edges, strict=True)]
+        edges = [(0, 0) if any(done) else edge for done, edge in zip(first, edges, strict=True)]
     return lax.conv_general_dilated(
         images, kernel, (stride, stride), edges, dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
@@ -30,12 +30,12 @@ def at_once(images: jax.Array, kernel: jax.Array, stride: int, edges: Edges) -> 
 def in_bands(
     images: jax.Array, kernel: jax.Array, stride: int, edges: Edges, most: int
 ) -> list[jax.Array]:
-    """Convolve bands of rows, with the bits of the whole.
+    """Convolve bands of rows, which one above the other are the whole.
 
     XLA divides a convolution by blocks of 64 features: fewer than 128 run on one core, 192 on two
     for half of the time. But it runs operations side by side where more than eight are ready. Edges
     below zero leave out the rows that a band does not read, without a copy. On two cores, batch 32:
-    conv1 of `original` 29 ms instead of 45, the gradient of conv2's images 25 instead of 39.
+    conv1 of `original` 29 ms instead of 45.
 
     Args:
         images: [B, H, W, C].

@@ -124,6 +124,9 @@ def sum_over_images(
         gradient: [B, H', W', features].
         start: zeros, as the products are.
         most: images at a time; as many are taken as divide B.
+
+    Returns:
+        the sums, in the shapes of `start`.
     """
     together = max(count for count in range(1, most + 1) if len(images) % count == 0)
 

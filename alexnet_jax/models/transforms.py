@@ -21,7 +21,7 @@ def matrices(points: Sequence[float], results: int) -> tuple[Matrix, Matrix, Mat
     """Return Lavin & Gray's Bᵀ, G and Aᵀ, by Toom's and Cook's construction.
 
     G and A take polynomials' values at the points and at infinity, Bᵀ finds a polynomial from its
-    values. Powers of two and zero as points keep all but G free of rounding.
+    values. With zero and powers of two as points only G has numbers that must be rounded.
 
     Args:
         points: m + r - 2 different numbers.

@@ -20,7 +20,7 @@ from alexnet_jax.models.bands import Edges, in_bands
 from alexnet_jax.models.patches import sum_over_images
 from alexnet_jax.models.transforms import Matrix, matrices, transform, transposed, windows
 
-WINDOW = 5
+_WINDOW = 5
 _RESULTS = 4
 _OF_IMAGES, _OF_KERNEL, _OF_PRODUCTS = matrices((0, 1, -1, 2, -2, 0.5, -0.5), _RESULTS)
 _BANDS = 3  # Of each of the eight convolutions; four to seven are as fast, and compile longer.
@@ -39,9 +39,9 @@ def convolve(images: jax.Array, kernel: jax.Array, edges: Edges) -> jax.Array:
         [B, H + sum(edges[0]) - h + 1, W + sum(edges[1]) - 4, features].
     """
     rows, (left, right) = edges
-    width = images.shape[2] + left + right - WINDOW + 1
+    width = images.shape[2] + left + right - _WINDOW + 1
     strips = _strips(images, rows, left, width, _OF_IMAGES)
-    columns = transform(jnp.split(kernel, WINDOW, axis=1), _OF_KERNEL)
+    columns = transform(jnp.split(kernel, _WINDOW, axis=1), _OF_KERNEL)
     products = [
         in_bands(x, w, 1, ((0, 0), (0, 0)), _BANDS) for x, w in zip(strips, columns, strict=True)
     ]
@@ -67,18 +67,19 @@ def kernel_gradient(images: jax.Array, gradient: jax.Array, edges: Edges) -> jax
     def multiply(x: jax.Array, y: jax.Array) -> list[jax.Array]:
         of_images = _strips(x, rows, left, size[1], _OF_IMAGES)
         of_gradient = _strips(y, (0, 0), 0, size[1], transposed(_OF_PRODUCTS))
+        under_rows = [
+            jnp.concatenate(windows(strips, height, 1, size[0], axis=1), axis=-1)
+            for strips in of_images
+        ]
         return [
-            jnp.concatenate(windows(pixels, height, 1, size[0], axis=1), axis=-1)
-            .reshape(-1, height * channels)
-            .T
-            @ above.reshape(-1, features)
-            for pixels, above in zip(of_images, of_gradient, strict=True)
+            pixels.reshape(-1, height * channels).T @ above.reshape(-1, features)
+            for pixels, above in zip(under_rows, of_gradient, strict=True)
         ]
 
     start = jnp.zeros((height * channels, features), images.dtype)
     sums = sum_over_images(multiply, images, gradient, [start] * len(_OF_IMAGES), _TOGETHER)
     columns = jnp.stack(transform(sums, transposed(_OF_KERNEL)))
-    return columns.reshape(WINDOW, height, channels, features).swapaxes(0, 1)
+    return columns.reshape(_WINDOW, height, channels, features).swapaxes(0, 1)
 
 
 def _strips(

@@ -19,6 +19,8 @@ CASES = {
     "uneven": ((3, 13, 10, 2), 3, 5, 3, (2, 1), 1),
     "uneven_edges": ((3, 13, 10, 2), 3, 5, 1, (2, 0), 1),
     "wide_uneven_edges": ((3, 13, 10, 2), 3, 5, 1, (4, 0), 1),
+    "wide_uneven_edges_and_stride": ((3, 13, 10, 2), 3, 5, 2, (4, 0), 1),
+    "wide_window_of_four_groups": ((1, 7, 10, 8), 5, 8, 1, (2, 2), 4),
     "wider_edges_than_the_kernel": ((2, 5, 6, 4), 1, 6, 1, (1, 2), 2),
 }
 
