@@ -2,7 +2,12 @@
 
 from collections.abc import Callable
 
-import numba
+from alexnet_jax.hidden_module import hidden
+
+# Loading compiled code, Numba imports all it knows of NumPy, and with that, to see whether it is
+# there, SciPy's linear algebra: 0.2 s of each start.
+with hidden("scipy.linalg"):
+    import numba.np.arraymath
 
 
 def compiled(function: Callable) -> Callable:

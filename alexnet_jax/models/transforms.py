@@ -7,7 +7,7 @@ products.
 """
 
 from collections.abc import Sequence
-from functools import reduce
+from functools import cache, reduce
 from math import prod
 
 import jax
@@ -53,18 +53,27 @@ def transposed(matrix: Matrix) -> Matrix:
 
 
 def transform(parts: Sequence[jax.Array], matrix: Matrix) -> list[jax.Array]:
-    """Multiply the matrix with a vector of arrays.
+    """Multiply the matrix with a vector of arrays of one shape.
 
-    In operations of `lax`, which take a fraction of the time to trace, and none for ones.
+    In operations of `lax`, which take a fraction of the time to trace, each term computed once
+    whatever its sign, and in the order of the row.
     """
 
-    def times(factor: float, part: jax.Array) -> jax.Array:
-        return part if factor == 1 else lax.mul(part, lax.full_like(part, factor))
+    @cache
+    def constant(factor: float) -> jax.Array:
+        return lax.full_like(parts[0], factor)
 
-    return [
-        reduce(lax.add, [times(*term) for term in zip(row, parts, strict=True) if term[0]])
-        for row in matrix
-    ]
+    @cache
+    def term(factor: float, index: int) -> jax.Array:
+        return parts[index] if factor == 1 else lax.mul(parts[index], constant(factor))
+
+    def include(total: jax.Array, following: tuple[float, int]) -> jax.Array:
+        factor, index = following
+        operation = lax.add if factor > 0 else lax.sub
+        return operation(total, term(abs(factor), index))
+
+    rows = [[(factor, index) for index, factor in enumerate(row) if factor] for row in matrix]
+    return [reduce(include, row[1:], term(*row[0])) for row in rows]
 
 
 def windows(pixels: jax.Array, across: int, step: int, count: int, axis: int) -> list[jax.Array]:

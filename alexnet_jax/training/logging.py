@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
+from alexnet_jax.hidden_module import hidden
 from alexnet_jax.parallel.agreement import from_first, is_first
 from alexnet_jax.whole_file import write_whole
 
@@ -110,14 +111,8 @@ def _import_tensorboard() -> ModuleType:
 
     It imports PyTorch wherever that is installed, to know the type of its tensors.
     """
-    hide = "torch" not in sys.modules
-    if hide:
-        sys.modules["torch"] = None  # type: ignore[assignment]  # As where it is not installed.
-    try:
+    with hidden("torch"):
         return importlib.import_module("tensorboardX")
-    finally:
-        if hide:
-            del sys.modules["torch"]
 
 
 def _begin_file(path: Path, step: int) -> list[dict[str, Any]]:

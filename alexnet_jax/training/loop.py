@@ -140,7 +140,6 @@ class _Training:
         """Compile the step, the only one of the run, while the first batch is read."""
         run, training = self._run, self._run.training
         with ThreadPoolExecutor(1) as reader:
-            first = reader.submit(next, batches, None)
             lowered = lower_step(
                 run.train_step,
                 run.network.description,
@@ -148,6 +147,8 @@ class _Training:
                 training.pixels.image_size,
                 run.mesh,
             )
+            # Not earlier: reading and tracing would wait for each other, both want Python's lock.
+            first = reader.submit(next, batches, None)
             return compile_and_tidy(lowered), first.result()
 
     def _record(self, step: int, state: TrainState) -> TrainState:

@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -22,6 +23,11 @@ def test_transforms_multiply_with_a_matrix():
     parts = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
     actual = transform([jnp.array(part) for part in parts], matrix)
     np.testing.assert_allclose(jnp.stack(actual), np.array(matrix) @ parts, rtol=1e-6)
+
+
+def test_terms_that_differ_in_sign_are_computed_once():
+    jaxpr = jax.make_jaxpr(lambda x: transform([x, x + 1], [[1, 2], [1, -2], [-2, 2]]))(1.0)
+    assert [str(equation.primitive) for equation in jaxpr.eqns].count("mul") == 2
 
 
 def test_transposed_exchanges_rows_and_columns():
