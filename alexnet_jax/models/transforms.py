@@ -55,8 +55,8 @@ def transposed(matrix: Matrix) -> Matrix:
 def transform(parts: Sequence[jax.Array], matrix: Matrix) -> list[jax.Array]:
     """Multiply the matrix with a vector of arrays of one shape.
 
-    In operations of `lax`, which take a fraction of the time to trace, each term computed once
-    whatever its sign, and in the order of the row.
+    In operations of `lax`, which take a fraction of the time to trace, in the order of the row. A
+    term that several rows have is computed once, whatever its sign where it does not lead the row.
     """
 
     @cache
