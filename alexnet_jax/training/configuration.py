@@ -4,6 +4,7 @@ import difflib
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,40 +14,74 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.whole_file import write_whole
 from configs import imagenet
 
-# Every key: its types (None among them: it may be left unset), and whether it must be above 0.
-_Rule = tuple[tuple[type, ...], bool]
-_POSITIVE_INT: _Rule = ((int,), True)
-_OPTIONAL_POSITIVE_INT: _Rule = ((int, type(None)), True)
-_NUMBER: _Rule = ((float, int), False)
-_POSITIVE_NUMBER: _Rule = ((float, int), True)
-_OPTIONAL_POSITIVE_NUMBER: _Rule = ((float, int, type(None)), True)
-_TEXT: _Rule = ((str,), False)
-_SWITCH: _Rule = ((bool,), False)
-_LIST: _Rule = ((tuple, list), False)
-_POSITIVE_LIST: _Rule = ((tuple, list), True)
+# Steps are counted in int32, on the devices too. Nothing that is counted can be larger.
+_MOST = 2**31 - 1
+_MOST_BITS = 256  # Of an integer, whatever its key.
+_LONGEST_TEXT = 4095  # Bytes: what Linux takes as a path.
 
-KEYS: dict[str, _Rule] = {
+
+@dataclass(frozen=True)
+class Rule:
+    """What the value of a key, or each item of a list, must be.
+
+    Attributes:
+        types: None among them: it may be left unset.
+        least: the smallest number.
+        above: what a number must be larger than.
+        most: the largest number.
+        below: what a number must be smaller than.
+        items: the rule of a list's items.
+    """
+
+    types: tuple[type, ...]
+    least: float = -math.inf
+    above: float = -math.inf
+    most: float = math.inf
+    below: float = math.inf
+    items: "Rule | None" = None
+
+    @property
+    def optional(self) -> "Rule":
+        """The same for a value that may be left unset."""
+        return replace(self, types=(*self.types, type(None)))
+
+
+_TEXT = Rule((str,))
+_SWITCH = Rule((bool,))
+_POSITIVE_INT = Rule((int,), above=0, most=_MOST)
+_OPTIONAL_POSITIVE_INT = _POSITIVE_INT.optional
+_NUMBER = Rule((float, int), least=0, most=1e30)
+_POSITIVE_NUMBER = replace(_NUMBER, above=0)
+_OPTIONAL_POSITIVE_NUMBER = _POSITIVE_NUMBER.optional
+_SHARE = replace(_NUMBER, most=1)
+_EPOCHS = replace(_NUMBER, most=_MOST)
+_NAMES = Rule((tuple, list), items=_TEXT)
+_NUMBERS = Rule((tuple, list), items=_NUMBER)
+_LIST_OF_EPOCHS = Rule((tuple, list), items=_EPOCHS)
+_LATER_EPOCHS = Rule((tuple, list), items=replace(_EPOCHS, above=0))
+
+KEYS: dict[str, Rule] = {
     "model.name": _TEXT,
-    "model.num_classes": _POSITIVE_INT,
+    "model.num_classes": replace(_POSITIVE_INT, most=2**24),
     "model.dtype": _TEXT,
-    "model.changes": _LIST,
+    "model.changes": _NAMES,
     "data.name": _TEXT,
     "data.dir": _TEXT,
     "data.source": _TEXT,
-    "data.image_size": _POSITIVE_INT,
+    "data.image_size": replace(_POSITIVE_INT, most=4096),
     "data.crop_size": _POSITIVE_INT,
-    "data.threads": _OPTIONAL_POSITIVE_INT,
+    "data.threads": replace(_OPTIONAL_POSITIVE_INT, most=4096),
     "data.normalization": _TEXT,
     "augment.crop": _TEXT,
-    "augment.smallest_area": _POSITIVE_NUMBER,
-    "augment.largest_ratio": _POSITIVE_NUMBER,
+    "augment.smallest_area": replace(_SHARE, above=0),
+    "augment.largest_ratio": replace(_NUMBER, least=1),
     "augment.flip": _SWITCH,
     "augment.share": _POSITIVE_INT,
     "augment.color_noise": _NUMBER,
-    "augment.color_noise_until": _OPTIONAL_POSITIVE_NUMBER,
+    "augment.color_noise_until": replace(_EPOCHS, above=0).optional,
     "augment.color_rescale": _SWITCH,
     "optimizer.name": _TEXT,
-    "optimizer.momentum": _NUMBER,
+    "optimizer.momentum": replace(_NUMBER, below=1),
     "optimizer.weight_decay": _NUMBER,
     "optimizer.bias_rate_multiplier": _NUMBER,
     "optimizer.bias_schedule": _TEXT,
@@ -57,24 +92,24 @@ KEYS: dict[str, _Rule] = {
     "schedule.learning_rate": _POSITIVE_NUMBER,
     "schedule.decay": _POSITIVE_NUMBER,
     "schedule.power": _POSITIVE_NUMBER,
-    "schedule.warmup_epochs": _NUMBER,
-    "schedule.warmup_start": _NUMBER,
-    "schedule.boundaries": _POSITIVE_LIST,
-    "schedule.boundary_steps": _POSITIVE_LIST,
-    "schedule.factor": _POSITIVE_NUMBER,
+    "schedule.warmup_epochs": _EPOCHS,
+    "schedule.warmup_start": _SHARE,
+    "schedule.boundaries": _LATER_EPOCHS,
+    "schedule.boundary_steps": _LATER_EPOCHS,
+    "schedule.factor": replace(_POSITIVE_NUMBER, most=1000),
     "schedule.patience": _POSITIVE_INT,
     "schedule.threshold": _NUMBER,
     "schedule.drops": _POSITIVE_INT,
-    "schedule.conv1_boundaries": _LIST,
-    "schedule.conv1_factors": _LIST,
-    "schedule.output_boundaries": _LIST,
-    "schedule.output_factors": _LIST,
+    "schedule.conv1_boundaries": _LIST_OF_EPOCHS,
+    "schedule.conv1_factors": _NUMBERS,
+    "schedule.output_boundaries": _LIST_OF_EPOCHS,
+    "schedule.output_factors": _NUMBERS,
     "train.batch_size": _POSITIVE_INT,
     "train.microbatch_size": _OPTIONAL_POSITIVE_INT,
-    "train.epochs": _OPTIONAL_POSITIVE_NUMBER,
+    "train.epochs": replace(_EPOCHS, above=0).optional,
     "train.steps": _OPTIONAL_POSITIVE_INT,
-    "train.init_from": ((str, type(None)), False),
-    "train.seed": ((int,), False),
+    "train.init_from": _TEXT.optional,
+    "train.seed": Rule((int,), least=0, most=2**32 - 1),
     "train.deterministic": _SWITCH,
     "eval.every_steps": _OPTIONAL_POSITIVE_INT,
     "eval.every_epochs": _OPTIONAL_POSITIVE_NUMBER,
@@ -143,10 +178,10 @@ def check_config(config: ConfigDict) -> None:
     values = flatten(config.to_dict())
     for key in values:
         check_key(key)
-    for key, (types, positive) in KEYS.items():
+    for key, rule in KEYS.items():
         if key not in values:
             raise UserError(f"config.{key} is missing; configs/imagenet.py has every key")
-        _check_value(key, values[key], types, positive)
+        _check_value(key, values[key], rule)
     for key, choices in _CHOICES.items():
         if values[key] not in choices:
             raise UserError(f"config.{key}={values[key]!r}; the known ones: {', '.join(choices)}")
@@ -226,23 +261,45 @@ def must_be_same(config: ConfigDict) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in _FREE_BY_HOST}
 
 
-def _check_value(key: str, value: Any, types: tuple[type, ...], positive: bool) -> None:
+def check_text(name: str, text: str) -> None:
+    """Raise UserError for text that no file system takes as a name; `name` is whose value it is."""
+    try:
+        length = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise UserError(f"{name}={text!a} is not UTF-8; rename it") from error
+    if "\0" in text:
+        raise UserError(f"{name}={text!r} holds a null character")
+    if length > _LONGEST_TEXT:
+        raise UserError(f"{name} has {length:,} bytes, {text[:40]}…; {_LONGEST_TEXT:,} at most")
+
+
+def _check_value(key: str, value: Any, rule: Rule) -> None:
     # bool is a subclass of int, and True is no batch size.
-    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-        names = " or ".join("unset" if t is type(None) else t.__name__ for t in types)
+    if not isinstance(value, rule.types) or (isinstance(value, bool) and bool not in rule.types):
+        names = " or ".join("unset" if t is type(None) else t.__name__ for t in rule.types)
         raise UserError(f"config.{key}={value!r} should be {names}")
-    if isinstance(value, tuple | list):
-        items = (str,) if key == "model.changes" else (float, int)
+    if isinstance(value, str):
+        check_text(f"config.{key}", value)
+    elif isinstance(value, tuple | list) and rule.items is not None:
         for item in value:
-            _check_value(key, item, items, positive)
+            _check_value(key, item, rule.items)
+    elif isinstance(value, int | float):
+        _check_number(key, value, rule)
+
+
+def _check_number(key: str, value: float, rule: Rule) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"config.{key}={value} is not a finite number")
-    if not isinstance(value, int | float):
-        return
-    if positive and value <= 0:
-        raise UserError(f"config.{key}={value} must be above 0")
-    if value < 0:
-        raise UserError(f"config.{key}={value} must not be below 0")
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:  # Python refuses to print some.
+        raise UserError(f"config.{key} has {value.bit_length():,} bits; {_MOST_BITS} at most")
+    if value <= rule.above:
+        raise UserError(f"config.{key}={value} must be above {rule.above:g}")
+    if value < rule.least:
+        raise UserError(f"config.{key}={value} must not be below {rule.least:g}")
+    if value >= rule.below:
+        raise UserError(f"config.{key}={value} must be below {rule.below:g}")
+    if value > rule.most:
+        raise UserError(f"config.{key}={value} must not be above {rule.most:,}")
 
 
 def _check_together(values: Mapping[str, Any]) -> None:
@@ -258,11 +315,6 @@ def _check_together(values: Mapping[str, Any]) -> None:
     ):
         if values[f"{group}.{steps}"] is None and values[f"{group}.{epochs}"] is None:
             raise UserError(f"set config.{group}.{steps} or config.{group}.{epochs}")
-    if values["augment.smallest_area"] > 1 or values["augment.largest_ratio"] < 1:
-        raise UserError(
-            f"config.augment.smallest_area={values['augment.smallest_area']} must be a share of "
-            f"the image, at most 1; largest_ratio={values['augment.largest_ratio']} at least 1"
-        )
     for layer in ("conv1", "output"):
         boundaries = values[f"schedule.{layer}_boundaries"]
         factors = values[f"schedule.{layer}_factors"]
@@ -272,16 +324,9 @@ def _check_together(values: Mapping[str, Any]) -> None:
                 f"{layer}_factors {len(factors)} factors: give one factor for each"
             )
     _check_rates(values)
-    if values["optimizer.momentum"] >= 1:
-        raise UserError(f"config.optimizer.momentum={values['optimizer.momentum']} must be below 1")
 
 
 def _check_rates(values: Mapping[str, Any]) -> None:
-    if values["schedule.warmup_start"] > 1:
-        raise UserError(
-            f"config.schedule.warmup_start={values['schedule.warmup_start']} is the share of the "
-            "rate that warm-up begins with, at most 1"
-        )
     name = values["optimizer.name"]
     if name == "krizhevsky_sgd":
         return

@@ -62,11 +62,26 @@ def test_the_base_recipe_has_every_key():
         ("optimizer.name", "adam", "optimizer.name='adam'; the known ones: krizhevsky_sgd"),
         ("schedule.name", "cosine", "schedule.name='cosine'; the known ones: constant, stepped"),
         ("model.dtype", "float16", "model.dtype='float16'; the known ones: float32, bfloat16"),
-        ("schedule.warmup_start", 1.5, "warmup_start=1.5 is the share of the rate"),
+        ("schedule.warmup_start", 1.5, "warmup_start=1.5 must not be above 1"),
         ("schedule.warmup_epochs", -1.0, "warmup_epochs=-1.0 must not be below 0"),
         ("schedule.power", 0.0, "schedule.power=0.0 must be above 0"),
         ("optimizer.trust_coefficient", 0.0, "trust_coefficient=0.0 must be above 0"),
+        ("augment.smallest_area", 1.5, "augment.smallest_area=1.5 must not be above 1"),
+        ("augment.largest_ratio", 0.5, "augment.largest_ratio=0.5 must not be below 1"),
         ("train.epochs", None, "set config.train.steps or config.train.epochs"),
+        # Values that passed, and ended in a traceback later.
+        ("train.seed", 2**32, "train.seed=4294967296 must not be above 4,294,967,295"),
+        ("train.seed", int(1e30), "train.seed=1000000000000000019884624838656 must not be above"),
+        ("train.steps", 10**10, "train.steps=10000000000 must not be above 2,147,483,647"),
+        ("schedule.warmup_epochs", 1e10, "warmup_epochs=10000000000.0 must not be above 2,147,"),
+        ("schedule.boundaries", (25, 1e10), "boundaries=10000000000.0 must not be above 2,147,"),
+        ("optimizer.weight_decay", 10**40, "weight_decay=1.* must not be above 1e.30"),
+        ("schedule.factor", 1e200, "schedule.factor=1e.200 must not be above 1,000"),
+        ("model.num_classes", 2**31, "num_classes=2147483648 must not be above 16,777,216"),
+        ("data.image_size", 200_000, "data.image_size=200000 must not be above 4,096"),
+        ("data.dir", "d" * 5000, "config.data.dir has 5,000 bytes, ddd.*; 4,095 at most"),
+        ("data.dir", "a\0b", "data.dir='a.x00b' holds a null character"),
+        ("data.name", "\udcff", "data.name='.udcff' is not UTF-8"),
     ],
 )
 def test_a_value_that_cannot_be_meant_is_refused(key, value, message):
@@ -120,6 +135,16 @@ def test_differences_are_told_key_by_key(tmp_path):
     assert "model.name: 'original' -> 'tiny'" in differences(
         load_config(tmp_path), demo.get_config()
     )
+
+
+def test_an_integer_that_python_refuses_to_print_is_refused():
+    with pytest.raises(UserError, match=r"train.steps has 16,610 bits; 256 at most"):
+        check_config(change("train.steps", 10**5000))
+
+
+@pytest.mark.parametrize("seed", [0, 2**32 - 1])
+def test_every_seed_that_draws_differently_is_taken(seed):
+    check_config(change("train.seed", seed))
 
 
 @pytest.mark.parametrize("key", ["data.dir", "eval.batch_size", "log.every_steps"])
