@@ -21,7 +21,7 @@ def numbered():
     return jnp.asarray(np.broadcast_to(image, (64, 8, 8, 3)))
 
 
-def make(crop=None, flip=False, color_noise=None, mean=0.0):
+def make(crop=None, flip=False, share=1, color_noise=None, color_rescale=True, mean=0.0):
     return Augmentation(
         preprocessing=Preprocessing(np.full((8, 8, 3), mean, np.float32), np.ones(3, np.float32)),
         crop_size=6,
@@ -29,9 +29,9 @@ def make(crop=None, flip=False, color_noise=None, mean=0.0):
         color_std=np.array([3.0, 2.0, 1.0], np.float32),
         crop=crop,
         flip=flip,
-        share=1,
+        share=share,
         color_noise=color_noise,
-        color_rescale=True,
+        color_rescale=color_rescale,
     )
 
 
@@ -72,6 +72,22 @@ def test_colour_moves_all_pixels_of_an_image_alike_and_divides(numbered):
     shift = result * 1.1 - np.float32(numbered[:, 1:7, 1:7])
     np.testing.assert_allclose(shift, np.broadcast_to(shift[:, :1, :1], shift.shape), atol=1e-4)
     assert np.unique(shift[:, 0, 0, 0].round(5)).size == 64, "each image has a draw of its own"
+
+
+def test_the_noise_is_in_units_of_the_deviations():
+    black = jnp.zeros((4096, 8, 8, 3), jnp.uint8)
+    augment = make(color_noise=lambda step: 0.1, color_rescale=False)
+    shift = augment(jax.random.key(0), black, 0)[:, 0, 0]
+    np.testing.assert_allclose(np.std(shift, axis=0), [0.3, 0.2, 0.1], rtol=0.05)
+
+
+@pytest.mark.parametrize("noise", [0.1, 0.5])
+def test_rescaling_divides_by_one_plus_the_noise(numbered, noise):
+    scaled, plain = (
+        make(color_noise=lambda step: noise, color_rescale=rescale)(jax.random.key(0), numbered, 0)
+        for rescale in (True, False)
+    )
+    np.testing.assert_allclose(scaled, plain / (1 + noise), rtol=1e-6)
 
 
 def test_colour_has_the_covariance_of_the_training_set():
