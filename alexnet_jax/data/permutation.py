@@ -34,7 +34,7 @@ def permute(positions: np.ndarray, length: int, seed: int, epoch: int) -> np.nda
 
 def _shuffle_once(cells: np.ndarray, rows: int, columns: int, keys: np.ndarray) -> np.ndarray:
     row, column = cells // np.uint64(columns), cells % np.uint64(columns)
-    for first, second in keys.reshape(-1, 2):
+    for first, second in keys.reshape(_ROUNDS, 2):
         row = (row + _hash(column, first)) % np.uint64(rows)
         column = (column + _hash(row, second)) % np.uint64(columns)
     return row * np.uint64(columns) + column

@@ -10,6 +10,10 @@ def test_every_index_appears_once(length):
     np.testing.assert_array_equal(np.sort(indices), np.arange(length))
 
 
+def test_indices_are_int64():
+    assert permute(np.arange(3), 3, seed=0, epoch=0).dtype == np.int64
+
+
 def test_any_part_can_be_asked_for_alone():
     whole = permute(np.arange(5000), 5000, seed=3, epoch=7)
     np.testing.assert_array_equal(permute(np.array([17, 4999]), 5000, 3, 7), whole[[17, 4999]])
