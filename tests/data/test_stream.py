@@ -1,3 +1,6 @@
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -48,6 +51,19 @@ def assert_equal(first, second):
         np.testing.assert_array_equal(first[name], second[name])
 
 
+class RecordedPixels(CountingPixels):
+    """Remembers what was read together, and by which thread."""
+
+    def __init__(self, length):
+        super().__init__(length)
+        self.pieces, self.threads = [], set()
+
+    def read_into(self, indices, images, labels):
+        self.pieces.append(list(indices))
+        self.threads.add(threading.get_ident())
+        super().read_into(indices, images, labels)
+
+
 def test_every_epoch_holds_each_example_once(training):
     stream = np.concatenate([training.indices(step) for step in range(20)])
     for epoch in range(3):
@@ -69,6 +85,47 @@ def test_batches_come_in_order_from_any_start_whatever_the_threads(training, thr
     assert len(whole) == 20
     for batch, expected in zip(read_ahead(training, 17, threads), whole[17:], strict=True):
         assert_equal(batch, expected)
+
+
+@pytest.mark.parametrize(("threads", "rows"), [(1, 48), (2, 24), (5, 10), (8, 8)])
+def test_each_thread_has_two_pieces_of_a_batch_but_none_of_a_few_rows(threads, rows):
+    pixels = RecordedPixels(96)
+    next(read_ahead(EvaluationBatches(pixels, batch_size=96), 0, threads))
+    pieces = sorted(pixels.pieces)
+    np.testing.assert_array_equal(np.concatenate(pieces), np.arange(96), "each is read once")
+    assert {len(piece) for piece in pieces[:-1]} == {rows}
+
+
+def test_no_more_threads_read_than_are_asked_for():
+    pixels = RecordedPixels(800)
+    list(read_ahead(EvaluationBatches(pixels, batch_size=100), 0, threads=1))
+    assert len(pixels.threads) == 1
+
+
+def test_at_most_four_batches_are_in_the_making():
+    batches = EvaluationBatches(CountingPixels(300), batch_size=10)
+    begun, released = [], threading.Event()
+
+    def send(batch):
+        begun.append(batch)
+        released.wait(60)
+        return batch
+
+    reader = threading.Thread(target=lambda: list(read_and_send(batches, 0, 2, send)))
+    reader.start()
+    deadline = time.monotonic() + 30
+    while len(begun) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.2)  # A fifth would begin now.
+    count = len(begun)
+    released.set()
+    reader.join()
+    assert count == 4
+
+
+def test_labels_are_int32():
+    batch = next(read_ahead(EvaluationBatches(CountingPixels(5), batch_size=8), 0, threads=1))
+    assert batch["label"].dtype == np.int32
 
 
 def test_a_batch_that_somebody_keeps_is_never_overwritten():
