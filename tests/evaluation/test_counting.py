@@ -42,6 +42,12 @@ def test_adding_up_gives_fractions():
     }
 
 
+def test_losses_are_added_in_float64():
+    """In float32, 2^24 + 1 is 2^24."""
+    judged = [batch([2**24, 1, 1, 1], [0, 0, 0, 0])]
+    assert add_up(judged, expected=4)["loss"] == (2**24 + 3) / 4
+
+
 def test_masked_rows_do_not_count():
     assert add_up([batch([1, 50], [0, 9], [True, False])], expected=1) == {
         "top1_error": 0.0,

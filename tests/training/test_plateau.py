@@ -29,6 +29,10 @@ def test_the_rate_is_lowered_when_the_error_stands_still(errors, drops):
     assert follow(errors) == drops
 
 
+def test_an_error_that_falls_by_just_the_threshold_has_not_improved():
+    assert follow([0.75, 0.5, 0.5], threshold=0.25) == [0, 0, 1]
+
+
 def test_a_test_is_counted_once():
     plateau = count_test(before_any_test(), 5, 0.5, 2, 0.01, 3)
     again = count_test(plateau, 5, 0.5, 2, 0.01, 3)

@@ -11,8 +11,8 @@ from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.models import create_model
 from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
 from alexnet_jax.training.optimizer import krizhevsky_sgd
-from alexnet_jax.training.state import create_state
-from alexnet_jax.training.step import make_train_step
+from alexnet_jax.training.state import abstract_state, create_state
+from alexnet_jax.training.step import lower_step, make_train_step
 
 
 def augmentation(random):
@@ -105,6 +105,22 @@ def test_the_state_is_updated_in_place(batches):
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     assert program.memory_analysis().alias_size_in_bytes >= size
     assert not re.findall(r"f32\S* copy\(\S*state_params__fc", program.as_text())
+
+
+def test_a_step_can_be_lowered_before_its_arguments_are_there():
+    mesh, model, optimizer = make_data_mesh(), create_model("tiny", 4), krizhevsky_sgd(0.01)
+    step = make_train_step(
+        model, optimizer, augmentation(True), seed=3, mesh=mesh, plateau_factor=0.1
+    )
+    batch = {
+        "image": np.zeros((8, 96, 96, 3), np.uint8),
+        "label": np.zeros(8, np.int32),
+        "mask": np.ones(8, bool),
+    }
+    state = create_state(model, optimizer, 80, seed=3, mesh=mesh)
+    described = abstract_state(model, optimizer, 80, mesh)
+    lowered = lower_step(step, described, batch_size=8, image_size=96, mesh=mesh)
+    assert lowered.as_text() == step.lower(state, to_devices(batch, mesh)).as_text()
 
 
 def test_metrics_are_those_before_the_update(batches):
