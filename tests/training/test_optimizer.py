@@ -121,6 +121,14 @@ def test_lars_takes_the_factor_of_the_plateaus():
     np.testing.assert_allclose(tenth["fc"]["kernel"], -0.0003, rtol=1e-6)
 
 
+def test_a_tensor_without_a_gradient_decays_as_if_there_were_no_trust():
+    optimizer = lars(1.0, 0.0, weight_decay=0.5, trust_coefficient=0.001, adapt_biases=True)
+    params = {"fc": {"kernel": jnp.full(4, 3.0)}}
+    still = jax.tree.map(jnp.zeros_like, params)
+    updates, _ = optimizer.update(still, optimizer.init(params), params)
+    np.testing.assert_allclose(updates["fc"]["kernel"], -1.5, rtol=1e-6)
+
+
 def test_lars_can_leave_biases_and_scales_as_they_are():
     optimizer = lars(1.0, 0.0, weight_decay=0.5, trust_coefficient=0.001, adapt_biases=False)
     params = {"norm": {kind: jnp.ones(4) for kind in ("kernel", "bias", "scale")}}
