@@ -1,19 +1,25 @@
-"""The errors that a user can mend, and their exit code."""
+"""The errors that end a command with one line, and their exit codes."""
 
 import sys
-
-USER_ERROR_EXIT_CODE = 2
 
 
 class UserError(Exception):
     """Something the user gave, or the machine lacks; the message names the way out.
 
-    Front doors print it as one line and exit with code 2. Everything else that is
-    raised is a defect of ours and keeps its traceback.
+    Front doors print it as one line and exit with `exit_code`. Everything else that is raised is a
+    defect of ours and keeps its traceback.
     """
+
+    exit_code = 2
+
+
+class EnvironmentFailure(UserError):
+    """The environment failed: a disk, a port, a process that did not come. Trying again may help."""
+
+    exit_code = 3
 
 
 def complain(error: object) -> int:
     """Print an error as its one line, and return the exit code that goes with it."""
     print("error:", " ".join(str(error).split()), file=sys.stderr)
-    return USER_ERROR_EXIT_CODE
+    return error.exit_code if isinstance(error, UserError) else UserError.exit_code
