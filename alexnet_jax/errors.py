@@ -13,8 +13,8 @@ class UserError(Exception):
     exit_code = 2
 
 
-class EnvironmentFailure(UserError):
-    """The environment failed: a disk, a port, a process that did not come. Trying again may help."""
+class MachineError(UserError):
+    """A disk, a port or another process failed; trying again may help."""
 
     exit_code = 3
 

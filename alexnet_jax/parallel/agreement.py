@@ -12,7 +12,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from alexnet_jax.errors import EnvironmentFailure, UserError
+from alexnet_jax.errors import MachineError, UserError
 
 _Value = TypeVar("_Value")
 _AXIS = "device"
@@ -42,8 +42,8 @@ def from_first(compute: Callable[[], _Value]) -> _Value:
             told["error"], told["exit_code"] = str(error), error.exit_code
     told = _gather(told)[0]
     if "error" in told:
-        environment = told["exit_code"] == EnvironmentFailure.exit_code
-        raise (EnvironmentFailure if environment else UserError)(told["error"])
+        environment = told["exit_code"] == MachineError.exit_code
+        raise (MachineError if environment else UserError)(told["error"])
     return told["value"]
 
 
