@@ -58,9 +58,7 @@ def _measure() -> str:
 
 def _foresee(devices: int) -> str:
     from alexnet_jax.scaling import report
-    from alexnet_jax.training.configuration import check_config
 
-    check_config(_CONFIG.value)
     return report(_CONFIG.value, devices, _PER_MACHINE.value, _LINK_GBPS.value, _JSON.value)
 
 

@@ -62,7 +62,9 @@ def foresee(config: ConfigDict, devices: int, per_machine: int) -> list[Foresigh
         UserError: the batch does not divide over the devices.
     """
     from alexnet_jax.parallel.mesh import check_batch_divides
+    from alexnet_jax.training.recipe import resolve_config
 
+    config = resolve_config(config)
     check_batch_divides(config.train.batch_size, devices, "config.train.batch_size")
     command = [sys.executable, "-m", "alexnet_jax.scaling", str(devices), str(per_machine)]
     child = subprocess.run(

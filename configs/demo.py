@@ -13,7 +13,7 @@ def get_config() -> ConfigDict:
     """Return what differs from configs/imagenet.py."""
     config = imagenet.get_config()
     config.model.update(name="tiny", num_classes=10)
-    config.data.update(name="fractals/demo", image_size=96, crop_size=80)
+    config.data.update(name="fractals/demo", image_size=96)
     config.train.update(batch_size=64, epochs=14.0)
     config.checkpoint.every_epochs = 1.0
     config.log.update(every_steps=20, stuck_after_steps=200)

@@ -25,7 +25,6 @@ def get_config() -> ConfigDict:
     """Return what differs from configs/imagenet.py."""
     config = imagenet.get_config()
     config.model.update(name="caffe", changes=("batch_norm",))
-    config.data.crop_size = 227
     config.augment.color_noise = 0.0
     config.optimizer.update(
         name="lars", weight_decay=0.0005, trust_coefficient=0.001, adapt_biases=True

@@ -21,7 +21,6 @@ def get_config() -> ConfigDict:
     """Return what differs from configs/imagenet.py."""
     config = imagenet.get_config()
     config.model.name = "paper"
-    config.data.crop_size = 227
     config.augment.color_rescale = False
     config.optimizer.bias_rate_multiplier = 1.0
     config.schedule.update(name="plateau", factor=0.1)

@@ -8,7 +8,7 @@ from typing import Any
 from alexnet_jax.diagnosis.advice import advise, fits_device, longest_pole
 from alexnet_jax.diagnosis.diagnosis import Diagnosis
 from alexnet_jax.diagnosis.timing import Skipped, Speed
-from alexnet_jax.models.table import format_layers
+from alexnet_jax.models.table import count_parameters, format_layers
 
 _WIDTH = 98
 _NAMES = {
@@ -36,7 +36,7 @@ def describe(diagnosis: Diagnosis) -> dict[str, Any]:
             "name": diagnosis.network,
             "dtype": diagnosis.dtype,
             "batch_size": diagnosis.batch_size,
-            "parameters": sum(row.parameters for row in diagnosis.rows),
+            "parameters": count_parameters(diagnosis.rows),
             "multiply_adds": sum(row.multiply_adds for row in diagnosis.rows),
             "layers": [asdict(row) for row in diagnosis.rows],
         },

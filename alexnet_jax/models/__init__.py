@@ -37,12 +37,15 @@ def create_model(
         raise UserError(f"no dtype {dtype!r} of a network; the known ones: {', '.join(DTYPES)}")
     if num_classes < 2:
         raise UserError(f"num_classes={num_classes}: a classifier needs at least 2")
-    spec = apply_changes(find_spec(name), changes)
-    return AlexNet(spec, num_classes=num_classes, dtype=jnp.dtype(dtype))
+    return AlexNet(find_spec(name, changes), num_classes=num_classes, dtype=jnp.dtype(dtype))
 
 
-def find_spec(name: str) -> Spec:
-    """Return the table of the network called `name`; UserError lists the known ones."""
+def find_spec(name: str, changes: Sequence[str] = ()) -> Spec:
+    """Return the table of the network called `name`, with `changes` applied in order.
+
+    Raises:
+        UserError: there is no such network or change; the message lists the known ones.
+    """
     if name not in MODELS:
         raise UserError(f"no model {name!r}; the known ones: {', '.join(MODELS)}")
-    return MODELS[name]
+    return apply_changes(MODELS[name], changes)

@@ -13,7 +13,6 @@ from alexnet_jax.sweeps.planned_trial import PlannedTrial
 from alexnet_jax.sweeps.trials import SEED, Trial, repeat
 from alexnet_jax.training.assembly import open_split
 from alexnet_jax.training.configuration import (
-    check_config,
     check_key,
     differences,
     flatten,
@@ -21,7 +20,7 @@ from alexnet_jax.training.configuration import (
     save_config,
 )
 from alexnet_jax.training.network import make_model
-from alexnet_jax.training.recipe import resolve_durations
+from alexnet_jax.training.recipe import resolve_config, resolve_durations
 from alexnet_jax.whole_file import write_whole
 
 
@@ -49,12 +48,12 @@ def plan(base: Base, trials: Sequence[Trial], seeds: int, root: Path) -> list[Pl
     Raises:
         UserError: a trial's overrides, or what `root` holds, cannot be.
     """
-    check_config(base.config)
+    resolved = resolve_config(base.config)
     trials = repeat(trials, base.config.train.seed, seeds)
     configs = {trial.name: _resolve(base.config, trial) for trial in trials}
     _check_names(trials)
     _check_distinct(configs)
-    _check_root(root, base.config)
+    _check_root(root, resolved)
     steps = {name: _check_parts(name, config) for name, config in configs.items()}
     for name, config in configs.items():
         _check_same(root / name, config, "that trial")
@@ -81,7 +80,7 @@ def _resolve(base: ConfigDict, trial: Trial) -> ConfigDict:
             if value is None and flatten(base.to_dict())[key] is not None:
                 raise UserError(f"config.{key} cannot be unset by a trial; write a config for that")
             config.update_from_flattened_dict({key: value})
-        check_config(config)
+        config = resolve_config(config)
         make_model(config)
     except (UserError, TypeError) as error:
         raise UserError(f"trial {trial.name}: {error}") from error
@@ -104,16 +103,16 @@ def _check_distinct(configs: Mapping[str, ConfigDict]) -> None:
         seen[text] = name
 
 
-def _check_root(root: Path, base: ConfigDict) -> None:
+def _check_root(root: Path, config: ConfigDict) -> None:
     if (root / "metrics.jsonl").exists():
         raise UserError(f"--workdir={root} is the folder of a single run; give the sweep its own")
-    _check_same(root, base, "a sweep")
+    _check_same(root, config, "a sweep")
 
 
 def _check_same(workdir: Path, config: ConfigDict, what: str) -> None:
     if not (workdir / "config.json").exists():
         return
-    changed = differences(load_config(workdir), config)
+    changed = differences(resolve_config(load_config(workdir)), config)
     if changed:
         raise UserError(
             f"{workdir} holds {what} of another config ({'; '.join(changed)}); give another "

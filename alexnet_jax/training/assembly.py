@@ -18,7 +18,6 @@ from alexnet_jax.data.statistics import load_statistics
 from alexnet_jax.data.store import Store
 from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches
 from alexnet_jax.errors import UserError
-from alexnet_jax.models import find_spec
 from alexnet_jax.parallel.agreement import check_same_everywhere
 from alexnet_jax.parallel.distributed import Timeouts
 from alexnet_jax.parallel.mesh import check_batch_divides, replicated
@@ -27,6 +26,7 @@ from alexnet_jax.training.configuration import must_be_same
 from alexnet_jax.training.finetuning import take_over
 from alexnet_jax.training.learner import Learner, make_learner, set_up
 from alexnet_jax.training.plateau import count_test
+from alexnet_jax.training.recipe import make_spec, resolve_config
 from alexnet_jax.training.state import TrainState
 from alexnet_jax.training.trained import Trained, load_trained
 
@@ -48,6 +48,7 @@ def assemble(config: ConfigDict) -> Run:
     Raises:
         UserError: the config holds something that cannot be, or asks for data that is not there.
     """
+    config = resolve_config(config)
     mesh = set_up(config)
     pixels = open_split(config, "train")
     check_same_everywhere(must_be_same(config) | {"training examples": len(pixels)})
@@ -130,7 +131,7 @@ def make_creator(
 
     def create_from_source() -> TrainState:
         state = create()
-        output = find_spec(config.model.name).output_name
+        output = make_spec(config).output_name
         params = take_over(source.params, state.params, output, config.train.init_from)
         return replace(state, params=params, batch_stats=source.batch_stats)
 

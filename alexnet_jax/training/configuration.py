@@ -14,8 +14,8 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.whole_file import write_whole
 from configs import imagenet
 
-# Steps are counted in int32, on the devices too. Nothing that is counted can be larger.
-_MOST = 2**31 - 1
+# Steps are counted in int32, on the devices too.
+MOST_STEPS = 2**31 - 1
 _MOST_BITS = 256  # Of an integer, whatever its key.
 _LONGEST_TEXT = 4095  # Bytes: what Linux takes as a path.
 
@@ -48,13 +48,13 @@ class Rule:
 
 _TEXT = Rule((str,))
 _SWITCH = Rule((bool,))
-_POSITIVE_INT = Rule((int,), above=0, most=_MOST)
+_POSITIVE_INT = Rule((int,), above=0, most=MOST_STEPS)
 _OPTIONAL_POSITIVE_INT = _POSITIVE_INT.optional
 _NUMBER = Rule((float, int), least=0, most=1e30)
 _POSITIVE_NUMBER = replace(_NUMBER, above=0)
 _OPTIONAL_POSITIVE_NUMBER = _POSITIVE_NUMBER.optional
 _SHARE = replace(_NUMBER, most=1)
-_EPOCHS = replace(_NUMBER, most=_MOST)
+_EPOCHS = replace(_NUMBER, most=MOST_STEPS)
 _NAMES = Rule((tuple, list), items=_TEXT)
 _NUMBERS = Rule((tuple, list), items=_NUMBER)
 _LIST_OF_EPOCHS = Rule((tuple, list), items=_EPOCHS)
@@ -69,7 +69,7 @@ KEYS: dict[str, Rule] = {
     "data.dir": _TEXT,
     "data.source": _TEXT,
     "data.image_size": replace(_POSITIVE_INT, most=4096),
-    "data.crop_size": _POSITIVE_INT,
+    "data.crop_size": _OPTIONAL_POSITIVE_INT,
     "data.threads": replace(_OPTIONAL_POSITIVE_INT, most=4096),
     "data.normalization": _TEXT,
     "augment.crop": _TEXT,
@@ -303,10 +303,12 @@ def _check_number(key: str, value: float, rule: Rule) -> None:
 
 
 def _check_together(values: Mapping[str, Any]) -> None:
-    if values["data.crop_size"] > values["data.image_size"]:
+    crop_size, image_size = values["data.crop_size"], values["data.image_size"]
+    if crop_size is not None and crop_size > image_size:
         raise UserError(
-            f"config.data.crop_size={values['data.crop_size']} is larger than "
-            f"config.data.image_size={values['data.image_size']}"
+            f"config.data.crop_size={crop_size} is larger than "
+            f"config.data.image_size={image_size}; prepare larger images for model "
+            f"{values['model.name']!r}, or take a network with a smaller crop, such as 'tiny'"
         )
     for group, steps, epochs in (
         ("train", "steps", "epochs"),

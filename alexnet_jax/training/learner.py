@@ -21,7 +21,6 @@ from alexnet_jax.parallel.layouts import check_layout
 from alexnet_jax.parallel.mesh import check_batch_divides, make_mesh
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.training.accumulation import count_parts
-from alexnet_jax.training.configuration import check_config
 from alexnet_jax.training.network import Network, make_model, make_network
 from alexnet_jax.training.recipe import (
     Durations,
@@ -52,10 +51,12 @@ class Learner:
 def set_up(config: ConfigDict) -> Mesh:
     """Set JAX up and arrange the devices.
 
+    Args:
+        config: from `resolve_config`.
+
     Raises:
-        UserError: the config holds something that cannot be, here or anywhere.
+        UserError: the config holds something that cannot be on these devices.
     """
-    check_config(config)
     configure_jax(config.train.deterministic)
     check_cluster(config.parallel.processes, config.parallel.devices)
     mesh = make_mesh(config.parallel.layout, config.parallel.model_axis)
@@ -74,7 +75,7 @@ def make_learner(
     """Build the network and its step.
 
     Args:
-        config: see configs/imagenet.py.
+        config: from `resolve_config`.
         mesh: from `set_up`.
         statistics: of the training split.
         examples: how many it has.

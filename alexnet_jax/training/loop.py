@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.evaluation.scoring import score
+from alexnet_jax.models.table import compare_crop
 from alexnet_jax.parallel.agreement import from_first
 from alexnet_jax.parallel.feed import feed
 from alexnet_jax.parallel.runtime import compile_and_tidy
@@ -23,6 +24,7 @@ from alexnet_jax.training.interruption import Interrupted, StopSignal
 from alexnet_jax.training.lock import WorkdirLock
 from alexnet_jax.training.logging import RunLog
 from alexnet_jax.training.profiling import ProfiledSteps, Profiler, name_step
+from alexnet_jax.training.recipe import resolve_config
 from alexnet_jax.training.state import TrainState, parameters_sha256
 from alexnet_jax.training.step import lower_step
 from alexnet_jax.training.window import Window, steps_in_flight, stuck_advice
@@ -56,6 +58,7 @@ def train_and_evaluate(
         UserError: a mistake in the config or the data, or a disk that is full.
         Interrupted: SIGTERM or Ctrl-C came; the state has been saved.
     """
+    config = resolve_config(config)
     run = assemble(config)
     if not ignore_config:
         from_first(partial(check_same_run, workdir, config))
@@ -74,9 +77,17 @@ def train_and_evaluate(
                 RunLog(workdir, step, run.durations.total) as log,
                 Profiler(profiled, workdir) as profiler,
             ):
+                _say_another_network(config, run, log)
                 state = _Training(run, checkpoints, log, stop, profiler).run(state, step)
                 result = _summarize(run, state, log)
         return from_first(partial(write_result, workdir, result))
+
+
+def _say_another_network(config: ConfigDict, run: Run, log: RunLog) -> None:
+    """Note where the config's crops make another network than the one it names."""
+    note = compare_crop(config.model.name, run.network.model, config.data.crop_size)
+    if note:
+        log.say(f"note: {note}")
 
 
 def _first_state(run: Run, checkpoints: Checkpoints) -> tuple[TrainState, int]:

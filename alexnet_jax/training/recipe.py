@@ -15,9 +15,38 @@ from alexnet_jax.data.augment import Augmentation, random_crop
 from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Preprocessing
 from alexnet_jax.data.resized_crop import random_resized_crop
 from alexnet_jax.data.statistics import Statistics
-from alexnet_jax.models import find_spec
+from alexnet_jax.errors import UserError
+from alexnet_jax.models import Spec, find_spec
+from alexnet_jax.training.configuration import KEYS, MOST_STEPS, check_config, flatten
 from alexnet_jax.training.optimizer import krizhevsky_sgd, lars, pytorch_sgd
 from alexnet_jax.training.schedule import geometric, piecewise, stepped, warmed_up
+
+
+def resolve_config(config: ConfigDict) -> ConfigDict:
+    """Return a copy in which every value is the one that the run takes.
+
+    An unset `data.crop_size` becomes the network's own. A whole number that stands for a real one
+    becomes a float, because JAX would take it for an int32.
+
+    Raises:
+        UserError: the config holds something that cannot be.
+    """
+    check_config(config)
+    resolved = config.copy_and_resolve_references()
+    if resolved.data.crop_size is None:
+        resolved.data.crop_size = make_spec(config).crop_size
+    for key, value in flatten(resolved.to_dict()).items():
+        if type(value) is int and float in KEYS[key].types:
+            group, name = key.split(".")
+            with resolved.ignore_type():
+                resolved[group][name] = float(value)
+    check_config(resolved)
+    return resolved
+
+
+def make_spec(config: ConfigDict) -> Spec:
+    """Return the table of the network that the config names, with its changes."""
+    return find_spec(config.model.name, config.model.changes)
 
 
 @dataclass(frozen=True)
@@ -32,18 +61,24 @@ class Durations:
     stuck_after: int | None
 
     def steps(self, epochs: Sequence[float]) -> list[int]:
-        """Turn epochs into completed steps."""
-        return [round(epoch * self.per_epoch) for epoch in epochs]
+        """Turn epochs into completed steps; UserError for more than can be counted."""
+        return [
+            _check_countable(round(epoch * self.per_epoch), f"epoch {epoch:,g}") for epoch in epochs
+        ]
 
 
 def resolve_durations(config: ConfigDict, examples: int) -> Durations:
-    """Turn epochs into steps, once; where both are set, steps count."""
+    """Turn epochs into steps, once; where both are set, steps count.
+
+    Raises:
+        UserError: the run would have more steps than can be counted.
+    """
     per_epoch = examples / config.train.batch_size
 
     def in_steps(steps: int | None, epochs: float | None) -> int:
         return steps if steps is not None else max(1, round((epochs or 0) * per_epoch))
 
-    total = in_steps(config.train.steps, config.train.epochs)
+    total = _check_countable(in_steps(config.train.steps, config.train.epochs), "the run")
     return Durations(
         total=total,
         per_epoch=per_epoch,
@@ -52,6 +87,12 @@ def resolve_durations(config: ConfigDict, examples: int) -> Durations:
         log_every=config.log.every_steps,
         stuck_after=config.log.stuck_after_steps,
     )
+
+
+def _check_countable(steps: int, what: str) -> int:
+    if steps > MOST_STEPS:
+        raise UserError(f"{what} ends at step {steps:,}; a run counts to {MOST_STEPS:,}")
+    return steps
 
 
 def make_schedule(config: ConfigDict, durations: Durations) -> optax.Schedule:
@@ -111,10 +152,7 @@ def make_layer_factors(config: ConfigDict, durations: Durations) -> dict[str, op
     schedule = config.schedule
     layers = {
         "conv1": (schedule.conv1_boundaries, schedule.conv1_factors),
-        find_spec(config.model.name).output_name: (
-            schedule.output_boundaries,
-            schedule.output_factors,
-        ),
+        make_spec(config).output_name: (schedule.output_boundaries, schedule.output_factors),
     }
     return {
         layer: piecewise([1.0, *factors], durations.steps(boundaries))

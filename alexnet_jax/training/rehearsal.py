@@ -16,6 +16,7 @@ from alexnet_jax.data.stream import TrainingBatches
 from alexnet_jax.errors import UserError
 from alexnet_jax.training.assembly import assemble
 from alexnet_jax.training.learner import Learner, make_learner, set_up
+from alexnet_jax.training.recipe import resolve_config
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Rehearsal:
     """A step that can be tried on made-up pixels.
 
     Attributes:
-        name: the network's, with its changes.
+        name: the network's, with its changes, and its crops where they are not its table's.
         learner: as the run's, but for the mean image, the colours and the length.
         dtype: of the network's products.
         batch_size: images a step.
@@ -72,6 +73,7 @@ def rehearse(config: ConfigDict) -> Rehearsal:
     Raises:
         UserError: the config holds something that cannot be, whatever the data.
     """
+    config = resolve_config(config)
     mesh = set_up(config)
     size, batch_size = config.data.image_size, config.train.batch_size
     grey = Statistics(
@@ -80,10 +82,14 @@ def rehearse(config: ConfigDict) -> Rehearsal:
         color_std=np.ones(3, np.float32),
         count=1,
     )
-    changes = f" with {', '.join(config.model.changes)}" if config.model.changes else ""
+    name, learner = config.model.name, make_learner(config, mesh, grey, 1000 * batch_size)
+    if config.model.changes:
+        name += f" with {', '.join(config.model.changes)}"
+    if config.data.crop_size != learner.network.model.spec.crop_size:
+        name += f" on crops of {config.data.crop_size}"
     return Rehearsal(
-        name=config.model.name + changes,
-        learner=make_learner(config, mesh, grey, examples=1000 * batch_size),
+        name=name,
+        learner=learner,
         dtype=config.model.dtype,
         batch_size=batch_size,
         batch_unit=mesh.size * (batch_size // (config.train.microbatch_size or batch_size)),

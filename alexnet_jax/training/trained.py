@@ -13,8 +13,9 @@ from alexnet_jax.data.preprocessing import Preprocessing, load_preprocessing
 from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.scoring import Predictor
 from alexnet_jax.training.checkpoints import Checkpoints
-from alexnet_jax.training.configuration import check_config, load_config
+from alexnet_jax.training.configuration import load_config
 from alexnet_jax.training.network import make_network
+from alexnet_jax.training.recipe import resolve_config
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,7 @@ def load_trained(workdir: Path, mesh: Mesh) -> Trained:
     Raises:
         UserError: it is no workdir, or holds no checkpoint.
     """
-    config = load_config(workdir)
-    check_config(config)
+    config = resolve_config(load_config(workdir))
     preprocessing = load_preprocessing(workdir)
     network = make_network(config, preprocessing, mesh)
     checkpoints = Checkpoints(workdir, read_only=True)

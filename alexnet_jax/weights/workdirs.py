@@ -15,10 +15,10 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.training.checkpoints import Checkpoints
-from alexnet_jax.training.configuration import check_config, complete, load_config, save_config
+from alexnet_jax.training.configuration import complete, load_config, save_config
 from alexnet_jax.training.network import make_network
 from alexnet_jax.training.provenance import save_environment
-from alexnet_jax.training.recipe import make_optimizer, resolve_durations
+from alexnet_jax.training.recipe import make_optimizer, resolve_config, resolve_durations
 from alexnet_jax.training.state import TrainState, fresh_state
 from alexnet_jax.training.workdir import make_workdir
 from alexnet_jax.weights.bundle import Bundle
@@ -36,8 +36,7 @@ def write_workdir(bundle: Bundle, workdir: Path) -> None:
         raise UserError(
             f"{workdir} holds a run already ({taken[0]}); remove it or give another --workdir"
         )
-    config = _make_config(bundle)
-    check_config(config)
+    config = resolve_config(_make_config(bundle))
     configure_jax()
     make_workdir(workdir)
     with full_disk_reported(workdir, "the imported weights"):
@@ -55,8 +54,7 @@ def read_workdir(workdir: Path) -> Bundle:
     Raises:
         UserError: it is no workdir, or holds no checkpoint.
     """
-    config = load_config(workdir)
-    check_config(config)
+    config = resolve_config(load_config(workdir))
     configure_jax()
     preprocessing = load_preprocessing(workdir)
     network = make_network(config, preprocessing, make_data_mesh())

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from made_weights import make_bundle
 
 from alexnet_jax.data.preprocessing import Preprocessing, save_preprocessing
 from alexnet_jax.errors import UserError
@@ -7,6 +8,7 @@ from alexnet_jax.training.assembly import assemble
 from alexnet_jax.training.finetuning import take_over
 from alexnet_jax.training.loop import train_and_evaluate
 from alexnet_jax.training.state import parameters_sha256
+from alexnet_jax.weights import write_workdir
 
 
 def layers(outputs=3, **others):
@@ -47,6 +49,17 @@ def test_a_run_begins_with_the_parameters_of_another(config, tmp_path):
     state = assemble(config).create_state()
     assert int(state.step) == 0
     assert parameters_sha256(state.params) == result["parameters_sha256"]
+
+
+def test_a_network_with_a_layer_fewer_takes_other_classes(config, tmp_path):
+    """Its output layer is fc7, not fc8."""
+    bundle = make_bundle(num_classes=4, changes=("without_conv3",))
+    write_workdir(bundle, tmp_path / "four")
+    config.model.changes = ("without_conv3",)
+    config.train.init_from = str(tmp_path / "four")
+    params = assemble(config).create_state().params
+    np.testing.assert_array_equal(params["conv2"]["kernel"], bundle.params["conv2"]["kernel"])
+    assert params["fc7"]["kernel"].shape[1] == 10
 
 
 def test_the_preprocessing_comes_with_the_parameters(config, tmp_path):

@@ -1,0 +1,107 @@
+import pytest
+
+from alexnet_jax.errors import UserError
+from alexnet_jax.models import MODELS
+from alexnet_jax.models.table import describe_layers, format_layers
+from alexnet_jax.training.configuration import differences, load_config, save_config
+from alexnet_jax.training.network import make_model
+from alexnet_jax.training.recipe import (
+    make_layer_factors,
+    make_schedule,
+    resolve_config,
+    resolve_durations,
+)
+from alexnet_jax.training.rehearsal import rehearse
+from configs import demo, imagenet
+
+
+def named(name):
+    config = imagenet.get_config()
+    config.model.name = name
+    return config
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_name_alone_gives_the_crops_of_the_networks_table(name):
+    assert resolve_config(named(name)).data.crop_size == MODELS[name].crop_size
+
+
+def test_a_name_alone_gives_the_doctor_the_network_of_the_textbooks():
+    rehearsal = rehearse(named("paper"))
+    rows = describe_layers(rehearsal.learner.network.model, rehearsal.crop_size)
+    lines = format_layers(rows).splitlines()
+    assert rehearsal.name == "paper"
+    assert lines[0] == (
+        "227x227x3 → 55x55x96 → 27x27x256 → 13x13x384 → 13x13x384 → 13x13x256 → 6x6x256 → "
+        "4096 → 4096 → 1000"
+    )
+    assert lines[-1].split()[1] == "60,965,224"
+
+
+def test_the_doctor_names_crops_that_are_not_the_tables():
+    config = demo.get_config()
+    config.data.crop_size = 72
+    assert rehearse(config).name == "tiny on crops of 72"
+
+
+def test_crops_that_the_config_asks_for_are_taken():
+    config = named("tiny")
+    config.data.crop_size = 96
+    assert resolve_config(config).data.crop_size == 96
+
+
+def test_images_smaller_than_the_networks_crops_are_refused():
+    config = named("paper")
+    config.data.image_size = 226
+    with pytest.raises(UserError, match="crop_size=227 is larger than config.data.image_size=226"):
+        resolve_config(config)
+
+
+def test_resolving_changes_nothing_in_the_config_it_is_given():
+    config = named("paper")
+    resolve_config(config)
+    assert config.data.crop_size is None
+
+
+def test_a_workdir_of_when_crops_had_to_be_given_goes_on(tmp_path):
+    old = imagenet.get_config()
+    old.data.crop_size = 224
+    save_config(old, tmp_path)
+    assert (
+        differences(resolve_config(load_config(tmp_path)), resolve_config(named("original"))) == []
+    )
+
+
+def test_a_whole_number_for_a_real_one_is_a_float():
+    """JAX would take it for an int32, which holds no 10^12."""
+    config = imagenet.get_config()
+    with config.ignore_type():
+        config.optimizer = {**config.optimizer.to_dict(), "weight_decay": 10**12}
+    assert isinstance(resolve_config(config).optimizer.weight_decay, float)
+
+
+@pytest.mark.parametrize(
+    ("changes", "output"), [((), "fc8"), (("without_conv3",), "fc7"), (("tanh",), "fc8")]
+)
+def test_the_output_layers_rate_is_that_of_the_changed_networks_output(changes, output):
+    config = imagenet.get_config("one_cnn_star")
+    config.model.update(name="original", changes=changes)
+    durations = resolve_durations(config, examples=1000)
+    assert set(make_layer_factors(config, durations)) == {"conv1", output}
+    assert make_model(config).spec.output_name == output
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("train.epochs", 1e9, "the run ends at step 7,812,500,000; a run counts to 2,147,483,647"),
+        ("schedule.warmup_epochs", 1e9, "epoch 1e.09 ends at step 7,812,500,000"),
+        ("schedule.boundaries", (25, 1e9), "epoch 1e.09 ends at step 7,812,500,000"),
+    ],
+)
+def test_epochs_beyond_the_steps_that_can_be_counted_are_refused(key, value, message):
+    config = imagenet.get_config("original")
+    group, name = key.split(".")
+    config[group][name] = value
+    with pytest.raises(UserError, match=message):
+        make_schedule(config, resolve_durations(config, examples=1000))
