@@ -9,7 +9,8 @@ Pre-training: the 2011 Fall release (or what you have, as a folder of classes), 
 divided by 10 at 6. The author began it from a network trained on 10,000 classes of 2009, and put a
 layer of 1,024 units before its output; both are left out here. Fine-tuning, from his log: 1e-3,
 ÷10 at epochs 22 and 42, 54 in all; the output layer ten times as fast until 9; conv1 a tenth, from
-5 a hundredth, from 7 frozen; colour noise until 38.
+5 a hundredth, from 7 frozen; colour noise until 38. In his log the output layer had the others'
+rate, 0.001, for the first 300 batches; here it has ten times that from the first step.
 
 Expected error, top-1 / top-5: ten crops 39.0 / 16.6 %. Published (layer-params-146-2012-2011.cfg,
 paper table 2), not measured here.

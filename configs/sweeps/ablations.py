@@ -35,14 +35,16 @@ def get_sweep() -> list[Ablation]:
         Ablation(
             "no_conv2_normalisation",
             {"model.changes": ("no_conv2_norms",)},
-            "0.0 / +0.1",
-            "code, run 167: 40.488 / 18.118 against run 170's 40.528 / 18.048",
+            "0.0 / +0.1 (with another schedule)",
+            "code, run 167: 40.488 / 18.118 against run 170's 40.528 / 18.048; run 167 divided the "
+            "rate by 1000 in all (dexp[1000,4]), run 170 by 250, so the difference is of both",
         ),
         Ablation(
             "no_overlap",
             {"model.changes": ("no_overlap",)},
             "+0.4 / +0.3",
-            "paper §3.4; code, run 147: 41.058 / 18.510",
+            "paper §3.4; code, run 147: 41.058 / 18.510, whose network is another in more than its "
+            "pooling: conv2 padded by 1, conv5 not at all, pooling by ceil (55-28-26-13-11-6)",
         ),
         Ablation(
             "one_column",
