@@ -14,7 +14,7 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import ConfigDict
 
-from alexnet_jax.errors import UserError, complain
+from alexnet_jax.errors import UserError, complain, explain_os_error
 from alexnet_jax.training.configuration import check_key
 from alexnet_jax.training.orbax_noise import silence_orbax
 from alexnet_jax.user_code import describe_failure
@@ -63,6 +63,10 @@ def run(main: Callable[[Sequence[str]], None], required: Sequence[str] = ()) -> 
         except BrokenPipeError:
             # Whoever read the output has seen enough; nothing more may be written to it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            if not error.errno:
+                raise
+            raise SystemExit(complain(explain_os_error(error))) from None
         except KeyboardInterrupt:
             # While a run trains, Ctrl-C saves first; here there is nothing to save.
             print("stopped by SIGINT", file=sys.stderr)

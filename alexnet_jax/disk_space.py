@@ -1,15 +1,19 @@
-"""A disk that is too small, found before the work, or full, found in the middle of it."""
+"""A disk that is too small, found before the work, or that fails in the middle of it."""
 
 import errno
+import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alexnet_jax.errors import UserError
+from alexnet_jax.errors import MachineError, UserError, explain_os_error
 
-_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
-_FULL_TEXTS = ("No space left on device", "Disk quota exceeded")
+# Libraries in C++ and Rust raise errors of their own types, which only say it in words.
+_FULL = {errno.ENOSPC: "No space left on device", errno.EDQUOT: "Disk quota exceeded"}
+_FAILED = {errno.EIO: "Input/output error", errno.EROFS: "Read-only file system"}
+_OS_ERROR = re.compile(r"\bOS error (\d+)", re.IGNORECASE)
 
 
 def require_free_space(directory: Path, needed_bytes: int, what: str) -> None:
@@ -33,25 +37,50 @@ def require_free_space(directory: Path, needed_bytes: int, what: str) -> None:
 
 @contextmanager
 def full_disk_reported(directory: Path, what: str) -> Iterator[None]:
-    """Turn the many ways in which a full disk shows itself into one UserError.
+    """Turn the many ways in which a disk that is full or fails shows itself into one line.
 
-    Python raises OSError; ArrayRecord's C++ writer a RuntimeError that only says so in words.
-    Wrap the writing itself, so that the free space is read before anything is cleaned up.
+    Python raises OSError, often without a path; C++ libraries raise errors of their own that only
+    say so in words. Wrap the writing itself, so that the free space is read before anything is
+    cleaned up.
+
+    Raises:
+        MachineError: the disk is full, or fails.
+        UserError: `directory` is closed to this user.
     """
     try:
         yield
-    except (OSError, RuntimeError, ValueError) as error:
-        if not says_disk_full(error):
+    except UserError:
+        raise
+    except Exception as error:
+        number = disk_errno(error)
+        if number is None:
             raise
-        free = shutil.disk_usage(directory).free
-        raise UserError(
-            f"disk full while writing {what}: {directory} has {free / 1e6:,.1f} MB free; "
-            "free some space or choose another disk, then run the same command again"
-        ) from error
+        if number in _FULL:
+            raise MachineError(
+                f"disk full while writing {what}: {_what_is_left(directory)}; "
+                "free some space or choose another disk, then run the same command again"
+            ) from error
+        known = error if isinstance(error, OSError) else OSError(number, str(error))
+        raise explain_os_error(known, f"{what} in {directory}") from error
 
 
-def says_disk_full(error: BaseException) -> bool:
-    """Say whether `error`, of whatever type, is a full disk's."""
-    if isinstance(error, OSError) and error.errno in _FULL_ERRNOS:
-        return True
-    return any(text in str(error) for text in _FULL_TEXTS)
+def disk_errno(error: BaseException) -> int | None:
+    """Return the errno behind `error`, of whatever type; None where it is not the system's."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    named = _OS_ERROR.search(str(error))
+    if named is not None:
+        return int(named[1])
+    known = (
+        (_FULL | _FAILED).items() if isinstance(error, OSError | RuntimeError | ValueError) else ()
+    )
+    return next((number for number, words in known if words in str(error)), None)
+
+
+def _what_is_left(directory: Path) -> str:
+    # The folder may never have been made; its disk is that of the nearest one above it.
+    there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    status = os.statvfs(there)
+    if status.f_files and not status.f_favail:
+        return f"{directory} has no inodes left, it holds too many files"
+    return f"{directory} has {status.f_bavail * status.f_frsize / 1e6:,.1f} MB free"

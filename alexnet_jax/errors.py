@@ -1,6 +1,20 @@
 """The errors that end a command with one line, and their exit codes."""
 
+import errno
+import os
 import sys
+
+# What the caller of a path can mend: it names nothing, names something else, or is closed to us.
+_MISTAKES = (
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+)
 
 
 class UserError(Exception):
@@ -23,3 +37,19 @@ def complain(error: object) -> int:
     """Print an error as its one line, and return the exit code that goes with it."""
     print("error:", " ".join(str(error).split()), file=sys.stderr)
     return error.exit_code if isinstance(error, UserError) else UserError.exit_code
+
+
+def explain_os_error(error: OSError, place: str | os.PathLike[str] | None = None) -> UserError:
+    """Return the one line for what the system refused: the path and the cause.
+
+    Args:
+        error: as Python or a library raised it.
+        place: stands for the path where `error` names none: writing to an open file does not.
+    """
+    paths = [name for name in (error.filename, error.filename2) if name is not None] or [place]
+    where = " -> ".join(
+        os.fsdecode(path) for path in paths if isinstance(path, str | bytes | os.PathLike)
+    )
+    cause = os.strerror(error.errno) if error.errno else str(error)
+    kind = UserError if error.errno in _MISTAKES else MachineError
+    return kind(f"{where}: {cause}" if where else cause)

@@ -12,7 +12,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from alexnet_jax.errors import MachineError, UserError
+from alexnet_jax.errors import MachineError, UserError, explain_os_error
 
 _Value = TypeVar("_Value")
 _AXIS = "device"
@@ -40,6 +40,9 @@ def from_first(compute: Callable[[], _Value]) -> _Value:
             told["value"] = compute()
         except UserError as error:
             told["error"], told["exit_code"] = str(error), error.exit_code
+        except OSError as error:
+            failure = explain_os_error(error)
+            told["error"], told["exit_code"] = str(failure), failure.exit_code
     told = _gather(told)[0]
     if "error" in told:
         environment = told["exit_code"] == MachineError.exit_code

@@ -12,7 +12,12 @@ from dataclasses import dataclass
 
 import jax
 
-from alexnet_jax.errors import UserError, complain
+from alexnet_jax.errors import (
+    MachineError,
+    UserError,
+    complain,
+    explain_os_error,
+)
 from alexnet_jax.parallel.launcher import Launch, find_launch
 
 
@@ -40,8 +45,8 @@ def joined_cluster(timeouts: Timeouts) -> Iterator[None]:
     or miss its heartbeat, and exit too.
 
     Raises:
-        UserError: the environment is contradictory, see `find_launch`; or this is process 0, and
-            its port is taken.
+        UserError: the environment is contradictory, see `find_launch`.
+        MachineError: this is process 0, and its port is taken.
     """
     launch = find_launch(os.environ)
     if launch is None:
@@ -96,7 +101,7 @@ def _gpus_left_alone(environment: Mapping[str, str]) -> bool:
 
 
 def _check_port(launch: Launch) -> None:
-    """Raise UserError unless process 0 can listen where the others look for it.
+    """Raise MachineError unless process 0 can listen where the others look for it.
 
     JAX 0.10.2 itself ends in a segmentation fault about every second time.
     """
@@ -105,7 +110,7 @@ def _check_port(launch: Launch) -> None:
     try:
         socket.create_server(("", port)).close()
     except (OSError, OverflowError) as error:
-        raise UserError(
+        raise MachineError(
             f"{_describe(launch)} cannot listen on port {port} ({error}): another program has it, "
             "perhaps a run that has not ended; end that, or give another port"
         ) from error
@@ -131,19 +136,20 @@ def _join(launch: Launch, timeouts: Timeouts) -> None:
         )
     except (RuntimeError, ValueError) as error:
         # Not by way of Python's own exit, which finds a runtime that is only half there.
-        _exit_at_once(complain(f"{_describe(launch)} cannot join the others: {error}"))
+        failure = MachineError(f"{_describe(launch)} cannot join the others: {error}")
+        _exit_at_once(complain(failure))
     finally:
         watch.cancel()
 
 
 def _give_up(launch: Launch, seconds: int) -> None:
-    code = complain(
+    failure = MachineError(
         f"{_describe(launch)} did not meet the others within {seconds} s "
         "(config.parallel.initialization_timeout). Usual causes: not all processes were started; "
         "one of them failed (see its log); the address is not that of process 0, or a firewall "
         "closes its port; http_proxy is set"
     )
-    _exit_at_once(code)
+    _exit_at_once(complain(failure))
 
 
 def _describe(launch: Launch) -> str:
@@ -154,6 +160,8 @@ def _describe(launch: Launch) -> str:
 
 def _report(error: BaseException) -> int:
     """Print `error` as it would be without a cluster, and return the exit code."""
+    if isinstance(error, OSError) and error.errno:
+        error = explain_os_error(error)
     if isinstance(error, UserError):
         return complain(error)
     traceback.print_exception(error)

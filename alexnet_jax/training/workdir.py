@@ -8,7 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from alexnet_jax.data.preprocessing import save_preprocessing
-from alexnet_jax.disk_space import says_disk_full
+from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 from alexnet_jax.training.assembly import Run
 from alexnet_jax.training.configuration import differences, load_config, save_config
@@ -29,15 +29,19 @@ def check_same_run(workdir: Path, config: ConfigDict) -> None:
 
 
 def make_workdir(workdir: Path) -> None:
-    """Make the folder; UserError where there can be none, or nothing can be written to it."""
+    """Make the folder, and see that it can be written to.
+
+    Raises:
+        UserError: it is closed to this user, or cannot be a folder.
+        MachineError: the disk is full, or fails.
+    """
     try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=workdir):
-            pass
-    except OSError as error:
-        if says_disk_full(error):
-            raise
-        raise UserError(f"cannot write to --workdir={workdir}: {error.strerror}") from error
+        with full_disk_reported(workdir, "the run's files"):
+            workdir.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=workdir):
+                pass
+    except UserError as error:
+        raise UserError(f"cannot write to --workdir={workdir}: {error}") from error
 
 
 def describe_run(workdir: Path, config: ConfigDict, run: Run) -> None:

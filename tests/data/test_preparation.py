@@ -200,7 +200,7 @@ def prepare_on_a_small_disk(tmp_path, size):
     )
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip(f"no small disk can be mounted here: {done.stderr.strip()}")
-    assert done.returncode == 2
+    assert done.returncode == 3
     assert done.stderr.count("\n") == 1
     return done
 

@@ -205,7 +205,7 @@ def test_a_full_disk_leaves_nothing_that_looks_whole(fractals_dir, tmp_path, kil
     )
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip(f"no small disk can be mounted here: {done.stderr.strip()}")
-    assert done.returncode == 2, done.stderr
+    assert done.returncode == 3, done.stderr
     assert done.stderr.startswith("error: disk full while writing the pixel store of fractals/demo")
     assert done.stderr.count("\n") == 1
     left = done.stdout.splitlines()[1:]

@@ -149,7 +149,7 @@ def test_a_coordinator_that_is_not_there_is_named_in_time(fractals_dir, tmp_path
         JAX_PROCESS_ID="1",
     )
     ((code, _, err),) = finish([process], timeout=60)
-    assert (code, err.count("\n")) == (2, 1)
+    assert (code, err.count("\n")) == (3, 1)
     assert f"process 1 of 2 (coordinator {address}) did not meet the others within 3 s" in err
 
 
@@ -163,7 +163,7 @@ def test_a_coordinator_whose_port_is_taken_is_one_line(fractals_dir, tmp_path):
             JAX_PROCESS_ID="0",
         )
         ((code, _, err),) = finish([process], timeout=60)
-    assert (code, err.count("\n")) == (2, 1)
+    assert (code, err.count("\n")) == (3, 1)
     assert f"cannot listen on port {port} (" in err
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from alexnet_jax.errors import UserError
+from alexnet_jax.errors import MachineError, UserError
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated
 from alexnet_jax.training.checkpoints import Checkpoints, _fingerprint
 from alexnet_jax.training.plateau import before_any_test
@@ -147,7 +147,7 @@ def test_a_full_disk_is_named_and_earlier_checkpoints_stay(small_disk):
     large = TrainState(
         jnp.int32(2), {"fc": jnp.float32(rng.normal(size=2_000_000))}, (), before_any_test()
     )
-    with pytest.raises(UserError, match=r"disk full while writing a checkpoint: .*MB free"):
+    with pytest.raises(MachineError, match=r"disk full while writing a checkpoint: .*MB free"):
         checkpoints.save(large)
         checkpoints.close()
     assert int(restore(small_disk).step) == 1
