@@ -52,6 +52,7 @@ def test_a_full_disk_is_an_environments_failure_that_names_the_path(tmp_path, er
 def test_what_the_system_refuses_is_a_path_and_a_cause(tmp_path, error, kind, line):
     with pytest.raises(kind) as caught, full_disk_reported(tmp_path, "records"):
         raise error
+    assert type(caught.value) is kind
     assert line.replace("D", str(tmp_path)) in str(caught.value)
 
 

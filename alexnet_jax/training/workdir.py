@@ -41,7 +41,7 @@ def make_workdir(workdir: Path) -> None:
             with tempfile.TemporaryFile(dir=workdir):
                 pass
     except UserError as error:
-        raise UserError(f"cannot write to --workdir={workdir}: {error}") from error
+        raise type(error)(f"cannot write to --workdir={workdir}: {error}") from error
 
 
 def describe_run(workdir: Path, config: ConfigDict, run: Run) -> None:
