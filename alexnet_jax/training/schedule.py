@@ -39,4 +39,4 @@ def piecewise(values: Sequence[float], boundaries: Sequence[int]) -> optax.Sched
     """Take `values[i]` once `boundaries[i - 1]` steps are completed, `values[0]` before."""
     assert len(values) == len(boundaries) + 1, (values, boundaries)
     table, edges = jnp.asarray(values, jnp.float32), jnp.asarray(boundaries, jnp.int32)
-    return lambda step: table[jnp.sum(step >= edges, dtype=jnp.int32)]
+    return lambda step: table[jnp.sum(step >= edges)]

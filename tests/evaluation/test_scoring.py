@@ -5,7 +5,7 @@ import pytest
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.evaluation.scoring import make_view_predictor, score, view_probabilities
 from alexnet_jax.models import create_model
-from alexnet_jax.parallel.mesh import make_data_mesh
+from alexnet_jax.parallel.mesh import make_data_mesh, split_over_data
 
 
 def constant(*probabilities):
@@ -55,3 +55,16 @@ def test_a_network_sees_the_centre_crop_minus_the_mean():
     logits = np.asarray(model.apply(variables, crops, train=False), np.float64)
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(probabilities, expected, rtol=1e-4)
+
+
+def test_a_predictor_splits_its_batch_over_the_devices():
+    mesh, model = make_data_mesh(), create_model("tiny", num_classes=3)
+    preprocessing = Preprocessing(np.zeros((96, 96, 3), np.float32), np.ones(3, np.float32))
+    images = np.zeros((4, 96, 96, 3), np.uint8)
+    crops = jnp.zeros((4, 80, 80, 3))
+    variables = model.init({"params": jnp.array([0, 7], jnp.uint32)}, crops, train=False)
+    predict = make_view_predictor(model, preprocessing, 80, mesh)
+    program = predict.lower(variables, images, 2).compile()
+    (_, taken, _), _ = program.input_shardings
+    for sharding, dimensions in ((taken, 4), (program.output_shardings, 2)):
+        assert sharding.is_equivalent_to(split_over_data(mesh), dimensions)

@@ -1,3 +1,5 @@
+import jax
+import jax.numpy as jnp
 import pytest
 
 from alexnet_jax.training.schedule import geometric, piecewise, stepped, warmed_up
@@ -32,3 +34,12 @@ def test_piecewise_values_change_once_the_boundary_is_completed(step, value):
 def test_warm_up_grows_evenly_to_a_rate_that_then_takes_its_course(step, rate):
     schedule = warmed_up(stepped(0.2, [20], 0.1), 10, 0.1)
     assert float(schedule(step)) == pytest.approx(rate, rel=1e-6)
+
+
+def test_values_are_float32_even_where_they_are_whole():
+    assert piecewise([1, 2], [3])(0).dtype == jnp.float32
+
+
+def test_a_value_without_boundaries_is_the_value_of_every_step():
+    with jax.numpy_dtype_promotion("strict"):
+        assert float(piecewise([0.5], [])(jnp.int32(7))) == 0.5
