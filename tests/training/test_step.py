@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -123,18 +124,50 @@ def test_a_step_can_be_lowered_before_its_arguments_are_there():
     assert lowered.as_text() == step.lower(state, to_devices(batch, mesh)).as_text()
 
 
-def test_metrics_are_those_before_the_update(batches):
-    _, state, _ = train(batches, 4, steps=1, random=False, rate=0.0)
-    model = create_model("tiny", num_classes=4)
+@pytest.fixture(scope="module")
+def one_step(batches):
+    """A step at rate 0.01 without chance but dropout's: itself, parameters, next state, metrics."""
+    mesh, model = make_data_mesh(), create_model("tiny", num_classes=4)
+    optimizer = krizhevsky_sgd(lambda step: 0.01, momentum=0.0, weight_decay=0.0)
+    step = make_train_step(
+        model, optimizer, augmentation(False), seed=3, mesh=mesh, plateau_factor=0.1
+    )
+    before = create_state(model, optimizer, 80, seed=3, mesh=mesh)
+    params = jax.device_get(before.params)
+    after, metrics = step(before, to_devices(batches[0], mesh))
+    return step, params, after, jax.device_get(metrics)
+
+
+def test_metrics_are_those_before_the_update(batches, one_step):
+    _, params, after, metrics = one_step
+    assert not np.allclose(params["fc8"]["kernel"], after.params["fc8"]["kernel"], rtol=1e-3)
     # Without chance but dropout's: the same key gives the same loss.
     key = jax.random.fold_in(jax.random.key(3), 0)
-    images = jnp.float32(batches[0]["image"][:, 8:88, 8:88]) - 120
-    logits = model.apply(
-        {"params": state.params},
-        images,
+    apply = jax.jit(create_model("tiny", num_classes=4).apply, static_argnames="train")
+    logits = apply(
+        {"params": params},
+        jnp.float32(batches[0]["image"][:, 8:88, 8:88]) - 120,
         train=True,
         rngs={"dropout": jax.random.split(key)[1]},
     )
-    probabilities = jax.nn.softmax(logits)[jnp.arange(16), batches[0]["label"]]
-    _, _, losses = train(batches, 4, steps=1, random=False, rate=0.0)
-    np.testing.assert_allclose(losses[0], -np.log(probabilities).mean(), rtol=1e-5)
+    labels = batches[0]["label"]
+    probabilities = jax.nn.softmax(logits)[jnp.arange(16), labels]
+    np.testing.assert_allclose(metrics["loss"], -np.log(probabilities).mean(), rtol=1e-5)
+    assert metrics["top1_error"] == np.mean(np.argmax(logits, axis=1) != labels)
+
+
+def test_each_plateau_multiplies_the_rates(batches, one_step):
+    step, params, after, metrics = one_step
+    assert metrics["rate_factor"] == 1.0
+    mesh, model = make_data_mesh(), create_model("tiny", num_classes=4)
+    optimizer = krizhevsky_sgd(lambda step: 0.01, momentum=0.0, weight_decay=0.0)
+    state = create_state(model, optimizer, 80, seed=3, mesh=mesh)
+    drops = jax.device_put(jnp.int32(2), state.plateau.drops.sharding)
+    state = replace(state, plateau=replace(state.plateau, drops=drops))
+    lowered, metrics = step(state, to_devices(batches[0], mesh))
+    assert metrics["rate_factor"] == pytest.approx(0.01)
+    whole, hundredth = (
+        np.asarray(ravel_pytree(jax.tree.map(np.subtract, jax.device_get(end.params), params))[0])
+        for end in (after, lowered)
+    )
+    np.testing.assert_allclose(hundredth, whole / 100, atol=1e-5 * np.abs(whole).max())
