@@ -1,6 +1,10 @@
 """From a file's bytes to the square of pixels that every later stage works on."""
 
 import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import simplejpeg
@@ -12,19 +16,26 @@ from alexnet_jax.data.thread_memory import ThreadMemory
 IMAGE_SIZE = 256  # Side of the squares that the 2012 network was trained from: paper §2.
 # Named in every pixel store; another name for other pixels, so that old stores are refused.
 RESIZE_METHOD = "shorter side by an antialiasing triangle filter, centre cut out"
+# The formats that are read, all decoded within this process and in bounded memory. Pillow knows
+# others, and some of its readers start programs: an EPS file is run by Ghostscript.
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+MAX_MEGAPIXELS = 64  # By default; decoding an image of this size takes less than 1 GB.
+# Pixels of these count more, because their decoders hold more copies of them.
+_COUNTED_AS = {"AVIF": 1.5, "WEBP": 1.5}
 _JPEG_MAGIC = b"\xff\xd8"
+_PIXELS_AT_ONCE = 1 << 20  # Converted from Pillow's image in one go: each copy of it is small.
 _memory = ThreadMemory()
-# What Pillow's readers raise for files that are broken, or too large to be honest.
-_PILLOW_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    NotImplementedError,
-    Image.DecompressionBombError,
-)
+# Pillow remarks on odd files in several lines. Here a file is read or refused, in one.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").setLevel(logging.CRITICAL + 1)
 
 
-def read_image(data: bytes, size: int = IMAGE_SIZE, out: np.ndarray | None = None) -> np.ndarray:
+def read_image(
+    data: bytes,
+    size: int = IMAGE_SIZE,
+    out: np.ndarray | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
+) -> np.ndarray:
     """Decode an image file and scale it as paper §2 does: shorter side to `size`, centre crop.
 
     Greyscale, palette, CMYK, 16-bit and alpha images all become 8-bit RGB; an EXIF rotation
@@ -32,17 +43,22 @@ def read_image(data: bytes, size: int = IMAGE_SIZE, out: np.ndarray | None = Non
     asks for (antialiased).
 
     Args:
-        data: the whole file, in any format that Pillow knows.
+        data: the whole file, in any of `FORMATS`.
         size: side of the result in pixels.
         out: uint8 [size, size, 3], C-contiguous, to be filled: a row of a batch, say.
+        max_megapixels: larger images are refused by their header, before anything is decoded.
 
     Returns:
         uint8 [size, size, 3], RGB: `out`, or a new array.
 
     Raises:
-        ValueError: the bytes are no image, or the image is cut short.
+        ValueError: the bytes are no image, or the image is cut short or too large. Nothing else
+            is raised, whatever the bytes are.
     """
-    pixels = _decode(data)
+    max_pixels = int(max_megapixels * 1_000_000)
+    pixels = _decode_plain_jpeg(data, max_pixels)
+    if pixels is None:
+        pixels = _decode_with_pillow(data, max_pixels)
     if out is None:
         out = np.empty((size, size, 3), np.uint8)
     # Only the centre square is ever computed: a 20,000x20 panorama costs no more than 20x20.
@@ -50,40 +66,80 @@ def read_image(data: bytes, size: int = IMAGE_SIZE, out: np.ndarray | None = Non
     return out
 
 
-def _decode(data: bytes) -> np.ndarray:
-    """Return the image's pixels, uint8 [H, W, 4]: RGB and a byte without meaning.
+def _decode_plain_jpeg(data: bytes, max_pixels: int) -> np.ndarray | None:
+    """Decode what libjpeg turns into RGB by itself: Pillow's pixels in less than half of the time.
 
-    The array may be overwritten by the same thread's next call.
+    Returns:
+        uint8 [H, W, 4], RGB and a byte without meaning, which the same thread's next call may
+        overwrite; None for anything odd, damaged or too large, which Pillow is to judge.
     """
-    if data[:2] == _JPEG_MAGIC:
-        try:
-            # The fast way, for the JPEGs that libjpeg turns into RGB by itself: the same pixels
-            # as Pillow's in less than half of the time. Anything odd goes the sure way below.
-            height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
-            if colorspace in ("YCbCr", "Gray"):
-                pixels = _memory.array("pixels", (height, width, 4), np.uint8)
-                return simplejpeg.decode_jpeg(data, colorspace="RGBX", buffer=pixels)
-        except ValueError:
-            pass
-    return np.array(_decode_with_pillow(data).convert("RGBX"))
+    if data[:2] != _JPEG_MAGIC:
+        return None
+    try:
+        height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
+        if colorspace not in ("YCbCr", "Gray") or height * width > max_pixels:
+            return None
+        pixels = _memory.array("pixels", (height, width, 4), np.uint8)
+        return simplejpeg.decode_jpeg(data, colorspace="RGBX", buffer=pixels)
+    except ValueError:
+        return None
 
 
-def _decode_with_pillow(data: bytes) -> Image.Image:
+def _decode_with_pillow(data: bytes, max_pixels: int) -> np.ndarray:
+    """Decode any of `FORMATS`: uint8 [H, W, 4], RGB and a byte without meaning."""
+    image = open_image(data, max_pixels)
+    width, height = image.size
+    with _decoder_errors():
+        pixels = np.empty((height, width, 4), np.uint8)
+        rows = max(1, _PIXELS_AT_ONCE // width)
+        for top in range(0, height, rows):
+            bottom = min(top + rows, height)
+            part = image if rows >= height else image.crop((0, top, width, bottom))
+            _convert(part, pixels[top:bottom])
+    return pixels
+
+
+def open_image(data: bytes, max_pixels: int = MAX_MEGAPIXELS * 1_000_000) -> Image.Image:
+    """Decode an image file with Pillow; ValueError as in `read_image`."""
     if not data:
         raise ValueError("the file is empty")
-    try:
-        image: Image.Image = Image.open(io.BytesIO(data))
+    with _decoder_errors():
+        image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)  # Reads the header.
+    width, height = image.size
+    largest = max_pixels / _COUNTED_AS.get(image.format or "", 1)
+    if width * height > largest:
+        raise ValueError(
+            f"{width:,}x{height:,} pixels are more than {largest / 1e6:.3g} megapixels, the limit "
+            f"for {image.format}; make it smaller, or raise max_megapixels"
+        )
+    with _decoder_errors():
         image.load()
-    except _PILLOW_ERRORS as error:
-        # Pillow names the BytesIO object in some messages; the caller names the file.
-        reason = str(error).split("<_io")[0].strip(" '")
-        raise ValueError(f"not a readable image: {reason}") from error
+    return image
+
+
+def _convert(image: Image.Image, out: np.ndarray) -> None:
+    """Fill `out`, uint8 [H, W, 4], with the image as 8-bit RGB and a byte without meaning."""
     if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
+        out[..., :3] = (np.asarray(image) >> 8)[..., None]
+    elif image.mode in ("I", "F"):
         # Pillow would clip at 255; 32-bit modes carry the 16-bit scale of PNG and TIFF.
-        pixels = np.clip(np.asarray(image, np.float64) / 257, 0, 255)
-        return Image.fromarray(pixels.astype(np.uint8)).convert("RGB")
-    if "transparency" in image.info:
-        image = image.convert("RGBA")  # A palette's transparency has no direct way to RGB.
-    return image.convert("RGB")
+        values = np.clip(np.asarray(image, np.float64) / 257, 0, 255)
+        out[..., :3] = np.nan_to_num(values)[..., None]
+    else:
+        if "transparency" in image.info:
+            image = image.convert("RGBA")  # A palette's transparency has no direct way to RGB.
+        if image.mode != "RGB":
+            image = image.convert("RGB")
+        out[:] = np.asarray(image.convert("RGBX"))
+
+
+@contextmanager
+def _decoder_errors() -> Iterator[None]:
+    """Turn whatever a decoder raises, and that is anything, into a ValueError."""
+    try:
+        yield
+    except Exception as error:  # RuntimeError, struct.error, zlib.error, KeyError, ...
+        # Pillow names the BytesIO object in some messages; the caller names the file.
+        reason = str(error).split("<_io")[0].split(", could be")[0].strip(" '")
+        reason = reason or type(error).__name__
+        raise ValueError(f"not a readable image: {reason}") from error

@@ -11,6 +11,7 @@ from PIL import Image
 
 from alexnet_jax.data.builders.checking import ImageCheck, SourceImage, examples
 from alexnet_jax.data.builders.split_writing import SplitWriting
+from alexnet_jax.data.images import FORMATS
 from alexnet_jax.data.progress import Progress
 from alexnet_jax.errors import UserError
 
@@ -135,6 +136,6 @@ def _class_folders(split: Path) -> list[Path]:
 
 
 def _image_extensions() -> frozenset[str]:
-    """Return the extensions, lower case, of the formats that Pillow can open."""
+    """Return the extensions, lower case, of the formats that are read."""
     known = Image.registered_extensions().items()
-    return frozenset(extension for extension, name in known if name in Image.OPEN)
+    return frozenset(extension for extension, name in known if name in FORMATS)

@@ -13,12 +13,12 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 from etils import epath
-from PIL import Image
 from tensorflow_datasets.datasets.imagenet2012 import imagenet2012_dataset_builder as official
 
 from alexnet_jax.data.builders.archives import ArchiveFile, read_archive, require_complete
 from alexnet_jax.data.builders.checking import ImageCheck, SourceImage, examples
 from alexnet_jax.data.builders.split_writing import SplitWriting
+from alexnet_jax.data.images import open_image
 from alexnet_jax.data.progress import Progress
 from alexnet_jax.errors import UserError
 
@@ -113,11 +113,6 @@ def _validation_image(file: ArchiveFile, labels: list[str]) -> SourceImage:
 
 
 def _to_rgb_jpeg(data: bytes) -> bytes:
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            pixels = image.convert("RGB")
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"not a readable image: {error}") from error
     encoded = io.BytesIO()
-    pixels.save(encoded, "JPEG", quality=_RE_ENCODED_QUALITY)
+    open_image(data).convert("RGB").save(encoded, "JPEG", quality=_RE_ENCODED_QUALITY)
     return encoded.getvalue()
