@@ -28,7 +28,7 @@ from alexnet_jax.training import loop
 from alexnet_jax.training.assembly import Run, assemble
 from alexnet_jax.training.interruption import Interrupted
 from alexnet_jax.training.loop import train_and_evaluate
-from alexnet_jax.training.recipe import make_optimizer
+from alexnet_jax.training.recipe import make_optimizer, resolve_config
 from alexnet_jax.training.state import TrainState, create_state
 from alexnet_jax.training.step import make_train_step
 from alexnet_jax.training.trained import load_trained
@@ -89,7 +89,7 @@ def record(data_dir: Path, workdir: Path) -> dict[str, Any]:
     Returns:
         What JSON can hold; steps count completed ones.
     """
-    config = golden_config(data_dir)
+    config = resolve_config(golden_config(data_dir))
     run = assemble(config)
     return {
         "batches_sha256": _hash_batches(run),
