@@ -3,7 +3,6 @@
 import time
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, cast
 
 import jax
@@ -129,21 +128,18 @@ def loop_speed(
         seconds: how long to train; two steps at least.
 
     Returns:
-        The speed, and the fraction of the time that the loop waited for data.
+        The speed, and the share of the time in which the devices waited for data.
     """
     state = jax.block_until_ready(learner.create_state())
     with closing(cast(Any, feed(batches, 0, threads, learner.mesh))) as iterator:
-        first = next(iterator)
+        batch = next(iterator)
         time.sleep(settling)
         window, start = Window(step.batch_size), time.perf_counter()
-        asked = start
-        for batch in chain([first], iterator):
-            waited = time.perf_counter() - asked
+        while batch is not None:
             state, metrics = step.call(state, batch)
-            window.add(metrics, waited)
+            batch = window.add(metrics, iterator)
             if time.perf_counter() - start > seconds and len(window) >= FEWEST_STEPS:
                 break
-            asked = time.perf_counter()
     steps = len(window)
     if steps < FEWEST_STEPS:
         return Skipped("the run is too short"), None

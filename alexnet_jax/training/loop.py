@@ -129,13 +129,12 @@ class _Training:
                 return state
             self._profiler.reach(step, state)
             train_step, batch = self._compile_and_read(batches)
+            self._window.restart_clock()
             while batch is not None:
                 with name_step(step):
                     state, metrics = train_step(state, batch)
                 step += 1
-                asked = time.perf_counter()
-                batch = next(batches, None)  # While the step runs.
-                self._window.add(metrics, time.perf_counter() - asked)
+                batch = self._window.add(metrics, batches)
                 self._profiler.reach(step, state)
                 self._log.advance(step)
                 state = self._record(step, state)

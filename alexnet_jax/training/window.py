@@ -2,11 +2,17 @@
 
 import math
 import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
 
 import jax
 import numpy as np
 
 from alexnet_jax.errors import UserError
+
+_Batch = TypeVar("_Batch")
 
 
 def steps_in_flight() -> int:
@@ -22,6 +28,9 @@ def steps_in_flight() -> int:
 class Window:
     """Gathers metrics on the devices and fetches them all at once, when a line is due.
 
+    Its clock runs from `restart_clock` or the last `close`. Call `restart_clock` before the first
+    step: what happens before it (compilation, reading the first batch) is no part of a window.
+
     Args:
         batch_size: images a step.
     """
@@ -30,22 +39,29 @@ class Window:
         self._batch_size = batch_size
         self._ahead = steps_in_flight()
         self._metrics: list[dict[str, jax.Array]] = []
-        self._waited = 0.0
+        self._waits: list[_Wait] = []
+        # Blocks until each step has ended, to note the time, so that the loop need not.
+        self._watcher = ThreadPoolExecutor(1, "step-ends")
         self._start = time.perf_counter()
 
     def __len__(self) -> int:
         return len(self._metrics)
 
-    def add(self, metrics: dict[str, jax.Array], waited: float) -> None:
-        """Take a step's metrics and the seconds that the loop has since waited for the next batch.
+    def add(self, metrics: dict[str, jax.Array], batches: Iterator[_Batch]) -> _Batch | None:
+        """Take the metrics of a step that was just started; fetch the next batch while it runs.
 
-        A wait counts unless the step outlasted it. Holds the host back while the devices are more
-        than `steps_in_flight` behind.
+        Holds the host back while the devices are more than `steps_in_flight` behind.
+
+        Returns:
+            The next batch; None at the end of `batches`.
         """
-        if metrics["loss"].is_ready():  # type: ignore[attr-defined]
-            self._waited += waited
+        ended = self._watcher.submit(_time_of_end, metrics)
+        asked = time.perf_counter()
+        batch = next(batches, None)
+        self._waits.append(_Wait(asked, time.perf_counter(), ended))
         self._metrics.append(metrics)
         jax.block_until_ready(self._metrics[: len(self._metrics) - self._ahead])
+        return batch
 
     def restart_clock(self) -> None:
         """Leave what happened since the last `close` (a test, a save) out of the next speed."""
@@ -70,11 +86,29 @@ class Window:
             "top1_error": float(np.mean([metrics["top1_error"] for metrics in fetched])),
             "learning_rate": learning_rate * float(fetched[-1]["rate_factor"]),
             "images_per_second": len(fetched) * self._batch_size / seconds,
-            "data_wait_fraction": self._waited / seconds,
+            "data_wait_fraction": sum(wait.idle_seconds() for wait in self._waits) / seconds,
         }
-        self._metrics, self._waited = [], 0.0
+        self._metrics, self._waits = [], []
         self.restart_clock()
         return values
+
+
+@dataclass(frozen=True)
+class _Wait:
+    """A wait for the next batch, and the end of the last step that was started before it."""
+
+    asked: float
+    given: float
+    ended: Future[float]
+
+    def idle_seconds(self) -> float:
+        """Return the part of the wait in which the devices had no step left to run."""
+        return max(0.0, self.given - max(self.asked, self.ended.result()))
+
+
+def _time_of_end(metrics: dict[str, jax.Array]) -> float:
+    jax.block_until_ready(metrics)
+    return time.perf_counter()
 
 
 def stuck_advice(loss: float, num_classes: int) -> str | None:

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from known_waits import WAITS, SlowPixels, TimedStep
 from short_run import short_config
 
-from alexnet_jax.data.stream import read_ahead
-from alexnet_jax.diagnosis.stepping import compile_step, loop_speed, random_batch
+from alexnet_jax.data.stream import TrainingBatches, read_ahead
+from alexnet_jax.diagnosis.stepping import CompiledStep, compile_step, loop_speed, random_batch
 from alexnet_jax.diagnosis.timing import Skipped
 from alexnet_jax.training.rehearsal import find_material, rehearse
 
@@ -31,10 +32,21 @@ def test_a_random_batch_is_of_the_kind_that_training_reads(fractals_dir):
 
 def test_the_whole_loop_trains_on_every_batch_of_a_short_run(learner, step, fractals_dir):
     batches = find_material(short_config(fractals_dir)).batches
-    speed, wait_fraction = loop_speed(learner, step, batches, threads=2, settling=0.1, seconds=60)
+    speed, _ = loop_speed(learner, step, batches, threads=2, settling=0.1, seconds=60)
     assert speed.repetitions == 6
     assert speed.images_per_second * speed.seconds == pytest.approx(32)
-    assert 0 <= wait_fraction < 1
+
+
+@pytest.mark.parametrize(("step_seconds", "period", "idle"), WAITS)
+def test_waiting_for_a_slow_source_is_the_share_of_time_in_which_the_devices_idle(
+    learner, step_seconds, period, idle
+):
+    step = TimedStep(step_seconds)
+    batches = TrainingBatches(SlowPixels(period), batch_size=8, seed=0, steps=10)
+    compiled = CompiledStep(step, batch_size=8, compile_seconds=0.0, bytes_per_device=0)
+    _, fraction = loop_speed(learner, compiled, batches, threads=2, settling=0.0, seconds=60)
+    assert fraction == pytest.approx(step.idle_fraction(), abs=0.05)
+    assert fraction == pytest.approx(idle, abs=0.15)  # Loose: of a busy machine.
 
 
 def test_a_run_of_one_step_has_no_loop_to_measure(learner, step, fractals_dir):

@@ -77,6 +77,12 @@ def test_train_lines_have_what_the_contract_names(finished):
     }
 
 
+def test_the_speed_of_the_first_line_counts_no_compilation(finished):
+    """`seconds` begins before the step is compiled, which takes longer than two steps."""
+    line = next(line for line in read_lines(finished[0]) if line["kind"] == "train")
+    assert 2 * 32 / line["images_per_second"] < 0.8 * line["seconds"]
+
+
 def test_a_finished_run_is_not_run_again(finished, config):
     workdir, result = finished
     before = (workdir / "metrics.jsonl").stat().st_mtime_ns
