@@ -5,7 +5,6 @@ people and scripts run should exit with 2 and 0.
 """
 
 import gc
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -14,7 +13,8 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import ConfigDict
 
-from alexnet_jax.errors import UserError, complain, explain_os_error
+from alexnet_jax.console import install_console, output_error
+from alexnet_jax.errors import MachineError, UserError, complain, explain_os_error
 from alexnet_jax.training.configuration import check_key
 from alexnet_jax.training.orbax_noise import silence_orbax
 from alexnet_jax.user_code import describe_failure
@@ -24,13 +24,19 @@ from alexnet_jax.user_code import describe_failure
 _OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
 
-def run(main: Callable[[Sequence[str]], None], required: Sequence[str] = ()) -> None:
+def run(
+    main: Callable[[Sequence[str]], None],
+    required: Sequence[str] = (),
+    prints_result: bool = False,
+) -> None:
     """Run `main` with the arguments that are left after the flags.
 
     Args:
         main: receives the positional arguments.
         required: names of flags that must be given.
+        prints_result: what `main` prints is what it is for: where that is lost, it has failed.
     """
+    install_console()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
 
     def parse(argv: Sequence[str]) -> list[str]:
@@ -60,9 +66,6 @@ def run(main: Callable[[Sequence[str]], None], required: Sequence[str] = ()) -> 
             main(argv[1:])
         except UserError as error:
             raise SystemExit(complain(error)) from None
-        except BrokenPipeError:
-            # Whoever read the output has seen enough; nothing more may be written to it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except OSError as error:
             if not error.errno:
                 raise
@@ -71,8 +74,19 @@ def run(main: Callable[[Sequence[str]], None], required: Sequence[str] = ()) -> 
             # While a run trains, Ctrl-C saves first; here there is nothing to save.
             print("stopped by SIGINT", file=sys.stderr)
             raise SystemExit(128 + signal.SIGINT) from None
+        if prints_result:
+            _require_output()
 
     app.run(guarded, flags_parser=parse)
+
+
+def _require_output() -> None:
+    """Exit with an error if a part of the output was lost."""
+    error = output_error()
+    if isinstance(error, BrokenPipeError):
+        sys.exit(128 + signal.SIGPIPE)  # As any program whose reader has seen enough: no words.
+    if error is not None:
+        sys.exit(complain(MachineError(f"standard output: {error.strerror}")))
 
 
 def _check_config_arguments(argv: Sequence[str]) -> None:

@@ -70,4 +70,4 @@ def _tell(doing: str) -> None:
 
 if __name__ == "__main__":
     restart_with_huge_pages()
-    command_line.run(main, required=("config",))
+    command_line.run(main, required=("config",), prints_result=True)

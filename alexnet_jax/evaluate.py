@@ -40,4 +40,4 @@ def main(arguments: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     restart_with_huge_pages()
-    command_line.run(main, required=("workdir",))
+    command_line.run(main, required=("workdir",), prints_result=True)

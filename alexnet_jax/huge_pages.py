@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 _TUNABLES = "GLIBC_TUNABLES"
@@ -18,6 +19,8 @@ def restart_with_huge_pages() -> None:
     """
     if _TUNABLES in os.environ or not _MODE.is_file() or "[madvise]" not in _MODE.read_text():
         return
-    os.environ[_TUNABLES] = "glibc.malloc.hugetlb=1"
-    sys.stdout.flush()
-    os.execv(sys.executable, sys.orig_argv)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # None where it was closed from the start.
+            stream.flush()
+    with suppress(OSError):  # Without them it is slower, and no reason to stop.
+        os.execve(sys.executable, sys.orig_argv, os.environ | {_TUNABLES: "glibc.malloc.hugetlb=1"})

@@ -29,4 +29,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main, required=("workdir",))
+    command_line.run(main, required=("workdir",), prints_result=True)

@@ -145,4 +145,4 @@ def execute(
 
 
 if __name__ == "__main__":
-    command_line.run(main, required=("workdir",))
+    command_line.run(main, required=("workdir",), prints_result=True)

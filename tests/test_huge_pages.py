@@ -51,6 +51,16 @@ def test_a_system_with_nothing_to_ask_for_is_left_alone(mode, tmp_path, monkeypa
         (tmp_path / "enabled").write_text(mode)
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
     monkeypatch.setattr(huge_pages, "_MODE", tmp_path / "enabled")
-    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("it began anew"))
+    monkeypatch.setattr(os, "execve", lambda *_: pytest.fail("it began anew"))
+    huge_pages.restart_with_huge_pages()
+    assert "GLIBC_TUNABLES" not in os.environ
+
+
+def test_a_system_that_cannot_begin_it_anew_lets_it_go_on(tmp_path, monkeypatch):
+    (tmp_path / "enabled").write_text("always [madvise] never")
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    monkeypatch.setattr(huge_pages, "_MODE", tmp_path / "enabled")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no_python"))
+    monkeypatch.setattr(sys, "stdout", None)
     huge_pages.restart_with_huge_pages()
     assert "GLIBC_TUNABLES" not in os.environ
