@@ -35,7 +35,7 @@ class MachineError(UserError):
 
 def complain(error: object) -> int:
     """Print an error as its one line, and return the exit code that goes with it."""
-    print("error:", " ".join(str(error).split()), file=sys.stderr)
+    print("error:", printable(" ".join(str(error).split())), file=sys.stderr)
     return error.exit_code if isinstance(error, UserError) else UserError.exit_code
 
 
@@ -53,3 +53,14 @@ def explain_os_error(error: OSError, place: str | os.PathLike[str] | None = None
     cause = os.strerror(error.errno) if error.errno else str(error)
     kind = UserError if error.errno in _MISTAKES else MachineError
     return kind(f"{where}: {cause}" if where else cause)
+
+
+def printable(text: object) -> str:
+    r"""Return text with all that could steer a terminal escaped: "\x1b[2J" becomes "\\x1b[2J".
+
+    For names that come from files: of classes, of images, of tensors.
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in str(text)
+    )

@@ -3,6 +3,7 @@
   python -m alexnet_jax.predict --workdir=runs/imagenet cat.jpg dog.png
 
 Uses the latest checkpoint; the probabilities are averaged over the ten crops.
+A file that cannot be read is named, and the others are classified; the exit code is then 2.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from absl import flags
 
 from alexnet_jax import command_line
-from alexnet_jax.errors import UserError
+from alexnet_jax.errors import UserError, complain, printable
 
 _WORKDIR = flags.DEFINE_string("workdir", "", "The folder of a trained run.")
 
@@ -22,10 +23,17 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError("name the images to classify: predict --workdir=DIR IMAGE ...")
     from alexnet_jax.training.testing import classify_images
 
+    unread = 0
     for path, classes in classify_images(Path(_WORKDIR.value), [Path(name) for name in arguments]):
-        print(path)
+        if isinstance(classes, str):
+            unread += 1
+            complain(f"{path}: {classes}")
+            continue
+        print(printable(path))
         for name, probability in classes:
-            print(f"  {probability:7.2%}  {name}")
+            print(f"  {probability:7.2%}  {printable(name)}")
+    if unread:
+        raise SystemExit(UserError.exit_code)  # Each has been named.
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import simplejpeg
@@ -12,6 +13,7 @@ from PIL import Image
 
 from alexnet_jax.data.resize import scale_centre
 from alexnet_jax.data.thread_memory import ThreadMemory
+from alexnet_jax.regular_file import read_regular
 
 IMAGE_SIZE = 256  # Side of the squares that the 2012 network was trained from: paper §2.
 # Named in every pixel store; another name for other pixels, so that old stores are refused.
@@ -64,6 +66,19 @@ def read_image(
     # Only the centre square is ever computed: a 20,000x20 panorama costs no more than 20x20.
     scale_centre(pixels, out)
     return out
+
+
+def read_image_file(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> bytes:
+    """Return the bytes of an image file, if they can be an image's.
+
+    Raises:
+        ValueError: it cannot be opened, is no regular file, or is larger than `max_megapixels`
+            without compression.
+    """
+    try:
+        return read_regular(path, int(max_megapixels * 4_000_000))
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from error
 
 
 def _decode_plain_jpeg(data: bytes, max_pixels: int) -> np.ndarray | None:

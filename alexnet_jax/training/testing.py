@@ -1,11 +1,11 @@
 """Trained networks at work: on a validation split, on files."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from alexnet_jax.data.images import read_image
+from alexnet_jax.data.images import read_image, read_image_file
 from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.scoring import score, view_probabilities
 from alexnet_jax.parallel.feed import feed
@@ -15,6 +15,7 @@ from alexnet_jax.training.assembly import host_threads, make_validation
 from alexnet_jax.training.trained import load_trained
 
 _CLASSES_SHOWN = 5
+_IMAGES_AT_ONCE = 32
 
 
 def evaluate_workdirs(
@@ -51,32 +52,37 @@ def evaluate_workdirs(
 
 def classify_images(
     workdir: Path, paths: Sequence[Path]
-) -> list[tuple[Path, list[tuple[str, float]]]]:
-    """Return the most probable classes of each image, with their probabilities, over ten crops.
+) -> Iterator[tuple[Path, list[tuple[str, float]] | str]]:
+    """Yield the most probable classes of each image, with their probabilities, over ten crops.
 
-    Raises:
-        UserError: a file cannot be read as an image.
+    Yields:
+        The image's path, and its classes, or why it cannot be read as an image. However many
+        images there are, only a batch of them is in memory.
     """
     configure_jax()
     mesh = make_data_mesh()
     trained = load_trained(workdir, mesh)
     size = trained.config.data.image_size
-    images = np.stack([_read_file(path, size) for path in paths])
-    # Rows of zeros fill the batch up, so that it divides over the devices.
-    filled = np.zeros((-(-len(images) // mesh.size) * mesh.size, size, size, 3), np.uint8)
-    filled[: len(images)] = images
-    on_devices = to_devices({"image": filled}, mesh)
-    averages = view_probabilities([trained.predict], on_devices["image"], "ten_crop")
-    probabilities = np.asarray(averages["ten_crop"])[: len(images)]
-    best = np.argsort(-probabilities, axis=1)[:, :_CLASSES_SHOWN]
-    return [
-        (path, [(trained.class_names[label], float(row[label])) for label in order])
-        for path, row, order in zip(paths, probabilities, best, strict=True)
-    ]
+    # Rows that are left over fill the batch up, so that it divides over the devices.
+    rows = -(-min(len(paths), _IMAGES_AT_ONCE) // mesh.size) * mesh.size
+    for start in range(0, len(paths), rows):
+        images = np.zeros((rows, size, size, 3), np.uint8)
+        part = paths[start : start + rows]
+        problems = [_read_into(path, row) for path, row in zip(part, images, strict=False)]
+        averages = view_probabilities(
+            [trained.predict], to_devices({"image": images}, mesh)["image"], "ten_crop"
+        )
+        probabilities = np.asarray(averages["ten_crop"])
+        best = np.argsort(-probabilities, axis=1)[:, :_CLASSES_SHOWN]
+        for path, problem, row, order in zip(part, problems, probabilities, best, strict=False):
+            classes = [(trained.class_names[label], float(row[label])) for label in order]
+            yield path, problem or classes
 
 
-def _read_file(path: Path, size: int) -> np.ndarray:
+def _read_into(path: Path, row: np.ndarray) -> str | None:
+    """Fill `row`, uint8 [S, S, 3], with an image; return why not where it cannot be read."""
     try:
-        return read_image(path.read_bytes(), size)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: {error}") from error
+        read_image(read_image_file(path), len(row), out=row)
+    except ValueError as error:
+        return str(error)
+    return None

@@ -1,7 +1,11 @@
+import os
 import shutil
+import subprocess
+import sys
 
+import numpy as np
 import pytest
-from short_run import short_config
+from short_run import REPOSITORY, short_config
 
 from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
@@ -50,10 +54,72 @@ def test_images_are_classified_by_name(finished, fractals_dir, tmp_path):
         assert sorted((p for _, p in classes), reverse=True) == [p for _, p in classes]
 
 
-def test_a_file_that_is_no_image_is_named(finished, tmp_path):
-    (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(UserError, match=r"notes.txt: not a readable image"):
-        classify_images(finished[0], [tmp_path / "notes.txt"])
+@pytest.fixture
+def images(finished, fractals_dir, tmp_path):
+    """Write images as 0.png, 1.png, ...; returns their paths."""
+
+    def write(count):
+        records = Records(fractals_dir, "fractals/demo_50", "validation")
+        paths = [tmp_path / f"{index}.png" for index in range(count)]
+        for path, example in zip(paths, records.read(range(count)), strict=True):
+            path.write_bytes(example["image"])
+        return paths
+
+    return write
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_file_that_is_no_image_is_named_and_the_others_are_classified(
+    finished, images, tmp_path, place
+):
+    paths = images(2)
+    notes = tmp_path / "notes.txt"
+    notes.write_text("hello")
+    expected = dict(classify_images(finished[0], paths))
+    found = dict(classify_images(finished[0], [*paths[:place], notes, *paths[place:]]))
+    assert found.pop(notes).startswith("not a readable image")
+    assert found == expected
+
+
+def test_batches_do_not_change_what_is_seen(finished, images, monkeypatch):
+    paths = images(7)
+    whole = list(classify_images(finished[0], paths))
+    monkeypatch.setattr("alexnet_jax.training.testing._IMAGES_AT_ONCE", 4)
+    parts = list(classify_images(finished[0], paths))
+    assert [path for path, _ in parts] == paths
+    for (_, one), (_, other) in zip(whole, parts, strict=True):
+        assert [name for name, _ in one] == [name for name, _ in other]
+        assert np.allclose([p for _, p in one], [p for _, p in other], rtol=1e-4)
+
+
+def test_predict_prints_what_it_can_and_exits_with_2(finished, images, tmp_path):
+    (image,) = images(1)
+    os.mkfifo(tmp_path / "pipe")
+    huge = tmp_path / "huge.jpg"
+    with huge.open("wb") as file:
+        file.truncate(1 << 40)
+    odd = [tmp_path / "pipe", "/dev/zero", huge, tmp_path, tmp_path / "no\x1b[2J.jpg"]
+    done = subprocess.run(
+        [sys.executable, "-m", "alexnet_jax.predict", f"--workdir={finished[0]}", *odd, image],
+        cwd=REPOSITORY,
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    out, err = done.stdout, done.stderr
+    assert done.returncode == 2
+    assert f"{image}\n" in out
+    assert out.count("%") == 5
+    err = "".join(line for line in err.splitlines(True) if line.startswith("error: "))
+    assert [line.split(": ", 2)[2] for line in err.splitlines()] == [
+        "it is no regular file",
+        "it is no regular file",
+        "it has 1,099,512 MB, more than the 256 MB that are read",
+        "cannot be read: Is a directory",
+        "cannot be read: No such file or directory",
+    ]
+    assert "\x1b" not in err
 
 
 @pytest.mark.parametrize("name", ["preprocessing.npz", "classes.json"])

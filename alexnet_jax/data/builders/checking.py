@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from alexnet_jax.data.bounded_map import bounded_map
-from alexnet_jax.data.images import read_image
-from alexnet_jax.errors import UserError
+from alexnet_jax.data.images import read_image, read_image_file
+from alexnet_jax.errors import UserError, printable
 
 _CHECK_SIZE = 32  # Any size decodes the whole file; a small one spends least on scaling.
 _SHOWN_IN_ERROR = 3
@@ -72,7 +72,7 @@ class ImageCheck:
                 f"{len(self.bad)} images cannot be read, --max_bad_images={self._max_bad_images} "
                 f"are allowed: {shown}{more}"
             )
-        print(f"left out: {line}", file=sys.stderr)
+        print(f"left out: {printable(line)}", file=sys.stderr)
 
 
 def examples(
@@ -86,10 +86,7 @@ def examples(
 def _check(image: SourceImage) -> _Checked:
     wrong = partial(_Checked, image, b"")
     try:
-        data = image.data if isinstance(image.data, bytes) else image.data.read_bytes()
-    except OSError as error:
-        return wrong(f"cannot be opened: {error.strerror}")
-    try:
+        data = image.data if isinstance(image.data, bytes) else read_image_file(image.data)
         if image.convert is not None:
             data = image.convert(data)
         read_image(data, _CHECK_SIZE)

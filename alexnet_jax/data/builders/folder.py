@@ -13,7 +13,7 @@ from alexnet_jax.data.builders.checking import ImageCheck, SourceImage, examples
 from alexnet_jax.data.builders.split_writing import SplitWriting
 from alexnet_jax.data.images import FORMATS
 from alexnet_jax.data.progress import Progress
-from alexnet_jax.errors import UserError
+from alexnet_jax.errors import UserError, printable
 
 SPLITS = ("train", "validation")
 
@@ -110,7 +110,7 @@ class Folder(SplitWriting, skip_registration=True):  # type: ignore[call-arg]
         if self._folder.left_out:
             print(
                 f"left out: {len(self._folder.left_out)} that are no images by their names, "
-                f"the first is {self._folder.left_out[0]}",
+                f"the first is {printable(self._folder.left_out[0])}",
                 file=sys.stderr,
             )
         return {split: self._generate_examples(split) for split in self._folder.images}
