@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from alexnet_jax.console import install_console, output_error
 from alexnet_jax.errors import MachineError, UserError, complain, explain_os_error
-from alexnet_jax.training.configuration import check_key
+from alexnet_jax.training.configuration import BEST, LATEST, check_key, is_checkpoint_name
 from alexnet_jax.training.orbax_noise import silence_orbax
 from alexnet_jax.user_code import describe_failure
 
@@ -87,6 +87,19 @@ def _require_output() -> None:
         sys.exit(128 + signal.SIGPIPE)  # As any program whose reader has seen enough: no words.
     if error is not None:
         sys.exit(complain(MachineError(f"standard output: {error.strerror}")))
+
+
+def define_checkpoint(which: str) -> flags.FlagHolder:
+    """Define --checkpoint, for which None stands for the best where there is one."""
+    holder = flags.DEFINE_string(
+        "checkpoint", None, f"{which}: {BEST}, {LATEST} or its step. Unset: {BEST}, else {LATEST}."
+    )
+    flags.register_validator(
+        holder,
+        lambda text: text is None or is_checkpoint_name(text),
+        f"should be {BEST}, {LATEST} or a number of steps",
+    )
+    return holder
 
 
 def _check_config_arguments(argv: Sequence[str]) -> None:

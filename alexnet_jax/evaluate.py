@@ -2,8 +2,10 @@
 
   python -m alexnet_jax.evaluate --workdir=runs/imagenet
   python -m alexnet_jax.evaluate --workdir=runs/a --workdir=runs/b --views=center
+  python -m alexnet_jax.evaluate --workdir=runs/imagenet --checkpoint=latest
 
-Uses the latest checkpoint of each workdir. Of several workdirs the probabilities are averaged.
+Uses the best checkpoint of each workdir unless --checkpoint names another. Of several workdirs the
+probabilities are averaged.
 """
 
 from collections.abc import Sequence
@@ -15,6 +17,7 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.huge_pages import restart_with_huge_pages
 
 _WORKDIR = flags.DEFINE_multi_string("workdir", [], "A run's folder; may be given several times.")
+_CHECKPOINT = command_line.define_checkpoint("Which checkpoint of each workdir")
 _VIEWS = flags.DEFINE_enum(
     "views", "ten_crop", ["center", "ten_crop"], "What is averaged for each image."
 )
@@ -29,7 +32,9 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
     from alexnet_jax.training.testing import evaluate_workdirs
 
-    scores = evaluate_workdirs(_WORKDIR.value, _VIEWS.value, _DATA_DIR.value or None)
+    scores = evaluate_workdirs(
+        _WORKDIR.value, _VIEWS.value, _DATA_DIR.value or None, _CHECKPOINT.value
+    )
     print(f"{'views':<10} {'top-1 error':>12} {'top-5 error':>12} {'loss':>8} {'images':>8}")
     for views, values in scores.items():
         print(

@@ -2,7 +2,8 @@
 
   python -m alexnet_jax.predict --workdir=runs/imagenet cat.jpg dog.png
 
-Uses the latest checkpoint; the probabilities are averaged over the ten crops.
+Uses the best checkpoint unless --checkpoint names another. The probabilities are averaged over the
+ten crops.
 A file that cannot be read is named, and the others are classified; the exit code is then 2.
 """
 
@@ -15,6 +16,7 @@ from alexnet_jax import command_line
 from alexnet_jax.errors import UserError, complain, printable
 
 _WORKDIR = flags.DEFINE_string("workdir", "", "The folder of a trained run.")
+_CHECKPOINT = command_line.define_checkpoint("Which checkpoint")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -24,7 +26,8 @@ def main(arguments: Sequence[str]) -> None:
     from alexnet_jax.training.testing import classify_images
 
     unread = 0
-    for path, classes in classify_images(Path(_WORKDIR.value), [Path(name) for name in arguments]):
+    paths = [Path(name) for name in arguments]
+    for path, classes in classify_images(Path(_WORKDIR.value), paths, _CHECKPOINT.value):
         if isinstance(classes, str):
             unread += 1
             complain(f"{path}: {classes}")

@@ -103,6 +103,7 @@ def get_config(recipe: str = "") -> ConfigDict:
             "steps": placeholder(int),  # Instead of epochs.
             "seed": 0,
             "init_from": placeholder(str),  # A workdir whose parameters this run begins with.
+            "init_checkpoint": placeholder(str),  # Of it: best, latest or a step. Unset: the best.
             "deterministic": False,
         }
     )

@@ -80,9 +80,9 @@ def largest_everywhere(number: int) -> jax.Array:
     return largest(jax.make_array_from_process_local_data(sharding, mine))
 
 
-def true_everywhere(condition: bool) -> bool:
-    """Say, on all processes, whether `condition` holds on all."""
-    return condition if jax.process_count() == 1 else not int(largest_everywhere(not condition))
+def largest_of_all(number: int) -> int:
+    """Return, on all processes, the largest `number` that any gave."""
+    return number if jax.process_count() == 1 else int(largest_everywhere(number))
 
 
 @cache

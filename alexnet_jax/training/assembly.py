@@ -113,7 +113,7 @@ def load_source(config: ConfigDict, mesh: Mesh) -> Trained | None:
     workdir, size = config.train.init_from, config.data.image_size
     if workdir is None:
         return None
-    source = load_trained(Path(workdir), mesh)
+    source = load_trained(Path(workdir), mesh, config.train.init_checkpoint)
     if source.config.data.image_size != size:
         raise UserError(
             f"{workdir} was trained on images of {source.config.data.image_size} pixels, not "

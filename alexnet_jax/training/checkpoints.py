@@ -1,8 +1,11 @@
-"""Saving and continuing: Orbax checkpoints of `TrainState`, the two latest and the best."""
+"""Saving and continuing: Orbax checkpoints of `TrainState`, the two latest and chosen others."""
 
-import shutil
 import sys
+import time
+from collections.abc import Collection, Sequence
+from enum import IntEnum
 from functools import partial
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,15 +14,44 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
+from orbax.checkpoint.checkpoint_managers import PolicyCheckpointInfo
 
 from alexnet_jax.disk_space import full_disk_reported
-from alexnet_jax.errors import UserError
-from alexnet_jax.parallel.agreement import from_first, true_everywhere
+from alexnet_jax.errors import MachineError, UserError
+from alexnet_jax.parallel.agreement import from_first, largest_of_all
 from alexnet_jax.parallel.runtime import wait_on_cpus
 from alexnet_jax.training.interruption import Interrupted
+from alexnet_jax.training.read_trouble import describe_trouble
 from alexnet_jax.training.state import TrainState
 
 _KEPT_LATEST = 2
+_PAUSES = (1.0, 4.0, 15.0)  # Seconds before a read that the system refused is tried again.
+
+
+class _Outcome(IntEnum):
+    """How a read went; in a cluster the largest of all counts."""
+
+    READ = 0
+    DAMAGED = 1
+    UNAVAILABLE = 2
+
+
+class _DamagedError(Exception):
+    """What is there is not what was saved."""
+
+
+class _Chosen(policies.PreservationPolicy):
+    """Keeps the checkpoints of the steps that it is given."""
+
+    steps: frozenset[int] = frozenset()
+
+    def should_preserve(
+        self,
+        checkpoints: Sequence[PolicyCheckpointInfo],
+        *,
+        context: policies.PreservationContext,
+    ) -> list[bool]:
+        return [checkpoint.step in self.steps for checkpoint in checkpoints]
 
 
 class Checkpoints:
@@ -35,6 +67,7 @@ class Checkpoints:
     def __init__(self, workdir: Path, read_only: bool = False) -> None:
         self._directory = (workdir / "checkpoints").absolute()
         self._read_only = read_only
+        self._chosen = _Chosen()
         self._manager = self._open()
 
     def __enter__(self) -> Self:
@@ -54,17 +87,21 @@ class Checkpoints:
         """Return the steps that are saved, ascending."""
         return sorted(self._manager.all_steps())
 
-    def save(self, state: TrainState, top1_error: float | None = None) -> None:
-        """Save `state` under its step; `top1_error` lets it compete for the best.
+    def save(self, state: TrainState, keep: Collection[int] = ()) -> None:
+        """Save `state` under its step.
+
+        Of the checkpoints before, one other and those of the steps in `keep` stay. What a
+        checkpoint is worth is often known only later, so nothing of it is stored with it: whoever
+        saves says anew each time which are worth keeping.
 
         Raises:
             UserError: the disk is full. Earlier checkpoints are intact.
         """
         step = int(state.step)
-        metrics = None if top1_error is None else {"top1_error": top1_error}
+        self._chosen.steps = frozenset(keep)
         item = {"state": _fields(state), "fingerprint": wait_on_cpus(_fingerprint(state))}
         with full_disk_reported(self._directory, "a checkpoint"):
-            self._manager.save(step, args=ocp.args.StandardSave(item), metrics=metrics, force=True)
+            self._manager.save(step, args=ocp.args.StandardSave(item), force=True)
 
     def restore(self, description: TrainState) -> TrainState | None:
         """Return the latest state that can be read whole, or None where nothing was ever saved.
@@ -76,31 +113,52 @@ class Checkpoints:
             description: shapes, dtypes and shardings, from `abstract_state`.
 
         Raises:
-            UserError: there are checkpoints and none can be read.
+            UserError: there are checkpoints and all are damaged.
+            MachineError: the system does not let one be read; then nothing is moved.
         """
-        failures: dict[int, str] = {}
+        damages: dict[int, str] = {}
         for step in from_first(lambda: self.steps()[::-1]):
-            state = None
             try:
-                state = self._read(step, description)
-            except Exception as error:  # noqa: BLE001 Orbax raises bare Exceptions for bad files.
-                failures[step] = " ".join(str(error).split())[:200]
+                state = self._read_patiently(step, description)
+            except _DamagedError as damage:
+                damages[step] = str(damage)
                 print(
-                    f"warning: checkpoint {step} cannot be read, trying the one before: "
-                    f"{failures[step]}",
+                    f"warning: checkpoint {step} cannot be read, trying the one before: {damage}",
                     file=sys.stderr,
                 )
-            if true_everywhere(state is not None):
-                self._set_aside(failures)
-                return state
-            failures.setdefault(step, "another process of the cluster cannot read it")
-        if failures:
-            reasons = "; ".join(f"{step}: {reason}" for step, reason in failures.items())
+                continue
+            if damages:
+                self.set_aside(list(damages), "damaged_checkpoints")
+            return state
+        if damages:
+            reasons = "; ".join(f"{step}: {reason}" for step, reason in damages.items())
             raise UserError(
                 f"none of the checkpoints in {self._directory} can be read ({reasons}); restore "
                 "the folder from a copy, or start again with another --workdir"
             )
         return None
+
+    def read(self, step: int, description: TrainState) -> TrainState:
+        """Return the state that was saved at `step`.
+
+        Raises:
+            UserError: it is damaged.
+            MachineError: the system does not let it be read.
+        """
+        try:
+            return self._read_patiently(step, description)
+        except _DamagedError as damage:
+            others = ", ".join(str(other) for other in self.steps() if other != step)
+            raise UserError(
+                f"checkpoint {step} in {self._directory} is damaged ({damage}); "
+                + (f"--checkpoint can name another: {others}" if others else "it is the only one")
+            ) from damage
+
+    def set_aside(self, steps: Sequence[int], folder: str) -> None:
+        """Move the checkpoints of `steps` to `folder` beside theirs; nothing there is replaced."""
+        self.close()
+        from_first(partial(self._move, steps, self._directory.with_name(folder)))
+        self._manager = self._open()
 
     def close(self) -> None:
         """Wait until everything is written.
@@ -115,15 +173,9 @@ class Checkpoints:
             self._manager.close()
 
     def _open(self) -> ocp.CheckpointManager:
-        best = policies.BestN(
-            get_metric_fn=lambda metrics: -metrics["top1_error"],
-            n=1,
-            keep_checkpoints_without_metrics=False,
-        )
         options = ocp.CheckpointManagerOptions(
-            # Not `max_to_keep` with `best_fn`: that deletes the latest where it is not the best.
             preservation_policy=policies.AnyPreservationPolicy(
-                [policies.LatestN(_KEPT_LATEST), best]
+                [policies.LatestN(_KEPT_LATEST), self._chosen]
             ),
             # Not where others only look: the run that writes may be on its way.
             cleanup_tmp_directories=not self._read_only,
@@ -134,6 +186,42 @@ class Checkpoints:
         handler = ocp.StandardCheckpointHandler()
         return ocp.CheckpointManager(self._directory, item_handlers=handler, options=options)
 
+    def _read_patiently(self, step: int, description: TrainState) -> TrainState:
+        """Read a checkpoint, again after a pause where the system does not let it be read.
+
+        Raises:
+            _DamagedError: what is there is not what was saved.
+            MachineError: the system did not let it be read.
+        """
+        for pause in (*_PAUSES, None):
+            outcome, state, reason = self._try_to_read(step, description)
+            # What one process of a cluster cannot read, none uses.
+            outcome = _Outcome(largest_of_all(outcome))
+            if outcome is _Outcome.READ and state is not None:
+                return state
+            if outcome is _Outcome.DAMAGED:
+                raise _DamagedError(reason)
+            if pause is not None:
+                time.sleep(pause)
+        raise MachineError(
+            f"checkpoint {self._directory / str(step)} cannot be read now: {reason}, also after "
+            f"{len(_PAUSES)} more attempts. Nothing was moved or changed; when that is mended, run "
+            "the same command again"
+        )
+
+    def _try_to_read(
+        self, step: int, description: TrainState
+    ) -> tuple[_Outcome, TrainState | None, str]:
+        """Return how a read went, the state if it went well, what was wrong if not."""
+        try:
+            state = self._read(step, description)
+        except Exception as error:  # noqa: BLE001 Orbax raises bare Exceptions for bad files.
+            trouble = describe_trouble(error)
+            if trouble is not None:
+                return _Outcome.UNAVAILABLE, None, trouble
+            return _Outcome.DAMAGED, None, " ".join(str(error).split())[:200]
+        return _Outcome.READ, state, "another process of the cluster cannot read it"
+
     def _read(self, step: int, description: TrainState) -> TrainState:
         sharding = description.step.sharding
         fingerprint = jax.ShapeDtypeStruct((), jnp.uint32, sharding=sharding)
@@ -143,19 +231,12 @@ class Checkpoints:
             raise ValueError("its numbers are not the ones that were saved")
         return TrainState(**saved["state"])
 
-    def _set_aside(self, failures: dict[int, str]) -> None:
-        if not failures or self._read_only:
-            return
-        self._manager.close()
-        from_first(partial(self._move_aside, list(failures)))
-        self._manager = self._open()
-
-    def _move_aside(self, steps: list[int]) -> None:
-        aside = self._directory.with_name("damaged_checkpoints")
-        aside.mkdir(exist_ok=True)
+    def _move(self, steps: Sequence[int], folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
         for step in steps:
-            shutil.rmtree(aside / str(step), ignore_errors=True)
-            (self._directory / str(step)).rename(aside / str(step))
+            names = (f"{step}.{number}" if number else f"{step}" for number in count())
+            free = next(path for path in map(folder.joinpath, names) if not path.exists())
+            (self._directory / str(step)).rename(free)
 
 
 def _fields(state: TrainState) -> dict[str, Any]:

@@ -109,6 +109,7 @@ KEYS: dict[str, Rule] = {
     "train.epochs": replace(_EPOCHS, above=0).optional,
     "train.steps": _OPTIONAL_POSITIVE_INT,
     "train.init_from": _TEXT.optional,
+    "train.init_checkpoint": _TEXT.optional,
     "train.seed": Rule((int,), least=0, most=2**32 - 1),
     "train.deterministic": _SWITCH,
     "eval.every_steps": _OPTIONAL_POSITIVE_INT,
@@ -135,6 +136,7 @@ _YOUNGER = (
     "schedule.power",
     "schedule.warmup_epochs",
     "schedule.warmup_start",
+    "train.init_checkpoint",
     "train.microbatch_size",
     "parallel.model_axis",
     "parallel.processes",
@@ -154,6 +156,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "schedule.name": ("constant", "stepped", "geometric", "polynomial", "plateau"),
     "parallel.layout": ("data", "hybrid", "columns", "sharded"),
 }
+
+BEST, LATEST = "best", "latest"  # Checkpoints, which are named so or by their steps.
 
 # A run goes on under another value of these: they change where things lie, not the numbers.
 _FREE_ON_RESUME = (
@@ -193,6 +197,11 @@ def check_key(key: str) -> None:
     if key not in KEYS:
         nearest = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.0)[0]
         raise UserError(f"config.{key} is unknown; did you mean config.{nearest}?")
+
+
+def is_checkpoint_name(text: str) -> bool:
+    """Say whether `text` can name a checkpoint: "best", "latest" or a number of steps."""
+    return text in (BEST, LATEST) or (text.isascii() and text.isdecimal())
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -309,6 +318,12 @@ def _check_together(values: Mapping[str, Any]) -> None:
             f"config.data.crop_size={crop_size} is larger than "
             f"config.data.image_size={image_size}; prepare larger images for model "
             f"{values['model.name']!r}, or take a network with a smaller crop, such as 'tiny'"
+        )
+    checkpoint = values["train.init_checkpoint"]
+    if checkpoint is not None and not is_checkpoint_name(checkpoint):
+        raise UserError(
+            f"config.train.init_checkpoint={checkpoint!r} should be {BEST}, {LATEST} or a number "
+            "of steps"
         )
     for group, steps, epochs in (
         ("train", "steps", "epochs"),

@@ -17,6 +17,8 @@ from alexnet_jax.hidden_module import hidden
 from alexnet_jax.parallel.agreement import from_first, is_first
 from alexnet_jax.whole_file import write_whole
 
+_FILE = "metrics.jsonl"
+
 
 class RunLog:
     """The log of a workdir; a run that continues at `step` forgets what it will do again.
@@ -26,7 +28,7 @@ class RunLog:
     """
 
     def __init__(self, workdir: Path, step: int, total_steps: int) -> None:
-        path = workdir / "metrics.jsonl"
+        path = workdir / _FILE
         self.lines = from_first(partial(_begin_file, path, step))
         self._file = (path if is_first() else Path(os.devnull)).open("a")
         self._board = _import_tensorboard().SummaryWriter(
@@ -122,12 +124,22 @@ def _begin_file(path: Path, step: int) -> list[dict[str, Any]]:
     return lines
 
 
-def _read_lines(path: Path, up_to: int) -> list[dict[str, Any]]:
+def read_log(workdir: Path) -> list[dict[str, Any]]:
+    """Return the lines of a workdir's metrics.jsonl that can be read; [] where there is none."""
+    return [line for line in _parse_file(workdir / _FILE) if line is not None]
+
+
+def _parse_file(path: Path) -> list[dict[str, Any] | None]:
+    """Return the lines of a file, None for each that is damaged."""
     if not path.exists():
         return []
-    # A killed run may leave half a line at the end.
+    # A run that is killed, or still on its way, may leave half a line at the end.
     *whole, _cut_short = path.read_text(errors="replace").split("\n")
-    lines = [_parse(line) for line in whole]
+    return [_parse(line) for line in whole]
+
+
+def _read_lines(path: Path, up_to: int) -> list[dict[str, Any]]:
+    lines = _parse_file(path)
     damaged = lines.count(None)
     if damaged:
         kept = path.with_name(f"{path.name}.damaged")

@@ -20,6 +20,7 @@ from alexnet_jax.parallel.feed import feed
 from alexnet_jax.parallel.runtime import compile_and_tidy
 from alexnet_jax.training.assembly import Run, assemble
 from alexnet_jax.training.checkpoints import Checkpoints
+from alexnet_jax.training.choice import best_error
 from alexnet_jax.training.interruption import Interrupted, StopSignal
 from alexnet_jax.training.lock import WorkdirLock
 from alexnet_jax.training.logging import RunLog
@@ -124,7 +125,7 @@ class _Training:
         batches = feed(self._run.training, step, self._run.threads, self._run.mesh)
         try:
             if step and self._is_due(step, lengths.evaluate_every):
-                state, _ = self._test(step, state)
+                state = self._test(step, state)
             if step == lengths.total:
                 return state
             self._profiler.reach(step, state)
@@ -168,18 +169,16 @@ class _Training:
         save_due = test_due or self._is_due(step, lengths.save_every)
         if save_due or self._is_due(step, lengths.log_every):
             self._log_window(step)
-        top1_error = None
         if test_due:
-            state, top1_error = self._test(step, state)
+            state = self._test(step, state)
         if save_due:
-            self._save(step, state, top1_error)
+            self._save(step, state)
             self._window.restart_clock()
         return state
 
-    def _test(self, step: int, state: TrainState) -> tuple[TrainState, float]:
+    def _test(self, step: int, state: TrainState) -> TrainState:
         """Test, and let the state remember the error."""
-        top1_error = self._evaluate(step, state)
-        return self._run.count_test(state, top1_error), top1_error
+        return self._run.count_test(state, self._evaluate(step, state))
 
     def _is_due(self, step: int, every: int) -> bool:
         return step % every == 0 or step >= self._run.durations.total
@@ -218,11 +217,14 @@ class _Training:
             self._log.evaluation(step, kind, values)
         return scores["center"]["top1_error"]
 
-    def _save(self, step: int, state: TrainState, top1_error: float | None = None) -> None:
-        if step not in self._checkpoints.steps():
-            if len(self._window):
-                self._log_window(step)
-            self._checkpoints.save(state, top1_error)
+    def _save(self, step: int, state: TrainState) -> None:
+        saved = self._checkpoints.steps()
+        if step in saved:
+            return
+        if len(self._window):
+            self._log_window(step)
+        best = best_error(self._log.lines, saved)
+        self._checkpoints.save(state, keep=[best[0]] if best else [])
 
 
 def _seconds_so_far(log: RunLog) -> float:

@@ -19,7 +19,10 @@ _IMAGES_AT_ONCE = 32
 
 
 def evaluate_workdirs(
-    workdirs: Sequence[str], views: str, data_dir: str | None = None
+    workdirs: Sequence[str],
+    views: str,
+    data_dir: str | None = None,
+    checkpoint: str | None = None,
 ) -> dict[str, dict[str, float | int]]:
     """Test networks together, their probabilities averaged, on the first one's validation split.
 
@@ -27,13 +30,14 @@ def evaluate_workdirs(
         workdirs: one a network; all must have been trained on the same data set.
         views: "center" or "ten_crop", which gives the centre's numbers too.
         data_dir: where the data set lies, if not where the first run found it.
+        checkpoint: of each workdir, as for `load_trained`.
 
     Returns:
         By kind of view: loss, top1_error, top5_error (fractions), count.
     """
     configure_jax()
     mesh = make_data_mesh()
-    networks = [load_trained(Path(workdir), mesh) for workdir in workdirs]
+    networks = [load_trained(Path(workdir), mesh, checkpoint) for workdir in workdirs]
     config = networks[0].config
     for workdir, network in zip(workdirs, networks, strict=True):
         for key in ("name", "image_size"):
@@ -51,9 +55,14 @@ def evaluate_workdirs(
 
 
 def classify_images(
-    workdir: Path, paths: Sequence[Path]
+    workdir: Path, paths: Sequence[Path], checkpoint: str | None = None
 ) -> Iterator[tuple[Path, list[tuple[str, float]] | str]]:
     """Yield the most probable classes of each image, with their probabilities, over ten crops.
+
+    Args:
+        workdir: of a run.
+        paths: the images' files.
+        checkpoint: as for `load_trained`.
 
     Yields:
         The image's path, and its classes, or why it cannot be read as an image. However many
@@ -61,7 +70,7 @@ def classify_images(
     """
     configure_jax()
     mesh = make_data_mesh()
-    trained = load_trained(workdir, mesh)
+    trained = load_trained(workdir, mesh, checkpoint)
     size = trained.config.data.image_size
     # Rows that are left over fill the batch up, so that it divides over the devices.
     rows = -(-min(len(paths), _IMAGES_AT_ONCE) // mesh.size) * mesh.size

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from alexnet_jax.data.preprocessing import Preprocessing, load_preprocessing
 from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.scoring import Predictor
-from alexnet_jax.training.checkpoints import Checkpoints
+from alexnet_jax.training.choice import read_chosen
 from alexnet_jax.training.configuration import load_config
 from alexnet_jax.training.network import make_network
 from alexnet_jax.training.recipe import resolve_config
@@ -20,7 +20,7 @@ from alexnet_jax.training.recipe import resolve_config
 
 @dataclass(frozen=True)
 class Trained:
-    """A network as a workdir's latest checkpoint has it; `batch_stats` as in `TrainState`."""
+    """A network as a checkpoint of a workdir has it; `batch_stats` as in `TrainState`."""
 
     config: ConfigDict
     class_names: list[str]
@@ -30,20 +30,21 @@ class Trained:
     predict: Predictor
 
 
-def load_trained(workdir: Path, mesh: Mesh) -> Trained:
-    """Read a workdir: its config, its preprocessing and its latest checkpoint.
+def load_trained(workdir: Path, mesh: Mesh, checkpoint: str | None = None) -> Trained:
+    """Read a workdir: its config, its preprocessing and a checkpoint, which is printed.
+
+    Args:
+        workdir: of a run.
+        mesh: the devices.
+        checkpoint: "best", "latest" or a step; None: the best, or the latest if no test says which.
 
     Raises:
-        UserError: it is no workdir, or holds no checkpoint.
+        UserError: it is no workdir, or holds no such checkpoint that can be read.
     """
     config = resolve_config(load_config(workdir))
     preprocessing = load_preprocessing(workdir)
     network = make_network(config, preprocessing, mesh)
-    checkpoints = Checkpoints(workdir, read_only=True)
-    state = checkpoints.restore(network.description)
-    checkpoints.close()
-    if state is None:
-        raise UserError(f"{workdir} has no checkpoint yet; train it with alexnet_jax.main")
+    state = read_chosen(workdir, network.description, checkpoint)
     return Trained(
         config,
         _load_class_names(workdir),

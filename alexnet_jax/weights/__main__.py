@@ -6,8 +6,9 @@
 
 import makes a workdir that evaluate and predict read, and that training can start from. Formats:
 torchvision (.pth, which needs PyTorch, or .safetensors), caffe (.caffemodel of BVLC AlexNet and
-CaffeNet), safetensors (ours). export reads the latest checkpoint of a workdir. Formats: torchvision
-(.safetensors, network owt only), safetensors (ours), stablehlo (a program for jax.export).
+CaffeNet), safetensors (ours). export reads the checkpoint that --checkpoint names, the best unless
+it is given. Formats: torchvision (.safetensors, network owt only), safetensors (ours), stablehlo (a
+program for jax.export).
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ _FORMAT = flags.DEFINE_enum(
     "format", None, ["torchvision", "caffe", "safetensors", "stablehlo"], "Of the file."
 )
 _WORKDIR = flags.DEFINE_string("workdir", "", "The folder that import makes and export reads.")
+_CHECKPOINT = command_line.define_checkpoint("export: which checkpoint")
 _MODEL = flags.DEFINE_string(
     "model", None, "import: the network that the file should hold; others are refused."
 )
@@ -45,6 +47,8 @@ def main(arguments: Sequence[str]) -> None:
         )
     verb, file = arguments
     if verb == "import":
+        if _CHECKPOINT.value is not None:
+            raise UserError("--checkpoint is for export")
         _import(Path(file), Path(_WORKDIR.value))
     else:
         _export(Path(file), Path(_WORKDIR.value))
@@ -78,7 +82,7 @@ def _export(path: Path, workdir: Path) -> None:
     from alexnet_jax.weights.torchvision import has_torchvision_input
     from alexnet_jax.weights.workdirs import read_workdir
 
-    bundle = read_workdir(workdir)
+    bundle = read_workdir(workdir, _CHECKPOINT.value)
     export_weights(bundle, path, str(_FORMAT.value))
     print(f"{path}: {path.stat().st_size / 1e6:,.1f} MB, network {bundle.model_name!r}")
     if _FORMAT.value == "torchvision" and not has_torchvision_input(bundle):

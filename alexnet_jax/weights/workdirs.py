@@ -15,6 +15,7 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.training.checkpoints import Checkpoints
+from alexnet_jax.training.choice import read_chosen
 from alexnet_jax.training.configuration import complete, load_config, save_config
 from alexnet_jax.training.network import make_network
 from alexnet_jax.training.provenance import save_environment
@@ -48,20 +49,21 @@ def write_workdir(bundle: Bundle, workdir: Path) -> None:
         save_config(config, workdir)  # Last: without it the folder is no workdir.
 
 
-def read_workdir(workdir: Path) -> Bundle:
-    """Read the latest checkpoint of a workdir, and what goes with it.
+def read_workdir(workdir: Path, checkpoint: str | None = None) -> Bundle:
+    """Read a checkpoint of a workdir, which is printed, and what goes with it.
+
+    Args:
+        workdir: of a run.
+        checkpoint: "best", "latest" or a step; None: the best, or the latest if no test says which.
 
     Raises:
-        UserError: it is no workdir, or holds no checkpoint.
+        UserError: it is no workdir, or holds no such checkpoint that can be read.
     """
     config = resolve_config(load_config(workdir))
     configure_jax()
     preprocessing = load_preprocessing(workdir)
     network = make_network(config, preprocessing, make_data_mesh())
-    with closing(Checkpoints(workdir, read_only=True)) as checkpoints:
-        state = checkpoints.restore(network.description)
-    if state is None:
-        raise UserError(f"{workdir} has no checkpoint yet; train it with alexnet_jax.main")
+    state = read_chosen(workdir, network.description, checkpoint)
     # Where the data lie is a fact of this machine, not of the network.
     config.data.dir = imagenet.get_config().data.dir
     return Bundle(

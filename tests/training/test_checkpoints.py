@@ -2,7 +2,7 @@ import ctypes
 import gc
 import os
 import shutil
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 
 from alexnet_jax.errors import MachineError, UserError
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated
+from alexnet_jax.training import checkpoints
 from alexnet_jax.training.checkpoints import Checkpoints, _fingerprint
 from alexnet_jax.training.plateau import before_any_test
 from alexnet_jax.training.state import TrainState
@@ -43,15 +44,14 @@ def describe(state):
     )
 
 
-def save(workdir, errors):
-    """Save a state a step, with the given top-1 errors."""
+def save(workdir, *steps, keep=()):
     with closing(Checkpoints(workdir)) as checkpoints:
-        for step, error in errors.items():
-            checkpoints.save(make_state(step), error)
+        for step in steps:
+            checkpoints.save(make_state(step), keep)
 
 
-def restore(workdir, **options):
-    with closing(Checkpoints(workdir, **options)) as checkpoints:
+def restore(workdir):
+    with closing(Checkpoints(workdir)) as checkpoints:
         return checkpoints.restore(describe(make_state(0)))
 
 
@@ -61,7 +61,7 @@ def data_files(workdir, step):
 
 
 def test_the_state_comes_back_to_the_bit(tmp_path):
-    save(tmp_path, {3: None})
+    save(tmp_path, 3)
     for actual, expected in zip(
         jax.tree.leaves(restore(tmp_path)), jax.tree.leaves(make_state(3)), strict=True
     ):
@@ -73,10 +73,26 @@ def test_nothing_saved_is_none(tmp_path):
     assert restore(tmp_path) is None
 
 
-def test_the_two_latest_and_the_best_are_kept(tmp_path):
-    save(tmp_path, {1: 0.9, 2: 0.1, 3: 0.5, 4: 0.4, 5: 0.3, 6: None})
-    with closing(Checkpoints(tmp_path)) as checkpoints:
-        assert checkpoints.steps() == [2, 5, 6]
+def steps(workdir):
+    with closing(Checkpoints(workdir, read_only=True)) as checkpoints:
+        return checkpoints.steps()
+
+
+def test_the_two_latest_and_those_to_keep_stay(tmp_path):
+    save(tmp_path, 1, 2, 3, 4, 5, 6, keep=[2])
+    assert steps(tmp_path) == [2, 5, 6]
+
+
+def test_what_is_kept_stays_however_often_the_folder_is_opened_again(tmp_path):
+    for step in range(1, 7):
+        save(tmp_path, step, keep=[2])
+    assert steps(tmp_path) == [2, 5, 6]
+
+
+def test_what_is_no_longer_worth_keeping_goes(tmp_path):
+    save(tmp_path, 1, 2, 3, 4, keep=[1])
+    save(tmp_path, 5, keep=[3])
+    assert steps(tmp_path) == [3, 4, 5]
 
 
 def damage(path, how):
@@ -92,20 +108,20 @@ def damage(path, how):
 
 @pytest.mark.parametrize("how", ["cut short", "missing", "a bit flipped"])
 def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(tmp_path, how, capsys):
-    save(tmp_path, {1: None, 2: None})
+    save(tmp_path, 1, 2)
     damage(data_files(tmp_path, 2)[-1], how)
     assert int(restore(tmp_path).step) == 1
     assert "checkpoint 2 cannot be read, trying the one before" in capsys.readouterr().err
 
 
 def test_a_checkpoint_whose_folder_is_gone_does_not_hide_the_one_before(tmp_path):
-    save(tmp_path, {1: None, 2: None})
+    save(tmp_path, 1, 2)
     shutil.rmtree(tmp_path / "checkpoints" / "2" / "default")
     assert int(restore(tmp_path).step) == 1
 
 
 def test_the_step_of_a_damaged_checkpoint_can_be_saved_anew(tmp_path):
-    save(tmp_path, {1: None, 2: None})
+    save(tmp_path, 1, 2)
     damage(data_files(tmp_path, 2)[-1], "missing")
     with closing(Checkpoints(tmp_path)) as checkpoints:
         checkpoints.restore(describe(make_state(0)))
@@ -114,15 +130,75 @@ def test_the_step_of_a_damaged_checkpoint_can_be_saved_anew(tmp_path):
     assert (tmp_path / "damaged_checkpoints" / "2").is_dir()
 
 
-def test_looking_at_a_damaged_checkpoint_moves_nothing(tmp_path):
-    save(tmp_path, {1: None, 2: None})
+def read(workdir, step):
+    with closing(Checkpoints(workdir, read_only=True)) as checkpoints:
+        return checkpoints.read(step, describe(make_state(0)))
+
+
+def test_a_checkpoint_that_is_named_is_the_one_that_is_read(tmp_path):
+    save(tmp_path, 1, 2)
+    assert int(read(tmp_path, 1).step) == 1
+
+
+def test_in_place_of_a_damaged_checkpoint_that_is_named_no_other_is_used(tmp_path):
+    save(tmp_path, 1, 2)
     damage(data_files(tmp_path, 2)[-1], "missing")
-    assert int(restore(tmp_path, read_only=True).step) == 1
+    with pytest.raises(UserError, match=r"checkpoint 2 in .* is damaged .*can name another: 1"):
+        read(tmp_path, 2)
     assert (tmp_path / "checkpoints" / "2").is_dir()
 
 
+def test_an_older_damaged_checkpoint_of_the_same_step_is_not_replaced(tmp_path):
+    for _ in range(3):
+        save(tmp_path, *({1, 2} - set(steps(tmp_path))))
+        damage(data_files(tmp_path, 2)[-1], "missing")
+        restore(tmp_path)
+    names = {path.name for path in (tmp_path / "damaged_checkpoints").iterdir()}
+    assert names == {"2", "2.1", "2.2"}
+
+
+@pytest.fixture
+def short_pauses(monkeypatch):
+    monkeypatch.setattr(checkpoints, "_PAUSES", (0.01, 0.01))
+
+
+@contextmanager
+def unreadable(file):
+    """Put a folder in a file's place: to read it is an OSError that says nothing of its bytes."""
+    file.rename(file.with_suffix(".away"))
+    file.mkdir()
+
+    def mend():
+        if file.is_dir():
+            file.rmdir()
+            file.with_suffix(".away").rename(file)
+
+    yield mend
+    mend()
+
+
+def metadata(workdir, step):
+    return workdir / "checkpoints" / str(step) / "default" / "_METADATA"
+
+
+def test_a_checkpoint_that_the_system_does_not_let_be_read_is_not_damaged(tmp_path, short_pauses):
+    save(tmp_path, 1, 2)
+    refused = pytest.raises(MachineError, match=r"checkpoints/2 cannot be read now: Is a directory")
+    with unreadable(metadata(tmp_path, 2)), refused:
+        restore(tmp_path)
+    assert steps(tmp_path) == [1, 2]
+    assert not (tmp_path / "damaged_checkpoints").exists()
+
+
+def test_trouble_that_passes_costs_nothing(tmp_path, monkeypatch):
+    save(tmp_path, 1, 2)
+    with unreadable(metadata(tmp_path, 2)) as mend:
+        monkeypatch.setattr(checkpoints.time, "sleep", lambda seconds: mend())
+        assert int(restore(tmp_path).step) == 2
+
+
 def test_nothing_but_damaged_checkpoints_is_an_error(tmp_path):
-    save(tmp_path, {1: None})
+    save(tmp_path, 1)
     damage(data_files(tmp_path, 1)[-1], "missing")
     with pytest.raises(UserError, match="none of the checkpoints .* can be read"):
         restore(tmp_path)

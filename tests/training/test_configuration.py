@@ -63,6 +63,7 @@ def test_the_base_recipe_has_every_key():
         ("schedule.name", "cosine", "schedule.name='cosine'; the known ones: constant, stepped"),
         ("model.dtype", "float16", "model.dtype='float16'; the known ones: float32, bfloat16"),
         ("schedule.warmup_start", 1.5, "warmup_start=1.5 must not be above 1"),
+        ("train.init_checkpoint", "newest", "'newest' should be best, latest or a number of steps"),
         ("schedule.warmup_epochs", -1.0, "warmup_epochs=-1.0 must not be below 0"),
         ("schedule.power", 0.0, "schedule.power=0.0 must be above 0"),
         ("optimizer.trust_coefficient", 0.0, "trust_coefficient=0.0 must be above 0"),

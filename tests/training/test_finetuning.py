@@ -45,7 +45,7 @@ def test_a_missing_workdir_is_refused(config, tmp_path):
 
 def test_a_run_begins_with_the_parameters_of_another(config, tmp_path):
     result = train_and_evaluate(config, tmp_path / "first")
-    config.train.init_from = str(tmp_path / "first")
+    config.train.update(init_from=str(tmp_path / "first"), init_checkpoint="latest")
     state = assemble(config).create_state()
     assert int(state.step) == 0
     assert parameters_sha256(state.params) == result["parameters_sha256"]
@@ -60,6 +60,13 @@ def test_a_network_with_a_layer_fewer_takes_other_classes(config, tmp_path):
     params = assemble(config).create_state().params
     np.testing.assert_array_equal(params["conv2"]["kernel"], bundle.params["conv2"]["kernel"])
     assert params["fc7"]["kernel"].shape[1] == 10
+
+
+def test_a_run_begins_with_the_checkpoint_that_is_named(config, tmp_path, capsys):
+    train_and_evaluate(config, tmp_path / "first")
+    config.train.update(init_from=str(tmp_path / "first"), init_checkpoint="4")
+    assemble(config)
+    assert "first: checkpoint 4 (as asked for)" in capsys.readouterr().out
 
 
 def test_the_preprocessing_comes_with_the_parameters(config, tmp_path):

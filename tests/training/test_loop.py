@@ -137,6 +137,47 @@ def test_sigterm_saves_and_the_run_goes_on_to_the_same_bits(
     assert result["parameters_sha256"] == finished[1]["parameters_sha256"]
 
 
+def checkpoints(workdir):
+    return sorted(int(path.name) for path in (workdir / "checkpoints").iterdir())
+
+
+def test_the_best_checkpoint_stays_when_the_run_goes_on(finished, config, tmp_path):
+    """In three more starts; the log is changed so that the test of step 4 was the best."""
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
+    lines = read_lines(workdir)
+    for line in lines:
+        if (line["kind"], line["step"]) == ("eval", 4):
+            line["top1_error"] = 0.0
+    (workdir / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for steps in (8, 10, 12):
+        config.train.steps = steps
+        train_and_evaluate(config, workdir, ignore_config=True)
+    assert checkpoints(workdir) == [4, 10, 12]
+
+
+def test_a_test_that_was_interrupted_and_is_made_up_for_can_name_the_best(
+    finished, config, tmp_path, monkeypatch
+):
+    """What SIGTERM in a test leaves: a checkpoint whose test the log does not have."""
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
+    shutil.rmtree(workdir / "checkpoints" / "6")
+    (workdir / "result.json").unlink()
+    lines = [line for line in read_lines(workdir) if line["kind"] == "train"]
+    (workdir / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    score, errors = loop.score, iter([0.1, 0.5, 0.5])
+
+    def with_given_errors(*arguments):
+        scores = score(*arguments)
+        return scores | {"center": scores["center"] | {"top1_error": next(errors)}}
+
+    monkeypatch.setattr(loop, "score", with_given_errors)
+    config.train.steps = 10
+    train_and_evaluate(config, workdir, ignore_config=True)
+    assert checkpoints(workdir) == [4, 8, 10]
+
+
 def test_another_config_in_the_same_workdir_is_refused(finished, config):
     config.train.seed = 8
     config.schedule.learning_rate = 0.5

@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import subprocess
@@ -21,13 +22,35 @@ def finished(fractals_dir, tmp_path_factory):
 
 def test_a_workdir_alone_gives_the_numbers_of_the_run(finished):
     workdir, result = finished
-    scores = evaluate_workdirs([str(workdir)], "ten_crop")
+    scores = evaluate_workdirs([str(workdir)], "ten_crop", checkpoint="latest")
     assert scores == {"center": result["center"], "ten_crop": result["ten_crop"]}
+
+
+def logged(workdir, step):
+    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    return next(line for line in lines if line["kind"] == "eval" and line["step"] == step)
+
+
+@pytest.mark.parametrize("step", [4, 6])
+def test_a_step_can_be_named_and_is_printed(finished, capsys, step):
+    scores = evaluate_workdirs([str(finished[0])], "center", checkpoint=str(step))
+    assert scores["center"]["top1_error"] == logged(finished[0], step)["top1_error"]
+    assert f"run: checkpoint {step} (as asked for)" in capsys.readouterr().out
+
+
+def test_without_a_name_the_best_is_taken(finished, tmp_path, capsys):
+    """The log is changed so that step 4 was the best."""
+    shutil.copytree(finished[0], tmp_path / "run")
+    log = tmp_path / "run" / "metrics.jsonl"
+    best = logged(finished[0], 4)
+    log.write_text(log.read_text() + json.dumps(best | {"top1_error": 0.0}) + "\n")
+    evaluate_workdirs([str(tmp_path / "run")], "center")
+    assert "run: checkpoint 4 (best of 4, 6: top-1 error 0.00%" in capsys.readouterr().out
 
 
 def test_a_network_averaged_with_itself_scores_the_same(finished):
     workdir, result = finished
-    scores = evaluate_workdirs([str(workdir)] * 2, "center")
+    scores = evaluate_workdirs([str(workdir)] * 2, "center", checkpoint="latest")
     assert scores["center"]["top1_error"] == result["center"]["top1_error"]
 
 

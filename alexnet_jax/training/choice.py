@@ -1,0 +1,100 @@
+"""Which checkpoint is meant: the best, the latest, or that of a step."""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from alexnet_jax.errors import UserError
+from alexnet_jax.parallel.agreement import from_first, is_first
+from alexnet_jax.training.checkpoints import Checkpoints
+from alexnet_jax.training.configuration import BEST, LATEST
+from alexnet_jax.training.logging import read_log
+from alexnet_jax.training.state import TrainState
+
+
+def best_error(
+    lines: Sequence[Mapping[str, Any]], steps: Collection[int]
+) -> tuple[int, float] | None:
+    """Return the step of the lowest top-1 error on the centre crop, and that error.
+
+    Of equal errors the latest step is the best. An error that is not finite never is.
+
+    Args:
+        lines: of metrics.jsonl.
+        steps: those that count.
+    """
+    known = {
+        line["step"]: float(line["top1_error"])
+        for line in lines
+        if (line["kind"], line.get("views")) == ("eval", "center")
+        and line["step"] in steps
+        and _is_finite(line.get("top1_error"))
+    }
+    if not known:
+        return None
+    step = min(known, key=lambda step: (known[step], -step))
+    return step, known[step]
+
+
+def choose(
+    wanted: str | None, steps: Sequence[int], lines: Sequence[Mapping[str, Any]], workdir: Path
+) -> tuple[int, str]:
+    """Return the step of the checkpoint that is meant, and in words why it is that one.
+
+    Args:
+        wanted: "best", "latest" or a step; None: the best if a test says which, else the latest.
+        steps: the checkpoints' steps, ascending.
+        lines: of metrics.jsonl.
+        workdir: for messages.
+
+    Raises:
+        UserError: there is no such checkpoint.
+    """
+    if not steps:
+        raise UserError(f"{workdir} has no checkpoint yet; train it with alexnet_jax.main")
+    best = best_error(lines, steps)
+    if wanted == BEST and best is None:
+        raise UserError(
+            f"{workdir}/metrics.jsonl has no test of the checkpoints that there are, so none is "
+            f"the best; give --checkpoint={LATEST}, or one of {_listed(steps)}"
+        )
+    if wanted in (None, BEST) and best is not None:
+        step, error = best
+        return step, f"best of {_listed(steps)}: top-1 error {error:.2%} on the centre crop"
+    if wanted in (None, LATEST):
+        return steps[-1], f"latest of {_listed(steps)}"
+    if int(wanted) not in steps:
+        raise UserError(f"{workdir} has no checkpoint {wanted}; there are {_listed(steps)}")
+    return int(wanted), "as asked for"
+
+
+def read_chosen(workdir: Path, description: TrainState, wanted: str | None) -> TrainState:
+    """Print which checkpoint of a workdir is meant, and read that one, never another.
+
+    Args:
+        workdir: of a run.
+        description: shapes, dtypes and shardings, from `abstract_state`.
+        wanted: as for `choose`.
+
+    Raises:
+        UserError: there is no such checkpoint, or it cannot be read.
+    """
+    with closing(Checkpoints(workdir, read_only=True)) as checkpoints:
+
+        def choose_here() -> tuple[int, str]:
+            return choose(wanted, checkpoints.steps(), read_log(workdir), workdir)
+
+        step, why = from_first(choose_here)
+        if is_first():
+            print(f"{workdir}: checkpoint {step} ({why})", flush=True)
+        return checkpoints.read(step, description)
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _listed(steps: Sequence[int]) -> str:
+    return ", ".join(map(str, steps))
