@@ -1,6 +1,5 @@
 """What a network's input is made of: pixels minus a mean image, over a deviation a channel."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from alexnet_jax.errors import UserError
+from alexnet_jax.npz_file import load_arrays
 from alexnet_jax.whole_file import whole_file
 
 _Array = TypeVar("_Array", jax.Array, np.ndarray)
@@ -33,6 +33,17 @@ class Preprocessing:
     mean: np.ndarray
     std: np.ndarray
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for numbers that no image can be normalised with."""
+        if self.mean.ndim != 3 or self.mean.shape != (len(self.mean), len(self.mean), 3):
+            raise ValueError(f"its mean image is {list(self.mean.shape)}, not [S, S, 3]")
+        if self.std.shape != (3,):
+            raise ValueError(f"its deviations are {list(self.std.shape)}, not [3]")
+        if not np.isfinite(self.mean).all():
+            raise ValueError("its mean image has numbers that are not finite")
+        if not (np.isfinite(self.std).all() and (self.std > 0).all()):
+            raise ValueError(f"its deviations {self.std.tolist()} are not all above 0 and finite")
+
     def __call__(self, crops: jax.Array) -> jax.Array:
         """Turn crops, [B, s, s, 3] on the 0-255 scale, into the network's input, float32."""
         mean = center_crop(self.mean[None], crops.shape[1])[0]
@@ -49,9 +60,9 @@ def load_preprocessing(workdir: Path) -> Preprocessing:
     """Read what `save_preprocessing` wrote; UserError where it is missing or damaged."""
     path = workdir / _FILE
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return Preprocessing(arrays["mean"], arrays["std"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        arrays = load_arrays(path)
+        return Preprocessing(arrays["mean"], arrays["std"])
+    except (ValueError, KeyError) as error:
         raise UserError(
             f"{path} cannot be read ({error}); the command that trained here, or imported the "
             "weights, writes it anew"

@@ -2,7 +2,6 @@
 
 import json
 import os
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial, reduce
@@ -14,6 +13,7 @@ from alexnet_jax.data.bounded_map import bounded_map
 from alexnet_jax.data.pixels import Pixels
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
+from alexnet_jax.npz_file import load_arrays
 from alexnet_jax.whole_file import whole_file
 
 _IMAGES_PER_TASK = 32
@@ -109,14 +109,12 @@ def load_statistics(directory: Path, size: int, count: int | None = None) -> Sta
     if not path.is_file():
         raise UserError(f"{path} is missing; make it with: {_prepare_command(directory, size)}")
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            statistics = Statistics(
-                arrays["mean_image"],
-                arrays["color_axes"],
-                arrays["color_std"],
-                int(arrays["count"]),
-            )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        arrays = load_arrays(path)
+        statistics = Statistics(
+            arrays["mean_image"], arrays["color_axes"], arrays["color_std"], int(arrays["count"])
+        )
+        _check_shapes(statistics, size)
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{path} cannot be read ({error}); remove it, then: {_prepare_command(directory, size)}"
         ) from error
@@ -126,6 +124,14 @@ def load_statistics(directory: Path, size: int, count: int | None = None) -> Sta
             f"remove it, then: {_prepare_command(directory, size)}"
         )
     return statistics
+
+
+def _check_shapes(statistics: Statistics, size: int) -> None:
+    found = [statistics.mean_image, statistics.color_axes, statistics.color_std]
+    if [array.shape for array in found] != [(size, size, 3), (3, 3), (3,)]:
+        raise ValueError(f"arrays of {[list(array.shape) for array in found]} for {size} pixels")
+    if not all(np.isfinite(array).all() for array in found):
+        raise ValueError("numbers that are not finite")
 
 
 def _sum_images(pixels: Pixels, start: int) -> _Sums:

@@ -12,6 +12,8 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.weights.caffe_messages import V1_TYPES, message_class
 from alexnet_jax.weights.files import require_file
 
+_MOST_AXES = 32  # Caffe's own limit.
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -58,9 +60,11 @@ def _read_blob(where: str, blob: Any) -> np.ndarray:
     else:
         shape = (blob.num, blob.channels, blob.height, blob.width)
     values, number = (blob.double_data, "<f8") if blob.double_data else (blob.data, "<f4")
+    if len(shape) > _MOST_AXES or min(shape, default=1) < 1:
+        raise UserError(f"{where} has an impossible shape of {len(shape)} axes; download it again")
     data = b"".join(values)
     needed = math.prod(shape) * np.dtype(number).itemsize
-    if len(data) != needed or min(shape, default=1) < 0:
+    if len(data) != needed:
         raise UserError(
             f"{where} has {len(data):,} bytes of numbers where its shape {shape} needs {needed:,}"
         )

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -57,6 +58,14 @@ def check_num_classes(path: Path, found: int, wanted: int | None) -> None:
         raise UserError(
             f"{path} tells {found} classes, not {wanted}; import it with {found}, and fine-tune it"
         )
+
+
+def check_class_names(path: Path, names: Any, count: int) -> None:
+    """Raise UserError unless `names` is a list of `count` names, as many as there are outputs."""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{path}: its class names are no list of texts; export it again")
+    if len(names) != count or count < 2:
+        raise UserError(f"{path} has {len(names)} class names for {count} classes; at least 2")
 
 
 def identify(shapes: Shapes) -> str:

@@ -18,7 +18,12 @@ from alexnet_jax.weights.bundle import (
     statistics_shapes,
     unflatten,
 )
-from alexnet_jax.weights.checking import check_num_classes, check_tensors, identify
+from alexnet_jax.weights.checking import (
+    check_class_names,
+    check_num_classes,
+    check_tensors,
+    identify,
+)
 from alexnet_jax.weights.safetensors_file import read_safetensors, write_safetensors
 
 _T = TypeVar("_T")
@@ -66,6 +71,7 @@ def import_own(path: Path, model_name: str | None = None, num_classes: int | Non
     tensors, metadata = read_safetensors(path)
     description = _describe(path, metadata, tensors)
     found_name, class_names = description["model_name"], description["class_names"]
+    check_class_names(path, class_names, len(class_names))
     if model_name is not None and model_name != found_name:
         raise UserError(f"{path} holds network {found_name!r}, not {model_name!r}")
     crop_size = description["crop_size"]
@@ -104,8 +110,10 @@ def _describe(path: Path, metadata: dict[str, str], tensors: Tensors) -> dict[st
     try:
         description = json.loads(metadata[_KEY])
         wrong = [key for key, types in _KINDS.items() if not isinstance(description[key], types)]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: its description is damaged ({error})") from error
+    if not all(isinstance(change, str) for change in description["changes"]):
+        wrong.append("changes")
     if wrong or description["version"] != _VERSION:
         raise UserError(
             f"{path} is of version {description['version']}, this program reads {_VERSION}"
@@ -121,11 +129,12 @@ def _take_preprocessing(
     missing = [name for name in (_MEAN, _STD) if name not in tensors]
     if missing:
         raise UserError(f"{path}: {' and '.join(missing)} missing; export it again")
-    mean, std = tensors.pop(_MEAN), tensors.pop(_STD)
-    if mean.ndim != 3 or mean.shape != (len(mean), len(mean), 3) or std.shape != (3,):
+    try:
+        preprocessing = Preprocessing(tensors.pop(_MEAN), tensors.pop(_STD))
+    except ValueError as error:
+        raise UserError(f"{path}: {error} ({_MEAN}, {_STD}); export it again") from error
+    if not 1 <= crop_size <= len(preprocessing.mean):
         raise UserError(
-            f"{path}: {_MEAN} is {mean.shape} and {_STD} {std.shape}, not (S, S, 3) and (3,)"
+            f"{path}: its crops of {crop_size} do not fit images of {len(preprocessing.mean)}"
         )
-    if crop_size > len(mean):
-        raise UserError(f"{path}: its crops of {crop_size} do not fit images of {len(mean)}")
-    return Preprocessing(mean, std)
+    return preprocessing

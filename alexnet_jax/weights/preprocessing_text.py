@@ -10,6 +10,8 @@ import numpy as np
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.errors import UserError
 
+_LARGEST_IMAGE = 4096  # A mean image of this side takes 200 MB; a file may claim any side.
+
 
 def constant_preprocessing(mean: np.ndarray, std: np.ndarray, image_size: int) -> Preprocessing:
     """Return the input (x - mean) / std with one mean a channel, for images of `image_size`."""
@@ -40,9 +42,11 @@ def preprocessing_from_text(text: Mapping[str, Any]) -> Preprocessing:
     """
     try:
         size, std = int(text["image_size"]), np.asarray(text["std"], np.float32).reshape(3)
+        if not 1 <= size <= _LARGEST_IMAGE:
+            raise ValueError(f"images of {size} pixels; the largest known are {_LARGEST_IMAGE}")
         if isinstance(text["mean"], str):
             mean = np.frombuffer(base64.b64decode(text["mean"], validate=True), "<f4")
             return Preprocessing(mean.reshape(size, size, 3).astype(np.float32), std)
         return constant_preprocessing(np.asarray(text["mean"], np.float32), std, size)
-    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, binascii.Error) as error:
         raise UserError(f"the file's preprocessing is damaged ({error})") from error

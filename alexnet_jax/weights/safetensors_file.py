@@ -63,7 +63,7 @@ def _check_length(path: Path) -> None:
             if name != "__metadata__"
         ]
         needed = _LENGTH_BYTES + length + max(ends, default=0)
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
         return
     if size < needed:
         raise UserError(f"{path} is truncated: {size:,} of {needed:,} bytes; download it again")

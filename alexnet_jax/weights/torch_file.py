@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
             f"{path} holds objects that could be code, or is damaged, or no .pth file; nothing of "
             "it was run. Only a saved state_dict is read: torch.save(model.state_dict(), FILE)"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # A damaged pickle raises whatever its opcodes meet.
         raise UserError(f"{path} is truncated or no .pth file; download it again") from error
     return _state_dict(path, loaded)
 
@@ -51,4 +52,31 @@ def _state_dict(path: Path, loaded: object) -> dict[str, np.ndarray]:
             f"{path} is no state_dict: {', '.join(others[:4])} are no tensors; of a whole training "
             'checkpoint save its "state_dict" alone'
         )
-    return {str(name): tensor.to(torch.float32).numpy() for name, tensor in loaded.items()}
+    problems = [
+        f"{name} {problem}" for name, tensor in loaded.items() if (problem := _problem(tensor))
+    ]
+    if problems:
+        raise UserError(
+            f"{path}: {'; '.join(problems[:4])}; save plain tensors: "
+            "torch.save(model.cpu().state_dict(), FILE)"
+        )
+    # Detached: an nn.Parameter is a tensor whose gradient is recorded.
+    return {str(name): value.detach().to(torch.float32).numpy() for name, value in loaded.items()}
+
+
+def _problem(tensor: Any) -> str | None:
+    """Say what keeps a tensor from being read; None for a plain one whose numbers are all there."""
+    import torch
+
+    if tensor.layout != torch.strided:
+        return "is sparse"
+    if tensor.is_quantized:
+        return "is quantised"
+    if tensor.device.type != "cpu":
+        return f"has no numbers (device {tensor.device.type!r})"
+    if not tensor.is_floating_point():
+        return f"is {str(tensor.dtype).removeprefix('torch.')}, not floating point"
+    # A stride of 0 makes gigabytes of one number.
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        return f"claims {tensor.numel():,} numbers, more than the file holds"
+    return None

@@ -16,7 +16,12 @@ from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Pr
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import Spec, find_spec
 from alexnet_jax.weights.bundle import Bundle, flatten, parameter_shapes
-from alexnet_jax.weights.checking import check_num_classes, check_tensors, identify
+from alexnet_jax.weights.checking import (
+    check_class_names,
+    check_num_classes,
+    check_tensors,
+    identify,
+)
 from alexnet_jax.weights.classes import name_classes
 from alexnet_jax.weights.layout import channels_first, channels_first_shapes, channels_last_params
 from alexnet_jax.weights.preprocessing_text import (
@@ -62,14 +67,36 @@ def import_torchvision(
     )
     check_num_classes(path, found_classes, num_classes)
     ours = {name: tensors[theirs] for name, theirs in names.items()}
-    extra = json.loads(metadata.get(_METADATA_KEY, "{}"))
-    return Bundle(
-        model_name,
-        channels_last_params(ours, spec),
-        preprocessing_from_text(extra["preprocessing"]) if extra else torchvision_preprocessing(),
-        extra.get("class_names") or name_classes(found_classes),
-        extra.get("crop_size", spec.crop_size),
-    )
+    preprocessing, class_names, crop_size = torchvision_preprocessing(), None, spec.crop_size
+    if _METADATA_KEY in metadata:
+        preprocessing, class_names, crop_size = _read_metadata(path, metadata[_METADATA_KEY])
+    class_names = class_names or name_classes(found_classes)
+    check_class_names(path, class_names, found_classes)
+    params = channels_last_params(ours, spec)
+    return Bundle(model_name, params, preprocessing, class_names, crop_size)
+
+
+def _read_metadata(path: Path, text: str) -> tuple[Preprocessing, list[str] | None, int]:
+    """Return what `export_torchvision` said of the input: preprocessing, names, crop size."""
+    try:
+        extra = json.loads(text)
+        preprocessing = preprocessing_from_text(extra["preprocessing"])
+        crop_size = int(extra["crop_size"])
+        class_names = extra.get("class_names")
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
+        raise UserError(f"{path}: its metadata is damaged ({error}); export it again") from error
+    if not 1 <= crop_size <= len(preprocessing.mean):
+        raise UserError(
+            f"{path}: its crops of {crop_size} do not fit images of {len(preprocessing.mean)}"
+        )
+    return preprocessing, class_names, crop_size
 
 
 def export_torchvision(bundle: Bundle, path: Path) -> None:

@@ -98,7 +98,7 @@ def test_a_tensor_too_many_is_named(path):
 
 def test_a_mean_that_is_no_image_is_refused(path):
     rewrite(path, lambda tensors: tensors.update({"preprocessing/mean": np.zeros((3, 3))}))
-    refused(path, r"preprocessing/mean is \(3, 3\)")
+    refused(path, r"mean image is \[3, 3\], not \[S, S, 3\] \(preprocessing/mean")
 
 
 def test_a_list_of_classes_too_short_is_refused(path):
