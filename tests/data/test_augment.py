@@ -54,6 +54,11 @@ def test_flips_mirror_about_half_of_the_images(numbered):
     assert 20 < mirrored.sum() < 44
 
 
+def test_each_image_has_an_offset_of_its_own(numbered):
+    corners = np.asarray(random_crop(jax.random.key(0), numbered, 6))[:, 0, 0, 0]
+    assert np.sum(corners[::2] != corners[1::2]) > 20, "of 32 pairs about 28 differ"
+
+
 def test_each_image_has_a_flip_of_its_own(numbered):
     mirrored = np.asarray(random_flip(jax.random.key(0), numbered))[:, 0, 0, 0] == 7
     assert 6 < np.sum(mirrored[::2] != mirrored[1::2]) < 26, "of 32 pairs about 16 differ"
