@@ -59,6 +59,12 @@ def test_each_image_has_an_offset_of_its_own(numbered):
     assert np.sum(corners[::2] != corners[1::2]) > 20, "of 32 pairs about 28 differ"
 
 
+def test_all_offsets_are_equally_likely():
+    images = jnp.broadcast_to(jnp.arange(9).reshape(1, 3, 3, 1), (9000, 3, 3, 1))
+    counts = np.bincount(random_crop(jax.random.key(0), images, 1).ravel(), minlength=9)
+    assert np.all(np.abs(counts - 1000) < 150), "five deviations; twice as many would be 2000"
+
+
 def test_each_image_has_a_flip_of_its_own(numbered):
     mirrored = np.asarray(random_flip(jax.random.key(0), numbered))[:, 0, 0, 0] == 7
     assert 6 < np.sum(mirrored[::2] != mirrored[1::2]) < 26, "of 32 pairs about 16 differ"

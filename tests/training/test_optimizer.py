@@ -73,6 +73,24 @@ def test_biases_can_keep_a_rate_while_kernels_slow_down():
     assert first_updates(optimizer, 2)["conv2"] == {"kernel": -0.001, "bias": -0.02}
 
 
+def test_the_biases_own_rate_goes_by_completed_steps():
+    rate = stepped(0.02, [1], 0.5)
+    optimizer = krizhevsky_sgd(0.01, momentum=0.0, bias_learning_rate=rate)
+    assert first_updates(optimizer, 1)["conv2"]["bias"] == -0.02
+    assert first_updates(optimizer, 2)["conv2"]["bias"] == -0.01
+
+
+def test_the_defaults_are_those_of_the_paper():
+    params = {"fc": {"kernel": jnp.ones(1), "bias": jnp.ones(1)}}
+
+    def second_update(optimizer):
+        _, state = optimizer.update(params, optimizer.init(params), params)
+        return optimizer.update(params, state, params)[0]
+
+    papers = krizhevsky_sgd(1.0, momentum=0.9, weight_decay=0.0005, bias_rate_multiplier=2.0)
+    assert second_update(krizhevsky_sgd(1.0)) == second_update(papers)
+
+
 def test_pytorch_keeps_the_rate_outside_the_velocity():
     optimizer = pytorch_sgd(stepped(0.1, [1], 0.1), momentum=0.5, weight_decay=0.1)
     params = {"fc": {"bias": jnp.ones(1)}}
