@@ -78,6 +78,11 @@ def test_consecutive_images_can_share_a_crop_and_a_flip(numbered):
     assert len(set(corners)) == 2
 
 
+def test_an_augmentation_flips_its_share_alike(numbered):
+    flipped = np.asarray(make(flip=True, share=32)(jax.random.key(4), numbered, 0))[:, 0, 0, 0]
+    assert len(set(flipped[:32])) == len(set(flipped[32:])) == 1
+
+
 def test_without_chance_the_result_is_the_centre_minus_the_mean(numbered):
     result = make(mean=7.0)(jax.random.key(0), numbered, 0)
     np.testing.assert_array_equal(result, np.float32(numbered[:, 1:7, 1:7]) - 7.0)
