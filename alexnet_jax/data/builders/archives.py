@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from alexnet_jax.errors import UserError
+from alexnet_jax.errors import UserError, printable
 
 _BLOCK = 512
 _READ_BYTES = 1 << 20
+_MOST_FILE_BYTES = 1 << 28  # Far above any image of ImageNet; a header may claim any number.
+# What tarfile raises for damaged headers: ValueError for a number of 5,000 digits, for example.
+_TAR_ERRORS = (tarfile.TarError, ValueError, ArithmeticError, LookupError, EOFError)
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,15 @@ class _Walk:
     def _read(
         self, member: tarfile.TarInfo, file: IO[bytes], where: str, inside: tuple[str, ...]
     ) -> ArchiveFile:
+        if member.issparse() or not 0 <= member.size <= _MOST_FILE_BYTES:
+            raise UserError(
+                f"{printable(member.name)} in {where} of {self._path} claims {member.size:,} bytes"
+                f"{', most of them not in the archive' if member.issparse() else ''}; no image is "
+                "like that, so this is not the official archive"
+            )
         try:
             data = file.read()
-        except tarfile.ReadError as error:
+        except _TAR_ERRORS as error:
             raise self._broken(where, error) from error
         self._count += 1
         return ArchiveFile(PurePosixPath(member.name).name, data, inside)
@@ -108,10 +117,10 @@ class _Walk:
                         yield member, file
                 if not _is_end_block(self._side, start + archive.offset):
                     raise tarfile.ReadError("no end mark")
-        except tarfile.ReadError as error:
+        except _TAR_ERRORS as error:
             raise self._broken(where, error) from error
 
-    def _broken(self, where: str, error: tarfile.ReadError) -> UserError:
+    def _broken(self, where: str, error: Exception) -> UserError:
         return UserError(
             f"{where} is cut short or damaged ({error}) after {self._count:,} images and "
             f"{self._counted.count:,} of {self._path.stat().st_size:,} bytes of {self._path}; "
