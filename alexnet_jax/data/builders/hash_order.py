@@ -2,7 +2,7 @@
 
 TFDS's own shuffler (`tensorflow_datasets.core.shuffle`) opens its temporary files through
 TensorFlow as soon as a split exceeds 1 GB. This one gives the same order, so a prepared data
-set is byte for byte what TFDS would have written.
+set holds the examples as TFDS would have written them.
 """
 
 import struct

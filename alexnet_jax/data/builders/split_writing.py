@@ -37,12 +37,14 @@ class SplitWriting(  # type: ignore[call-arg]
             return [self._write_split(name, rows) for name, rows in generators.items()]
 
     def _write_split(self, name: str, examples: Iterable[tuple[str | bytes, dict]]) -> Any:
-        """Write one split's shards: the same names, order and bytes as TFDS's own."""
+        """Write one split's shards: the same names, order and contents as TFDS's own."""
         features = self.info.features
         serializer = ExampleSerializer(features.get_serialized_info())
         with HashOrder(Path(self.data_path), salt=name) as order:
             for key, example in examples:
-                order.add(key, serializer.serialize_example(features.encode_example(example)))
+                encoded = serializer.get_tf_example(features.encode_example(example))
+                # Otherwise the order of the features changes from process to process.
+                order.add(key, encoded.SerializeToString(deterministic=True))
             if not order.count:
                 raise UserError(f"split {name!r} of {self.name} would hold no image at all")
             template = self._get_filename_template(split_name=name)
