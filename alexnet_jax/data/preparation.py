@@ -19,7 +19,7 @@ from alexnet_jax.data.builders.imagenet2012 import Imagenet2012, archives_in
 from alexnet_jax.data.images import IMAGE_SIZE
 from alexnet_jax.data.pixels import DecodedRecords
 from alexnet_jax.data.progress import Progress
-from alexnet_jax.data.records import Records, dataset_directory
+from alexnet_jax.data.records import Records, dataset_directory, open_builder
 from alexnet_jax.data.statistics import compute_statistics, has_statistics, save_statistics
 from alexnet_jax.data.store import LOCK_NAME, find_store
 from alexnet_jax.data.store_preparation import is_store_complete, make_store, verify
@@ -205,7 +205,7 @@ def _tfds_arguments(request: Request) -> dict[str, str]:
 
 def _check_same(request: Request, directory: Path) -> None:
     """Refuse to pass off an earlier data set of the same name as the one asked for."""
-    builder = tfds.builder_from_directory(str(directory))
+    builder = open_builder(directory)
     sizes = _split_sizes(directory)
     difference = None
     if request.source is not None and request.name == "imagenet2012":
@@ -238,12 +238,12 @@ def _require_directory(request: Request) -> Path:
 
 
 def _split_sizes(directory: Path) -> dict[str, int]:
-    splits = tfds.builder_from_directory(str(directory)).info.splits
+    splits = open_builder(directory).info.splits
     return {name: splits[name].num_examples for name in splits}
 
 
 def _class_count(directory: Path) -> int:
-    return tfds.builder_from_directory(str(directory)).info.features["label"].num_classes
+    return open_builder(directory).info.features["label"].num_classes
 
 
 def _remove_unfinished(dataset: Path) -> None:

@@ -29,6 +29,18 @@ def dataset_directory(data_dir: str | Path, name: str) -> Path | None:
     return max(versions, default=None, key=lambda path: [int(n) for n in path.name.split(".")])
 
 
+def open_builder(directory: Path) -> Any:
+    """Open what TFDS, or we, prepared; UserError where its description is damaged."""
+    try:
+        return tfds.builder_from_directory(str(directory))
+    except Exception as error:  # JSON's, protobuf's, TFDS's own, and whatever they meet.
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise UserError(
+            f"the description of {directory} (dataset_info.json, features.json) cannot be read "
+            f"({reason}); restore it, or remove the directory and prepare the data set again"
+        ) from error
+
+
 class Records:
     """The encoded images and labels of one split, read at any index, in any order.
 
@@ -52,7 +64,7 @@ class Records:
                 f"python -m alexnet_jax.prepare --dataset={name}{source} --data_dir={data_dir}"
             )
         allow_many_open_files()
-        builder = tfds.builder_from_directory(str(directory))
+        builder = open_builder(directory)
         if builder.info.file_format != tfds.core.file_adapters.FileFormat.ARRAY_RECORD:
             raise UserError(
                 f"{directory} holds {builder.info.file_format.value} files, which cannot be read "
