@@ -8,6 +8,11 @@ The same command continues a run that was stopped. Any key of the config can be 
 config.json, environment.json and, last, result.json.
 """
 
+from alexnet_jax.ending import end_when_asked
+
+if __name__ == "__main__":
+    end_when_asked()  # The imports below take longer than a scheduler may wait.
+
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,7 +65,7 @@ def _train(workdir: Path) -> None:
             parse_profiled_steps(_PROFILE.value),
         )
     except Interrupted as interruption:
-        print(f"{interruption}; saved. The same command goes on from here.", file=sys.stderr)
+        print(interruption.explain(), file=sys.stderr)
         sys.exit(interruption.exit_code)
     if not is_first():
         return

@@ -20,6 +20,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from alexnet_jax import command_line
+from alexnet_jax.ending import end_when_asked
 from alexnet_jax.errors import UserError
 from alexnet_jax.sweeps.devices import divide_gpus, visible_gpus
 from alexnet_jax.sweeps.local import run_local
@@ -81,7 +82,11 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def run(root: Path) -> None:
-    """Run the trials that have no result; exit with 1 where some failed."""
+    """Run the trials that have no result.
+
+    Exits with 1 where some failed, with 2 where all that failed did so by a mistake of the user's;
+    stopped by a signal, as alexnet_jax.main does.
+    """
     trials = make_plan(root)
     ended = [trial for trial in trials if trial.result() is not None]
     if _EXECUTOR.value == "ray":
@@ -91,18 +96,25 @@ def run(root: Path) -> None:
     reporter.say(
         f"{len(trials)} trials in {root}: {len(ended)} ended before, {len(missing)} to run"
     )
+    before = _steps_saved(trials)
     try:
         if missing:
             execute(missing, ended, root, reporter)
     except Interrupted as interruption:
-        print(f"{interruption}. The same command goes on from here.", file=sys.stderr)
+        interruption.saved = _steps_saved(trials) > before
+        print(interruption.explain(), file=sys.stderr)
         sys.exit(interruption.exit_code)
     if reporter.failures:
         print(format_markdown(*read_rows(root)))
-        for name, reason in reporter.failures.items():
-            print(f"failed: {name}, {reason}; see {root / name}/output.txt", file=sys.stderr)
+        for name, failure in reporter.failures.items():
+            print(f"failed: {name}, {failure}; see {root / name}/output.txt", file=sys.stderr)
         print("The same command tries what failed again.", file=sys.stderr)
-        sys.exit(1)
+        codes = {failure.exit_code for failure in reporter.failures.values()}
+        sys.exit(codes.pop() if codes in ({2}, {3}) else 1)
+
+
+def _steps_saved(trials: Sequence[PlannedTrial]) -> int:
+    return sum(trial.steps_saved() for trial in trials)
 
 
 def make_plan(root: Path) -> list[PlannedTrial]:
@@ -145,4 +157,5 @@ def execute(
 
 
 if __name__ == "__main__":
+    end_when_asked()
     command_line.run(main, required=("workdir",), prints_result=True)

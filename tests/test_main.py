@@ -5,16 +5,34 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 from short_run import FRACTALS, REPOSITORY, wait_for_step
 
+# Gets SIGTERM as its first test begins.
+STOPPED_IN_THE_TEST = """
+import os, signal
+from alexnet_jax import command_line, main
+from alexnet_jax.training import loop
 
-def start(*arguments, module="alexnet_jax.main"):
-    """Start a front door on one CPU device."""
+score = loop.score
+
+def stop_and_score(*arguments):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return score(*arguments)
+
+loop.score = stop_and_score
+command_line.run(main.main)
+"""
+
+
+def start(*arguments, module="alexnet_jax.main", program=None):
+    """Start a front door, or a program that stands for one, on one CPU device."""
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
     return subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
+        [sys.executable, *(["-c", program] if program else ["-m", module]), *arguments],
         cwd=REPOSITORY,
         env=environment,
         stdout=subprocess.PIPE,
@@ -75,15 +93,55 @@ def test_killed_twice_and_started_again_it_ends_with_the_same_bits(training, who
     assert result["ten_crop"] == whole[0]["ten_crop"]
 
 
-def test_sigterm_finishes_the_step_saves_and_exits_with_143(training, tmp_path):
+def test_sigterm_finishes_the_step_saves_and_exits_with_75(training, tmp_path):
     process = start(*training, f"--workdir={tmp_path}")
     wait_for_step(tmp_path, 3)
     process.terminate()
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 143, err
+    assert process.returncode == 75, err
     last = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])["step"]
     assert (tmp_path / "checkpoints" / str(last)).is_dir()
     assert err == "stopped by SIGTERM; saved. The same command goes on from here.\n"
+
+
+def test_sigterm_before_there_is_anything_to_save_ends_it_at_once(training, tmp_path):
+    process = start(*training, f"--workdir={tmp_path}/run")
+    handles_sigterm = 1 << (signal.SIGTERM - 1)
+    while not int(caught_signals(process.pid), 16) & handles_sigterm:
+        time.sleep(0.001)
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (143, "stopped by SIGTERM, without saving\n")
+    assert not (tmp_path / "run").exists()
+
+
+def caught_signals(pid):
+    """The signals that a process has handlers for, as the system writes the set."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("SigCgt:"):
+            return line.split()[1]
+    raise AssertionError("no such line")
+
+
+def test_a_start_that_takes_no_step_does_not_claim_to_have_saved(training, whole, tmp_path):
+    """Or a launcher would start it again for ever."""
+    process = start(*training, f"--workdir={tmp_path}", program=STOPPED_IN_THE_TEST)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 75, err
+    again = start(*training, f"--workdir={tmp_path}", program=STOPPED_IN_THE_TEST)
+    _, err = again.communicate(timeout=120)
+    assert again.returncode == 143
+    assert err == "stopped by SIGTERM; nothing new to save. The same command goes on from here.\n"
+
+
+def test_a_run_whose_console_goes_away_trains_to_its_end(training, whole, tmp_path):
+    process = start(*training, f"--workdir={tmp_path}")
+    assert process.stdout.readline().startswith("step 1/40")
+    process.stdout.close()
+    process.stderr.close()
+    assert process.wait(timeout=120) == 0
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["parameters_sha256"] == whole[0]["parameters_sha256"]
 
 
 def test_help_says_what_it_does_and_exits_with_0():

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import jax
 
+from alexnet_jax.ending import ended_by_the_system
 from alexnet_jax.errors import (
     MachineError,
     UserError,
@@ -124,16 +125,17 @@ def _join(launch: Launch, timeouts: Timeouts) -> None:
     watch.daemon = True
     watch.start()
     try:
-        jax.distributed.initialize(
-            launch.coordinator,
-            launch.processes,
-            launch.process_id,
-            launch.device_ids,
-            launch.method,
-            initialization_timeout=2 * timeouts.initialization,
-            heartbeat_timeout_seconds=timeouts.heartbeat,
-            shutdown_timeout_seconds=timeouts.shutdown,
-        )
+        with ended_by_the_system():  # Where another process fails, this one would wait in vain.
+            jax.distributed.initialize(
+                launch.coordinator,
+                launch.processes,
+                launch.process_id,
+                launch.device_ids,
+                launch.method,
+                initialization_timeout=2 * timeouts.initialization,
+                heartbeat_timeout_seconds=timeouts.heartbeat,
+                shutdown_timeout_seconds=timeouts.shutdown,
+            )
     except (RuntimeError, ValueError) as error:
         # Not by way of Python's own exit, which finds a runtime that is only half there.
         failure = MachineError(f"{_describe(launch)} cannot join the others: {error}")

@@ -4,8 +4,8 @@ import time
 from collections.abc import Sequence
 
 from alexnet_jax.sweeps.planned_trial import PlannedTrial
-from alexnet_jax.sweeps.reporting import Reporter
-from alexnet_jax.sweeps.trial_process import TrialProcess
+from alexnet_jax.sweeps.reporting import Failure, Reporter
+from alexnet_jax.sweeps.trial_process import TrialProcess, Tries
 from alexnet_jax.training.interruption import StopSignal
 
 _SECONDS_BETWEEN_LOOKS = 0.1
@@ -16,6 +16,8 @@ def run_local(
 ) -> None:
     """Run `trials`; one that fails does not stop the others.
 
+    One that was preempted and has saved, or whose machine failed it, starts again: see `Tries`.
+
     Args:
         trials: those that have no result yet.
         device_sets: a CUDA_VISIBLE_DEVICES each; None: every device of the machine.
@@ -25,6 +27,7 @@ def run_local(
         Interrupted: SIGTERM or Ctrl-C came; the trials that were running have saved and ended.
     """
     waiting = list(trials)
+    tries = {trial: Tries() for trial in trials}
     free = list(device_sets)
     running: dict[PlannedTrial, tuple[TrialProcess, str | None]] = {}
     with StopSignal() as stop:
@@ -42,10 +45,16 @@ def run_local(
             for trial in [trial for trial in running if running[trial][0].poll() is not None]:
                 process, devices = running.pop(trial)
                 free.append(devices)
-                if process.wait() == 0:
+                code = process.wait()
+                if code == 0:
                     reporter.finished(trial)
+                    continue
+                failure = Failure(code, process.last_words())
+                if tries[trial].again(code):
+                    reporter.interrupted(trial, failure)
+                    waiting.append(trial)
                 else:
-                    reporter.failed(trial, f"exit code {process.wait()}: {process.last_words()}")
+                    reporter.failed(trial, failure)
 
 
 def _stop_all(processes: Sequence[TrialProcess]) -> None:

@@ -31,6 +31,13 @@ class PlannedTrial:
         """Return its result.json, None where it has not finished."""
         return read_json(self.workdir / "result.json")
 
+    def steps_saved(self) -> int:
+        """Return after how many steps its latest checkpoint was saved; all where it has ended."""
+        if self.result() is not None:
+            return self.steps
+        saved = (self.workdir / "checkpoints").glob("[0-9]*")
+        return max((int(path.name) for path in saved if path.name.isdecimal()), default=0)
+
     def stopped_early(self) -> bool:
         """Return whether the scheduler gave it up; without `stopped_early.json` it may go on."""
         return (self.workdir / _STOPPED_EARLY).exists()

@@ -82,8 +82,11 @@ def run_ray(
     """
     folder = Path.cwd()
     there = {trial.name: replace(trial, workdir=folder / trial.workdir) for trial in trials}
-    orders = Orders(there, folder, stop_request=folder / root / ".stop")
-    orders.stop_request.unlink(missing_ok=True)
+    orders = Orders(
+        there, folder, stop_request=folder / root / ".stop", failures=folder / root / ".failed"
+    )
+    _forget(orders)
+    orders.failures.mkdir()
     _connect()
     try:
         with StopSignal() as stop:
@@ -92,8 +95,13 @@ def run_ray(
             stop.raise_if_received()
     finally:
         ray.shutdown()
-        orders.stop_request.unlink(missing_ok=True)
+        _forget(orders)
         shutil.rmtree(root / _TUNE_FOLDER, ignore_errors=True)  # Nothing that is read again.
+
+
+def _forget(orders: Orders) -> None:
+    orders.stop_request.unlink(missing_ok=True)
+    shutil.rmtree(orders.failures, ignore_errors=True)
 
 
 def _connect() -> None:

@@ -10,7 +10,8 @@ from ray import tune
 from ray.tune.experiment import Trial as RayTrial
 
 from alexnet_jax.sweeps.planned_trial import PlannedTrial
-from alexnet_jax.sweeps.reporting import Reporter
+from alexnet_jax.sweeps.ray_trial import TrialError
+from alexnet_jax.sweeps.reporting import Failure, Reporter
 from alexnet_jax.training.interruption import StopSignal
 
 _SECONDS_TO_SAVE = 60.0
@@ -77,4 +78,8 @@ class Watcher(tune.Callback):
             return  # Whoever stopped the sweep may have stopped the trial, too.
         error = trial.get_error()
         cause = getattr(error, "cause", None) or error
-        self._reporter.failed(self._trials[trial_name(trial)], " ".join(str(cause).split()))
+        if isinstance(cause, TrialError):
+            failure = Failure(cause.exit_code, cause.reason)
+        else:
+            failure = Failure(None, " ".join(str(cause).split()))
+        self._reporter.failed(self._trials[trial_name(trial)], failure)

@@ -3,23 +3,42 @@
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from alexnet_jax.sweeps.planned_trial import PlannedTrial
 
 
+@dataclass(frozen=True)
+class Failure:
+    """How a trial ended without a result.
+
+    Attributes:
+        exit_code: of its process; None where that is not known.
+        reason: its last words.
+    """
+
+    exit_code: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            self.reason if self.exit_code is None else f"exit code {self.exit_code}: {self.reason}"
+        )
+
+
 class Reporter:
     """Tells of a sweep's trials as they start and end.
 
-    Lines of sweep.jsonl: {"time", "trial", "event": "started", "finished", "failed" or
-    "stopped_early", ...}.
+    Lines of sweep.jsonl: {"time", "trial", "event": "started", "finished", "failed",
+    "interrupted" or "stopped_early", ...}.
     """
 
     def __init__(self, root: Path, trials: Sequence[PlannedTrial]) -> None:
         self._log = root / "sweep.jsonl"
         self._numbers = {trial.name: number for number, trial in enumerate(trials, start=1)}
         self._starts: dict[str, float] = {}
-        self.failures: dict[str, str] = {}
+        self.failures: dict[str, Failure] = {}
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -43,11 +62,16 @@ class Reporter:
         self._tell(trial, f"finished{self._after(trial)}, top-1 / top-5 error: {errors}")
         self._record(trial, "finished")
 
-    def failed(self, trial: PlannedTrial, reason: str) -> None:
-        """Tell that a trial has ended without a result."""
-        self.failures[trial.name] = reason
-        self._tell(trial, f"failed{self._after(trial)}: {reason}")
-        self._record(trial, "failed", reason=reason)
+    def failed(self, trial: PlannedTrial, failure: Failure) -> None:
+        """Tell that a trial has ended without a result, and is not tried again."""
+        self.failures[trial.name] = failure
+        self._tell(trial, f"failed{self._after(trial)}: {failure}")
+        self._record(trial, "failed", reason=str(failure))
+
+    def interrupted(self, trial: PlannedTrial, failure: Failure) -> None:
+        """Tell that a trial has ended without a result, and starts again."""
+        self._tell(trial, f"ended{self._after(trial)}, and starts again: {failure}")
+        self._record(trial, "interrupted", reason=str(failure))
 
     def stopped_early(self, trial: PlannedTrial, step: int, top1_error: float) -> None:
         """Tell that the scheduler has given a trial up."""

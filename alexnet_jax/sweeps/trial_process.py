@@ -6,6 +6,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from alexnet_jax.ending import SAVED_EXIT_CODE
+from alexnet_jax.errors import MachineError
+
 # A trial is one process, also where the sweep is a task of a larger job: it must join no cluster.
 _CLUSTER_VARIABLES = (
     "SLURM_",
@@ -18,6 +21,24 @@ _CLUSTER_VARIABLES = (
     "JAX_LOCAL_DEVICE_IDS",
 )
 _OUTPUT = "output.txt"
+
+
+_TRIES = 3  # Of a trial whose machine fails it, in a row.
+
+
+class Tries:
+    """Decides whether a trial that ended without a result starts again, by its exit code."""
+
+    def __init__(self) -> None:
+        self._failed = 0
+
+    def again(self, code: int) -> bool:
+        """Say whether to try again after exit code `code`."""
+        if code == SAVED_EXIT_CODE:  # It was preempted, and has got further.
+            self._failed = 0
+            return True
+        self._failed += 1
+        return code == MachineError.exit_code and self._failed < _TRIES
 
 
 class TrialProcess:

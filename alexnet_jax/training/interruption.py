@@ -8,17 +8,35 @@ from typing import Self, TypeVar
 
 import jax
 
+from alexnet_jax.ending import SAVED_EXIT_CODE, SIGNALS
 from alexnet_jax.parallel.agreement import largest_everywhere
 
 _Item = TypeVar("_Item")
 
 
 class Interrupted(Exception):  # noqa: N818 It is no error.
-    """The run was asked to stop, and has been saved."""
+    """The run was asked to stop.
+
+    Attributes:
+        saved: whether something is saved now that was not when the program started. A start that
+            only repeats what an earlier one did must not count as one, or it would be repeated for
+            ever.
+    """
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(signal_number).name}")
-        self.exit_code = 128 + signal_number
+        self._signal_number = signal_number
+        self.saved = False
+
+    @property
+    def exit_code(self) -> int:
+        """What tells a launcher whether to start the same command again."""
+        return SAVED_EXIT_CODE if self.saved else 128 + self._signal_number
+
+    def explain(self) -> str:
+        """Return the line for the user."""
+        what = "saved" if self.saved else "nothing new to save"
+        return f"{self}; {what}. The same command goes on from here."
 
 
 class StopSignal:
@@ -34,7 +52,7 @@ class StopSignal:
 
     def __init__(self, questions_ahead: int = 0) -> None:
         self._received: int | None = None
-        self._previous = {number: signal.getsignal(number) for number in _SIGNALS}
+        self._previous = {number: signal.getsignal(number) for number in SIGNALS}
         self._ahead = questions_ahead
         self._answers: deque[jax.Array] = deque()
 
@@ -51,7 +69,7 @@ class StopSignal:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._restore(_SIGNALS)
+        self._restore(SIGNALS)
 
     @property
     def received(self) -> bool:
@@ -76,7 +94,7 @@ class StopSignal:
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         self._received = number
-        self._restore((signal.SIGINT,) if _in_cluster() else _SIGNALS)
+        self._restore((signal.SIGINT,) if _in_cluster() else SIGNALS)
 
     def _restore(self, numbers: Iterable[signal.Signals]) -> None:
         for number in numbers:
@@ -86,6 +104,3 @@ class StopSignal:
 def _in_cluster() -> bool:
     # Not jax.process_count(), which would take the devices: a sweep leaves them to its trials.
     return jax.distributed.is_initialized()
-
-
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)

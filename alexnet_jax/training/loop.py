@@ -57,7 +57,7 @@ def train_and_evaluate(
 
     Raises:
         UserError: a mistake in the config or the data, or a disk that is full.
-        Interrupted: SIGTERM or Ctrl-C came; the state has been saved.
+        Interrupted: SIGTERM or Ctrl-C came; the state has been saved if it took a step.
     """
     config = resolve_config(config)
     run = assemble(config)
@@ -121,6 +121,7 @@ class _Training:
 
     def run(self, state: TrainState, step: int) -> TrainState:
         """Take `state`, of `step` completed steps, to the last step."""
+        first = step
         lengths = self._run.durations
         batches = feed(self._run.training, step, self._run.threads, self._run.mesh)
         try:
@@ -140,8 +141,9 @@ class _Training:
                 self._log.advance(step)
                 state = self._record(step, state)
                 self._stop.raise_if_received()
-        except Interrupted:
+        except Interrupted as interruption:
             self._save(step, state)
+            interruption.saved = step > first
             raise
         return state
 

@@ -46,8 +46,10 @@ KillWait=20
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 GresTypes=gpu
-NodeName=n0 NodeHostname={host} NodeAddr=127.0.0.1 Port={port_0} CPUs=4 Gres=gpu:2 State=UNKNOWN
-NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={port_1} CPUs=4 Gres=gpu:2 State=UNKNOWN
+# As large as the script asks for: Slurm believes it.
+NodeName=DEFAULT CPUs=32 RealMemory=256000 Gres=gpu:2 State=UNKNOWN
+NodeName=n0 NodeHostname={host} NodeAddr=127.0.0.1 Port={port_0}
+NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={port_1}
 PartitionName=low Nodes=ALL Default=YES PriorityTier=1 PreemptMode=REQUEUE GraceTime=60
 PartitionName=high Nodes=ALL PriorityTier=10 PreemptMode=OFF
 """

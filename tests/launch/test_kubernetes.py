@@ -7,6 +7,9 @@ import yaml
 from cluster_runs import finish, free_port, options, result, start
 from short_run import REPOSITORY
 
+from alexnet_jax.ending import SAVED_EXIT_CODE
+from alexnet_jax.errors import UserError
+
 MANIFEST = REPOSITORY / "launch" / "k8s" / "jobset.yaml"
 
 
@@ -45,6 +48,39 @@ def test_the_coordinator_is_the_first_pod_of_the_set(manifest):
     count = variables["JAX_NUM_PROCESSES"]["value"]
     assert count == str(job["parallelism"]) == str(job["completions"])
     assert f"--config.parallel.processes={count}" in container["command"]
+
+
+def exit_codes(manifest, action):
+    rules = find_job(manifest)["podFailurePolicy"]["rules"]
+    return [code for rule in rules if rule["action"] == action for code in exit_code_of(rule)]
+
+
+def exit_code_of(rule):
+    codes = rule["onExitCodes"]
+    assert (codes["containerName"], codes["operator"]) == ("train", "In")
+    return codes["values"]
+
+
+def test_what_was_saved_starts_again_and_is_no_crash(manifest):
+    assert exit_codes(manifest, "Ignore") == [SAVED_EXIT_CODE]
+
+
+def test_a_mistake_ends_the_set(manifest):
+    assert exit_codes(manifest, "FailJob") == [UserError.exit_code]
+    (rule,) = manifest["spec"]["failurePolicy"]["rules"]
+    assert (rule["action"], rule["onJobFailureReasons"]) == ("FailJobSet", ["PodFailurePolicy"])
+
+
+def test_any_other_end_counts_and_is_limited(manifest):
+    assert find_job(manifest)["backoffLimit"] == 0
+    assert manifest["spec"]["failurePolicy"]["maxRestarts"] == 3
+
+
+def test_it_says_what_it_takes(manifest):
+    (container,) = find_job(manifest)["template"]["spec"]["containers"]
+    assert {"cpu", "memory"} <= container["resources"]["limits"].keys()
+    mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert "/dev/shm" in mounted
 
 
 def test_its_command_trains_in_as_many_processes(manifest, fractals_dir, tmp_path):

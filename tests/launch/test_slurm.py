@@ -81,6 +81,59 @@ def test_a_crash_is_retried_as_often_as_allowed(slurm, tmp_path):
     assert [line.startswith(f"{job} exit code 1 ") for line in crashes] == [True, True]
 
 
+def stand_in(tmp_path, script):
+    """A program that stands for Python: it does what `script` says for each process."""
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/bash\n{script}\n")
+    program.chmod(0o755)
+    return str(program)
+
+
+def run_stand_in(slurm, tmp_path, script, *options):
+    """Run train.sbatch with it; return its log and the starts that crashes.log counts."""
+    workdir = tmp_path / "run"
+    job = slurm.submit(
+        *options,
+        NO_GPUS,
+        f"--output={tmp_path}/log",
+        SCRIPT,
+        f"--workdir={workdir}",
+        PYTHON=stand_in(tmp_path, script),
+        MAX_CRASHES="1",
+    )
+    slurm.wait_until(lambda: slurm.state(job) in ("FAILED", "COMPLETED"), seconds=120)
+    crashes = workdir / "crashes.log"
+    lines = crashes.read_text().splitlines() if crashes.exists() else []
+    return (tmp_path / "log").read_text(), [int(line.split()[3]) for line in lines]
+
+
+def test_a_mistake_of_one_process_is_not_hidden_by_the_end_of_the_others(slurm, tmp_path):
+    """srun ends the others with SIGTERM, whose code 143 is the higher one."""
+    script = "trap 'exit 143' TERM; [[ $SLURM_PROCID == 1 ]] && exit 2; sleep 60 & wait"
+    log, counted = run_stand_in(slurm, tmp_path, script, "--ntasks-per-node=2")
+    assert "training ended with exit code 2," in log
+    assert counted == []
+
+
+def test_a_job_that_makes_no_progress_is_not_requeued_for_ever(slurm, tmp_path):
+    """One process fails at its start; the others are ended, and have saved nothing."""
+    script = "trap 'exit 143' TERM; [[ $SLURM_PROCID == 1 ]] && exit 3; sleep 60 & wait"
+    _, counted = run_stand_in(slurm, tmp_path, script, "--ntasks-per-node=2")
+    assert counted == [143, 143]
+
+
+def test_crashes_are_counted_since_the_job_last_got_further(slurm, tmp_path):
+    script = 'codes=(1 75 1 0); exit "${codes[${SLURM_RESTART_COUNT:-0}]}"'
+    _, counted = run_stand_in(slurm, tmp_path, script)
+    assert counted == [1, 75, 1]
+
+
+def test_it_asks_for_cores_and_memory(slurm, tmp_path):
+    script = 'echo "cores $SLURM_CPUS_PER_TASK memory $SLURM_MEM_PER_CPU"; exit 0'
+    log, _ = run_stand_in(slurm, tmp_path, script)
+    assert "cores 8 memory 4096" in log
+
+
 def test_a_mistake_of_the_user_is_not_retried(slurm, tmp_path):
     job = slurm.submit(
         NO_GPUS,

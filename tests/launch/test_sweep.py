@@ -51,15 +51,15 @@ def test_a_sweep_killed_and_stopped_runs_only_what_is_missing(arguments, tmp_pat
     first = (root / "baseline" / "result.json").read_text()
     process.terminate()
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 143, err
-    assert err == "stopped by SIGTERM. The same command goes on from here.\n"
+    assert process.returncode == 75, err
+    assert err == "stopped by SIGTERM; saved. The same command goes on from here.\n"
     assert processes_of(root) == []
     last = (root / SECOND / "metrics.jsonl").read_text().splitlines()[-1]
     assert (root / SECOND / "checkpoints" / str(json.loads(last)["step"])).is_dir()
 
     os.utime(root / "baseline" / "result.json", (1, 1))
     code, out, err = run(*arguments)
-    assert code == 1
+    assert code == 2
     assert f"failed: {FAILING}, exit code 2: error: nowhere is no workdir" in err
     assert f"{SECOND} continues" in out
     assert "| baseline " in out

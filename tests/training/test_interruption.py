@@ -25,6 +25,8 @@ def test_a_signal_is_remembered_and_gives_the_exit_code(number, code):
         with pytest.raises(Interrupted) as caught:
             stop.raise_if_received()
     assert caught.value.exit_code == code
+    caught.value.saved = True
+    assert caught.value.exit_code == 75
 
 
 def test_a_second_ctrl_c_acts_at_once():
