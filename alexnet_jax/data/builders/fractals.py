@@ -12,14 +12,17 @@ import dataclasses
 import itertools
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 
 import tensorflow_datasets as tfds
 
 from alexnet_jax.data.builders.split_writing import SplitWriting
 from alexnet_jax.data.fractal_images import Instance, Picture, draw_jpegs
 from alexnet_jax.data.ifs import System, find_systems
-from alexnet_jax.errors import UserError
+from alexnet_jax.errors import MachineError, UserError
 
 _SEED = 2012  # Another seed is another data set: raise VERSION with it.
 _SPLITS = ("train", "validation")
@@ -199,7 +202,7 @@ def _draw_in_order(instances: Iterator[Instance], workers: int) -> Iterator[byte
         return
     # Not "fork": this process may have threads, and a lock that one holds would stay locked.
     context = multiprocessing.get_context("spawn")
-    pool = concurrent.futures.ProcessPoolExecutor(workers, context)
+    pool = concurrent.futures.ProcessPoolExecutor(workers, context, _begin_worker)
     pending: collections.deque[concurrent.futures.Future[list[bytes]]] = collections.deque()
     try:
         for task in tasks:
@@ -208,5 +211,23 @@ def _draw_in_order(instances: Iterator[Instance], workers: int) -> Iterator[byte
                 yield from pending.popleft().result()
         while pending:
             yield from pending.popleft().result()
+    except BrokenProcessPool as error:
+        raise MachineError(
+            "a process that draws images was killed, perhaps because memory ran out (dmesg); run "
+            "the same command again"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    """Let a worker end when the process that started it does, however that ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for that process, which ends this one.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "only workers wait for the process that started them"
+    parent.join()
+    os._exit(1)
