@@ -4,7 +4,8 @@
   (ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar; one of them is enough):
     python -m alexnet_jax.prepare --dataset=imagenet2012 --source=DIR --data_dir=data
 
-  Your own images, DIR/train/<class>/*.jpg and DIR/validation/<class>/*.jpg, of any type:
+  Your own images, DIR/train/<class>/*.jpg and DIR/validation/<class>/*.jpg (JPEG, PNG,
+  GIF, BMP, PPM, TIFF, WebP or AVIF, up to 64 megapixels):
     python -m alexnet_jax.prepare --dataset=folder --source=DIR --data_dir=data
 
   Fractals, made on the spot, nothing needed:

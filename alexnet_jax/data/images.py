@@ -125,7 +125,7 @@ def open_image(data: bytes, max_pixels: int = MAX_MEGAPIXELS * 1_000_000) -> Ima
     if width * height > largest:
         raise ValueError(
             f"{width:,}x{height:,} pixels are more than {largest / 1e6:.3g} megapixels, the limit "
-            f"for {image.format}; make it smaller, or raise max_megapixels"
+            f"for {image.format}; make it smaller"
         )
     with _decoder_errors():
         image.load()

@@ -132,7 +132,7 @@ class Store:
         path = self.directory / file.name
         try:
             labels = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError, ArithmeticError, MemoryError) as error:
             raise UserError(
                 f"{path} cannot be read ({error}); remove it, then: {self._command}"
             ) from error

@@ -113,7 +113,14 @@ class Manifest:
                 for name, split in values.pop("splits").items()
             }
             return Manifest(splits=splits, **values)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             raise UserError(
                 f"{path} cannot be read ({type(error).__name__}: {error}); remove {path.parent} "
                 "and make the pixel store again"
