@@ -8,6 +8,7 @@ import numpy as np
 
 from alexnet_jax.data.images import read_image
 from alexnet_jax.data.records import Records
+from alexnet_jax.data.store_manifest import records_fingerprint
 
 
 class Pixels(Protocol):
@@ -18,12 +19,14 @@ class Pixels(Protocol):
         num_classes: how many classes the data set declares.
         class_names: their names, by label.
         image_size: side of the images in pixels.
+        fingerprint: of the records, wherever they or their pixels lie; None where nothing tells it.
     """
 
     directory: Path
     num_classes: int
     class_names: list[str]
     image_size: int
+    fingerprint: str | None
 
     def __len__(self) -> int:
         """Return the number of examples in the split."""
@@ -48,6 +51,7 @@ class DecodedRecords:
         self.num_classes = records.num_classes
         self.class_names = records.class_names
         self.image_size = image_size
+        self.fingerprint = records_fingerprint(records.directory)
         self._records = records
 
     def __len__(self) -> int:

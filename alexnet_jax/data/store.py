@@ -39,6 +39,7 @@ class Store:
         num_classes: how many classes the data set declares.
         class_names: their names, by label.
         image_size: side of the images in pixels.
+        fingerprint: of the records that it was made from.
         manifest: of the whole store.
     """
 
@@ -49,6 +50,7 @@ class Store:
         self._command = store_command(Path(data_dir), name, image_size)
         self._check(name, split, image_size)
         self.image_size = image_size
+        self.fingerprint: str | None = self.manifest.fingerprint
         self.class_names = self.manifest.class_names
         self.num_classes = len(self.class_names)
         files = self.manifest.splits[split]

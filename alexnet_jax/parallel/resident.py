@@ -23,7 +23,7 @@ class ResidentPixels:
     """The images and labels of a split, whole on every device.
 
     Attributes:
-        directory, num_classes, class_names, image_size: as in `Pixels`.
+        directory, num_classes, class_names, image_size, fingerprint: as in `Pixels`.
     """
 
     def __init__(self, pixels: Pixels, mesh: Mesh) -> None:
@@ -32,6 +32,7 @@ class ResidentPixels:
         self.num_classes = pixels.num_classes
         self.class_names = pixels.class_names
         self.image_size = pixels.image_size
+        self.fingerprint = pixels.fingerprint
         self._pixels = pixels
         self._mesh = mesh
         _check_fits(len(pixels), pixels.image_size, mesh)

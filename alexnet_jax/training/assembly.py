@@ -6,6 +6,7 @@ The parts take plain arguments and know nothing of configs.
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 
 import jax
@@ -13,8 +14,9 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from alexnet_jax.data.pixels import DecodedRecords, Pixels
+from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.data.records import Records
-from alexnet_jax.data.statistics import load_statistics
+from alexnet_jax.data.statistics import Statistics, load_statistics
 from alexnet_jax.data.store import Store
 from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches
 from alexnet_jax.errors import UserError
@@ -23,27 +25,45 @@ from alexnet_jax.parallel.distributed import Timeouts
 from alexnet_jax.parallel.mesh import check_batch_divides, replicated
 from alexnet_jax.parallel.resident import ResidentPixels
 from alexnet_jax.training.configuration import must_be_same
+from alexnet_jax.training.data_facts import (
+    DataFacts,
+    describe_changes,
+    find_facts,
+    has_facts,
+    load_facts,
+)
 from alexnet_jax.training.finetuning import take_over
 from alexnet_jax.training.learner import Learner, make_learner, set_up
 from alexnet_jax.training.plateau import count_test
-from alexnet_jax.training.recipe import make_spec, resolve_config
+from alexnet_jax.training.recipe import make_preprocessing, make_spec, resolve_config
 from alexnet_jax.training.state import TrainState
 from alexnet_jax.training.trained import Trained, load_trained
 
 
 @dataclass(frozen=True)
 class Run(Learner):
-    """The parts of a training run."""
+    """The parts of a training run.
+
+    Attributes:
+        data: what the run stands on.
+        data_changes: in what the data differ from those that the run began with.
+    """
 
     training: TrainingBatches
     validation: EvaluationBatches
     threads: int
     count_test: Callable[[TrainState, float], TrainState]
-    class_names: list[str]
+    data: DataFacts
+    data_changes: list[str]
 
 
-def assemble(config: ConfigDict) -> Run:
+def assemble(config: ConfigDict, workdir: Path | None = None) -> Run:
     """Set JAX up and build the parts of a run.
+
+    Args:
+        config: see configs/imagenet.py.
+        workdir: of the run. If it has begun, its preprocessing, class names and colours are those
+            that it began with; what the data say otherwise is in `data_changes`.
 
     Raises:
         UserError: the config holds something that cannot be, or asks for data that is not there.
@@ -53,18 +73,44 @@ def assemble(config: ConfigDict) -> Run:
     pixels = open_split(config, "train")
     check_same_everywhere(must_be_same(config) | {"training examples": len(pixels)})
     statistics = load_statistics(pixels.directory, config.data.image_size, count=len(pixels))
-    source = load_source(config, mesh)
-    preprocessing = source.preprocessing if source else None
-    learner = make_learner(config, mesh, statistics, len(pixels), preprocessing)
+    load_begin = cache(partial(load_source, config, mesh))
+    data, changes = find_data(config, pixels, statistics, load_begin, workdir)
+    colors = replace(statistics, color_axes=data.color_axes, color_std=data.color_std)
+    learner = make_learner(config, mesh, colors, data.examples, data.preprocessing)
     batch_size, steps = config.train.batch_size, learner.durations.total
     return Run(
-        **vars(learner) | {"create_state": make_creator(config, learner.create_state, source)},
+        **vars(learner) | {"create_state": make_creator(config, learner.create_state, load_begin)},
         training=TrainingBatches(place(config, pixels, mesh), batch_size, config.train.seed, steps),
         validation=make_validation(config, mesh),
         threads=host_threads(config),
         count_test=make_test_counter(config, mesh),
-        class_names=pixels.class_names,
+        data=data,
+        data_changes=changes,
     )
+
+
+def find_data(
+    config: ConfigDict,
+    pixels: Pixels,
+    statistics: Statistics,
+    load_begin: Callable[[], Trained | None],
+    workdir: Path | None,
+) -> tuple[DataFacts, list[str]]:
+    """Return what the run stands on, and in what the data differ from it.
+
+    Where they differ, the run may only go on with the data as they are: their number and colours,
+    but its own preprocessing and class names, which belong to its parameters.
+    """
+    found = find_facts(pixels, statistics, make_preprocessing(config, statistics))
+    if workdir is not None and has_facts(workdir):
+        kept = load_facts(workdir, found)
+        check_size(kept.preprocessing, config.data.image_size, str(workdir))
+        own = replace(found, preprocessing=kept.preprocessing, class_names=kept.class_names)
+        changes = describe_changes(kept, found)
+        kept = replace(kept, fingerprint=kept.fingerprint or found.fingerprint)
+        return (own if changes else kept), changes
+    begin = load_begin()
+    return (replace(found, preprocessing=begin.preprocessing) if begin else found), []
 
 
 def make_timeouts(config: ConfigDict) -> Timeouts:
@@ -110,27 +156,38 @@ def make_validation(config: ConfigDict, mesh: Mesh) -> EvaluationBatches:
 
 def load_source(config: ConfigDict, mesh: Mesh) -> Trained | None:
     """Return the network that this run begins with, if any; its preprocessing comes with it."""
-    workdir, size = config.train.init_from, config.data.image_size
+    workdir = config.train.init_from
     if workdir is None:
         return None
     source = load_trained(Path(workdir), mesh, config.train.init_checkpoint)
-    if source.config.data.image_size != size:
-        raise UserError(
-            f"{workdir} was trained on images of {source.config.data.image_size} pixels, not "
-            f"{size}: its mean image does not fit; give --config.data.image_size"
-        )
+    check_size(source.preprocessing, config.data.image_size, workdir)
     return source
 
 
+def check_size(preprocessing: Preprocessing, image_size: int, workdir: str) -> None:
+    """Raise UserError where the mean image of `workdir` is of another size than the images."""
+    size = len(preprocessing.mean)
+    if size != image_size:
+        raise UserError(
+            f"{workdir} was trained on images of {size} pixels, not {image_size}: its mean image "
+            f"does not fit; give --config.data.image_size={size}"
+        )
+
+
 def make_creator(
-    config: ConfigDict, create: Callable[[], TrainState], source: Trained | None
+    config: ConfigDict,
+    create: Callable[[], TrainState],
+    load_begin: Callable[[], Trained | None],
 ) -> Callable[[], TrainState]:
-    """Return what makes the first state: `create`, and the parameters of `source` if any."""
-    if source is None:
-        return create
+    """Return what makes the first state: `create`, then the parameters to begin with, if any.
+
+    They are read only then: a run that has begun does not need their workdir any more.
+    """
 
     def create_from_source() -> TrainState:
-        state = create()
+        state, source = create(), load_begin()
+        if source is None:
+            return state
         output = make_spec(config).output_name
         params = take_over(source.params, state.params, output, config.train.init_from)
         return replace(state, params=params, batch_stats=source.batch_stats)

@@ -30,6 +30,7 @@ from alexnet_jax.training.state import TrainState, parameters_sha256
 from alexnet_jax.training.step import lower_step
 from alexnet_jax.training.window import Window, steps_in_flight, stuck_advice
 from alexnet_jax.training.workdir import (
+    check_same_data,
     check_same_run,
     describe_run,
     make_workdir,
@@ -60,9 +61,10 @@ def train_and_evaluate(
         Interrupted: SIGTERM or Ctrl-C came; the state has been saved if it took a step.
     """
     config = resolve_config(config)
-    run = assemble(config)
+    run = assemble(config, workdir)
     if not ignore_config:
         from_first(partial(check_same_run, workdir, config))
+        check_same_data(workdir, run.data_changes)
     result = from_first(partial(read_result, workdir, run.durations.total))
     if result is not None:
         return result
@@ -71,24 +73,32 @@ def train_and_evaluate(
         lock.check_visible(from_first(lock.acquire))
         with StopSignal(steps_in_flight()) as stop, Checkpoints(workdir) as checkpoints:
             state, step = _first_state(run, checkpoints)
-            from_first(partial(describe_run, workdir, config, run))
+            if not step and config.train.init_from and not checkpoints.steps():
+                checkpoints.save(state)  # From here on the run needs the other workdir no more.
+            from_first(partial(describe_run, workdir, config, run, step))
             if profiled is not None:
                 profiled.check(step, run.durations.total)
             with (
                 RunLog(workdir, step, run.durations.total) as log,
                 Profiler(profiled, workdir) as profiler,
             ):
-                _say_another_network(config, run, log)
+                _say_what_differs(config, run, log)
                 state = _Training(run, checkpoints, log, stop, profiler).run(state, step)
                 result = _summarize(run, state, log)
         return from_first(partial(write_result, workdir, result))
 
 
-def _say_another_network(config: ConfigDict, run: Run, log: RunLog) -> None:
-    """Note where the config's crops make another network than the one it names."""
+def _say_what_differs(config: ConfigDict, run: Run, log: RunLog) -> None:
+    """Note what a name or a workdir would let one expect otherwise: network and data."""
     note = compare_crop(config.model.name, run.network.model, config.data.crop_size)
     if note:
         log.say(f"note: {note}")
+    if run.data_changes:
+        log.say(
+            "note: the data are not those of the run's first step "
+            f"({'; '.join(run.data_changes)}); it goes on with their images and colours, its own "
+            "preprocessing and class names"
+        )
 
 
 def _first_state(run: Run, checkpoints: Checkpoints) -> tuple[TrainState, int]:

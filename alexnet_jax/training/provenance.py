@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,30 @@ _PACKAGES = (
 )
 
 
-def save_environment(workdir: Path) -> None:
-    """Write `environment.json`."""
-    write_whole(workdir / "environment.json", json.dumps(describe_environment(), indent=2) + "\n")
+def save_environment(workdir: Path, step: int = 0) -> None:
+    """Write `environment.json`: this start's, and under "starts" those of all, the first first.
+
+    Args:
+        workdir: of the run.
+        step: completed steps at this start.
+    """
+    path = workdir / "environment.json"
+    now = describe_environment()
+    start = {"step": step, "time": datetime.now(UTC).isoformat(timespec="seconds"), **now}
+    starts = [*_read_starts(path), start]
+    write_whole(path, json.dumps({**now, "starts": starts}, indent=2) + "\n")
+
+
+def _read_starts(path: Path) -> list[Any]:
+    """Return the starts so far; a file of before they were kept holds the last of them."""
+    if not path.exists():
+        return []
+    try:
+        environment = json.loads(path.read_text())
+        return list(environment.get("starts", [environment]))
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        path.replace(path.with_name(f"{path.name}.damaged"))
+        return []
 
 
 def describe_environment() -> dict[str, Any]:

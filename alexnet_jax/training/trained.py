@@ -1,6 +1,5 @@
 """Trained networks, read back from their workdirs."""
 
-import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,10 +9,10 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from alexnet_jax.data.preprocessing import Preprocessing, load_preprocessing
-from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.scoring import Predictor
 from alexnet_jax.training.choice import read_chosen
 from alexnet_jax.training.configuration import load_config
+from alexnet_jax.training.data_facts import load_class_names
 from alexnet_jax.training.network import make_network
 from alexnet_jax.training.recipe import resolve_config
 
@@ -47,20 +46,9 @@ def load_trained(workdir: Path, mesh: Mesh, checkpoint: str | None = None) -> Tr
     state = read_chosen(workdir, network.description, checkpoint)
     return Trained(
         config,
-        _load_class_names(workdir),
+        load_class_names(workdir, config.model.num_classes),
         preprocessing,
         state.params,
         state.batch_stats,
         partial(network.predict, state.variables),
     )
-
-
-def _load_class_names(workdir: Path) -> list[str]:
-    path = workdir / "classes.json"
-    try:
-        return [str(name) for name in json.loads(path.read_text())]
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(
-            f"{path} cannot be read ({error}); the command that trained {workdir}, "
-            "without its result.json, writes it anew"
-        ) from error

@@ -2,16 +2,17 @@
 
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from alexnet_jax.data.preprocessing import save_preprocessing
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 from alexnet_jax.training.assembly import Run
 from alexnet_jax.training.configuration import differences, load_config, save_config
+from alexnet_jax.training.data_facts import save_facts
 from alexnet_jax.training.provenance import save_environment
 from alexnet_jax.whole_file import write_whole
 
@@ -44,15 +45,23 @@ def make_workdir(workdir: Path) -> None:
         raise type(error)(f"cannot write to --workdir={workdir}: {error}") from error
 
 
-def describe_run(workdir: Path, config: ConfigDict, run: Run) -> None:
-    """Write what the run is.
+def check_same_data(workdir: Path, changes: Sequence[str]) -> None:
+    """Raise UserError if the data differ from those that the run in `workdir` began with."""
+    if changes:
+        raise UserError(
+            f"{workdir} holds a run that began with other data ({'; '.join(changes)}); give those "
+            "with --config.data.dir, or another --workdir (--config.train.init_from begins it with "
+            "these parameters), or --resume=ignore_config to go on with the data as they are"
+        )
 
-    What testing needs besides the parameters is stored beside them, so that a workdir stands alone:
-    the preprocessing and the names of the classes.
+
+def describe_run(workdir: Path, config: ConfigDict, run: Run, step: int) -> None:
+    """Write what the run is, before it takes the step after `step`.
+
+    What it stands on besides its parameters is stored beside them, so that a workdir stands alone.
     """
-    save_environment(workdir)
-    save_preprocessing(run.preprocessing, workdir)
-    write_whole(workdir / "classes.json", json.dumps(run.class_names) + "\n")
+    save_environment(workdir, step)
+    save_facts(run.data, workdir)
     save_config(config, workdir)
 
 

@@ -1,0 +1,168 @@
+"""What a run takes from its data, kept in its workdir from before its first step.
+
+A resumed run reads it from there and compares it with the data, which may have been replaced.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alexnet_jax.data.pixels import Pixels
+from alexnet_jax.data.preprocessing import Preprocessing, load_preprocessing, save_preprocessing
+from alexnet_jax.data.statistics import Statistics
+from alexnet_jax.errors import UserError
+from alexnet_jax.whole_file import write_whole
+
+FILE, CLASSES = "data.json", "classes.json"
+_NAMED = 3  # Classes that a message names before it only counts them.
+# Statistics that were computed again, on another machine, agree to float32's rounding.
+_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class DataFacts:
+    """What the numbers of a run depend on besides its config.
+
+    Attributes:
+        examples: of the training split.
+        class_names: of the network's outputs, in their order.
+        preprocessing: of the network's input; of another run's data where that run came first.
+        fingerprint: of the records; None where nothing tells it.
+        channel_means: float32 [3], of the data's mean image, RGB.
+        color_axes: float32 [3, 3], as in `Statistics`.
+        color_std: float32 [3], as in `Statistics`.
+    """
+
+    examples: int
+    class_names: list[str]
+    preprocessing: Preprocessing
+    fingerprint: str | None
+    channel_means: np.ndarray
+    color_axes: np.ndarray
+    color_std: np.ndarray
+
+
+def find_facts(pixels: Pixels, statistics: Statistics, preprocessing: Preprocessing) -> DataFacts:
+    """Return what the data say, with the preprocessing of a run that begins on them."""
+    return DataFacts(
+        examples=len(pixels),
+        class_names=list(pixels.class_names),
+        preprocessing=preprocessing,
+        fingerprint=pixels.fingerprint,
+        channel_means=statistics.mean_image.mean((0, 1), np.float64).astype(np.float32),
+        color_axes=statistics.color_axes,
+        color_std=statistics.color_std,
+    )
+
+
+def save_facts(facts: DataFacts, workdir: Path) -> None:
+    """Write preprocessing.npz, classes.json and, last, data.json."""
+    save_preprocessing(facts.preprocessing, workdir)
+    write_whole(workdir / CLASSES, json.dumps(facts.class_names) + "\n")
+    values = {
+        "examples": facts.examples,
+        "fingerprint": facts.fingerprint,
+        "channel_means": facts.channel_means.tolist(),
+        "color_axes": facts.color_axes.tolist(),
+        "color_std": facts.color_std.tolist(),
+    }
+    write_whole(workdir / FILE, json.dumps(values, indent=2) + "\n")
+
+
+def has_facts(workdir: Path) -> bool:
+    """Say whether a run, or an import of weights, has left what is needed besides parameters."""
+    return all((workdir / name).exists() for name in ("preprocessing.npz", CLASSES))
+
+
+def load_facts(workdir: Path, found: DataFacts) -> DataFacts:
+    """Read what the run began with.
+
+    Imported weights, and runs of before there was a data.json, have only their preprocessing and
+    class names: the rest is that of the data.
+
+    Raises:
+        UserError: a file is damaged.
+    """
+    kept = replace(
+        found,
+        preprocessing=load_preprocessing(workdir),
+        class_names=load_class_names(workdir, len(found.class_names)),
+    )
+    path = workdir / FILE
+    if not path.exists():
+        return kept
+    try:
+        values: dict[str, Any] = json.loads(path.read_text())
+        return replace(
+            kept,
+            examples=int(values["examples"]),
+            fingerprint=values["fingerprint"],
+            channel_means=_numbers(values["channel_means"], 3),
+            color_axes=_numbers(values["color_axes"], 3, 3),
+            color_std=_numbers(values["color_std"], 3),
+        )
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(
+            f"{path} is damaged ({type(error).__name__}: {error}); restore it from a copy, or "
+            "remove it: then the run takes these facts from the data as they are now"
+        ) from error
+
+
+def load_class_names(workdir: Path, count: int) -> list[str]:
+    """Read the names of a workdir's `count` classes; UserError where the file is damaged."""
+    path = workdir / CLASSES
+    try:
+        names = json.loads(path.read_text())
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("it holds no list of names")
+        if len(names) != count:
+            raise ValueError(f"it holds {len(names):,} names for {count:,} classes")
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path} cannot be read ({error}); restore it from a copy, or remove it: the command "
+            f"that trained {workdir}, without its result.json, writes it anew"
+        ) from error
+    return names
+
+
+def describe_changes(kept: DataFacts, found: DataFacts) -> list[str]:
+    """Say in what the data differ from those that a run began with."""
+    changes = []
+    if kept.examples != found.examples:
+        changes.append(f"{kept.examples:,} training images -> {found.examples:,}")
+    changes += _describe_names(kept.class_names, found.class_names)
+    mean = np.abs(kept.channel_means - found.channel_means)
+    if mean.max() > _TOLERANCE:
+        changes.append(f"the mean image differs by {mean.max():.2f} of 255")
+    if not np.allclose(kept.color_std, found.color_std, rtol=_TOLERANCE, atol=_TOLERANCE):
+        changes.append(
+            f"the colours' deviations {_list(kept.color_std)} -> {_list(found.color_std)}"
+        )
+    known = None not in (kept.fingerprint, found.fingerprint)
+    if known and kept.fingerprint != found.fingerprint and not changes:
+        changes.append("the records are other ones: their splits, shards or bytes differ")
+    return changes
+
+
+def _describe_names(kept: list[str], found: list[str]) -> list[str]:
+    differing = [
+        f"class {label} {old!r} -> {new!r}"
+        for label, (old, new) in enumerate(zip(kept, found, strict=True))
+        if old != new
+    ]
+    more = f" and {len(differing) - _NAMED} more classes" if len(differing) > _NAMED else ""
+    return [", ".join(differing[:_NAMED]) + more] if differing else []
+
+
+def _numbers(values: Any, *shape: int) -> np.ndarray:
+    numbers = np.array(values, np.float32)
+    if numbers.shape != shape or not np.isfinite(numbers).all():
+        raise ValueError(f"{values!r} are not {'x'.join(map(str, shape))} numbers")
+    return numbers
+
+
+def _list(numbers: np.ndarray) -> str:
+    return "/".join(f"{number:.2f}" for number in numbers)

@@ -1,0 +1,189 @@
+"""A run's own preprocessing, class names, count and colours, against the data it finds."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_weights import make_bundle
+from short_run import FRACTALS, short_config
+
+from alexnet_jax.data.records import dataset_directory
+from alexnet_jax.data.statistics import load_statistics, save_statistics
+from alexnet_jax.errors import UserError
+from alexnet_jax.training.assembly import assemble
+from alexnet_jax.training.data_facts import load_class_names
+from alexnet_jax.training.loop import train_and_evaluate
+from alexnet_jax.weights import read_workdir, write_workdir
+
+
+@pytest.fixture(scope="module")
+def begun(fractals_dir, tmp_path_factory):
+    """A workdir whose run has two of six steps; copy it before changing it."""
+    workdir = tmp_path_factory.mktemp("begun") / "run"
+    config = short_config(fractals_dir)
+    config.train.steps = 2
+    train_and_evaluate(config, workdir)
+    return workdir
+
+
+@pytest.fixture
+def workdir(begun, tmp_path):
+    shutil.copytree(begun, tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    path.write_text(path.read_text().replace('"steps": 2', '"steps": 6'))
+    (tmp_path / "run" / "result.json").unlink()
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def copied(fractals_dir, tmp_path, config):
+    """The same data set in another place, to be changed, and a config that names it."""
+    shutil.copytree(fractals_dir, tmp_path / "copy")
+    config.data.dir = str(tmp_path / "copy")
+    return dataset_directory(tmp_path / "copy", FRACTALS)
+
+
+def brighten(directory, by):
+    statistics = load_statistics(directory, 96)
+    save_statistics(replace(statistics, mean_image=statistics.mean_image + by), directory)
+
+
+def reverse_names(directory):
+    path = directory / "label.labels.txt"
+    path.write_text("\n".join(reversed(path.read_text().split())) + "\n")
+
+
+def read(workdir, name):
+    return json.loads((workdir / name).read_text())
+
+
+def test_other_statistics_are_refused_with_how_much_the_mean_differs(workdir, copied, config):
+    brighten(copied, 60)
+    before = (workdir / "preprocessing.npz").read_bytes()
+    with pytest.raises(UserError, match=r"mean image differs by 60.00 of 255.*--resume=ignore_con"):
+        train_and_evaluate(config, workdir)
+    assert (workdir / "preprocessing.npz").read_bytes() == before
+
+
+def test_other_class_names_are_refused_by_name(workdir, copied, config):
+    first, last = (read(workdir, "classes.json")[n] for n in (0, -1))
+    reverse_names(copied)
+    with pytest.raises(UserError, match=f"class 0 '{first}' -> '{last}'.* and 7 more classes"):
+        train_and_evaluate(config, workdir)
+    assert read(workdir, "classes.json")[0] == first
+
+
+def test_another_number_of_images_is_refused(workdir, config):
+    data = read(workdir, "data.json")
+    (workdir / "data.json").write_text(json.dumps(data | {"examples": 480}))
+    with pytest.raises(UserError, match="480 training images -> 500"):
+        train_and_evaluate(config, workdir)
+
+
+def test_other_records_of_the_same_statistics_are_refused(workdir, copied, config):
+    info = read(copied, "dataset_info.json")
+    info["splits"][0]["numBytes"] = str(int(info["splits"][0]["numBytes"]) + 1)
+    (copied / "dataset_info.json").write_text(json.dumps(info))
+    with pytest.raises(UserError, match="the records are other ones"):
+        train_and_evaluate(config, workdir)
+
+
+def test_the_same_records_in_another_place_are_the_same(workdir, copied, config):
+    assert assemble(config, workdir).data_changes == []
+
+
+def test_the_same_records_read_through_the_store_are_the_same(workdir, stored_fractals, config):
+    config.data.update(dir=str(stored_fractals), source="store")
+    assert assemble(config, workdir).data_changes == []
+
+
+def test_ignoring_what_differs_keeps_preprocessing_and_names_and_says_so(
+    workdir, copied, config, capsys
+):
+    names, mean = read(workdir, "classes.json"), assemble(config, workdir).data.preprocessing.mean
+    brighten(copied, 60)
+    reverse_names(copied)
+    train_and_evaluate(config, workdir, ignore_config=True)
+    assert "note: the data are not those of the run's first step" in capsys.readouterr().out
+    kept = read_workdir(workdir)
+    assert kept.class_names == names
+    np.testing.assert_array_equal(kept.preprocessing.mean, mean)
+
+
+def test_a_workdir_of_before_there_was_a_record_goes_on_and_gets_one(workdir, config):
+    data = read(workdir, "data.json")
+    (workdir / "data.json").unlink()
+    assert train_and_evaluate(config, workdir)["step"] == 6
+    assert read(workdir, "data.json") == data
+
+
+def test_training_in_an_imported_workdir_keeps_its_preprocessing(config, fractals_dir, tmp_path):
+    config.train.steps = 1
+    bundle = make_bundle(config=config.to_dict())
+    names = assemble(config).data.class_names
+    write_workdir(replace(bundle, class_names=names), tmp_path)
+    train_and_evaluate(config, tmp_path)
+    found = read_workdir(tmp_path).preprocessing
+    np.testing.assert_array_equal(found.std, bundle.preprocessing.std)
+    np.testing.assert_array_equal(found.mean, bundle.preprocessing.mean)
+
+
+def test_fine_tuning_goes_on_when_the_workdir_it_began_with_is_gone(config, begun, tmp_path):
+    shutil.copytree(begun, tmp_path / "first")
+    config.train.init_from = str(tmp_path / "first")
+    whole = train_and_evaluate(config, tmp_path / "whole")
+    assert whole["step"] == 6
+    shutil.rmtree(tmp_path / "first")
+    shutil.rmtree(tmp_path / "whole" / "checkpoints" / "6")
+    (tmp_path / "whole" / "result.json").unlink()
+    again = train_and_evaluate(config, tmp_path / "whole")
+    assert again["parameters_sha256"] == whole["parameters_sha256"]
+
+
+def test_fine_tuning_saves_before_its_first_step(config, begun, tmp_path, monkeypatch):
+    config.train.init_from = str(begun)
+    saved = []
+
+    def stop(self, state, step):
+        saved.append((tmp_path / "checkpoints").exists() and self._checkpoints.steps())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("alexnet_jax.training.loop._Training.run", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train_and_evaluate(config, tmp_path)
+    assert saved == [[0]]
+
+
+def test_every_start_stays_in_the_environment(workdir, config):
+    first = read(workdir, "environment.json")["starts"]
+    train_and_evaluate(config, workdir)
+    starts = read(workdir, "environment.json")["starts"]
+    assert [start["step"] for start in starts] == [0, 2]
+    assert starts[:1] == first
+
+
+def test_an_environment_of_before_starts_were_kept_is_the_first(workdir, config):
+    (workdir / "environment.json").write_text('{"git_commit": "abc"}')
+    train_and_evaluate(config, workdir)
+    assert read(workdir, "environment.json")["starts"][0] == {"git_commit": "abc"}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "7", '{"a": 1}', '["a", 2]', '["a"]', "[" * 100_000, '["\udcff"]']
+)
+def test_damaged_class_names_are_one_error(tmp_path, text):
+    (tmp_path / "classes.json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(UserError, match=r"classes.json cannot be read"):
+        load_class_names(tmp_path, 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", "[" * 100_000, '{"examples": 1, "fingerprint": "", "channel_means": [1, 2]}'],
+)
+def test_a_damaged_record_of_the_data_is_one_error(workdir, config, text):
+    (workdir / "data.json").write_text(text)
+    with pytest.raises(UserError, match=r"data.json is damaged"):
+        assemble(config, workdir)
