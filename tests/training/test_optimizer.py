@@ -91,6 +91,12 @@ def test_the_defaults_are_those_of_the_paper():
     assert second_update(krizhevsky_sgd(1.0)) == second_update(papers)
 
 
+def test_completed_steps_are_counted_in_int32():
+    """A float32 stops at 2^24."""
+    _, counted, _ = krizhevsky_sgd(1.0).init({"fc": {"kernel": jnp.ones(1)}})
+    assert counted.count.dtype == jnp.int32
+
+
 def test_pytorch_keeps_the_rate_outside_the_velocity():
     optimizer = pytorch_sgd(stepped(0.1, [1], 0.1), momentum=0.5, weight_decay=0.1)
     params = {"fc": {"bias": jnp.ones(1)}}
