@@ -7,6 +7,8 @@ at half time; the colour noise ends at epoch 68, conv1 is frozen at 74.
 
 Expected error, top-1 / top-5: ten crops 40.5 / 18.0 %, centre crop 42.3 / 19.6 %. Published
 (layer-params-170.cfg), not measured here.
+
+Epochs are completed ones; the log counts from 1, so its "epoch 25" has 24.x epochs completed.
 """
 
 from ml_collections import ConfigDict

@@ -9,6 +9,8 @@ The author's drops answered to his data's order and to the year; a run of one's 
 
 Expected error, top-1 / top-5: ten crops 40.7 / 18.2 %. Published (layer-params-145.cfg, paper table
 2), not measured here.
+
+Epochs are completed ones; the log counts from 1, so its "epoch 25" has 24.x epochs completed.
 """
 
 from ml_collections import ConfigDict

@@ -135,7 +135,7 @@ class _Training:
         lengths = self._run.durations
         batches = feed(self._run.training, step, self._run.threads, self._run.mesh)
         try:
-            if step and self._is_due(step, lengths.evaluate_every):
+            if step and lengths.is_due(step, lengths.evaluate_every):
                 state = self._test(step, state)
             if step == lengths.total:
                 return state
@@ -177,9 +177,9 @@ class _Training:
     def _record(self, step: int, state: TrainState) -> TrainState:
         """Log, test and save what is due after `step` completed steps."""
         lengths = self._run.durations
-        test_due = self._is_due(step, lengths.evaluate_every)
-        save_due = test_due or self._is_due(step, lengths.save_every)
-        if save_due or self._is_due(step, lengths.log_every):
+        test_due = lengths.is_due(step, lengths.evaluate_every)
+        save_due = test_due or lengths.is_due(step, lengths.save_every)
+        if save_due or lengths.is_due(step, lengths.log_every):
             self._log_window(step)
         if test_due:
             state = self._test(step, state)
@@ -192,24 +192,20 @@ class _Training:
         """Test, and let the state remember the error."""
         return self._run.count_test(state, self._evaluate(step, state))
 
-    def _is_due(self, step: int, every: int) -> bool:
-        return step % every == 0 or step >= self._run.durations.total
-
     def _log_window(self, step: int) -> None:
-        lengths = self._run.durations
+        lengths, steps = self._run.durations, len(self._window)
         values = self._window.close(step, float(self._run.schedule(step - 1)))
         values["epoch"] = step / lengths.per_epoch
         values["seconds"] = time.perf_counter() - self._start
         images_left = (lengths.total - step) * self._run.training.batch_size
         self._log.train(step, values, images_left / values["images_per_second"])
-        self._warn_if_stuck(step, values["loss"])
+        if lengths.stuck_after is not None and step - steps < lengths.stuck_after <= step:
+            self._warn_if_stuck(step, values["loss"])
 
     def _warn_if_stuck(self, step: int, loss: float) -> None:
-        after = self._run.durations.stuck_after
-        if after is not None and step - self._run.durations.log_every < after <= step:
-            advice = stuck_advice(loss, self._run.network.model.num_classes)
-            if advice:
-                self._log.say(f"warning: after {step} steps {advice}")
+        advice = stuck_advice(loss, self._run.network.model.num_classes)
+        if advice:
+            self._log.say(f"warning: after {step} steps {advice}")
 
     def _evaluate(self, step: int, state: TrainState) -> float:
         """Test, unless the log has it, on the centre crop, at the end on ten; return its error."""

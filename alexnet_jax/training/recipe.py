@@ -3,6 +3,7 @@
 With assembly.py the one room that reads config values.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -51,14 +52,32 @@ def make_spec(config: ConfigDict) -> Spec:
 
 @dataclass(frozen=True)
 class Durations:
-    """The lengths of a run in steps; `stuck_after` is None for a run that must not warn."""
+    """The lengths of a run in steps.
+
+    Attributes:
+        total: of the run.
+        per_epoch: steps; seldom a whole number.
+        evaluate_every, save_every, log_every: periods of `is_due`; not whole where they were given
+            in epochs.
+        stuck_after: None for a run that must not warn.
+    """
 
     total: int
     per_epoch: float
-    evaluate_every: int
-    save_every: int
-    log_every: int
+    evaluate_every: float
+    save_every: float
+    log_every: float
     stuck_after: int | None
+
+    def is_due(self, step: int, every: float) -> bool:
+        """Say whether what comes every so many steps is due after `step` completed ones.
+
+        It is due at round(every), round(2·every), … and at the end. So periods of epochs never
+        drift, and meet wherever the epochs do.
+        """
+        number = step / every
+        due = any(round(k * every) == step for k in (math.floor(number), math.ceil(number)))
+        return due or step >= self.total
 
     def steps(self, epochs: Sequence[float]) -> list[int]:
         """Turn epochs into completed steps; UserError for more than can be counted."""
@@ -75,10 +94,10 @@ def resolve_durations(config: ConfigDict, examples: int) -> Durations:
     """
     per_epoch = examples / config.train.batch_size
 
-    def in_steps(steps: int | None, epochs: float | None) -> int:
-        return steps if steps is not None else max(1, round((epochs or 0) * per_epoch))
+    def in_steps(steps: int | None, epochs: float | None) -> float:
+        return steps if steps is not None else max(1.0, (epochs or 0) * per_epoch)
 
-    total = _check_countable(in_steps(config.train.steps, config.train.epochs), "the run")
+    total = _check_countable(round(in_steps(config.train.steps, config.train.epochs)), "the run")
     return Durations(
         total=total,
         per_epoch=per_epoch,

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 
 from alexnet_jax.errors import UserError
@@ -13,6 +15,43 @@ from alexnet_jax.training.recipe import (
 )
 from alexnet_jax.training.rehearsal import rehearse
 from configs import demo, imagenet
+
+
+@pytest.fixture(scope="module")
+def imagenet_durations():
+    """Of 1,281,167 examples in batches of 128: 10,009.1 steps an epoch."""
+    return resolve_durations(imagenet.get_config(), examples=1_281_167)
+
+
+def due(durations, every):
+    return [step for step in range(1, durations.total + 1) if durations.is_due(step, every)]
+
+
+def test_every_fourth_save_of_imagenet_coincides_with_a_test(imagenet_durations):
+    tests = due(imagenet_durations, imagenet_durations.evaluate_every)
+    assert due(imagenet_durations, imagenet_durations.save_every)[3::4] == tests
+    assert tests == [round(k * 1_281_167 / 128) for k in range(1, 91)]
+    assert tests[-1] == imagenet_durations.total
+
+
+def test_saves_of_imagenet_are_evenly_spaced(imagenet_durations):
+    saves = due(imagenet_durations, imagenet_durations.save_every)
+    gaps = {later - earlier for earlier, later in pairwise(saves)}
+    assert (len(saves), gaps) == (360, {2502, 2503})
+
+
+def test_steps_are_due_at_their_multiples_and_at_the_end():
+    config = imagenet.get_config()
+    config.train.steps, config.eval.every_steps = 10, 4
+    durations = resolve_durations(config, examples=1_281_167)
+    assert due(durations, durations.evaluate_every) == [4, 8, 10]
+
+
+def test_a_period_shorter_than_a_step_is_due_at_every_step():
+    config = imagenet.get_config()
+    config.train.steps, config.eval.every_epochs = 3, 1e-6
+    durations = resolve_durations(config, examples=1_281_167)
+    assert due(durations, durations.evaluate_every) == [1, 2, 3]
 
 
 def named(name):
