@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -97,6 +98,15 @@ def two_processes(fractals_dir, make_once):
 
     folder = make_once("two_processes", make)
     return folder / "run", json.loads((folder / "ends.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def without_flock(tmp_path_factory):
+    """The environment of a process in which no file system has locks."""
+    library = tmp_path_factory.mktemp("no_flock") / "no_flock.so"
+    source = Path(__file__).parent / "faults" / "no_flock.c"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    return os.environ | {"LD_PRELOAD": str(library)}
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """Preparing a data set: once, whole or not at all, and never two at a time."""
 
-import fcntl
 import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,17 @@ import tensorflow_datasets as tfds
 from alexnet_jax.data.builders.folder import Folder, ImageFolder
 from alexnet_jax.data.builders.fractals import Fractals, fractals_config
 from alexnet_jax.data.builders.imagenet2012 import Imagenet2012, archives_in
+from alexnet_jax.data.data_dir_lock import data_dir_lock
 from alexnet_jax.data.images import IMAGE_SIZE
 from alexnet_jax.data.pixels import DecodedRecords
 from alexnet_jax.data.progress import Progress
 from alexnet_jax.data.records import Records, dataset_directory, open_builder
 from alexnet_jax.data.statistics import compute_statistics, has_statistics, save_statistics
-from alexnet_jax.data.store import LOCK_NAME, find_store
+from alexnet_jax.data.store import find_store
 from alexnet_jax.data.store_preparation import is_store_complete, make_store, verify
 from alexnet_jax.disk_space import full_disk_reported, require_free_space
 from alexnet_jax.errors import UserError
+from alexnet_jax.folder_lock import FolderLock
 
 DATASETS = ("imagenet2012", "folder", "fractals/demo", "fractals/imagenet_like")
 _FRACTALS = re.compile(r"fractals(?:/(demo|imagenet_like)(?:_(\d+))?)?")
@@ -75,8 +76,8 @@ def prepare_dataset(request: Request) -> Path:
     """
     _check(request)
     if not _is_complete(request):
-        with _alone_in(request.data_dir):
-            _make_missing(request)
+        with _alone_in(request.data_dir) as lock:
+            _make_missing(request, lock)
     directory = _require_directory(request)
     _check_same(request, directory)
     _print_summary(request, directory)
@@ -130,13 +131,14 @@ def _is_complete(request: Request) -> bool:
     return "train" not in _split_sizes(directory) or has_statistics(directory, request.size)
 
 
-def _make_missing(request: Request) -> None:
+def _make_missing(request: Request, lock: FolderLock) -> None:
     directory = dataset_directory(request.data_dir, request.name)
     if directory is None:
         _remove_unfinished(request.data_dir / request.name)
         _make_records(request)
         directory = _require_directory(request)
     if request.store:
+        lock.check_still_mine()
         make_store(directory, request.name, sorted(_split_sizes(directory)), request.size)
     if "train" in _split_sizes(directory) and not has_statistics(directory, request.size):
         records = Records(request.data_dir, request.name, "train")
@@ -144,6 +146,7 @@ def _make_missing(request: Request) -> None:
         with Progress(what, len(records), "images") as progress:
             pixels = DecodedRecords(records, request.size)
             statistics = compute_statistics(pixels, progress.advance)
+        lock.check_still_mine()
         save_statistics(statistics, directory)
 
 
@@ -254,23 +257,16 @@ def _remove_unfinished(dataset: Path) -> None:
 
 
 @contextmanager
-def _alone_in(data_dir: Path) -> Iterator[None]:
-    """Hold the directory's lock; the system lets go of it however the process ends."""
-    path = data_dir / LOCK_NAME
+def _alone_in(data_dir: Path) -> Iterator[FolderLock]:
+    """Hold the directory's lock."""
+    lock = data_dir_lock(data_dir)
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        lock = path.open("a")
+        lock.acquire()
     except OSError as error:
         raise UserError(f"cannot write to --data_dir={data_dir}: {error.strerror}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                f"another prepare is at work in {data_dir} (it holds {path}); "
-                "wait for it or choose another --data_dir"
-            ) from error
-        yield
+    with closing(lock):
+        yield lock
 
 
 def _print_left_out(bad: list[str]) -> None:

@@ -6,7 +6,6 @@ one request, not a page fault after another, and a file that has become short, o
 is an error in Python.
 """
 
-import fcntl
 import os
 import weakref
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from alexnet_jax.data.cached_rows import copy_cached_rows
+from alexnet_jax.data.data_dir_lock import data_dir_lock
 from alexnet_jax.data.images import RESIZE_METHOD
 from alexnet_jax.data.records import allow_many_open_files
 from alexnet_jax.data.store_manifest import (
@@ -27,8 +27,6 @@ from alexnet_jax.data.store_manifest import (
     store_directory,
 )
 from alexnet_jax.errors import UserError
-
-LOCK_NAME = ".prepare.lock"
 
 
 class Store:
@@ -184,7 +182,7 @@ def _find(data_dir: Path, name: str, image_size: int) -> Path:
         return directory
     command = store_command(data_dir, name, image_size)
     for path in _stores(data_dir, name, image_size, UNFINISHED):
-        if _is_locked(data_dir):
+        if data_dir_lock(data_dir).is_held():
             raise UserError(
                 f"{path.parent} is being written by another process; wait for it to end"
             )
@@ -205,17 +203,6 @@ def _stores(data_dir: Path, name: str, image_size: int | str, file: str) -> list
 
 def _version(directory: Path) -> list[int]:
     return [int(number) for number in directory.name.split(".")]
-
-
-def _is_locked(data_dir: Path) -> bool:
-    try:
-        with (data_dir / LOCK_NAME).open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False
 
 
 def _ask_for(file: int, offset: int, length: int) -> None:

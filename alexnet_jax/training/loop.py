@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.evaluation.scoring import score
+from alexnet_jax.folder_lock import FolderLock
 from alexnet_jax.models.table import compare_crop
 from alexnet_jax.parallel.agreement import from_first
 from alexnet_jax.parallel.feed import feed
@@ -22,7 +23,6 @@ from alexnet_jax.training.assembly import Run, assemble
 from alexnet_jax.training.checkpoints import Checkpoints
 from alexnet_jax.training.choice import best_error
 from alexnet_jax.training.interruption import Interrupted, StopSignal
-from alexnet_jax.training.lock import WorkdirLock
 from alexnet_jax.training.logging import RunLog
 from alexnet_jax.training.profiling import ProfiledSteps, Profiler, name_step
 from alexnet_jax.training.recipe import resolve_config
@@ -35,6 +35,7 @@ from alexnet_jax.training.workdir import (
     describe_run,
     make_workdir,
     read_result,
+    workdir_lock,
     write_result,
 )
 
@@ -69,7 +70,7 @@ def train_and_evaluate(
     if result is not None:
         return result
     from_first(partial(make_workdir, workdir))
-    with full_disk_reported(workdir, "the run's files"), closing(WorkdirLock(workdir)) as lock:
+    with full_disk_reported(workdir, "the run's files"), closing(workdir_lock(workdir)) as lock:
         lock.check_visible(from_first(lock.acquire))
         with StopSignal(steps_in_flight()) as stop, Checkpoints(workdir) as checkpoints:
             state, step = _first_state(run, checkpoints)
@@ -83,8 +84,10 @@ def train_and_evaluate(
                 Profiler(profiled, workdir) as profiler,
             ):
                 _say_what_differs(config, run, log)
-                state = _Training(run, checkpoints, log, stop, profiler).run(state, step)
+                training = _Training(run, lock, checkpoints, log, stop, profiler)
+                state = training.run(state, step)
                 result = _summarize(run, state, log)
+        lock.check_still_mine()
         return from_first(partial(write_result, workdir, result))
 
 
@@ -116,12 +119,14 @@ class _Training:
     def __init__(
         self,
         run: Run,
+        lock: FolderLock,
         checkpoints: Checkpoints,
         log: RunLog,
         stop: StopSignal,
         profiler: Profiler,
     ) -> None:
         self._run = run
+        self._lock = lock
         self._checkpoints = checkpoints
         self._log = log
         self._stop = stop
@@ -197,6 +202,7 @@ class _Training:
         values = self._window.close(step, float(self._run.schedule(step - 1)))
         values["epoch"] = step / lengths.per_epoch
         values["seconds"] = time.perf_counter() - self._start
+        self._lock.check_still_mine()
         images_left = (lengths.total - step) * self._run.training.batch_size
         self._log.train(step, values, images_left / values["images_per_second"])
         if lengths.stuck_after is not None and step - steps < lengths.stuck_after <= step:
@@ -221,6 +227,7 @@ class _Training:
             views,
             self._run.mesh,
         )
+        self._lock.check_still_mine()
         for kind, values in scores.items():
             self._log.evaluation(step, kind, values)
         return scores["center"]["top1_error"]
@@ -232,6 +239,7 @@ class _Training:
         if len(self._window):
             self._log_window(step)
         best = best_error(self._log.lines, saved)
+        self._lock.check_still_mine()
         self._checkpoints.save(state, keep=[best[0]] if best else [])
 
 

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
+from alexnet_jax.folder_lock import FolderLock
 from alexnet_jax.training.assembly import Run
 from alexnet_jax.training.configuration import differences, load_config, save_config
 from alexnet_jax.training.data_facts import save_facts
@@ -53,6 +54,15 @@ def check_same_data(workdir: Path, changes: Sequence[str]) -> None:
             "with --config.data.dir, or another --workdir (--config.train.init_from begins it with "
             "these parameters), or --resume=ignore_config to go on with the data as they are"
         )
+
+
+def workdir_lock(workdir: Path) -> FolderLock:
+    """Return the lock that keeps a second run out of `workdir`, not yet taken."""
+    return FolderLock(
+        workdir / "run.lock",
+        held=f"another run is training in {workdir}",
+        way_out="wait for it, stop it, or give another --workdir",
+    )
 
 
 def describe_run(workdir: Path, config: ConfigDict, run: Run, step: int) -> None:

@@ -135,6 +135,15 @@ def test_two_at_a_time_are_refused(tmp_path):
             prepare_dataset(Request("imagenet2012", data_dir, source, image_size=8))
 
 
+def test_a_file_system_without_locks_will_do(tmp_path, without_flock):
+    source = write_source(tmp_path / "source", training_images(1))
+    arguments = [f"--source={source}", f"--data_dir={tmp_path / 'data'}", "--image_size=8"]
+    done = subprocess.run(
+        [*PREPARE, *arguments, "--store"], capture_output=True, text=True, env=without_flock
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_data_dir_that_is_a_file_is_a_users_error(tmp_path):
     source = write_source(tmp_path / "source", training_images(1))
     (tmp_path / "data").touch()

@@ -2,15 +2,19 @@ import json
 import os
 import shutil
 import signal
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from short_run import short_config
+from short_run import short_config, wait_for_step
 
 from alexnet_jax.errors import UserError
+from alexnet_jax.lock_owner import Owner
 from alexnet_jax.training import loop
 from alexnet_jax.training.interruption import Interrupted
 from alexnet_jax.training.loop import train_and_evaluate
+from alexnet_jax.whole_file import write_whole
 
 
 @pytest.fixture(scope="module")
@@ -259,3 +263,26 @@ def test_a_plateau_lowers_the_rate_and_survives_an_interruption(config, tmp_path
     (tmp_path / "again" / "result.json").unlink()
     again = train_and_evaluate(config, tmp_path / "again")
     assert again["parameters_sha256"] == whole["parameters_sha256"]
+
+
+def test_a_run_whose_workdir_another_one_took_writes_nothing_more(config, tmp_path):
+    """As after a long standstill, where locks do not reach other hosts."""
+    config.train.steps, config.eval.every_steps = 100_000, 50_000
+    workdir = tmp_path / "run"
+    taken = {}
+
+    def take():
+        wait_for_step(workdir, 2)
+        other = replace(Owner.this_process(), host="elsewhere", pid=4711)
+        write_whole(workdir / "run.lock", other.to_json())
+        taken["log"] = (workdir / "metrics.jsonl").read_text()
+
+    with ThreadPoolExecutor(1) as pool:
+        taking = pool.submit(take)
+        with pytest.raises(UserError, match=r"another one \(host elsewhere, pid 4711\)"):
+            train_and_evaluate(config, workdir)
+        taking.result()
+    # One line may have been on its way.
+    added = (workdir / "metrics.jsonl").read_text().removeprefix(taken["log"])
+    assert added.count("\n") <= 1
+    assert Owner.read((workdir / "run.lock").read_text()).pid == 4711

@@ -1,0 +1,294 @@
+"""One process at a time in a folder, on any file system that several hosts may share."""
+
+import errno
+import fcntl
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from alexnet_jax.errors import UserError
+from alexnet_jax.lock_owner import Owner
+
+_BEATS_MISSED = 3  # After which an owner that cannot be asked counts as gone.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+_GONE = (errno.ENOENT, errno.ESTALE)
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)
+_RECHECKS = 20  # Of a lock that seems lost; a contender may be putting the file back.
+
+
+class LockHeldError(UserError):
+    """Another process holds the lock."""
+
+
+class FolderLock:
+    """A lock file that names the process that holds it.
+
+    Three facts keep a second process out, and each is enough:
+
+    - The file is created exclusively, whole, with its owner's token in it. Of two processes that
+      start at once, on one host or two, one creates it.
+    - The owner holds a lock of the system on the file (flock), which ends however the process ends.
+      File systems may refuse such locks, or keep them from other hosts.
+    - The owner renews the file's time of change. A contender that can neither see a lock nor ask
+      its own kernel for the process watches for three beats whether that continues. Clocks of
+      two hosts are never compared.
+
+    An owner that was frozen for longer than that, on another host, has lost its lock when it comes
+    back. `check_still_mine`, called before each write that matters, says so.
+
+    Args:
+        path: the lock file; its folder must exist.
+        held: begins the refusal: "another run is training in runs/x".
+        way_out: ends it.
+        beat: seconds from one renewal to the next.
+        flock: the system's locking call.
+        me: the process that takes the lock.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        held: str,
+        way_out: str,
+        *,
+        beat: float = 5.0,
+        flock: Callable[[int, int], None] = fcntl.flock,
+        me: Owner | None = None,
+    ) -> None:
+        self._path = path
+        self._held = held
+        self._way_out = way_out
+        self._beat = beat
+        self._flock = flock
+        self._me = me or Owner.this_process()
+        self._text = self._me.to_json()
+        self._file: IO[str] | None = None
+        self._released = threading.Event()
+        self._renewal: threading.Thread
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def acquire(self) -> str:
+        """Take the lock, and return what the file now says.
+
+        Raises:
+            LockHeldError: another process has it.
+            OSError: nothing can be written to the folder.
+        """
+        while (file := self._create()) is None:
+            self._remove_abandoned()
+        self._file = file
+        self._renewal = threading.Thread(target=self._renew, args=(file,), daemon=True)
+        self._renewal.start()
+        return self._text
+
+    def close(self) -> None:
+        """Free the lock, if it was taken."""
+        if self._file is not None:
+            self._released.set()
+            self._renewal.join()
+            self._remove(self._text)
+            self._file.close()
+            self._file = None
+
+    def is_held(self) -> bool:
+        """Say whether another process holds the lock."""
+        try:
+            with self._path.open() as file:
+                return self._is_held(file, file.read(), fcntl.LOCK_SH)
+        except FileNotFoundError:
+            return False
+
+    def check_still_mine(self) -> None:
+        """Raise UserError if another process has taken the lock since `acquire`.
+
+        It has no effect in a process that never took the lock.
+        """
+        if self._file is None:
+            return
+        for _ in range(_RECHECKS):
+            text = _read(self._path)
+            if text == self._text:
+                return
+            time.sleep(self._beat / 50)
+        taker = Owner.read(text or "")
+        raise UserError(
+            f"{self._path} no longer names this process ({self._me}): "
+            + (f"another one ({taker}) has taken it" if taker else "it was removed")
+            + ", which can happen when a process stands still for long. Nothing more is written "
+            "here; what was saved before is intact"
+        )
+
+    def check_visible(self, text: str) -> None:
+        """Raise UserError unless the file says `text` on this host too, as in a shared folder."""
+        deadline = time.monotonic() + _BEATS_MISSED * self._beat
+        while _read(self._path) != text:
+            # Network file systems may be seconds late.
+            if time.monotonic() > deadline:
+                raise UserError(
+                    f"{self._me.host} does not see the {self._path.name} that process 0 "
+                    f"wrote in {self._path.parent.absolute()}: --workdir must lie on a file system "
+                    "that all hosts share"
+                )
+            time.sleep(0.1)
+
+    def _create(self) -> IO[str] | None:
+        """Create the file with this owner in it, locked; return None if there is one."""
+        temporary = self._path.with_name(f"{self._path.name}.{self._me.token}")
+        file = temporary.open("x+")
+        try:
+            self._sign(file)
+            os.link(temporary, self._path)
+        except FileExistsError:
+            # It may be our own: a file server made the link, and its answer was lost.
+            if _read(self._path) == self._text:
+                return file
+            file.close()
+            return None
+        except OSError as error:
+            file.close()
+            if error.errno not in _NO_LINKS:
+                raise
+            return self._create_without_links()
+        finally:
+            temporary.unlink(missing_ok=True)
+        return file
+
+    def _create_without_links(self) -> IO[str] | None:
+        """Do as `_create` where files cannot have two names; the file is empty for a moment."""
+        try:
+            file = self._path.open("x+")
+        except FileExistsError:
+            return None
+        self._sign(file)
+        return file
+
+    def _sign(self, file: IO[str]) -> None:
+        self._lock(file, fcntl.LOCK_EX)
+        file.write(self._text)
+        file.flush()
+
+    def _remove_abandoned(self) -> None:
+        """Remove the file if nobody holds the lock any more; LockHeldError if somebody does."""
+        try:
+            file = self._path.open("r+")
+        except FileNotFoundError:
+            return
+        with file:
+            text = file.read()
+            if self._is_held(file, text, fcntl.LOCK_EX):
+                if _read(self._path) is None:
+                    return  # Freed meanwhile.
+                owner = Owner.read(text) or "host unknown, pid unknown"
+                raise LockHeldError(f"{self._held} ({owner}); {self._way_out}")
+            self._remove(text)
+
+    def _remove(self, text: str) -> None:
+        """Remove the file if it says `text`.
+
+        It is moved aside before it is read, so that of several processes one removes it. One that
+        took it for another's, because it was late, puts it back.
+        """
+        aside = self._path.with_name(f"{self._path.name}.{self._me.token}")
+        try:
+            self._path.rename(aside)
+        except FileNotFoundError:
+            return
+        if _read(aside) != text:
+            with suppress(FileExistsError):
+                _link_or_rename(aside, self._path)
+        aside.unlink(missing_ok=True)
+
+    def _is_held(self, file: IO[str], text: str, kind: int) -> bool:
+        """Say whether the process that `file` names, in `text`, holds the lock."""
+        locked = self._lock(file, kind)
+        if locked is False:
+            return True
+        owner = Owner.read(text)
+        if owner is None and locked:
+            return False  # Freed by an older version, or its writer died while writing.
+        if owner is not None:
+            running = owner.is_running(self._me)
+            if running is not None:
+                return running
+            if locked and owner.shares_kernel(self._me):
+                return False
+        return self._changes(text)
+
+    def _lock(self, file: IO[str], kind: int) -> bool | None:
+        """Lock `file`; False where another process has done so, None where that is impossible."""
+        try:
+            self._flock(file.fileno(), kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            return None
+        return True
+
+    def _changes(self, text: str) -> bool:
+        """Watch for three beats whether the file is renewed or written."""
+        before = _time_of_change(self._path)
+        deadline = time.monotonic() + _BEATS_MISSED * self._beat
+        while time.monotonic() < deadline:
+            time.sleep(self._beat / 5)
+            now = _time_of_change(self._path)
+            if now is None:
+                return False
+            if now != before or _read(self._path) != text:
+                return True
+        return False
+
+    def _renew(self, file: IO[str]) -> None:
+        while not self._released.wait(self._beat):
+            try:
+                os.utime(file.fileno())  # The open file: under its name may be another's by now.
+            except OSError as error:
+                # A server that is away for a moment: the next beat makes up for this one.
+                print(f"warning: {self._path} cannot be renewed: {error}", file=sys.stderr)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except OSError as error:
+        if error.errno not in _GONE:
+            raise
+        return None
+
+
+def _time_of_change(path: Path) -> int | None:
+    try:
+        # Opening makes a network file system ask its server.
+        with path.open() as file:
+            return os.fstat(file.fileno()).st_mtime_ns
+    except OSError as error:
+        if error.errno not in _GONE:
+            raise
+        return None
+
+
+def _link_or_rename(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        source.rename(target)
