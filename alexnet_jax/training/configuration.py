@@ -11,6 +11,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from alexnet_jax.errors import UserError
+from alexnet_jax.local_path import check_local
 from alexnet_jax.whole_file import write_whole
 from configs import imagenet
 
@@ -159,6 +160,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 
 BEST, LATEST = "best", "latest"  # Checkpoints, which are named so or by their steps.
 
+_PATHS = ("data.dir", "train.init_from")
+
 # A run goes on under another value of these: they change where things lie, not the numbers.
 _FREE_ON_RESUME = (
     "data.dir",
@@ -189,6 +192,8 @@ def check_config(config: ConfigDict) -> None:
     for key, choices in _CHOICES.items():
         if values[key] not in choices:
             raise UserError(f"config.{key}={values[key]!r}; the known ones: {', '.join(choices)}")
+    for key in _PATHS:
+        check_local(f"config.{key}", values[key] or "")
     _check_together(values)
 
 
