@@ -153,6 +153,14 @@ def test_what_does_not_change_the_numbers_may_differ(key):
     assert differences(imagenet.get_config(), change(key, 7)) == []
 
 
+@pytest.mark.parametrize("key", ["eval.every_steps", "eval.every_epochs"])
+def test_how_often_a_plateau_run_evaluates_decides_its_rate(key):
+    old, new = change(key, 7), imagenet.get_config()
+    assert differences(old, new) == []
+    old.schedule.name = new.schedule.name = "plateau"
+    assert [line.partition(":")[0] for line in differences(old, new)] == [key]
+
+
 @pytest.mark.parametrize("boundaries", [(1, "a"), (float("nan"),), (-1,)])
 def test_boundaries_are_epochs(boundaries):
     with pytest.raises(UserError, match="schedule.boundaries"):
