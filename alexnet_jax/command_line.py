@@ -58,7 +58,8 @@ def run(
         except (UserError, flags.Error) as error:
             # absl puts the traceback of a config that takes no ":variant" into the message.
             raise SystemExit(complain(str(error).rstrip().rpartition("\n")[2])) from None
-        except Exception as error:  # noqa: BLE001 A config is code, run here: it may raise anything.
+        # A config is code, run here: it may raise anything, and its sys.exit(0) is no success.
+        except (Exception, SystemExit) as error:  # noqa: BLE001
             raise SystemExit(complain(f"the --config file {describe_failure(error)}")) from None
         return positional
 

@@ -189,6 +189,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments, message):
     [
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("def get_config(:", "SyntaxError"),
+        ("import sys\nsys.exit(0)", "SystemExit: 0"),
         ("import nowhere_to_be_found", "No module named 'nowhere_to_be_found'"),
         ("def get_config():\n    return None", "returned NoneType, no ConfigDict"),
     ],
