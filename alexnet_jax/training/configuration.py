@@ -239,7 +239,7 @@ def load_config(workdir: Path) -> ConfigDict:
         if not isinstance(values, dict):
             raise ValueError(f"no config but {type(values).__name__}")
         return complete(values)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"{path} is damaged ({error}); restore it from a copy, or train on with the config of "
             "the run and --resume=ignore_config"

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import math
 import os
 import shutil
 import sys
@@ -18,6 +19,13 @@ from alexnet_jax.parallel.agreement import from_first, is_first
 from alexnet_jax.whole_file import write_whole
 
 _FILE = "metrics.jsonl"
+
+
+# Numbers that are read back from a line of each kind.
+_WANTED = {
+    "train": ("images_per_second",),
+    "eval": ("top1_error", "top5_error", "loss", "count"),
+}
 
 
 class RunLog:
@@ -155,7 +163,15 @@ def _read_lines(path: Path, up_to: int) -> list[dict[str, Any]]:
 def _parse(text: str) -> dict[str, Any] | None:
     try:
         line = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    known = isinstance(line, dict) and line.get("kind") in ("train", "eval")
-    return line if known and isinstance(line.get("step"), int) else None
+    return line if isinstance(line, dict) and _is_whole(line) else None
+
+
+def _is_whole(line: dict[str, Any]) -> bool:
+    """Say whether a line has what a resumed run, or its result, reads of it."""
+    wanted = _WANTED.get(str(line.get("kind")))
+    if wanted is None or type(line.get("step")) is not int:
+        return False
+    numbers: list[Any] = [line.get(name) for name in wanted] + [line.get("seconds", 0.0)]
+    return all(type(number) in (int, float) and math.isfinite(number) for number in numbers)

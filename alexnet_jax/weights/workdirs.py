@@ -17,6 +17,7 @@ from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.training.checkpoints import Checkpoints
 from alexnet_jax.training.choice import read_chosen
 from alexnet_jax.training.configuration import complete, load_config, save_config
+from alexnet_jax.training.data_facts import load_class_names
 from alexnet_jax.training.network import make_network
 from alexnet_jax.training.provenance import save_environment
 from alexnet_jax.training.recipe import make_optimizer, resolve_config, resolve_durations
@@ -70,7 +71,7 @@ def read_workdir(workdir: Path, checkpoint: str | None = None) -> Bundle:
         model_name=config.model.name,
         params=jax.device_get(state.params),
         preprocessing=preprocessing,
-        class_names=json.loads((workdir / "classes.json").read_text()),
+        class_names=load_class_names(workdir, config.model.num_classes),
         crop_size=config.data.crop_size,
         dtype=config.model.dtype,
         changes=tuple(config.model.changes),

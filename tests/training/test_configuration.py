@@ -204,7 +204,7 @@ def test_a_workdir_of_before_a_key_existed_goes_on_with_its_default(tmp_path):
     assert differences(load_config(tmp_path), demo.get_config()) == []
 
 
-@pytest.mark.parametrize("text", ["", "[1]", "{"])
+@pytest.mark.parametrize("text", ["", "[1]", "{", "[" * 100_000])
 def test_a_damaged_config_names_the_way_out(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(UserError, match=r"config.json is damaged .*--resume=ignore_config"):

@@ -43,10 +43,30 @@ def test_a_run_that_goes_on_forgets_what_it_will_do_again(tmp_path):
 
 
 def test_half_a_line_of_a_killed_run_is_dropped(tmp_path):
-    (tmp_path / "metrics.jsonl").write_text('{"kind": "train", "step": 2}\n{"kind": "tr')
+    whole = {"kind": "train", "step": 2, **VALUES}
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(whole) + '\n{"kind": "tr')
     with RunLog(tmp_path, 4, 10):
         pass
-    assert read(tmp_path) == [{"kind": "train", "step": 2}]
+    assert read(tmp_path) == [whole]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"kind": "train", "step": 2},
+        {"kind": "train", "step": True, **VALUES},
+        {"kind": "train", "step": 2, **VALUES, "images_per_second": "fast"},
+        {"kind": "train", "step": 2, **VALUES, "seconds": [1]},
+        {"kind": "eval", "step": 2, "views": "center", "top1_error": 0.5},
+        {"kind": "eval", "step": 2, "views": "center", **SCORES, "loss": float("nan")},
+        {"kind": ["train"], "step": 2, **VALUES},
+    ],
+)
+def test_an_odd_line_counts_as_damaged(tmp_path, capsys, odd):
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(odd) + "\n")
+    with RunLog(tmp_path, 4, 10) as log:
+        assert log.lines == []
+    assert "warning: 1 line(s)" in capsys.readouterr().err
 
 
 def test_scores_are_found_again(tmp_path):
