@@ -12,6 +12,9 @@
     python -m alexnet_jax.prepare --dataset=fractals
     python -m alexnet_jax.prepare --dataset=fractals/imagenet_like --images_per_class=100
 
+  What TFDS prepared as ArrayRecord, with an image and a class (only statistics are computed):
+    python -m alexnet_jax.prepare --dataset=tfds:cifar10 --data_dir=data
+
   With the pixel store, which training reads without decoding (252 GB for ImageNet), or that alone:
     python -m alexnet_jax.prepare --dataset=imagenet2012 --source=DIR --data_dir=data --store
     python -m alexnet_jax.prepare --dataset=imagenet2012 --data_dir=data --store_only
@@ -28,7 +31,9 @@ from alexnet_jax import command_line
 from alexnet_jax.errors import UserError
 
 _DATASET = flags.DEFINE_string(
-    "dataset", None, "imagenet2012, folder, fractals (fractals/demo) or fractals/imagenet_like."
+    "dataset",
+    None,
+    "imagenet2012, folder, fractals (fractals/demo), fractals/imagenet_like or tfds:NAME[/CONFIG].",
 )
 _SOURCE = flags.DEFINE_string(
     "source", None, "Directory of the archives (imagenet2012) or of train and validation (folder)."

@@ -9,6 +9,7 @@ import numpy as np
 from alexnet_jax.data.images import read_image
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.store_manifest import records_fingerprint
+from alexnet_jax.errors import UserError
 
 
 class Pixels(Protocol):
@@ -63,4 +64,12 @@ class DecodedRecords:
         """Decode the examples at `indices` into `images` and `labels`."""
         for row, example in enumerate(self._records.read(indices)):
             read_image(example["image"], self.image_size, out=images[row])
-            labels[row] = example["label"]
+            labels[row] = self._check_label(example["label"], indices[row])
+
+    def _check_label(self, label: int, index: int) -> int:
+        if not 0 <= label < self.num_classes:
+            raise UserError(
+                f"{self.directory}: image {index} has the label {label}, which is not in [0, "
+                f"{self.num_classes}); TFDS writes -1 where the makers withhold the class"
+            )
+        return label

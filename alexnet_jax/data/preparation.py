@@ -16,11 +16,12 @@ from alexnet_jax.data.builders.folder import Folder, ImageFolder
 from alexnet_jax.data.builders.fractals import Fractals, fractals_config
 from alexnet_jax.data.builders.imagenet2012 import Imagenet2012, archives_in
 from alexnet_jax.data.data_dir_lock import data_dir_lock
+from alexnet_jax.data.data_features import find_features
 from alexnet_jax.data.images import IMAGE_SIZE
 from alexnet_jax.data.pixels import DecodedRecords
 from alexnet_jax.data.progress import Progress
-from alexnet_jax.data.records import Records, dataset_directory, open_builder
-from alexnet_jax.data.statistics import compute_statistics, has_statistics, save_statistics
+from alexnet_jax.data.records import Records, dataset_directory, missing, open_builder
+from alexnet_jax.data.statistics import has_statistics, make_statistics
 from alexnet_jax.data.store import find_store
 from alexnet_jax.data.store_preparation import is_store_complete, make_store, verify
 from alexnet_jax.disk_space import full_disk_reported, require_free_space
@@ -29,6 +30,7 @@ from alexnet_jax.folder_lock import FolderLock
 
 DATASETS = ("imagenet2012", "folder", "fractals/demo", "fractals/imagenet_like")
 _FRACTALS = re.compile(r"fractals(?:/(demo|imagenet_like)(?:_(\d+))?)?")
+_TFDS = "tfds:"
 _DEMO_IMAGE_SIZE = 96  # As large as the demo's images are.
 
 
@@ -54,8 +56,15 @@ class Request:
         return match[1] or "demo", per_class
 
     @property
+    def is_tfds(self) -> bool:
+        """Whether somebody else prepares the records, with TFDS."""
+        return self.dataset.startswith(_TFDS)
+
+    @property
     def name(self) -> str:
         """The data set's full name, "fractals/demo_50"."""
+        if self.is_tfds:
+            return self.dataset.removeprefix(_TFDS)
         return f"fractals/{_fractals_config(self).name}" if self.fractals else self.dataset
 
     @property
@@ -75,6 +84,8 @@ def prepare_dataset(request: Request) -> Path:
         UserError: the request cannot be met; nothing half-made is left behind.
     """
     _check(request)
+    if request.is_tfds and dataset_directory(request.data_dir, request.name) is None:
+        raise missing(request.data_dir, request.name)
     if not _is_complete(request):
         with _alone_in(request.data_dir) as lock:
             _make_missing(request, lock)
@@ -110,9 +121,13 @@ def check_store(request: Request) -> None:
 
 
 def _check(request: Request) -> None:
-    if request.dataset not in DATASETS and not request.fractals:
+    if request.is_tfds:
+        if request.source is not None or request.images_per_class is not None:
+            raise UserError(f"{request.name} was prepared by TFDS; only its statistics are made")
+    elif request.dataset not in DATASETS and not request.fractals:
         raise UserError(
-            f"unknown data set {request.dataset!r}; known: fractals, {', '.join(DATASETS)}"
+            f"unknown data set {request.dataset!r}; known: fractals, {', '.join(DATASETS)}, and "
+            "tfds:NAME[/CONFIG] for what TFDS prepared"
         )
     if request.fractals and request.source is not None:
         raise UserError(f"{request.name} is made on the spot; leave --source out")
@@ -142,12 +157,8 @@ def _make_missing(request: Request, lock: FolderLock) -> None:
         make_store(directory, request.name, sorted(_split_sizes(directory)), request.size)
     if "train" in _split_sizes(directory) and not has_statistics(directory, request.size):
         records = Records(request.data_dir, request.name, "train")
-        what = f"statistics of {request.size}x{request.size} pixels"
-        with Progress(what, len(records), "images") as progress:
-            pixels = DecodedRecords(records, request.size)
-            statistics = compute_statistics(pixels, progress.advance)
         lock.check_still_mine()
-        save_statistics(statistics, directory)
+        make_statistics(DecodedRecords(records, request.size), directory)
 
 
 def _make_records(request: Request) -> None:
@@ -246,7 +257,7 @@ def _split_sizes(directory: Path) -> dict[str, int]:
 
 
 def _class_count(directory: Path) -> int:
-    return open_builder(directory).info.features["label"].num_classes
+    return len(find_features(open_builder(directory).info.features, directory).class_names)
 
 
 def _remove_unfinished(dataset: Path) -> None:
@@ -287,9 +298,9 @@ def _print_summary(request: Request, directory: Path) -> None:
         config, usual = "configs/demo.py", "fractals/demo"
     overrides = "" if request.name == usual else f" --config.data.name={request.name}"
     classes = _class_count(directory)
-    if request.name == "folder":
+    if request.name == "folder" or request.is_tfds:
         overrides += f" --config.model.num_classes={classes}"
-    if request.name == "folder" and request.size != IMAGE_SIZE:
+    if (request.name == "folder" or request.is_tfds) and request.size != IMAGE_SIZE:
         overrides += f" --config.data.image_size={request.size}"
     print(
         f"statistics for {request.size}x{request.size} pixels are beside them; next: "

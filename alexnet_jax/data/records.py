@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 
+from alexnet_jax.data.data_features import Features, find_features, resolve_split
 from alexnet_jax.errors import UserError
 
 # What `alexnet_jax.prepare` makes, for the messages; fractals have configs of their own below.
@@ -41,6 +42,34 @@ def open_builder(directory: Path) -> Any:
         ) from error
 
 
+def dataset_option(name: str) -> str:
+    """Return what --dataset of `prepare` calls the data set `name`."""
+    return name if name.partition("/")[0] in PREPARED else f"tfds:{name}"
+
+
+def missing(data_dir: str | Path, name: str) -> UserError:
+    """Return the error that says that there is no data set `name`, and how to make it."""
+    there = f"no data set {name!r} in {data_dir}"
+    configs = sorted(
+        {path.parts[-3] for path in Path(data_dir, name).glob("*/*/dataset_info.json")}
+    )
+    if configs:
+        return UserError(
+            f"{there}: it has the configs {', '.join(configs)}; give {name}/{configs[0]}"
+        )
+    if name.partition("/")[0] not in PREPARED:
+        return UserError(
+            f"{there}; alexnet_jax.prepare can make {', '.join(PREPARED)}, TFDS others: "
+            f"tensorflow_datasets.builder({name!r}, data_dir={str(data_dir)!r}, "
+            "file_format='array_record').download_and_prepare()"
+        )
+    source = "" if name.startswith("fractals") else " --source=DIR"
+    return UserError(
+        f"{there}; make it with: python -m alexnet_jax.prepare --dataset={name}{source} "
+        f"--data_dir={data_dir}"
+    )
+
+
 class Records:
     """The encoded images and labels of one split, read at any index, in any order.
 
@@ -53,31 +82,25 @@ class Records:
     def __init__(self, data_dir: str | Path, name: str, split: str) -> None:
         directory = dataset_directory(data_dir, name)
         if directory is None:
-            if name.partition("/")[0] not in PREPARED:
-                raise UserError(
-                    f"no data set {name!r} in {data_dir}; alexnet_jax.prepare can make: "
-                    f"{', '.join(PREPARED)}"
-                )
-            source = "" if name.startswith("fractals") else " --source=DIR"
-            raise UserError(
-                f"no data set {name!r} in {data_dir}; make it with: "
-                f"python -m alexnet_jax.prepare --dataset={name}{source} --data_dir={data_dir}"
-            )
+            raise missing(data_dir, name)
         allow_many_open_files()
         builder = open_builder(directory)
         if builder.info.file_format != tfds.core.file_adapters.FileFormat.ARRAY_RECORD:
             raise UserError(
                 f"{directory} holds {builder.info.file_format.value} files, which cannot be read "
-                "in any order; prepare the data set again in another --data_dir"
+                "in any order; prepare the data set again in another --data_dir, with "
+                "file_format='array_record'"
             )
+        split = resolve_split(split, builder.info.splits)
         if split not in builder.info.splits:
             raise UserError(
                 f"{directory} has no split {split!r}, only {sorted(builder.info.splits)}; "
                 "prepare the data set again from a source that holds it"
             )
         self.directory = directory
-        self.num_classes: int = builder.info.features["label"].num_classes
-        self.class_names: list[str] = builder.info.features["label"].names
+        self._features = find_features(builder.info.features, directory)
+        self.class_names = self._features.class_names
+        self.num_classes = len(self.class_names)
         self._source = builder.as_data_source(
             split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
         )
@@ -90,7 +113,7 @@ class Records:
 
         Data sets of other makers may have no file_name.
         """
-        return _parse(self._source[int(index)])
+        return _parse(self._source[int(index)], self._features)
 
     def read(self, indices: Sequence[int] | np.ndarray) -> Iterator[dict[str, Any]]:
         """Yield the examples at `indices`, each read when it is its turn.
@@ -101,12 +124,12 @@ class Records:
         return (self[index] for index in indices)
 
 
-def _parse(record: bytes) -> dict[str, Any]:
+def _parse(record: bytes, names: Features) -> dict[str, Any]:
     """Take a record apart: what TFDS does for any features, in half of the time for ours."""
     features = tf_example_pb2.Example.FromString(record).features.feature
     example = {
-        "image": features["image"].bytes_list.value[0],
-        "label": features["label"].int64_list.value[0],
+        "image": features[names.image].bytes_list.value[0],
+        "label": features[names.label].int64_list.value[0],
     }
     if "file_name" in features:
         example["file_name"] = features["file_name"].bytes_list.value[0]

@@ -11,6 +11,8 @@ import numpy as np
 
 from alexnet_jax.data.bounded_map import bounded_map
 from alexnet_jax.data.pixels import Pixels
+from alexnet_jax.data.progress import Progress
+from alexnet_jax.data.records import dataset_option
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 from alexnet_jax.npz_file import load_arrays
@@ -87,6 +89,14 @@ def save_statistics(statistics: Statistics, directory: Path) -> Path:
         file.flush()
         os.fsync(file.fileno())
     return path
+
+
+def make_statistics(pixels: Pixels, directory: Path) -> None:
+    """Compute the statistics of a training split, tell the user how far it is, and save them."""
+    what = f"statistics of {pixels.image_size}x{pixels.image_size} pixels"
+    with Progress(what, len(pixels), "images") as progress:
+        statistics = compute_statistics(pixels, progress.advance)
+    save_statistics(statistics, directory)
 
 
 def has_statistics(directory: Path, size: int) -> bool:
@@ -181,6 +191,6 @@ def _prepare_command(directory: Path, size: int) -> str:
         name, store = "/".join(filter(None, [info["name"], info.get("configName")])), ""
     data_dir = directory.parents[name.count("/") + 1]
     return (
-        f"python -m alexnet_jax.prepare --dataset={name} --data_dir={data_dir} "
+        f"python -m alexnet_jax.prepare --dataset={dataset_option(name)} --data_dir={data_dir} "
         f"--image_size={size}{store}"
     )

@@ -15,6 +15,7 @@ import numpy as np
 
 from alexnet_jax.data.cached_rows import copy_cached_rows
 from alexnet_jax.data.data_dir_lock import data_dir_lock
+from alexnet_jax.data.data_features import resolve_split
 from alexnet_jax.data.images import RESIZE_METHOD
 from alexnet_jax.data.records import allow_many_open_files
 from alexnet_jax.data.store_manifest import (
@@ -51,7 +52,7 @@ class Store:
         self.fingerprint: str | None = self.manifest.fingerprint
         self.class_names = self.manifest.class_names
         self.num_classes = len(self.class_names)
-        files = self.manifest.splits[split]
+        files = self.manifest.splits[resolve_split(split, self.manifest.splits)]
         self._check_files([files.labels, *files.shards])
         self._labels = self._load_labels(files.labels)
         self._row_bytes = self.manifest.row_bytes
@@ -114,7 +115,7 @@ class Store:
                 f"{directory} was made from other records than those beside it; remove it, then: "
                 f"{self._command}"
             )
-        if split not in manifest.splits:
+        if resolve_split(split, manifest.splits) not in manifest.splits:
             raise UserError(f"{directory} has no split {split!r}, only {sorted(manifest.splits)}")
 
     def _check_files(self, files: list[File]) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from alexnet_jax.data.images import RESIZE_METHOD
+from alexnet_jax.data.records import dataset_option
 from alexnet_jax.errors import UserError
 from alexnet_jax.whole_file import whole_file
 
@@ -135,7 +136,7 @@ def store_directory(records_directory: Path, image_size: int | str) -> Path:
 def store_command(data_dir: Path, data_set: str, image_size: int) -> str:
     """Return the command that makes a pixel store of records, or completes it."""
     return (
-        f"python -m alexnet_jax.prepare --dataset={data_set} --data_dir={data_dir} "
+        f"python -m alexnet_jax.prepare --dataset={dataset_option(data_set)} --data_dir={data_dir} "
         f"--image_size={image_size} --store_only"
     )
 

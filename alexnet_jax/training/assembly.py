@@ -13,6 +13,7 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from alexnet_jax.data.missing_statistics import add_statistics, statistics_directory
 from alexnet_jax.data.pixels import DecodedRecords, Pixels
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.data.records import Records
@@ -20,7 +21,7 @@ from alexnet_jax.data.statistics import Statistics, load_statistics
 from alexnet_jax.data.store import Store
 from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches
 from alexnet_jax.errors import UserError
-from alexnet_jax.parallel.agreement import check_same_everywhere
+from alexnet_jax.parallel.agreement import check_same_everywhere, from_first
 from alexnet_jax.parallel.distributed import Timeouts
 from alexnet_jax.parallel.mesh import check_batch_divides, replicated
 from alexnet_jax.parallel.resident import ResidentPixels
@@ -72,7 +73,7 @@ def assemble(config: ConfigDict, workdir: Path | None = None) -> Run:
     mesh = set_up(config)
     pixels = open_split(config, "train")
     check_same_everywhere(must_be_same(config) | {"training examples": len(pixels)})
-    statistics = load_statistics(pixels.directory, config.data.image_size, count=len(pixels))
+    statistics = find_statistics(config, pixels, workdir)
     load_begin = cache(partial(load_source, config, mesh))
     data, changes = find_data(config, pixels, statistics, load_begin, workdir)
     colors = replace(statistics, color_axes=data.color_axes, color_std=data.color_std)
@@ -87,6 +88,16 @@ def assemble(config: ConfigDict, workdir: Path | None = None) -> Run:
         data=data,
         data_changes=changes,
     )
+
+
+def find_statistics(config: ConfigDict, pixels: Pixels, workdir: Path | None) -> Statistics:
+    """Return the training split's statistics; where they are missing the first process adds them.
+
+    UserError, with the command that makes them, where a host has a copy of the data without them.
+    """
+    size = config.data.image_size
+    from_first(partial(add_statistics, pixels, Path(config.data.dir), workdir))
+    return load_statistics(statistics_directory(pixels, workdir), size, count=len(pixels))
 
 
 def find_data(

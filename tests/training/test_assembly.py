@@ -42,12 +42,6 @@ def test_a_crop_too_small_for_the_network_is_refused(config):
         assemble(config)
 
 
-def test_statistics_of_another_size_say_what_to_run(config):
-    config.data.image_size = 128
-    with pytest.raises(UserError, match="--image_size=128"):
-        assemble(config)
-
-
 def test_steps_count_where_epochs_are_given_too(config):
     config.train.update(steps=7, epochs=100.0)
     assert resolve_durations(config, 500).total == 7
