@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 # Before JAX starts: programs compiled by one test serve the others, their subprocesses and, under
 # pytest-xdist, the other workers, which inherit these variables. With a limit JAX locks the folder.
@@ -21,6 +22,10 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 import jax
 
 jax.config.update("jax_num_cpu_devices", 4)
+
+# The same few examples at every run, however slow the machine is.
+settings.register_profile("stable", derandomize=True, max_examples=20, deadline=None, database=None)
+settings.load_profile("stable")
 
 from cluster_runs import finish, options, start_together  # noqa: E402
 from short_run import FRACTALS, short_config  # noqa: E402
