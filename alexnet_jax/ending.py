@@ -22,6 +22,12 @@ def end_when_asked() -> None:
             signal.signal(number, _end)
 
 
+def ignore_signals() -> None:
+    """Let neither signal change the exit code of a program that has nothing left to do but exit."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def ended_by_the_system() -> Iterator[None]:
     """Leave both signals to the system for a block in which Python's handlers would have to wait.

@@ -8,7 +8,7 @@ The same command continues a run that was stopped. Any key of the config can be 
 config.json, environment.json and, last, result.json.
 """
 
-from alexnet_jax.ending import end_when_asked
+from alexnet_jax.ending import end_when_asked, ignore_signals
 
 if __name__ == "__main__":
     end_when_asked()  # The imports below take longer than a scheduler may wait.
@@ -65,6 +65,7 @@ def _train(workdir: Path) -> None:
             parse_profiled_steps(_PROFILE.value),
         )
     except Interrupted as interruption:
+        ignore_signals()  # srun ends the other processes when the first of them exits.
         print(interruption.explain(), file=sys.stderr)
         sys.exit(interruption.exit_code)
     if not is_first():
