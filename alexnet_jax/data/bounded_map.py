@@ -1,11 +1,12 @@
 """A map over threads that keeps the order and never runs far ahead of its reader."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
+
+from alexnet_jax.cores import usable_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -26,7 +27,7 @@ def bounded_map(
         items: any iterable.
         threads: default: one for every processor this process may use.
     """
-    threads = threads or _usable_processors()
+    threads = threads or usable_cores()
     remaining = iter(items)
     with ThreadPoolExecutor(threads) as pool:
         pending: deque[Future[Result]] = deque()
@@ -41,9 +42,3 @@ def bounded_map(
         finally:
             # The reader stopped early, or an item failed: nobody wants the rest.
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _usable_processors() -> int:
-    if hasattr(os, "sched_getaffinity"):  # Linux: respects Slurm's and a container's CPU sets.
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

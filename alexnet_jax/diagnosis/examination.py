@@ -1,6 +1,5 @@
 """All measurements of a machine with a config and its data, one after the other."""
 
-import os
 import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
+from alexnet_jax.cores import usable_cores
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.stream import read_ahead
 from alexnet_jax.diagnosis import reading, stepping
@@ -143,7 +143,7 @@ def _loop(
 def _describe_machine(mesh: Mesh) -> Machine:
     device = mesh.devices.flat[0]
     return Machine(
-        cores=os.cpu_count() or 1,
+        cores=usable_cores(),
         processor=_processor(),
         platform=device.platform,
         device=device.device_kind,

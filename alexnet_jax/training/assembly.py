@@ -3,7 +3,6 @@
 The parts take plain arguments and know nothing of configs.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -13,6 +12,7 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from alexnet_jax.cores import usable_cores
 from alexnet_jax.data.missing_statistics import add_statistics, statistics_directory
 from alexnet_jax.data.pixels import DecodedRecords, Pixels
 from alexnet_jax.data.preprocessing import Preprocessing
@@ -228,4 +228,4 @@ def make_test_counter(config: ConfigDict, mesh: Mesh) -> Callable[[TrainState, f
 
 def host_threads(config: ConfigDict) -> int:
     """Return how many threads prepare batches: one a core unless the config says otherwise."""
-    return config.data.threads or os.cpu_count() or 1
+    return config.data.threads or usable_cores()

@@ -148,10 +148,12 @@ class _Training:
             train_step, batch = self._compile_and_read(batches)
             self._window.restart_clock()
             while batch is not None:
-                with name_step(step):
-                    state, metrics = train_step(state, batch)
+                # What a step needs is on the devices: nothing is sent unseen.
+                with jax.transfer_guard("disallow"):
+                    with name_step(step):
+                        state, metrics = train_step(state, batch)
+                    batch = self._window.add(metrics, batches)
                 step += 1
-                batch = self._window.add(metrics, batches)
                 self._profiler.reach(step, state)
                 self._log.advance(step)
                 state = self._record(step, state)

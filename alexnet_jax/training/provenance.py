@@ -1,7 +1,6 @@
 """Where a number came from: versions, commit, devices, command line."""
 
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 import jax
 
 import alexnet_jax
+from alexnet_jax.cores import usable_cores
 from alexnet_jax.whole_file import write_whole
 
 _PACKAGES = (
@@ -64,7 +64,7 @@ def describe_environment() -> dict[str, Any]:
         "git_commit": git_commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cores": os.cpu_count(),
+        "cores": usable_cores(),
         "versions": {name: metadata.version(name) for name in _PACKAGES},
         "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
     }

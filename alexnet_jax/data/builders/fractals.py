@@ -19,6 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 import tensorflow_datasets as tfds
 
+from alexnet_jax.cores import usable_cores
 from alexnet_jax.data.builders.split_writing import SplitWriting
 from alexnet_jax.data.fractal_images import Instance, Picture, draw_jpegs
 from alexnet_jax.data.ifs import System, find_systems
@@ -163,7 +164,7 @@ class Fractals(SplitWriting, skip_registration=True):  # type: ignore[call-arg]
             for label, number in _places(config.num_classes, count)
         )
         workers = min(
-            self.workers or _usable_cores(), config.num_classes * count // _IMAGES_PER_WORKER
+            self.workers or usable_cores(), config.num_classes * count // _IMAGES_PER_WORKER
         )
         images = _draw_in_order(instances, workers)
         # The images first, so that the end of the list lets their generator end as well.
@@ -172,12 +173,6 @@ class Fractals(SplitWriting, skip_registration=True):  # type: ignore[call-arg]
             yield file_name, {"image": image, "label": label, "file_name": file_name}
             if self.progress is not None:
                 self.progress(next(made))
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # Linux; less than the machine's under Slurm.
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _places(num_classes: int, count: int) -> Iterator[tuple[int, int]]:
