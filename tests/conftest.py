@@ -22,6 +22,9 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 import jax
 
 jax.config.update("jax_num_cpu_devices", 4)
+# Sums of different dtypes or numbers of axes are written out, so that none changes unseen.
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # The same few examples at every run, however slow the machine is.
 settings.register_profile("stable", derandomize=True, max_examples=20, deadline=None, database=None)

@@ -93,4 +93,4 @@ def color_shift(
     on the 0-255 scale would drown the image.
     """
     normal = jax.random.normal(key, (count, 3))
-    return (normal * color_std) @ jnp.asarray(color_axes).T
+    return (normal * color_std[None]) @ jnp.asarray(color_axes).T

@@ -46,8 +46,8 @@ class Preprocessing:
 
     def __call__(self, crops: jax.Array) -> jax.Array:
         """Turn crops, [B, s, s, 3] on the 0-255 scale, into the network's input, float32."""
-        mean = center_crop(self.mean[None], crops.shape[1])[0]
-        return (crops.astype(jnp.float32) - mean) / self.std
+        mean = center_crop(self.mean[None], crops.shape[1])
+        return (crops.astype(jnp.float32) - mean) / self.std[None, None, None]
 
 
 def save_preprocessing(preprocessing: Preprocessing, workdir: Path) -> None:

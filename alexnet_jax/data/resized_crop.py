@@ -63,8 +63,8 @@ def _resize_weights(start: jax.Array, length: jax.Array, pixels: int, size: int)
     A triangle as wide as the reduction asks for, which looks at nothing outside of the box.
     """
     scale = length / size
-    centers = start + (jnp.arange(size)[:, None] + 0.5) * scale
-    positions = jnp.arange(pixels) + 0.5
+    centers = start + (jnp.arange(size, dtype=jnp.float32)[:, None] + 0.5) * scale
+    positions = jnp.arange(pixels, dtype=jnp.float32)[None] + 0.5
     weights = jnp.maximum(0, 1 - jnp.abs(positions - centers) / jnp.maximum(scale, 1))
-    weights = weights * ((positions > start) & (positions < start + length))
+    weights = jnp.where((positions > start) & (positions < start + length), weights, 0)
     return weights / jnp.sum(weights, axis=1, keepdims=True)

@@ -21,7 +21,7 @@ def judge(probabilities: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
         loss: float32 [B], -log p; rank: int32 [B], 0 for the most probable class.
     """
     label_probability = jnp.take_along_axis(probabilities, labels[:, None], axis=1)
-    earlier = jnp.arange(probabilities.shape[1]) < labels[:, None]
+    earlier = jnp.arange(probabilities.shape[1])[None] < labels[:, None]
     ahead = (probabilities > label_probability) | ((probabilities == label_probability) & earlier)
     # A probability that underflows to 0 costs as much as the smallest float32, not infinity.
     smallest = jnp.finfo(jnp.float32).tiny

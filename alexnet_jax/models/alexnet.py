@@ -90,7 +90,7 @@ class AlexNet(nn.Module):
         return x
 
     def _normalize_batch(self, x: jax.Array, name: str, train: bool) -> jax.Array:
-        """Normalise over the whole batch, on however many devices it lies; statistics in float32.
+        """Normalise over the whole batch, on however many devices it lies, in float32.
 
         The batch is one array under `jit`, so its mean is that of all devices' examples.
         """
@@ -99,9 +99,9 @@ class AlexNet(nn.Module):
             use_running_average=not train,
             momentum=settings.momentum,
             epsilon=settings.epsilon,
-            dtype=self.dtype,
+            dtype=self.dtype,  # Of the result.
             name=name,
-        )(x)
+        )(x.astype(jnp.float32))
 
     def _apply_operation(self, x: jax.Array, operation: str) -> jax.Array:
         spec = self.spec

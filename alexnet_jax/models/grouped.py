@@ -50,7 +50,7 @@ class GroupedConv(nn.Module):
         if not self.use_bias:
             return sums
         bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
-        return sums + bias.astype(self.dtype)
+        return sums + bias.astype(self.dtype)[None, None, None]
 
 
 class GroupedDense(nn.Module):
@@ -75,7 +75,7 @@ class GroupedDense(nn.Module):
         bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
         x = x.astype(self.dtype)
         sums = self.spread(_connect_by_group, str(self.name), x, kernel, self.groups)
-        return sums + bias.astype(self.dtype)
+        return sums + bias.astype(self.dtype)[None]
 
 
 def _connect_by_group(x: jax.Array, kernel: jax.Array, groups: int) -> jax.Array:

@@ -46,7 +46,7 @@ def krizhevsky_sgd(
     def rate(layer: str, kind: str, step: jax.Array) -> jax.Array:
         factor = factors[layer](step) if layer in factors else jnp.float32(1)
         if kind == "bias":
-            return bias_rate(step) * (factor != 0)
+            return jnp.where(factor != 0, bias_rate(step), 0.0)
         return schedule(step) * factor
 
     return optax.chain(

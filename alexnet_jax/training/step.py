@@ -78,7 +78,7 @@ def make_train_step(
         (loss, (top1_error, batch_stats)), gradients = average_over_parts(
             differentiate, rows, parts, mesh
         )
-        rate_factor = jnp.float32(plateau_factor) ** state.plateau.drops
+        rate_factor = jnp.float32(plateau_factor) ** state.plateau.drops.astype(jnp.float32)
         updates, opt_state = optimizer.update(
             gradients, state.opt_state, state.params, rate_factor=rate_factor
         )
