@@ -32,8 +32,10 @@ def krizhevsky_sgd(
         weight_decay: of kernels.
         bias_rate_multiplier: the biases' rate in units of ε.
         bias_learning_rate: the biases' rate itself, where it does not follow ε.
-        layer_factors: by layer ("conv1"), what its kernel's rate is multiplied by; at 0 the layer
-            is frozen, biases too.
+        layer_factors: by layer ("conv1"), what its kernel's rate is multiplied by, and that of its
+            batch normalisation's scales. At 0 the layer is frozen, biases too: nothing of it
+            moves, and its velocity stays as it is until the factor is above 0 again, as in the
+            2012 code (`src/weights.cu:148`). Running statistics follow the batches all the same.
     """
     schedule = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
     factors = layer_factors or {}
@@ -49,11 +51,12 @@ def krizhevsky_sgd(
             return jnp.where(factor != 0, bias_rate(step), 0.0)
         return schedule(step) * factor
 
-    return optax.chain(
+    rule = optax.chain(
         optax.add_decayed_weights(weight_decay, mask=_kernels),
         _scale_by_rates(rate),
         optax.trace(decay=momentum),
     )
+    return _hold_frozen(rule, factors) if factors else rule
 
 
 def pytorch_sgd(
@@ -130,7 +133,7 @@ def _scale_by_rates(
         **others: Any,
     ) -> tuple[Any, optax.ScaleByScheduleState]:
         def scale(path: tuple, gradient: jax.Array) -> jax.Array:
-            return -rate_factor * rate(path[0].key, path[-1].key, state.count) * gradient
+            return -rate_factor * rate(_layer(path), path[-1].key, state.count) * gradient
 
         scaled = jax.tree_util.tree_map_with_path(scale, updates)
         return scaled, optax.ScaleByScheduleState(optax.safe_increment(state.count))
@@ -139,6 +142,36 @@ def _scale_by_rates(
         return optax.ScaleByScheduleState(jnp.zeros([], jnp.int32))
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _hold_frozen(
+    rule: optax.GradientTransformationExtraArgs, factors: Mapping[str, optax.Schedule]
+) -> optax.GradientTransformation:
+    """Leave layers and their velocities as they are where their factor is 0.
+
+    Without it a velocity would go on moving its layer by 1 / (1 - momentum) times its length.
+    """
+
+    def update(updates: Any, state: tuple, params: Any = None, **others: Any) -> tuple[Any, tuple]:
+        _, clock, before = state
+        moves, (decay, next_clock, after) = rule.update(updates, state, params, **others)
+
+        def hold(path: tuple, still: jax.Array, moving: jax.Array) -> jax.Array:
+            if _layer(path) not in factors:
+                return moving
+            return jnp.where(factors[_layer(path)](clock.count) == 0, still, moving)
+
+        hold_all = jax.tree_util.tree_map_with_path
+        moves = hold_all(hold, jax.tree.map(jnp.zeros_like, moves), moves)
+        velocity = optax.TraceState(hold_all(hold, before.trace, after.trace))
+        return moves, (decay, next_clock, velocity)
+
+    return optax.GradientTransformationExtraArgs(rule.init, update)
+
+
+def _layer(path: tuple) -> str:
+    """Return the layer of a parameter; a normalisation's parameters are its convolution's."""
+    return path[0].key.removesuffix("_norm")
 
 
 def _kernels(params: Any) -> Any:

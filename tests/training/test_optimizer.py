@@ -66,6 +66,38 @@ def test_a_layer_has_a_factor_of_its_own_and_freezes_at_zero():
     }
 
 
+def follow(factors, steps):
+    """Feed ones with momentum 0.9; returns conv1's and its norm's parameters after each step."""
+    params = {
+        "conv1": {"kernel": jnp.ones(1), "bias": jnp.ones(1)},
+        "conv1_norm": {"scale": jnp.ones(1), "bias": jnp.ones(1)},
+        "conv2": {"kernel": jnp.ones(1), "bias": jnp.ones(1)},
+    }
+    optimizer = krizhevsky_sgd(0.01, momentum=0.9, weight_decay=0.0, layer_factors=factors)
+    gradients, state, history = jax.tree.map(jnp.ones_like, params), optimizer.init(params), []
+    for _ in range(steps):
+        updates, state = optimizer.update(gradients, state, params)
+        params = optax.apply_updates(params, updates)
+        history.append(jax.tree.map(float, jax.tree.map(lambda leaf: leaf[0], params)))
+    return history
+
+
+def test_a_layer_stops_at_once_when_it_is_frozen_whatever_its_velocity():
+    """As in 2012: no update at a rate of 0. Its biases stop too, and its batch normalisation."""
+    history = follow({"conv1": piecewise([1.0, 0.0], [3])}, 6)
+    for layer in ("conv1", "conv1_norm"):
+        assert history[1][layer] != history[2][layer]
+        assert history[2][layer] == history[3][layer] == history[5][layer]
+    assert history[4]["conv2"] != history[5]["conv2"]
+
+
+def test_a_layer_that_thaws_goes_on_with_the_velocity_it_had():
+    thawed = follow({"conv1": piecewise([1.0, 0.0, 1.0], [3, 5])}, 8)
+    never_frozen = follow({}, 8)
+    for layer in ("conv1", "conv1_norm"):
+        assert thawed[-1][layer] == pytest.approx(never_frozen[5][layer], rel=1e-6)
+
+
 def test_biases_can_keep_a_rate_while_kernels_slow_down():
     optimizer = krizhevsky_sgd(
         stepped(0.01, [1], 0.1), momentum=0.0, bias_learning_rate=optax.constant_schedule(0.02)
