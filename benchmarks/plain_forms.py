@@ -18,6 +18,7 @@ def conv2d(
     stride: int = 1,
     padding: tuple[int, int] = (0, 0),
     groups: int = 1,
+    precision: lax.Precision = lax.Precision.HIGHEST,
 ) -> jax.Array:
     """Convolve: [B, H, W, C] -> [B, H', W', features]."""
     return lax.conv_general_dilated(
@@ -27,6 +28,7 @@ def conv2d(
         (padding, padding),
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         feature_group_count=groups,
+        precision=precision,
     )
 
 

@@ -37,6 +37,7 @@ def get_config(recipe: str = "") -> ConfigDict:
             "name": "original",
             "num_classes": 1000,
             "dtype": "float32",
+            "precision": "float32",  # Of its products; "fast": TF32 on GPUs, bfloat16 on TPUs.
             "changes": (),  # Names of alexnet_jax.models.CHANGES: ("no_lrn", "tanh").
         }
     )

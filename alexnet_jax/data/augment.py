@@ -93,4 +93,5 @@ def color_shift(
     on the 0-255 scale would drown the image.
     """
     normal = jax.random.normal(key, (count, 3))
-    return (normal * color_std[None]) @ jnp.asarray(color_axes).T
+    full = jax.lax.Precision.HIGHEST  # As in resized_crop.py.
+    return jnp.matmul(normal * color_std[None], jnp.asarray(color_axes).T, precision=full)

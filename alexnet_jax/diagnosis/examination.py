@@ -47,7 +47,8 @@ def diagnose(
     tell("reading")
     stages = input_stages(rehearsal, found, budget)
     tell("matrix products")
-    ceiling = matrix_product_ceiling(learner.mesh, rehearsal.dtype, budget.share(0.06))
+    precision = learner.network.model.precision
+    ceiling = matrix_product_ceiling(learner.mesh, rehearsal.dtype, precision, budget.share(0.06))
     size = affordable_batch_size(rehearsal, flops, ceiling, budget)
     classes = learner.network.model.num_classes
     batch = stepping.random_batch(size, rehearsal.image_size, classes)

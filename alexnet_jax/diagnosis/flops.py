@@ -7,8 +7,11 @@ for `original`): so every published utilisation of an AlexNet counts, more or le
 counts as the plain sum, also where `models/conv.py` takes fewer multiplications.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.typing import DTypeLike
 
@@ -24,12 +27,15 @@ def training_flops(rows: list[Row]) -> int:
     return 2 * _PASSES * sum(row.multiply_adds for row in rows)
 
 
-def matrix_product_ceiling(mesh: Mesh, dtype: DTypeLike, seconds: float) -> float:
+def matrix_product_ceiling(
+    mesh: Mesh, dtype: DTypeLike, precision: lax.Precision, seconds: float
+) -> float:
     """Measure the fastest product of square matrices, on all devices at once.
 
     Args:
         mesh: the devices, each with a product of its own.
-        dtype: of the matrices; products have the precision that the network's have.
+        dtype: of the matrices.
+        precision: of the products; give what the network's have.
         seconds: larger matrices are tried while there is time.
 
     Returns:
@@ -40,19 +46,21 @@ def matrix_product_ceiling(mesh: Mesh, dtype: DTypeLike, seconds: float) -> floa
         operations = 2 * side**3 * mesh.size
         if best and operations / best > budget.left():
             break
-        elapsed = _time_product(mesh, side, dtype, seconds / len(_SIDES))
+        elapsed = _time_product(mesh, side, dtype, precision, seconds / len(_SIDES))
         best = max(best, operations / elapsed)
     return best
 
 
-def _time_product(mesh: Mesh, side: int, dtype: DTypeLike, seconds: float) -> float:
+def _time_product(
+    mesh: Mesh, side: int, dtype: DTypeLike, precision: lax.Precision, seconds: float
+) -> float:
     each_its_own = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
     draw = jax.jit(
         lambda key: jax.random.normal(key, (mesh.size, side, side), dtype),
         out_shardings=each_its_own,
     )
     matrices = draw(jax.random.key(0))
-    multiply = jax.jit(jnp.matmul)
+    multiply = jax.jit(partial(jnp.matmul, precision=precision))
     queued = 8 if mesh.devices.flat[0].platform != "cpu" else 1
 
     def run() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import jax.numpy as jnp
+from jax import lax
 from jax.typing import DTypeLike
 
 from alexnet_jax.errors import UserError
@@ -12,8 +13,18 @@ from alexnet_jax.models.spec import Spec
 from alexnet_jax.models.zoo import MODELS
 
 DTYPES = ("float32", "bfloat16")
+PRECISIONS = {"float32": lax.Precision.HIGHEST, "fast": lax.Precision.DEFAULT}
 
-__all__ = ["CHANGES", "DTYPES", "MODELS", "AlexNet", "Spec", "create_model", "find_spec"]
+__all__ = [
+    "CHANGES",
+    "DTYPES",
+    "MODELS",
+    "PRECISIONS",
+    "AlexNet",
+    "Spec",
+    "create_model",
+    "find_spec",
+]
 
 
 def create_model(
@@ -21,6 +32,7 @@ def create_model(
     num_classes: int = 1000,
     dtype: DTypeLike = jnp.float32,
     changes: Sequence[str] = (),
+    precision: str = "float32",
 ) -> AlexNet:
     """Build the network called `name`.
 
@@ -29,15 +41,26 @@ def create_model(
         num_classes: outputs of the last layer.
         dtype: of activations and products; parameters, normalisation and logits are float32.
         changes: names of `CHANGES`, applied to the network's table in this order.
+        precision: of products where `dtype` is float32: "float32" on every platform, or "fast", the
+            platform's own: TensorFloat-32 on GPUs since Ampere, bfloat16 on TPUs.
 
     Raises:
-        UserError: there is no such network, change or dtype, or fewer than two classes.
+        UserError: there is no such network, change, dtype or precision, or fewer than two classes.
     """
     if str(getattr(dtype, "__name__", dtype)) not in DTYPES:
         raise UserError(f"no dtype {dtype!r} of a network; the known ones: {', '.join(DTYPES)}")
+    if precision not in PRECISIONS:
+        raise UserError(f"no precision {precision!r}; the known ones: {', '.join(PRECISIONS)}")
     if num_classes < 2:
         raise UserError(f"num_classes={num_classes}: a classifier needs at least 2")
-    return AlexNet(find_spec(name, changes), num_classes=num_classes, dtype=jnp.dtype(dtype))
+    # Products of bfloat16 numbers are exact in float32, where they are summed.
+    narrow = jnp.finfo(dtype).bits < 32
+    return AlexNet(
+        find_spec(name, changes),
+        num_classes=num_classes,
+        dtype=jnp.dtype(dtype),
+        precision=PRECISIONS["fast" if narrow else precision],
+    )
 
 
 def find_spec(name: str, changes: Sequence[str] = ()) -> Spec:

@@ -7,6 +7,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax import lax
 from jax.typing import DTypeLike
 
 from alexnet_jax.models.conv import conv2d
@@ -28,13 +29,16 @@ class AlexNet(nn.Module):
     Attributes:
         spec: the table.
         num_classes: outputs of the last layer.
-        dtype: of activations and products; parameters, normalisation and logits are float32.
+        dtype: of activations and what is multiplied; parameters, normalisation and logits are
+            float32.
+        precision: of products of float32 numbers, see `conv2d`.
         spread: where the layers' products are computed.
     """
 
     spec: Spec
     num_classes: int = 1000
     dtype: DTypeLike = jnp.float32
+    precision: lax.Precision = lax.Precision.HIGHEST
     spread: Spread = compute_here
 
     @nn.compact
@@ -62,10 +66,12 @@ class AlexNet(nn.Module):
             x = self._convolve(x, convolution, f"conv{next(numbers)}", train)
         for hidden in self.spec.dense:  # The first of them flattens the maps: [B, 9216]
             x = self._drop(x, train, positions, before=True)
-            x = self._activate(self._connect(x, hidden, f"fc{next(numbers)}"))  # [B, 4096]
+            x = self._connect(x, hidden, f"fc{next(numbers)}", self.dtype)  # [B, 4096]
+            x = self._activate(x)
             x = self._drop(x, train, positions, before=False)
         output = Dense(self.num_classes, kernel_std=self.spec.output_std, bias=0.0)
-        return self._connect(x, output, f"fc{next(numbers)}").astype(jnp.float32)
+        # Sums and biases of logits are never rounded to `dtype`: many classes would tie.
+        return self._connect(x, output, f"fc{next(numbers)}", jnp.float32)
 
     def _convolve(self, x: jax.Array, layer: Convolution, name: str, train: bool) -> jax.Array:
         inputs = layer.window**2 * x.shape[-1] // layer.groups
@@ -73,7 +79,9 @@ class AlexNet(nn.Module):
         x = GroupedConv(
             layer.features,
             layer.window,
-            convolve=partial(conv2d, stride=layer.stride, padding=layer.padding),
+            convolve=partial(
+                conv2d, stride=layer.stride, padding=layer.padding, precision=self.precision
+            ),
             groups=layer.groups,
             use_bias=layer.has_bias,
             kernel_init=kernel_init,
@@ -124,7 +132,7 @@ class AlexNet(nn.Module):
         known = "activation, lrn, spatial_norm, batch_norm, pool"
         raise ValueError(f"unknown operation {operation!r}: {known}")
 
-    def _connect(self, x: jax.Array, layer: Dense, name: str) -> jax.Array:
+    def _connect(self, x: jax.Array, layer: Dense, name: str, result_dtype: DTypeLike) -> jax.Array:
         inputs = math.prod(x.shape[1:]) // layer.groups
         kernel_init, bias_init = self._initializers(layer, inputs)
         return GroupedDense(
@@ -133,6 +141,8 @@ class AlexNet(nn.Module):
             kernel_init=kernel_init,
             bias_init=bias_init,
             dtype=self.dtype,
+            result_dtype=result_dtype,
+            precision=self.precision,
             spread=self.spread,
             name=name,
         )(x)

@@ -10,7 +10,13 @@ from jax import lax
 Edges = Sequence[tuple[int, int]]  # Zeros above and below, left and right.
 
 
-def at_once(images: jax.Array, kernel: jax.Array, stride: int, edges: Edges) -> jax.Array:
+def at_once(
+    images: jax.Array,
+    kernel: jax.Array,
+    stride: int,
+    edges: Edges,
+    precision: lax.Precision,
+) -> jax.Array:
     """Convolve with one operation: [B, H, W, C] with [h, w, C, features].
 
     Edges below zero leave out rows and columns. Where the first are left out and zeros follow the
@@ -23,12 +29,22 @@ def at_once(images: jax.Array, kernel: jax.Array, stride: int, edges: Edges) -> 
         images = lax.pad(images, jnp.zeros((), images.dtype), padding)
         edges = [(0, 0) if any(done) else edge for done, edge in zip(first, edges, strict=True)]
     return lax.conv_general_dilated(
-        images, kernel, (stride, stride), edges, dimension_numbers=("NHWC", "HWIO", "NHWC")
+        images,
+        kernel,
+        (stride, stride),
+        edges,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision=precision,
     )
 
 
 def in_bands(
-    images: jax.Array, kernel: jax.Array, stride: int, edges: Edges, most: int
+    images: jax.Array,
+    kernel: jax.Array,
+    stride: int,
+    edges: Edges,
+    most: int,
+    precision: lax.Precision,
 ) -> list[jax.Array]:
     """Convolve bands of rows, which one above the other are the whole.
 
@@ -43,6 +59,7 @@ def in_bands(
         stride: pixels from one window to the next, in both directions.
         edges: zeros above and below, left and right of the images.
         most: number of bands, where there are as many rows.
+        precision: of the products.
 
     Returns:
         the bands from top to bottom, each [B, rows, W', features].
@@ -55,5 +72,5 @@ def in_bands(
     for first, end in pairwise(rows * band // count for band in range(count + 1)):
         before, after = first * stride, (end - 1) * stride + window
         cut = (above - before, after - above - height)
-        bands.append(at_once(images, kernel, stride, (cut, sides)))
+        bands.append(at_once(images, kernel, stride, (cut, sides), precision))
     return bands

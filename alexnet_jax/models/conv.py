@@ -22,6 +22,7 @@ def conv2d(
     stride: int = 1,
     padding: tuple[int, int] = (0, 0),
     groups: int = 1,
+    precision: lax.Precision = lax.Precision.HIGHEST,
 ) -> jax.Array:
     """Convolve; group i of the features sees group i of the channels.
 
@@ -31,6 +32,9 @@ def conv2d(
         stride: pixels from one window to the next, in both directions.
         padding: zeros before and after each spatial side.
         groups: number of groups.
+        precision: of the products of float32 numbers, here and in the gradients: HIGHEST is
+            float32 on every platform, DEFAULT the platform's own, TensorFloat-32 on GPUs since
+            Ampere and bfloat16 on TPUs.
 
     Returns:
         [B, (H + sum(padding) - h) // stride + 1, and so for W, features].
@@ -39,7 +43,7 @@ def conv2d(
         ValueError: the shapes do not fit.
     """
     _check(images.shape, kernel.shape, stride, padding, groups)
-    return _convolve(images, kernel, stride, padding, groups)
+    return _convolve(images, kernel, stride, padding, groups, precision)
 
 
 def _check(
@@ -64,33 +68,44 @@ def _check(
         raise ValueError(f"{given}: the padded images are smaller than the kernel")
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
 def _convolve(
-    images: jax.Array, kernel: jax.Array, stride: int, padding: tuple[int, int], groups: int
+    images: jax.Array,
+    kernel: jax.Array,
+    stride: int,
+    padding: tuple[int, int],
+    groups: int,
+    precision: lax.Precision,
 ) -> jax.Array:
     """XLA's convolution, on GPUs cuDNN's; on CPUs what is fastest for the shapes."""
     plainly, on_cpu = (
-        partial(form, stride=stride, edges=(padding, padding), groups=groups)
+        partial(form, stride=stride, edges=(padding, padding), groups=groups, precision=precision)
         for form in (_plainly, _on_cpu)
     )
     return lax.platform_dependent(images, kernel, cpu=on_cpu, default=plainly)
 
 
 def _forward(
-    images: jax.Array, kernel: jax.Array, stride: int, padding: tuple[int, int], groups: int
+    images: jax.Array,
+    kernel: jax.Array,
+    stride: int,
+    padding: tuple[int, int],
+    groups: int,
+    precision: lax.Precision,
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return _convolve(images, kernel, stride, padding, groups), (images, kernel)
+    return _convolve(images, kernel, stride, padding, groups, precision), (images, kernel)
 
 
 def _backward(
     stride: int,
     padding: tuple[int, int],
     groups: int,
+    precision: lax.Precision,
     saved: tuple[jax.Array, jax.Array],
     gradient: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     plainly, on_cpu = (
-        partial(form, stride=stride, edges=(padding, padding), groups=groups)
+        partial(form, stride=stride, edges=(padding, padding), groups=groups, precision=precision)
         for form in (_plainly, _gradients_on_cpu)
     )
 
@@ -106,22 +121,33 @@ _convolve.defvjp(_forward, _backward)
 
 
 def _plainly(
-    images: jax.Array, kernel: jax.Array, stride: int, edges: Edges, groups: int
+    images: jax.Array,
+    kernel: jax.Array,
+    stride: int,
+    edges: Edges,
+    groups: int,
+    precision: lax.Precision,
 ) -> jax.Array:
-    return _side_by_side(partial(at_once, stride=stride, edges=edges), images, kernel, groups)
+    form = partial(at_once, stride=stride, edges=edges, precision=precision)
+    return _side_by_side(form, images, kernel, groups)
 
 
 def _on_cpu(
-    images: jax.Array, kernel: jax.Array, stride: int, edges: Edges, groups: int
+    images: jax.Array,
+    kernel: jax.Array,
+    stride: int,
+    edges: Edges,
+    groups: int,
+    precision: lax.Precision,
 ) -> jax.Array:
     if _suits_winograd(kernel, stride, groups):
         if kernel.shape[:2] == (3, 3):
-            return winograd_2d.convolve(images, kernel, edges, groups)
-        form = partial(winograd_1d.convolve, edges=edges)
+            return winograd_2d.convolve(images, kernel, edges, groups, precision)
+        form = partial(winograd_1d.convolve, edges=edges, precision=precision)
     elif _leaves_cores_idle(images, kernel, stride, groups):
-        form = partial(_whole_of_bands, stride=stride, edges=edges)
+        form = partial(_whole_of_bands, stride=stride, edges=edges, precision=precision)
     else:
-        form = partial(at_once, stride=stride, edges=edges)
+        form = partial(at_once, stride=stride, edges=edges, precision=precision)
     return _side_by_side(form, images, kernel, groups)
 
 
@@ -132,6 +158,7 @@ def _gradients_on_cpu(
     stride: int,
     edges: Edges,
     groups: int,
+    precision: lax.Precision,
 ) -> tuple[jax.Array, jax.Array]:
     window = kernel.shape[0], kernel.shape[1]
     if stride == 1:
@@ -139,16 +166,30 @@ def _gradients_on_cpu(
             (side - 1 - before, side - 1 - after)
             for side, (before, after) in zip(window, edges, strict=True)
         ]
-        of_images = _on_cpu(gradient, _turned(kernel, groups), 1, around, groups)
+        of_images = _on_cpu(gradient, _turned(kernel, groups), 1, around, groups, precision)
     else:
-        plainly = partial(_plainly, kernel=kernel, stride=stride, edges=edges, groups=groups)
+        plainly = partial(
+            _plainly,
+            kernel=kernel,
+            stride=stride,
+            edges=edges,
+            groups=groups,
+            precision=precision,
+        )
         (of_images,) = jax.linear_transpose(plainly, images)(gradient)  # Nobody uses conv1's.
     if _suits_winograd(kernel, stride, groups):
         if window == (3, 3):
-            return of_images, winograd_2d.kernel_gradient(images, gradient, edges, groups)
-        sums = partial(winograd_1d.kernel_gradient, edges=edges)
+            of_kernel = winograd_2d.kernel_gradient(images, gradient, edges, groups, precision)
+            return of_images, of_kernel
+        sums = partial(winograd_1d.kernel_gradient, edges=edges, precision=precision)
     else:
-        sums = partial(patches.kernel_gradient, window=window, stride=stride, edges=edges)
+        sums = partial(
+            patches.kernel_gradient,
+            window=window,
+            stride=stride,
+            edges=edges,
+            precision=precision,
+        )
     return of_images, _side_by_side(sums, images, gradient, groups)
 
 
@@ -195,5 +236,11 @@ def _side_by_side(
     return results[0] if groups == 1 else jnp.concatenate(results, axis=-1)
 
 
-def _whole_of_bands(images: jax.Array, kernel: jax.Array, stride: int, edges: Edges) -> jax.Array:
-    return jnp.concatenate(in_bands(images, kernel, stride, edges, _BANDS), axis=1)
+def _whole_of_bands(
+    images: jax.Array,
+    kernel: jax.Array,
+    stride: int,
+    edges: Edges,
+    precision: lax.Precision,
+) -> jax.Array:
+    return jnp.concatenate(in_bands(images, kernel, stride, edges, _BANDS, precision), axis=1)

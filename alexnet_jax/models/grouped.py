@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax import lax
 from jax.typing import DTypeLike
 
 from alexnet_jax.models.spread import Spread, compute_here
@@ -58,6 +60,16 @@ class GroupedDense(nn.Module):
 
     With one group, `nn.Dense`. The kernel is [inputs / groups, features]; maps are flattened, one
     group of channels after the other.
+
+    Attributes:
+        features: number of units.
+        groups: number of groups.
+        kernel_init: draws the kernel.
+        bias_init: draws the biases.
+        dtype: of what is multiplied.
+        result_dtype: of the sums and biases.
+        precision: of products of float32 numbers.
+        spread: where they are computed.
     """
 
     features: int
@@ -65,6 +77,8 @@ class GroupedDense(nn.Module):
     kernel_init: Callable[..., jax.Array]
     bias_init: Callable[..., jax.Array]
     dtype: DTypeLike
+    result_dtype: DTypeLike
+    precision: lax.Precision
     spread: Spread = compute_here
 
     @nn.compact
@@ -74,11 +88,20 @@ class GroupedDense(nn.Module):
         kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
         bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
         x = x.astype(self.dtype)
-        sums = self.spread(_connect_by_group, str(self.name), x, kernel, self.groups)
-        return sums + bias.astype(self.dtype)[None]
+        product = partial(
+            _connect_by_group, precision=self.precision, result_dtype=self.result_dtype
+        )
+        sums = self.spread(product, str(self.name), x, kernel, self.groups)
+        return sums + bias.astype(self.result_dtype)[None]
 
 
-def _connect_by_group(x: jax.Array, kernel: jax.Array, groups: int) -> jax.Array:
+def _connect_by_group(
+    x: jax.Array,
+    kernel: jax.Array,
+    groups: int,
+    precision: lax.Precision,
+    result_dtype: DTypeLike,
+) -> jax.Array:
     # The kernel becomes `x`'s dtype only here, so that devices sum its gradient in float32.
     kernel = kernel.astype(x.dtype)
     columns = zip(
@@ -86,7 +109,8 @@ def _connect_by_group(x: jax.Array, kernel: jax.Array, groups: int) -> jax.Array
         jnp.split(kernel, groups, axis=-1),
         strict=True,
     )
-    return jnp.concatenate([column @ weights for column, weights in columns], axis=-1)
+    multiply = partial(jnp.matmul, precision=precision, preferred_element_type=result_dtype)
+    return jnp.concatenate([multiply(*pair) for pair in columns], axis=-1)
 
 
 def flatten_by_group(x: jax.Array, groups: int) -> jax.Array:

@@ -16,6 +16,7 @@ def kernel_gradient(
     window: tuple[int, int],
     stride: int,
     edges: Edges,
+    precision: lax.Precision,
 ) -> jax.Array:
     """Make the stride 1, by blocks of pixels, and sum patches times gradient.
 
@@ -28,6 +29,7 @@ def kernel_gradient(
         window: sides of the kernel, h and w.
         stride: of the convolution, in both directions.
         edges: zeros above and below, left and right of the images.
+        precision: of the products.
 
     Returns:
         [h, w, C, features].
@@ -37,7 +39,7 @@ def kernel_gradient(
     kernel = jax.ShapeDtypeStruct(shape, images.dtype)
     to_blocks = partial(_kernel_to_blocks, stride=stride)
     windows = jax.eval_shape(to_blocks, kernel)
-    of_windows = _sum_of_products(blocks, gradient, windows.shape[:2])
+    of_windows = _sum_of_products(blocks, gradient, windows.shape[:2], precision)
     of_windows = of_windows.reshape(windows.shape).astype(kernel.dtype)
     return jax.linear_transpose(to_blocks, kernel)(of_windows)[0]
 
@@ -86,7 +88,9 @@ def _images_to_blocks(
     return split.swapaxes(2, 3).reshape(batch, rows, columns, stride**2 * channels)
 
 
-def _sum_of_products(images: jax.Array, gradient: jax.Array, window: tuple[int, ...]) -> jax.Array:
+def _sum_of_products(
+    images: jax.Array, gradient: jax.Array, window: tuple[int, ...], precision: lax.Precision
+) -> jax.Array:
     """Sum patches times gradient, two images and a row of the window at a time.
 
     So the patches stay in the cache, and a sum is added to half as often as image by image. On two
@@ -100,7 +104,7 @@ def _sum_of_products(images: jax.Array, gradient: jax.Array, window: tuple[int, 
     def multiply(x: jax.Array, y: jax.Array) -> list[jax.Array]:
         above = y.reshape(-1, y.shape[-1])
         return [
-            jnp.matmul(patches.T, above, preferred_element_type=jnp.float32)
+            jnp.matmul(patches.T, above, precision=precision, preferred_element_type=jnp.float32)
             for patches in _patches(x, window, gradient.shape[1:3])
         ]
 

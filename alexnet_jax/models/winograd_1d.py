@@ -27,13 +27,16 @@ _BANDS = 3  # Of each of the eight convolutions; four to seven are as fast, and 
 _TOGETHER = 4  # At most so many images in a product of the kernel's gradient.
 
 
-def convolve(images: jax.Array, kernel: jax.Array, edges: Edges) -> jax.Array:
+def convolve(
+    images: jax.Array, kernel: jax.Array, edges: Edges, precision: lax.Precision
+) -> jax.Array:
     """Convolve with stride 1.
 
     Args:
         images: [B, H, W, C].
         kernel: [h, 5, C, features].
         edges: zeros above and below, left and right of the images.
+        precision: of the products.
 
     Returns:
         [B, H + sum(edges[0]) - h + 1, W + sum(edges[1]) - 4, features].
@@ -43,7 +46,8 @@ def convolve(images: jax.Array, kernel: jax.Array, edges: Edges) -> jax.Array:
     strips = _strips(images, rows, left, width, _OF_IMAGES)
     columns = transform(jnp.split(kernel, _WINDOW, axis=1), _OF_KERNEL)
     products = [
-        in_bands(x, w, 1, ((0, 0), (0, 0)), _BANDS) for x, w in zip(strips, columns, strict=True)
+        in_bands(x, w, 1, ((0, 0), (0, 0)), _BANDS, precision)
+        for x, w in zip(strips, columns, strict=True)
     ]
     bands = [
         jnp.stack(transform(band, _OF_PRODUCTS), axis=3) for band in zip(*products, strict=True)
@@ -52,7 +56,9 @@ def convolve(images: jax.Array, kernel: jax.Array, edges: Edges) -> jax.Array:
     return jnp.concatenate(flat, axis=1)
 
 
-def kernel_gradient(images: jax.Array, gradient: jax.Array, edges: Edges) -> jax.Array:
+def kernel_gradient(
+    images: jax.Array, gradient: jax.Array, edges: Edges, precision: lax.Precision
+) -> jax.Array:
     """Return the gradient of `convolve`'s kernel, given that of its result.
 
     The same transforms backward, and a product of each strip's pixels under the rows of a window
@@ -72,7 +78,11 @@ def kernel_gradient(images: jax.Array, gradient: jax.Array, edges: Edges) -> jax
             for strips in of_images
         ]
         return [
-            pixels.reshape(-1, height * channels).T @ above.reshape(-1, features)
+            jnp.matmul(
+                pixels.reshape(-1, height * channels).T,
+                above.reshape(-1, features),
+                precision=precision,
+            )
             for pixels, above in zip(under_rows, of_gradient, strict=True)
         ]
 

@@ -25,7 +25,9 @@ _OF_IMAGES, _OF_KERNEL, _OF_PRODUCTS = matrices((0, 1, -1), results=2)  # In one
 _TOGETHER = 25  # At most so many images in a product of the kernel's gradient: 16 of 32, 25 of 100.
 
 
-def convolve(images: jax.Array, kernel: jax.Array, edges: Edges, groups: int) -> jax.Array:
+def convolve(
+    images: jax.Array, kernel: jax.Array, edges: Edges, groups: int, precision: lax.Precision
+) -> jax.Array:
     """Convolve with stride 1.
 
     Args:
@@ -33,6 +35,7 @@ def convolve(images: jax.Array, kernel: jax.Array, edges: Edges, groups: int) ->
         kernel: [3, 3, C / groups, features].
         edges: zeros above and below, left and right of the images.
         groups: number of groups.
+        precision: of the products.
 
     Returns:
         [B, H + sum(edges[0]) - 2, W + sum(edges[1]) - 2, features].
@@ -43,14 +46,16 @@ def convolve(images: jax.Array, kernel: jax.Array, edges: Edges, groups: int) ->
     tiles = _tiles(images, edges, size, _OF_IMAGES, groups)
     by_group = jnp.moveaxis(kernel.reshape(*kernel.shape[:3], groups, -1), 3, 2)
     kernels = _in_both_directions(list(by_group), _OF_KERNEL)
-    products = [jnp.matmul(x, w) for x, w in zip(tiles, kernels, strict=True)]
+    products = [jnp.matmul(x, w, precision=precision) for x, w in zip(tiles, kernels, strict=True)]
     results = jnp.stack(_in_both_directions(products, _OF_PRODUCTS))
     results = results.reshape(2, 2, groups, len(images), *size, -1)
     whole = results.transpose(3, 4, 0, 5, 1, 2, 6)
     return whole.reshape(len(images), 2 * size[0], 2 * size[1], -1)[:, :height, :width]
 
 
-def kernel_gradient(images: jax.Array, gradient: jax.Array, edges: Edges, groups: int) -> jax.Array:
+def kernel_gradient(
+    images: jax.Array, gradient: jax.Array, edges: Edges, groups: int, precision: lax.Precision
+) -> jax.Array:
     """Return the gradient of `convolve`'s kernel, given that of its result.
 
     The same transforms backward, with sixteen products whose sums go over tiles. A part of the
@@ -62,7 +67,7 @@ def kernel_gradient(images: jax.Array, gradient: jax.Array, edges: Edges, groups
         of_images = _tiles(x, edges, size, _OF_IMAGES, groups)
         of_gradient = _tiles(y, ((0, 0), (0, 0)), size, transposed(_OF_PRODUCTS), groups)
         return [
-            jnp.einsum("agtc,agtf->agcf", *pair)
+            jnp.einsum("agtc,agtf->agcf", *pair, precision=precision)
             for pair in zip(of_images, of_gradient, strict=True)
         ]
 

@@ -65,6 +65,7 @@ KEYS: dict[str, Rule] = {
     "model.name": _TEXT,
     "model.num_classes": replace(_POSITIVE_INT, most=2**24),
     "model.dtype": _TEXT,
+    "model.precision": _TEXT,
     "model.changes": _NAMES,
     "data.name": _TEXT,
     "data.dir": _TEXT,
@@ -132,6 +133,7 @@ KEYS: dict[str, Rule] = {
 # Keys that came after the first runs. In configs/imagenet.py each must have the value that stands
 # for what runs did before there was that key: `complete` gives it to older ones.
 _YOUNGER = (
+    "model.precision",
     "optimizer.trust_coefficient",
     "optimizer.adapt_biases",
     "schedule.power",
@@ -149,6 +151,7 @@ _YOUNGER = (
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "model.dtype": ("float32", "bfloat16"),
+    "model.precision": ("float32", "fast"),
     "data.source": ("records", "store", "device"),
     "data.normalization": ("mean_image", "torchvision"),
     "augment.crop": ("random", "random_resized", "center"),

@@ -109,14 +109,18 @@ def lower_step(
         image_size: their side in pixels.
         mesh: the devices.
     """
+    return step.lower(state, describe_batch(batch_size, image_size, mesh))  # type: ignore[attr-defined]
+
+
+def describe_batch(batch_size: int, image_size: int, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:
+    """Describe the shapes, dtypes and shardings of a batch, as training's and evaluation's are."""
     shapes = {
         "image": ((batch_size, image_size, image_size, 3), np.uint8),
         "label": ((batch_size,), np.int32),
         "mask": ((batch_size,), np.bool_),
     }
     lies = split_over_data(mesh)
-    batch = {
+    return {
         name: jax.ShapeDtypeStruct(shape, dtype, sharding=lies)
         for name, (shape, dtype) in shapes.items()
     }
-    return step.lower(state, batch)  # type: ignore[attr-defined]

@@ -31,6 +31,7 @@ class Bundle:
         changes: of the network's table, names of `alexnet_jax.models.CHANGES`.
         config: of the run that trained it, where it was ours.
         batch_stats: float32, running means and variances of batch normalisation, by layer.
+        precision: of products, as `create_model` takes it.
     """
 
     model_name: str
@@ -42,6 +43,7 @@ class Bundle:
     changes: Sequence[str] = ()
     config: Mapping[str, Any] | None = None
     batch_stats: Mapping[str, Any] = field(default_factory=dict)
+    precision: str = "float32"
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -56,7 +58,9 @@ class Bundle:
     @cached_property
     def model(self) -> AlexNet:
         """The linen module that the parameters are of."""
-        return create_model(self.model_name, len(self.class_names), self.dtype, self.changes)
+        return create_model(
+            self.model_name, len(self.class_names), self.dtype, self.changes, self.precision
+        )
 
 
 def flatten(params: Mapping[str, Any]) -> dict[str, np.ndarray]:

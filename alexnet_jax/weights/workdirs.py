@@ -75,6 +75,7 @@ def read_workdir(workdir: Path, checkpoint: str | None = None) -> Bundle:
         crop_size=config.data.crop_size,
         dtype=config.model.dtype,
         changes=tuple(config.model.changes),
+        precision=config.model.precision,
         config=config.to_dict(),
         batch_stats=jax.device_get(state.batch_stats),
     )

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
 from alexnet_jax.models.bands import at_once, in_bands
 from benchmarks import plain_forms
@@ -20,7 +21,9 @@ def test_bands_are_the_whole(channels, stride, padding, most):
     images, kernel = normal((3, 17, 9, channels)), normal((5, 5, channels, 8))
     whole = plain_forms.conv2d(images, kernel, stride, padding)
     edges = padding, padding
-    convolve = jax.jit(partial(in_bands, stride=stride, edges=edges, most=most))
+    convolve = jax.jit(
+        partial(in_bands, stride=stride, edges=edges, most=most, precision=lax.Precision.HIGHEST)
+    )
     bands = convolve(images, kernel)
     assert len(bands) == min(most, whole.shape[1])
     np.testing.assert_allclose(jnp.concatenate(bands, axis=1), whole, atol=1e-4)
@@ -34,5 +37,7 @@ def test_edges_below_zero_leave_pixels_out(channels, edges):
     kept = images[:, max(-before, 0) : 17 - max(-after, 0), max(-before, 0) : 12 - max(-after, 0)]
     padding = max(before, 0), max(after, 0)
     expected = plain_forms.conv2d(kept, kernel, 1, padding)
-    convolve = jax.jit(partial(at_once, stride=1, edges=(edges, edges)))
+    convolve = jax.jit(
+        partial(at_once, stride=1, edges=(edges, edges), precision=lax.Precision.HIGHEST)
+    )
     np.testing.assert_allclose(convolve(images, kernel), expected, atol=1e-4)

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from exact_convolution import value_and_gradients
+from jax import lax
 
 from alexnet_jax.models import winograd_1d
 from alexnet_jax.models.conv import conv2d
@@ -29,9 +30,11 @@ def test_any_size_and_edges_fit(images, edges):
     x, w = jnp.float32(normal(images)), jnp.float32(normal((3, 5, images[3], 4)))
     padded = jnp.pad(x, ((0, 0), *edges, (0, 0)))
     plain, of_kernel = jax.vjp(lambda w: plain_forms.conv2d(padded, w), w)
-    np.testing.assert_allclose(winograd_1d.convolve(x, w, edges), plain, atol=1e-4)
+    np.testing.assert_allclose(
+        winograd_1d.convolve(x, w, edges, lax.Precision.HIGHEST), plain, atol=1e-4
+    )
     gradient = jnp.float32(normal(plain.shape))
-    actual = winograd_1d.kernel_gradient(x, gradient, edges)
+    actual = winograd_1d.kernel_gradient(x, gradient, edges, lax.Precision.HIGHEST)
     np.testing.assert_allclose(actual, of_kernel(gradient)[0], atol=1e-3)
 
 
