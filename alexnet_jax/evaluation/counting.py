@@ -6,12 +6,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from alexnet_jax.errors import UserError
+
+_NEVER = np.iinfo(np.int32).max  # The rank of a label in a row that is not finite.
+
+
+class NotFiniteError(UserError):
+    """A network predicts what is no finite number, so that it has no score."""
+
 
 def judge(probabilities: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
     """Return each example's loss and the rank of its label, on its own device.
 
     The rank is the number of classes that are more probable, or as probable and earlier: ties fall
-    the same way on every device.
+    the same way on every device. A row with a number that is not finite is never right: its label
+    comes behind all classes.
 
     Args:
         probabilities: float32 [B, classes].
@@ -26,7 +35,31 @@ def judge(probabilities: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
     # A probability that underflows to 0 costs as much as the smallest float32, not infinity.
     smallest = jnp.finfo(jnp.float32).tiny
     loss = -jnp.log(jnp.maximum(label_probability[:, 0], smallest))
-    return {"loss": loss, "rank": jnp.sum(ahead, axis=1, dtype=jnp.int32)}
+    rank = jnp.sum(ahead, axis=1, dtype=jnp.int32)
+    return {"loss": loss, "rank": jnp.where(all_finite(probabilities), rank, _NEVER)}
+
+
+def all_finite(probabilities: jax.Array) -> jax.Array:
+    """Say of each row, [B, classes], whether all of it is finite: bool [B]."""
+    return jnp.all(jnp.isfinite(probabilities), axis=1)
+
+
+def refuse_not_finite(judged: Sequence[dict[str, np.ndarray]], names: Sequence[str]) -> None:
+    """Raise NotFiniteError, naming the networks, if one predicts what is no finite number.
+
+    Args:
+        judged: of each batch, finite: bool [B, networks], and mask: bool [B].
+        names: one a network.
+    """
+    mask = np.concatenate([batch["mask"] for batch in judged])
+    finite = np.concatenate([batch["finite"] for batch in judged])[mask]
+    found = [
+        f"{name} predicts numbers that are not finite for {count:,} of {len(finite):,} images"
+        for name, count in zip(names, np.sum(~finite, axis=0), strict=True)
+        if count
+    ]
+    if found:
+        raise NotFiniteError("; ".join(found))
 
 
 def add_up(judged: Sequence[dict[str, np.ndarray]], expected: int) -> dict[str, float | int]:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from alexnet_jax.data.preprocessing import Preprocessing
-from alexnet_jax.evaluation.counting import add_up, judge
+from alexnet_jax.evaluation.counting import add_up, all_finite, judge, refuse_not_finite
 from alexnet_jax.evaluation.views import CENTER, VIEWS, cut_view
 from alexnet_jax.models import AlexNet
 from alexnet_jax.parallel.mesh import replicated, split_over_data
@@ -47,10 +48,21 @@ def view_probabilities(
     Returns:
         {"center": [B, classes]}, and "ten_crop" beside it if `views` is "ten_crop".
     """
-    by_view = {
-        view: _mean([wait_on_cpus(predict(images, view)) for predict in predictors])
+    return _average(_predict_views(predictors, images, views), views)
+
+
+def _predict_views(
+    predictors: Sequence[Predictor], images: jax.Array, views: str
+) -> dict[int, list[jax.Array]]:
+    """Return, by view, the probabilities of each network, [B, classes]."""
+    return {
+        view: [wait_on_cpus(predict(images, view)) for predict in predictors]
         for view in VIEWS[views]
     }
+
+
+def _average(probabilities: Mapping[int, list[jax.Array]], views: str) -> dict[str, jax.Array]:
+    by_view = {view: _mean(of_networks) for view, of_networks in probabilities.items()}
     averages = {"center": by_view[CENTER]}
     if views == "ten_crop":
         averages["ten_crop"] = _mean(list(by_view.values()))
@@ -63,6 +75,7 @@ def score(
     count: int,
     views: str,
     mesh: Mesh,
+    names: Sequence[str] = (),
 ) -> dict[str, dict[str, float | int]]:
     """Test networks, their probabilities averaged, on every example of a split.
 
@@ -72,23 +85,32 @@ def score(
         count: number of examples in the split.
         views: "center" or "ten_crop"; ten crops give the centre's numbers too.
         mesh: the devices.
+        names: one a network, for messages; none: they are numbered.
 
     Returns:
         By kind of view: loss, top1_error, top5_error (fractions), count.
+
+    Raises:
+        NotFiniteError: a network predicts a number that is not finite.
     """
     # In a cluster whole on every device: each process adds up all examples, to the same numbers.
     # Not alone: several CPU devices of one process must not run ahead with collectives.
     everywhere = replicated(mesh) if jax.process_count() > 1 else None
     judge_rows = jax.jit(_judge_rows, out_shardings=everywhere)
+    finite_rows = jax.jit(_finite_rows, out_shardings=everywhere)
     judged: dict[str, list[dict[str, jax.Array]]] = {}
+    checked: list[dict[str, jax.Array]] = []
     for batch in batches:
-        averages = view_probabilities(predictors, batch["image"], views)
-        for kind, probabilities in averages.items():
+        by_view = _predict_views(predictors, batch["image"], views)
+        checked.append(finite_rows(by_view, batch["mask"]))
+        for kind, probabilities in _average(by_view, views).items():
             judged.setdefault(kind, []).append(
                 judge_rows(probabilities, batch["label"], batch["mask"])
             )
         # Let the host run one batch ahead of the devices, not the whole split.
         jax.block_until_ready(judged["center"][-2:-1])
+    names = names or [f"network {number}" for number in range(1, len(predictors) + 1)]
+    refuse_not_finite(jax.device_get(checked), names)
     return {kind: add_up(jax.device_get(parts), count) for kind, parts in judged.items()}
 
 
@@ -96,6 +118,12 @@ def _judge_rows(
     probabilities: jax.Array, labels: jax.Array, mask: jax.Array
 ) -> dict[str, jax.Array]:
     return judge(probabilities, labels) | {"mask": mask}
+
+
+def _finite_rows(by_view: Mapping[int, list[jax.Array]], mask: jax.Array) -> dict[str, jax.Array]:
+    """Return finite: bool [B, networks], whether all views of an image are; and the mask."""
+    views = [jnp.stack([all_finite(row) for row in rows], axis=1) for rows in by_view.values()]
+    return {"finite": jnp.all(jnp.stack(views), axis=0), "mask": mask}
 
 
 def _mean(probabilities: Sequence[jax.Array]) -> jax.Array:

@@ -1,7 +1,7 @@
 """The training loop: batch, step, log, evaluate, save, stop when asked."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -13,20 +13,23 @@ import jax
 from ml_collections import ConfigDict
 
 from alexnet_jax.disk_space import full_disk_reported
+from alexnet_jax.errors import UserError
+from alexnet_jax.evaluation.counting import NotFiniteError
 from alexnet_jax.evaluation.scoring import score
 from alexnet_jax.folder_lock import FolderLock
 from alexnet_jax.models.table import compare_crop
 from alexnet_jax.parallel.agreement import from_first
 from alexnet_jax.parallel.feed import feed
-from alexnet_jax.parallel.runtime import compile_and_tidy
+from alexnet_jax.parallel.runtime import compile_and_tidy, wait_on_cpus
 from alexnet_jax.training.assembly import Run, assemble
 from alexnet_jax.training.checkpoints import Checkpoints
 from alexnet_jax.training.choice import best_error
+from alexnet_jax.training.divergence import DivergedError, confirmed_step
 from alexnet_jax.training.interruption import Interrupted, StopSignal
 from alexnet_jax.training.logging import RunLog
 from alexnet_jax.training.profiling import ProfiledSteps, Profiler, name_step
 from alexnet_jax.training.recipe import resolve_config
-from alexnet_jax.training.state import TrainState, parameters_sha256
+from alexnet_jax.training.state import TrainState, is_finite, parameters_sha256
 from alexnet_jax.training.step import lower_step
 from alexnet_jax.training.window import Window, steps_in_flight, stuck_advice
 from alexnet_jax.training.workdir import (
@@ -135,7 +138,17 @@ class _Training:
         self._start = time.perf_counter() - _seconds_so_far(log)
 
     def run(self, state: TrainState, step: int) -> TrainState:
-        """Take `state`, of `step` completed steps, to the last step."""
+        """Take `state`, of `step` completed steps, to the last step.
+
+        Raises:
+            UserError: the run diverged; the message says how to go on.
+        """
+        try:
+            return self._train(state, step)
+        except DivergedError as error:
+            raise UserError(f"{error}. {self._leave_diverged(error)}") from error
+
+    def _train(self, state: TrainState, step: int) -> TrainState:
         first = step
         lengths = self._run.durations
         batches = feed(self._run.training, step, self._run.threads, self._run.mesh)
@@ -222,13 +235,17 @@ class _Training:
         if logged is not None and self._log.scores(step, views) is not None:
             return logged["top1_error"]
         validation = self._run.validation
-        scores = score(
-            [partial(self._run.network.predict, state.variables)],
-            self._stop.interrupt(feed(validation, 0, self._run.threads, self._run.mesh)),
-            validation.count,
-            views,
-            self._run.mesh,
-        )
+        try:
+            scores = score(
+                [partial(self._run.network.predict, state.variables)],
+                self._stop.interrupt(feed(validation, 0, self._run.threads, self._run.mesh)),
+                validation.count,
+                views,
+                self._run.mesh,
+                ["the network"],
+            )
+        except NotFiniteError as error:
+            raise DivergedError(f"after step {step}, at {self._rate(step)}, {error}") from error
         self._lock.check_still_mine()
         for kind, values in scores.items():
             self._log.evaluation(step, kind, values)
@@ -240,9 +257,42 @@ class _Training:
             return
         if len(self._window):
             self._log_window(step)
+        if not jax.device_get(wait_on_cpus(is_finite(state))):
+            raise DivergedError(
+                f"the parameters after step {step} are not finite, at {self._rate(step)}"
+            )
         best = best_error(self._log.lines, saved)
         self._lock.check_still_mine()
-        self._checkpoints.save(state, keep=[best[0]] if best else [])
+        keep = [best[0] if best else None, self._confirmed(saved)]
+        self._checkpoints.save(state, [other for other in keep if other is not None])
+
+    def _confirmed(self, saved: list[int], losses: Mapping[int, float] | None = None) -> int | None:
+        classes = self._run.network.model.num_classes
+        return confirmed_step(self._log.lines, saved, classes, losses)
+
+    def _leave_diverged(self, error: DivergedError) -> str:
+        """Set the checkpoints aside that are not known to be good; say how the run can go on."""
+        saved = self._checkpoints.steps()
+        good = self._confirmed(saved, error.losses)
+        if good is None:
+            return (
+                "No checkpoint is known to be good: lower --config.schedule.learning_rate (to a "
+                "third, say) and start in a new --workdir"
+            )
+        later = [step for step in saved if step > good]
+        if later:
+            self._lock.check_still_mine()
+            self._checkpoints.set_aside(later, "diverged_checkpoints")
+        moved = f" (moved to diverged_checkpoints: {', '.join(map(str, later))})" if later else ""
+        return (
+            f"Checkpoint {good} is known to be good{moved}. To go on from it, run the same command "
+            "with --resume=ignore_config and a lower --config.schedule.learning_rate, a third, say"
+        )
+
+    def _rate(self, step: int) -> str:
+        rates = [line["learning_rate"] for line in self._log.lines if line["kind"] == "train"]
+        rate = rates[-1] if rates else float(self._run.schedule(step - 1))
+        return f"learning rate {rate:g}"
 
 
 def _seconds_so_far(log: RunLog) -> float:

@@ -80,6 +80,13 @@ def fresh_state(
     return TrainState(jnp.int32(0), params, opt_state, before_any_test(), batch_stats)
 
 
+@jax.jit
+def is_finite(state: TrainState) -> jax.Array:
+    """Say whether all that training changes is finite: bool scalar."""
+    leaves = jax.tree.leaves((state.params, state.opt_state, state.batch_stats))
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
+
+
 def parameters_sha256(params: Any) -> str:
     """Hash names, shapes and bits of the parameters: equal runs have equal hashes.
 

@@ -7,12 +7,13 @@ import numpy as np
 
 from alexnet_jax.data.images import read_image, read_image_file
 from alexnet_jax.errors import UserError
+from alexnet_jax.evaluation.counting import NotFiniteError
 from alexnet_jax.evaluation.scoring import score, view_probabilities
 from alexnet_jax.parallel.feed import feed
 from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.training.assembly import host_threads, make_validation
-from alexnet_jax.training.trained import load_trained
+from alexnet_jax.training.trained import Trained, load_trained
 
 _CLASSES_SHOWN = 5
 _IMAGES_AT_ONCE = 32
@@ -40,18 +41,38 @@ def evaluate_workdirs(
     networks = [load_trained(Path(workdir), mesh, checkpoint) for workdir in workdirs]
     config = networks[0].config
     for workdir, network in zip(workdirs, networks, strict=True):
-        for key in ("name", "image_size"):
-            if network.config.data[key] != config.data[key]:
-                raise UserError(
-                    f"{workdir} was trained with data.{key}={network.config.data[key]}, "
-                    f"{workdirs[0]} with {config.data[key]}: they cannot be tested together"
-                )
+        _check_same_task(workdirs[0], networks[0], workdir, network)
     if data_dir is not None:
         config.data.dir = data_dir
     validation = make_validation(config, mesh)
     batches = feed(validation, 0, host_threads(config), mesh)
     predictors = [network.predict for network in networks]
-    return score(predictors, batches, validation.count, views, mesh)
+    try:
+        return score(predictors, batches, validation.count, views, mesh, workdirs)
+    except NotFiniteError as error:
+        raise NotFiniteError(f"{error}: give another --checkpoint") from error
+
+
+def _check_same_task(first: str, expected: Trained, workdir: str, found: Trained) -> None:
+    """Raise UserError unless two networks tell the same classes, in images of the same set."""
+    for key in ("name", "image_size"):
+        if found.config.data[key] != expected.config.data[key]:
+            raise UserError(
+                f"{workdir} was trained with data.{key}={found.config.data[key]}, "
+                f"{first} with {expected.config.data[key]}: they cannot be tested together"
+            )
+    ours, theirs = expected.class_names, found.class_names
+    if len(ours) != len(theirs):
+        raise UserError(
+            f"{workdir} has {len(theirs)} classes, {first} has {len(ours)}: they cannot be tested "
+            "together"
+        )
+    for number, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+        if one != other:
+            raise UserError(
+                f"class {number} is {other!r} in {workdir}, {one!r} in {first}: they cannot be "
+                "tested together"
+            )
 
 
 def classify_images(
@@ -82,6 +103,10 @@ def classify_images(
             [trained.predict], to_devices({"image": images}, mesh)["image"], "ten_crop"
         )
         probabilities = np.asarray(averages["ten_crop"])
+        if not np.isfinite(probabilities).all():
+            raise NotFiniteError(
+                f"{workdir} predicts numbers that are not finite: give another --checkpoint"
+            )
         best = np.argsort(-probabilities, axis=1)[:, :_CLASSES_SHOWN]
         for path, problem, row, order in zip(part, problems, probabilities, best, strict=False):
             classes = [(trained.class_names[label], float(row[label])) for label in order]

@@ -10,7 +10,7 @@ from typing import TypeVar
 import jax
 import numpy as np
 
-from alexnet_jax.errors import UserError
+from alexnet_jax.training.divergence import DivergedError
 
 _Batch = TypeVar("_Batch")
 
@@ -75,16 +75,17 @@ class Window:
             learning_rate: of the last one, but for its rate_factor.
 
         Raises:
-            UserError: a loss is not finite.
+            DivergedError: a loss is not finite.
         """
         fetched = jax.device_get(self._metrics)
         seconds = time.perf_counter() - self._start
         losses = np.array([metrics["loss"] for metrics in fetched], np.float64)
+        learning_rate *= float(fetched[-1]["rate_factor"])
         _check_finite(losses, step, learning_rate)
         values = {
             "loss": float(losses.mean()),
             "top1_error": float(np.mean([metrics["top1_error"] for metrics in fetched])),
-            "learning_rate": learning_rate * float(fetched[-1]["rate_factor"]),
+            "learning_rate": learning_rate,
             "images_per_second": len(fetched) * self._batch_size / seconds,
             "data_wait_fraction": sum(wait.idle_seconds() for wait in self._waits) / seconds,
         }
@@ -127,9 +128,10 @@ def stuck_advice(loss: float, num_classes: int) -> str | None:
 def _check_finite(losses: np.ndarray, step: int, learning_rate: float) -> None:
     broken = np.flatnonzero(~np.isfinite(losses))
     if broken.size:
-        first = step - len(losses) + int(broken[0]) + 1
-        raise UserError(
-            f"the loss of step {first} is {losses[broken[0]]} at learning rate {learning_rate:g}. "
-            "Lower --config.schedule.learning_rate (by 3, say) and run again in a new --workdir, "
-            "or in this one with --resume=ignore_config to continue from its last checkpoint"
+        before = step - len(losses) + 1  # The step of the first loss.
+        first = int(broken[0])
+        raise DivergedError(
+            f"the loss of step {before + first} is {losses[first]} at learning rate "
+            f"{learning_rate:g}",
+            {before + number: float(loss) for number, loss in enumerate(losses[:first])},
         )

@@ -23,6 +23,13 @@ def test_of_equal_probabilities_the_earlier_class_comes_first(label):
     assert judge_one([0.25, 0.25, 0.25, 0.25], label)[1] == label
 
 
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_row_with_a_number_that_is_not_finite_is_never_right(odd, label):
+    rank = judge_one([0.5, odd, 0.5], label)[1]
+    assert rank >= 5
+
+
 def test_a_probability_of_zero_does_not_make_the_loss_infinite():
     assert np.isfinite(judge_one([1.0, 0.0], 1)[0])
 

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from alexnet_jax.data.preprocessing import Preprocessing
+from alexnet_jax.evaluation.counting import NotFiniteError
 from alexnet_jax.evaluation.scoring import make_view_predictor, score, view_probabilities
 from alexnet_jax.models import create_model
 from alexnet_jax.parallel.mesh import make_data_mesh, split_over_data
@@ -33,6 +34,12 @@ def test_probabilities_of_several_networks_are_averaged():
     predictors = [constant(0.1, 0.9), constant(0.6, 0.4)]
     scores = score(predictors, batches(4), 4, "center", make_data_mesh())
     assert scores["center"]["loss"] == pytest.approx(-np.log(0.35), rel=1e-6)
+
+
+def test_a_network_that_predicts_nan_is_named_with_how_often():
+    predictors = [constant(0.6, 0.4), constant(np.nan, 0.4)]
+    with pytest.raises(NotFiniteError, match="^b predicts .* not finite for 9 of 9 images$"):
+        score(predictors, batches(9), 9, "ten_crop", make_data_mesh(), ["a", "b"])
 
 
 def test_ten_crops_average_the_views_and_give_the_centre_too():

@@ -234,8 +234,31 @@ def test_a_workdir_that_cannot_be_written_is_named(config):
 
 def test_a_loss_that_is_not_finite_stops_the_run(config, tmp_path):
     config.schedule.learning_rate = 1e30
-    with pytest.raises(UserError, match="the loss of step"):
+    with pytest.raises(UserError, match=r"loss of step 2 is .*start in a new --workdir"):
         train_and_evaluate(config, tmp_path)
+
+
+def test_after_a_divergence_the_run_goes_on_as_the_message_says(config, tmp_path):
+    """The rate is so high from step 5 on that its update blows up."""
+    config.schedule.update(name="stepped", boundary_steps=(4,) * 5, factor=1000)
+    config.eval.every_steps = 100
+    config.checkpoint.every_steps = 1
+    with pytest.raises(UserError) as caught:
+        train_and_evaluate(config, tmp_path)
+    message = str(caught.value)
+    assert "Checkpoint 4 is known to be good" in message
+    assert "--resume=ignore_config" in message
+    assert checkpoints(tmp_path)[-1] == 4
+    config.schedule.update(factor=0.1, learning_rate=config.schedule.learning_rate / 3)
+    assert train_and_evaluate(config, tmp_path, ignore_config=True)["step"] == 6
+
+
+def test_a_divergence_that_a_test_finds_is_reported_as_one(config, tmp_path):
+    """The last step before the test has a finite loss and an update that blows up."""
+    config.schedule.update(name="stepped", boundary_steps=(3,) * 5, factor=1000)
+    with pytest.raises(UserError, match=r"not finite.*Checkpoint 2 is known to be good"):
+        train_and_evaluate(config, tmp_path)
+    assert all("NaN" not in json.dumps(line) for line in read_lines(tmp_path))
 
 
 def test_a_network_that_learns_nothing_is_warned_about(config, tmp_path, capsys):

@@ -145,6 +145,18 @@ def test_predict_prints_what_it_can_and_exits_with_2(finished, images, tmp_path)
     assert "\x1b" not in err
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [(lambda names: names[:-1], "has 9 classes"), (lambda names: names[::-1], "class 0 is")],
+)
+def test_networks_of_other_classes_are_not_tested_together(finished, tmp_path, change, words):
+    shutil.copytree(finished[0], tmp_path / "run")
+    file = tmp_path / "run" / "classes.json"
+    file.write_text(json.dumps(change(json.loads(file.read_text()))))
+    with pytest.raises(UserError, match=words):
+        evaluate_workdirs([str(finished[0]), str(tmp_path / "run")], "center")
+
+
 @pytest.mark.parametrize("name", ["preprocessing.npz", "classes.json"])
 @pytest.mark.parametrize("how", ["missing", "empty"])
 def test_a_workdir_that_lacks_a_file_says_which(finished, tmp_path, name, how):

@@ -1,0 +1,55 @@
+"""Runs that diverge: which checkpoint is known to be good, and how to go on from it."""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from alexnet_jax.errors import UserError
+
+
+class DivergedError(UserError):
+    """A number of a run is not finite.
+
+    Args:
+        message: which, at what step and rate.
+        losses: finite ones, by step, that the log does not have.
+    """
+
+    def __init__(self, message: str, losses: Mapping[int, float] | None = None) -> None:
+        super().__init__(message)
+        self.losses = losses or {}
+
+
+def blow_up_limit(means: Collection[float], num_classes: int) -> float:
+    """Return the loss above which it has blown up.
+
+    Half of ln(classes), the loss of guessing, above the lowest mean that the log has; above
+    ln(classes) itself where none is lower.
+    """
+    guessing = math.log(num_classes)
+    return min([guessing, *means]) + guessing / 2
+
+
+def confirmed_step(
+    lines: Sequence[Mapping[str, Any]],
+    steps: Collection[int],
+    num_classes: int,
+    losses: Mapping[int, float] | None = None,
+) -> int | None:
+    """Return the latest checkpoint that a later loss, which has not blown up, shows to be good.
+
+    The loss of step s + 1 is computed with the parameters that were saved at s. A mean counts like
+    a loss: a window of the log begins at a save, or behind it.
+
+    Args:
+        lines: of metrics.jsonl.
+        steps: the checkpoints'.
+        num_classes: of the network.
+        losses: more of them, by step.
+    """
+    means = {
+        line["step"]: line["loss"] for line in lines if line["kind"] == "train" and "loss" in line
+    }
+    limit = blow_up_limit(means.values(), num_classes)
+    good = [step for step, loss in (means | dict(losses or {})).items() if loss <= limit]
+    return max((step for step in steps if step < max(good, default=0)), default=None)
