@@ -62,7 +62,7 @@ def choose(
         )
     if wanted in (None, BEST) and best is not None:
         step, error = best
-        return step, f"best of {_listed(steps)}: top-1 error {error:.2%} on the centre crop"
+        return step, f"best of {_listed(steps)}: top-1 error {error:.4f} on the centre crop"
     if wanted in (None, LATEST):
         return steps[-1], f"latest of {_listed(steps)}"
     if int(wanted) not in steps:

@@ -41,7 +41,7 @@ def evaluate_workdirs(
     networks = [load_trained(Path(workdir), mesh, checkpoint) for workdir in workdirs]
     config = networks[0].config
     for workdir, network in zip(workdirs, networks, strict=True):
-        _check_same_task(workdirs[0], networks[0], workdir, network)
+        check_same_task(workdirs[0], networks[0], workdir, network)
     if data_dir is not None:
         config.data.dir = data_dir
     validation = make_validation(config, mesh)
@@ -53,7 +53,7 @@ def evaluate_workdirs(
         raise NotFiniteError(f"{error}: give another --checkpoint") from error
 
 
-def _check_same_task(first: str, expected: Trained, workdir: str, found: Trained) -> None:
+def check_same_task(first: str, expected: Trained, workdir: str, found: Trained) -> None:
     """Raise UserError unless two networks tell the same classes, in images of the same set."""
     for key in ("name", "image_size"):
         if found.config.data[key] != expected.config.data[key]:

@@ -39,7 +39,7 @@ def test_an_error_that_is_no_finite_number_is_never_the_best(odd):
 
 def test_without_a_wish_it_is_the_best_and_says_so():
     step, why = pick(None, [2, 4, 6], {2: 0.5, 4: 0.25})
-    assert (step, why) == (4, "best of 2, 4, 6: top-1 error 25.00% on the centre crop")
+    assert (step, why) == (4, "best of 2, 4, 6: top-1 error 0.2500 on the centre crop")
 
 
 def test_without_a_wish_and_tests_it_is_the_latest():

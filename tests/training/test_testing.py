@@ -11,7 +11,8 @@ from short_run import REPOSITORY, short_config
 from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
 from alexnet_jax.training.loop import train_and_evaluate
-from alexnet_jax.training.testing import classify_images, evaluate_workdirs
+from alexnet_jax.training.testing import check_same_task, classify_images, evaluate_workdirs
+from alexnet_jax.training.trained import Trained
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def test_without_a_name_the_best_is_taken(finished, tmp_path, capsys):
     best = logged(finished[0], 4)
     log.write_text(log.read_text() + json.dumps(best | {"top1_error": 0.0}) + "\n")
     evaluate_workdirs([str(tmp_path / "run")], "center")
-    assert "run: checkpoint 4 (best of 4, 6: top-1 error 0.00%" in capsys.readouterr().out
+    assert "run: checkpoint 4 (best of 4, 6: top-1 error 0.0000" in capsys.readouterr().out
 
 
 def test_a_network_averaged_with_itself_scores_the_same(finished):
@@ -146,15 +147,13 @@ def test_predict_prints_what_it_can_and_exits_with_2(finished, images, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
-    [(lambda names: names[:-1], "has 9 classes"), (lambda names: names[::-1], "class 0 is")],
+    ("names", "words"),
+    [(["cat"], "b has 1 classes, a has 2"), (["dog", "cat"], "class 0 is 'dog' in b, 'cat' in a")],
 )
-def test_networks_of_other_classes_are_not_tested_together(finished, tmp_path, change, words):
-    shutil.copytree(finished[0], tmp_path / "run")
-    file = tmp_path / "run" / "classes.json"
-    file.write_text(json.dumps(change(json.loads(file.read_text()))))
+def test_networks_of_other_classes_are_not_tested_together(config, names, words):
+    first, other = (Trained(config, each, *[None] * 4) for each in (["cat", "dog"], names))
     with pytest.raises(UserError, match=words):
-        evaluate_workdirs([str(finished[0]), str(tmp_path / "run")], "center")
+        check_same_task("a", first, "b", other)
 
 
 @pytest.mark.parametrize("name", ["preprocessing.npz", "classes.json"])
