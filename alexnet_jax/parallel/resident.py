@@ -60,7 +60,8 @@ class ResidentPixels:
                 indices[row, : len(examples)] = examples
             sent = _replicate(indices, self._mesh)
             for row in range(len(numbers)):
-                yield self._gather(self._images, self._labels, sent, row)
+                number_of_row = _replicate(np.array(row, np.int32), self._mesh)
+                yield self._gather(self._images, self._labels, sent, number_of_row)
 
 
 def _gather(

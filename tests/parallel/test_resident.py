@@ -16,6 +16,7 @@ class HostPixels:
     """Random images; more of them than are sent at once."""
 
     directory, num_classes, class_names, image_size = None, 7, [], SIZE
+    fingerprint = None
     images = np.random.default_rng(0).integers(0, 256, (COUNT, SIZE, SIZE, 3), dtype=np.uint8)
     labels = np.random.default_rng(1).integers(0, 7, COUNT, dtype=np.int32)
 
