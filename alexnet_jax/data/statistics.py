@@ -1,6 +1,5 @@
 """The training set's mean image and colour axes, computed once and kept beside the records."""
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from alexnet_jax.data.bounded_map import bounded_map
 from alexnet_jax.data.pixels import Pixels
 from alexnet_jax.data.progress import Progress
 from alexnet_jax.data.records import dataset_option
+from alexnet_jax.data.store_manifest import MANIFEST, Manifest, data_set_name
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 from alexnet_jax.npz_file import load_arrays
@@ -182,14 +182,14 @@ def _path(directory: Path, size: int) -> Path:
 
 
 def _prepare_command(directory: Path, size: int) -> str:
-    manifest = directory / "manifest.json"
+    manifest = directory / MANIFEST
     if manifest.is_file():  # Of a pixel store.
-        name, store = json.loads(manifest.read_text())["data_set"], " --store_only"
+        name, store = Manifest.load(manifest).data_set, " --store_only"
         directory = directory.parent
     else:
-        info = json.loads((directory / "dataset_info.json").read_text())
-        name, store = "/".join(filter(None, [info["name"], info.get("configName")])), ""
-    data_dir = directory.parents[name.count("/") + 1]
+        name, store = data_set_name(directory), ""
+    # DATA_DIR/NAME/VERSION; a name that the description claims may have more parts than the path.
+    data_dir = Path(*directory.parts[: -2 - name.count("/")])
     return (
         f"python -m alexnet_jax.prepare --dataset={dataset_option(name)} --data_dir={data_dir} "
         f"--image_size={size}{store}"

@@ -9,7 +9,8 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from alexnet_jax.whole_file import whole_file
 
 FORMAT = 1
 MANIFEST, UNFINISHED = "manifest.json", "unfinished.json"
+_RECORDS_WAY_OUT = "restore it, or remove {} and prepare the data set again"
 _SHARD_BYTES = 2**29  # ImageNet becomes 480 files: few to open, many to share among cores.
 
 
@@ -102,7 +104,7 @@ class Manifest:
     @staticmethod
     def load(path: Path) -> "Manifest":
         """Read a manifest; UserError where it is damaged or of another format."""
-        try:
+        with _damage_named(path, f"remove {path.parent} and make the pixel store again"):
             values: dict[str, Any] = json.loads(path.read_text())
             if values["format"] != FORMAT:
                 raise UserError(
@@ -114,18 +116,6 @@ class Manifest:
                 for name, split in values.pop("splits").items()
             }
             return Manifest(splits=splits, **values)
-        except (
-            OSError,
-            ValueError,
-            LookupError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-        ) as error:
-            raise UserError(
-                f"{path} cannot be read ({type(error).__name__}: {error}); remove {path.parent} "
-                "and make the pixel store again"
-            ) from error
 
 
 def store_directory(records_directory: Path, image_size: int | str) -> Path:
@@ -159,11 +149,45 @@ def npy_header(shape: Sequence[int], dtype: np.dtype[Any], length: int = 0) -> b
 
 
 def records_fingerprint(directory: Path) -> str | None:
-    """Return a hash of what the records' own description says; None where there are no records."""
+    """Return a hash of what the records' own description says; None where there are no records.
+
+    Raises:
+        UserError: the description is damaged.
+    """
     path = directory / "dataset_info.json"
     if not path.is_file():
         return None
-    info = json.loads(path.read_text())
-    told = [info["name"], info.get("configName"), info["version"]]
-    told += [[s["name"], s["numBytes"], s["shardLengths"]] for s in info["splits"]]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    with _damage_named(path, _RECORDS_WAY_OUT.format(directory)):
+        info = json.loads(path.read_text())
+        told = [info["name"], info.get("configName"), info["version"]]
+        told += [[s["name"], s["numBytes"], s["shardLengths"]] for s in info["splits"]]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def data_set_name(directory: Path) -> str:
+    """Return the full name of the data set whose records lie in `directory`.
+
+    Raises:
+        UserError: there is no description of it, or it is damaged.
+    """
+    path = directory / "dataset_info.json"
+    with _damage_named(path, _RECORDS_WAY_OUT.format(directory)):
+        info = json.loads(path.read_text())
+        return "/".join(filter(None, [info["name"], info.get("configName")]))
+
+
+@contextmanager
+def _damage_named(path: Path, way_out: str) -> Iterator[None]:
+    """Turn what reading a damaged JSON file raises into one line."""
+    try:
+        yield
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"{path} cannot be read ({reason}); {way_out}") from error
