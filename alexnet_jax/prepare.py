@@ -5,7 +5,7 @@
     python -m alexnet_jax.prepare --dataset=imagenet2012 --source=DIR --data_dir=data
 
   Your own images, DIR/train/<class>/*.jpg and DIR/validation/<class>/*.jpg (JPEG, PNG,
-  GIF, BMP, PPM, TIFF, WebP or AVIF, up to 64 megapixels):
+  GIF, BMP, PPM, TIFF, WebP or AVIF, up to --max_megapixels):
     python -m alexnet_jax.prepare --dataset=folder --source=DIR --data_dir=data
 
   Fractals, made on the spot, nothing needed:
@@ -29,6 +29,7 @@ from absl import flags, logging
 
 from alexnet_jax import command_line
 from alexnet_jax.errors import UserError
+from alexnet_jax.training.configuration import MOST_MEGAPIXELS
 
 _DATASET = flags.DEFINE_string(
     "dataset",
@@ -55,6 +56,13 @@ _MAX_BAD_IMAGES = flags.DEFINE_integer(
     "Unreadable images to leave out (each is named) before giving up.",
     lower_bound=0,
 )
+_MAX_MEGAPIXELS = flags.DEFINE_float(
+    "max_megapixels",
+    64,
+    "Larger images count as unreadable; WebP and AVIF from two thirds of it.",
+    lower_bound=0,
+    upper_bound=MOST_MEGAPIXELS,
+)
 _STORE = flags.DEFINE_bool("store", False, "Write the pixel store too.")
 _STORE_ONLY = flags.DEFINE_bool(
     "store_only", False, "Write the pixel store of records that are there, and nothing else."
@@ -78,6 +86,7 @@ def main(arguments: Sequence[str]) -> None:
         image_size=_IMAGE_SIZE.value,
         images_per_class=_IMAGES_PER_CLASS.value,
         max_bad_images=_MAX_BAD_IMAGES.value,
+        max_megapixels=_MAX_MEGAPIXELS.value,
         store=_STORE.value,
     )
     if _VERIFY.value:

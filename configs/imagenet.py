@@ -50,6 +50,7 @@ def get_config(recipe: str = "") -> ConfigDict:
             "crop_size": placeholder(int),  # Unset: the network's own, as its table has it.
             "normalization": "mean_image",  # "torchvision": channel means and deviations.
             "threads": placeholder(int),  # Unset: one a core.
+            "max_megapixels": 64.0,  # Larger images are refused; decoding one takes up to 1 GB.
         }
     )
     config.augment = ConfigDict(

@@ -3,7 +3,9 @@ import sys
 
 import pytest
 
+from alexnet_jax.data.images import MAX_MEGAPIXELS
 from alexnet_jax.data.preparation import DATASETS
+from configs import imagenet
 
 
 def prepare(*flags):
@@ -20,6 +22,8 @@ def test_help_shows_every_flag():
     assert (done.returncode, done.stderr) == (0, "")
     for flag in ("dataset", "source", "data_dir", "image_size", "images_per_class", "max_bad_imag"):
         assert f"--{flag}" in done.stdout
+    assert f"(default: {MAX_MEGAPIXELS:.1f})" in done.stdout
+    assert imagenet.get_config().data.max_megapixels == MAX_MEGAPIXELS
 
 
 @pytest.mark.parametrize(
@@ -29,6 +33,7 @@ def test_help_shows_every_flag():
         (["--dataset=cifar"], f"known: fractals, {', '.join(DATASETS)}"),
         (["--dataset=folder", "extra"], "unexpected arguments extra"),
         (["--dataset=fractals", "--image_size=0"], "image_size"),
+        (["--dataset=fractals", "--max_megapixels=179"], "max_megapixels"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_exit_code_2(tmp_path, flags, message):

@@ -57,10 +57,9 @@ def read_image(
         ValueError: the bytes are no image, or the image is cut short or too large. Nothing else
             is raised, whatever the bytes are.
     """
-    max_pixels = int(max_megapixels * 1_000_000)
-    pixels = _decode_plain_jpeg(data, max_pixels)
+    pixels = _decode_plain_jpeg(data, max_megapixels)
     if pixels is None:
-        pixels = _decode_with_pillow(data, max_pixels)
+        pixels = _decode_with_pillow(data, max_megapixels)
     if out is None:
         out = np.empty((size, size, 3), np.uint8)
     # Only the centre square is ever computed: a 20,000x20 panorama costs no more than 20x20.
@@ -81,7 +80,7 @@ def read_image_file(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> bytes
         raise ValueError(f"cannot be read: {error.strerror}") from error
 
 
-def _decode_plain_jpeg(data: bytes, max_pixels: int) -> np.ndarray | None:
+def _decode_plain_jpeg(data: bytes, max_megapixels: float) -> np.ndarray | None:
     """Decode what libjpeg turns into RGB by itself: Pillow's pixels in less than half of the time.
 
     Returns:
@@ -92,7 +91,7 @@ def _decode_plain_jpeg(data: bytes, max_pixels: int) -> np.ndarray | None:
         return None
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
-        if colorspace not in ("YCbCr", "Gray") or height * width > max_pixels:
+        if colorspace not in ("YCbCr", "Gray") or height * width > max_megapixels * 1e6:
             return None
         pixels = _memory.array("pixels", (height, width, 4), np.uint8)
         return simplejpeg.decode_jpeg(data, colorspace="RGBX", buffer=pixels)
@@ -100,9 +99,9 @@ def _decode_plain_jpeg(data: bytes, max_pixels: int) -> np.ndarray | None:
         return None
 
 
-def _decode_with_pillow(data: bytes, max_pixels: int) -> np.ndarray:
+def _decode_with_pillow(data: bytes, max_megapixels: float) -> np.ndarray:
     """Decode any of `FORMATS`: uint8 [H, W, 4], RGB and a byte without meaning."""
-    image = open_image(data, max_pixels)
+    image = open_image(data, max_megapixels)
     width, height = image.size
     with _decoder_errors():
         pixels = np.empty((height, width, 4), np.uint8)
@@ -114,18 +113,18 @@ def _decode_with_pillow(data: bytes, max_pixels: int) -> np.ndarray:
     return pixels
 
 
-def open_image(data: bytes, max_pixels: int = MAX_MEGAPIXELS * 1_000_000) -> Image.Image:
+def open_image(data: bytes, max_megapixels: float = MAX_MEGAPIXELS) -> Image.Image:
     """Decode an image file with Pillow; ValueError as in `read_image`."""
     if not data:
         raise ValueError("the file is empty")
     with _decoder_errors():
         image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)  # Reads the header.
     width, height = image.size
-    largest = max_pixels / _COUNTED_AS.get(image.format or "", 1)
-    if width * height > largest:
+    largest = max_megapixels / _COUNTED_AS.get(image.format or "", 1)
+    if width * height > largest * 1e6:
         raise ValueError(
-            f"{width:,}x{height:,} pixels are more than {largest / 1e6:.3g} megapixels, the limit "
-            f"for {image.format}; make it smaller"
+            f"{width:,}x{height:,} pixels are more than {largest:.3g} megapixels, the limit for "
+            f"{image.format}; make it smaller or raise max_megapixels"
         )
     with _decoder_errors():
         image.load()

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from alexnet_jax.data.images import read_image
+from alexnet_jax.data.images import MAX_MEGAPIXELS, read_image
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.store_manifest import records_fingerprint
 from alexnet_jax.errors import UserError
@@ -45,26 +45,46 @@ class Pixels(Protocol):
 
 
 class DecodedRecords:
-    """Records read as pixels: each image decoded and scaled whenever it is asked for."""
+    """Records read as pixels: each image decoded and scaled whenever it is asked for.
 
-    def __init__(self, records: Records, image_size: int) -> None:
+    Attributes:
+        records: the encoded images.
+    """
+
+    def __init__(
+        self, records: Records, image_size: int, max_megapixels: float = MAX_MEGAPIXELS
+    ) -> None:
+        """Args: the records; side of the pixels; above how many megapixels an image is refused."""
+        self.records = records
         self.directory = records.directory
         self.num_classes = records.num_classes
         self.class_names = records.class_names
         self.image_size = image_size
         self.fingerprint = records_fingerprint(records.directory)
-        self._records = records
+        self._max_megapixels = max_megapixels
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self.records)
 
     def read_into(
         self, indices: Sequence[int] | np.ndarray, images: np.ndarray, labels: np.ndarray
     ) -> None:
-        """Decode the examples at `indices` into `images` and `labels`."""
-        for row, example in enumerate(self._records.read(indices)):
-            read_image(example["image"], self.image_size, out=images[row])
-            labels[row] = self._check_label(example["label"], indices[row])
+        """Decode the examples at `indices` into `images` and `labels`.
+
+        Raises:
+            UserError: one of them cannot be read or decoded, or its label is no class.
+        """
+        for row, index in enumerate(indices):
+            example = self.records[index]
+            self.decode(index, example, out=images[row])
+            labels[row] = self._check_label(example["label"], index)
+
+    def decode(self, index: int, example: dict[str, Any], out: np.ndarray) -> None:
+        """Fill `out`, uint8 [S, S, 3], with the image of the example that was read at `index`."""
+        try:
+            read_image(example["image"], self.image_size, out, self._max_megapixels)
+        except ValueError as error:
+            raise self.records.damaged(index, error, example) from error
 
     def _check_label(self, label: int, index: int) -> int:
         if not 0 <= label < self.num_classes:

@@ -12,12 +12,13 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
+from alexnet_jax.data.builders.checking import ImageCheck
 from alexnet_jax.data.builders.folder import Folder, ImageFolder
 from alexnet_jax.data.builders.fractals import Fractals, fractals_config
 from alexnet_jax.data.builders.imagenet2012 import Imagenet2012, archives_in
 from alexnet_jax.data.data_dir_lock import data_dir_lock
 from alexnet_jax.data.data_features import find_features
-from alexnet_jax.data.images import IMAGE_SIZE
+from alexnet_jax.data.images import IMAGE_SIZE, MAX_MEGAPIXELS
 from alexnet_jax.data.pixels import DecodedRecords
 from alexnet_jax.data.progress import Progress
 from alexnet_jax.data.records import Records, dataset_directory, missing, open_builder
@@ -44,6 +45,7 @@ class Request:
     image_size: int | None = None
     images_per_class: int | None = None
     max_bad_images: int = 10
+    max_megapixels: float = MAX_MEGAPIXELS
     store: bool = False
 
     @property
@@ -110,7 +112,7 @@ def prepare_store(request: Request) -> None:
                 "make both with --store instead of --store_only"
             )
         with _alone_in(request.data_dir):
-            make_store(directory, request.name, sorted(_split_sizes(directory)), request.size)
+            _make_store(request, directory)
     _print_store(request)
 
 
@@ -154,11 +156,17 @@ def _make_missing(request: Request, lock: FolderLock) -> None:
         directory = _require_directory(request)
     if request.store:
         lock.check_still_mine()
-        make_store(directory, request.name, sorted(_split_sizes(directory)), request.size)
+        _make_store(request, directory)
     if "train" in _split_sizes(directory) and not has_statistics(directory, request.size):
         records = Records(request.data_dir, request.name, "train")
+        pixels = DecodedRecords(records, request.size, request.max_megapixels)
         lock.check_still_mine()
-        make_statistics(DecodedRecords(records, request.size), directory)
+        make_statistics(pixels, directory)
+
+
+def _make_store(request: Request, directory: Path) -> None:
+    splits = sorted(_split_sizes(directory))
+    make_store(directory, request.name, splits, request.size, request.max_megapixels)
 
 
 def _make_records(request: Request) -> None:
@@ -177,21 +185,17 @@ def _make_imagenet(request: Request) -> None:
     # because a temporary file is removed as soon as its images are in the records.
     needed = sum(path.stat().st_size for path in archives_in(source).values())
     require_free_space(request.data_dir, needed, "the data set imagenet2012")
-    builder = Imagenet2012(
-        source=source, max_bad_images=request.max_bad_images, **_tfds_arguments(request)
-    )
-    _build(builder)
-    _print_left_out(builder.check.bad)
+    check = ImageCheck(request.max_bad_images, request.max_megapixels)
+    _build(Imagenet2012(source=source, check=check, **_tfds_arguments(request)))
+    _print_left_out(check.bad)
 
 
 def _make_folder(request: Request) -> None:
     folder = ImageFolder(_require_source(request))
     require_free_space(request.data_dir, folder.total_bytes(), "the data set folder")
-    builder = Folder(
-        folder=folder, max_bad_images=request.max_bad_images, **_tfds_arguments(request)
-    )
-    _build(builder)
-    _print_left_out(builder.check.bad)
+    check = ImageCheck(request.max_bad_images, request.max_megapixels)
+    _build(Folder(folder=folder, check=check, **_tfds_arguments(request)))
+    _print_left_out(check.bad)
 
 
 def _make_fractals(request: Request) -> None:

@@ -1,16 +1,17 @@
 """Reading a prepared TFDS data set: ArrayRecord files, any example at any time."""
 
 import resource
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from tensorflow_datasets.proto import tf_example_pb2
 
 from alexnet_jax.data.data_features import Features, find_features, resolve_split
-from alexnet_jax.errors import UserError
+from alexnet_jax.errors import UserError, printable
 
 # What `alexnet_jax.prepare` makes, for the messages; fractals have configs of their own below.
 PREPARED = ("imagenet2012", "folder", "fractals")
@@ -98,6 +99,7 @@ class Records:
                 "prepare the data set again from a source that holds it"
             )
         self.directory = directory
+        self._split = split
         self._features = find_features(builder.info.features, directory)
         self.class_names = self._features.class_names
         self.num_classes = len(self.class_names)
@@ -112,8 +114,26 @@ class Records:
         """Return an example: image (encoded bytes), label (int), file_name (bytes).
 
         Data sets of other makers may have no file_name.
+
+        Raises:
+            UserError: the record is damaged.
         """
-        return _parse(self._source[int(index)], self._features)
+        try:
+            return _parse(self._source[int(index)], self._features)
+        except (RuntimeError, DecodeError, LookupError) as error:  # ArrayRecord's is the first.
+            raise self.damaged(index, error) from error
+
+    def damaged(
+        self, index: int, error: Exception, example: Mapping[str, Any] | None = None
+    ) -> UserError:
+        """Return the line that names an example that cannot be read, and the way out."""
+        file_name = (example or {}).get("file_name", b"").decode(errors="backslashreplace")
+        name = f" ({printable(file_name)})" if file_name else ""
+        return UserError(
+            f"example {index}{name} of the {self._split} split in {self.directory} cannot be read: "
+            f"{error}; restore the data set from a copy, or remove that directory and prepare it "
+            "again, which leaves unreadable images out"
+        )
 
     def read(self, indices: Sequence[int] | np.ndarray) -> Iterator[dict[str, Any]]:
         """Yield the examples at `indices`, each read when it is its turn.

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from alexnet_jax.data.images import MAX_MEGAPIXELS
 from alexnet_jax.data.progress import Progress
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import (
@@ -26,7 +27,13 @@ def is_store_complete(data_dir: Path, data_set: str, image_size: int) -> bool:
     return "train" not in splits or has_statistics(directory, image_size)
 
 
-def make_store(records_directory: Path, data_set: str, splits: list[str], image_size: int) -> None:
+def make_store(
+    records_directory: Path,
+    data_set: str,
+    splits: list[str],
+    image_size: int,
+    max_megapixels: float = MAX_MEGAPIXELS,
+) -> None:
     """Write what is missing of a store, and the statistics beside it and beside the records.
 
     They come from the store's own pixels: nothing is decoded twice.
@@ -35,7 +42,7 @@ def make_store(records_directory: Path, data_set: str, splits: list[str], image_
     directory = find_store(data_dir, data_set, image_size)
     if directory is None or not _is_written(directory):
         records = {split: Records(data_dir, data_set, split) for split in splits}
-        write_store(records, data_set, image_size)
+        write_store(records, data_set, image_size, max_megapixels)
     if "train" not in splits:
         return
     store = Store(data_dir, data_set, "train", image_size)

@@ -16,6 +16,7 @@ import numpy as np
 
 from alexnet_jax.data.bounded_map import bounded_map
 from alexnet_jax.data.direct_write import BLOCK_BYTES, empty_blocks, write_at
+from alexnet_jax.data.images import MAX_MEGAPIXELS
 from alexnet_jax.data.pixels import DecodedRecords
 from alexnet_jax.data.progress import Progress
 from alexnet_jax.data.records import Records
@@ -59,19 +60,26 @@ class _Block:
     offset: int
 
 
-def write_store(records: Mapping[str, Records], data_set: str, image_size: int) -> Path:
+def write_store(
+    records: Mapping[str, Records],
+    data_set: str,
+    image_size: int,
+    max_megapixels: float = MAX_MEGAPIXELS,
+) -> Path:
     """Write the pixel store of a data set, or what a killed run has left to write of it.
 
     Args:
         records: by split; all of one directory.
         data_set: full name.
         image_size: side of the images in pixels.
+        max_megapixels: a larger image is an error.
 
     Returns:
         Its directory.
 
     Raises:
-        UserError: the disk is too small or full, or a store of other records is in the way.
+        UserError: the disk is too small or full, a store of other records is in the way, or an
+            image cannot be decoded.
     """
     any_records = next(iter(records.values()))
     directory = store_directory(any_records.directory, image_size)
@@ -79,7 +87,9 @@ def write_store(records: Mapping[str, Records], data_set: str, image_size: int) 
     _remove_temporary(directory)
     counts = {split: len(of_split) for split, of_split in records.items()}
     manifest = _begin(directory, any_records, data_set, image_size, counts)
-    sources = {split: DecodedRecords(part, image_size) for split, part in records.items()}
+    sources = {
+        split: DecodedRecords(part, image_size, max_megapixels) for split, part in records.items()
+    }
     shards = _missing(directory, manifest, counts)
     _announce(directory, manifest, shards, counts)
     what = f"pixel store of {data_set}"

@@ -9,7 +9,7 @@ import jax
 from jax.sharding import Mesh
 
 from alexnet_jax.cores import usable_cores
-from alexnet_jax.data.records import Records
+from alexnet_jax.data.pixels import DecodedRecords
 from alexnet_jax.data.stream import read_ahead
 from alexnet_jax.diagnosis import reading, stepping
 from alexnet_jax.diagnosis.diagnosis import Data, Diagnosis, Machine
@@ -87,10 +87,10 @@ def input_stages(
     if material is None:
         return dict.fromkeys(_INPUT_STAGES, Skipped("no data"))
     size, threads, examples = rehearsal.batch_size, material.threads, len(material.batches.pixels)
-    if isinstance(material.opened, Records):
-        read = reading.record_reader(material.opened)
+    if isinstance(material.opened, DecodedRecords):
+        read = reading.record_reader(material.opened.records)
         decoding: Outcome = reading.decoding_speed(
-            material.opened, rehearsal.image_size, size, threads, budget.share(0.05)
+            material.opened, size, threads, budget.share(0.05)
         )
     else:
         read = reading.store_reader(material.opened)

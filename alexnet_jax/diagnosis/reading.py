@@ -13,8 +13,7 @@ import numpy as np
 
 from alexnet_jax.data.batch_buffers import BatchBuffers
 from alexnet_jax.data.bounded_map import bounded_map
-from alexnet_jax.data.images import read_image
-from alexnet_jax.data.pixels import Pixels
+from alexnet_jax.data.pixels import DecodedRecords, Pixels
 from alexnet_jax.data.records import Records
 from alexnet_jax.diagnosis.page_cache import drop_from_memory
 from alexnet_jax.diagnosis.timing import Outcome, Skipped, Speed
@@ -82,16 +81,14 @@ def reading_speeds(
     return Skipped(refusal) if refusal else cold, warm
 
 
-def decoding_speed(
-    records: Records, image_size: int, batch_size: int, threads: int, seconds: float
-) -> Speed:
+def decoding_speed(pixels: DecodedRecords, batch_size: int, threads: int, seconds: float) -> Speed:
     """Decode a few hundred images that are in memory, on all threads, again and again."""
-    count = min(len(records), 16 * _EXAMPLES_PER_READ)
-    files = [example["image"] for example in records.read(range(count))]
-    groups = [files[i : i + _EXAMPLES_PER_READ] for i in range(0, count, _EXAMPLES_PER_READ)]
+    count = min(len(pixels), 16 * _EXAMPLES_PER_READ)
+    read = list(enumerate(pixels.records.read(range(count))))
+    groups = [read[i : i + _EXAMPLES_PER_READ] for i in range(0, count, _EXAMPLES_PER_READ)]
     images, elapsed = 0, 0.0
     start = time.perf_counter()
-    decode = partial(_decode, size=image_size)
+    decode = partial(_decode, pixels)
     with _closing(bounded_map(decode, cycle(groups), threads)) as counts:
         for decoded in counts:
             images, elapsed = images + decoded, time.perf_counter() - start
@@ -134,10 +131,11 @@ def _read(
     return _speed(images, elapsed, batch_size, size / elapsed), done
 
 
-def _decode(files: list[bytes], size: int) -> int:
-    for file in files:
-        read_image(file, size)
-    return len(files)
+def _decode(pixels: DecodedRecords, examples: list[tuple[int, dict[str, Any]]]) -> int:
+    image = np.empty((pixels.image_size, pixels.image_size, 3), np.uint8)
+    for index, example in examples:
+        pixels.decode(index, example, image)
+    return len(examples)
 
 
 def _speed(

@@ -134,7 +134,7 @@ def make_timeouts(config: ConfigDict) -> Timeouts:
     )
 
 
-def open_split(config: ConfigDict, split: str) -> Pixels:
+def open_split(config: ConfigDict, split: str) -> DecodedRecords | Store:
     """Open a split's images; UserError where their classes are not the model's.
 
     They are decoded from records, or read from the pixel store.
@@ -142,7 +142,8 @@ def open_split(config: ConfigDict, split: str) -> Pixels:
     data = config.data
     pixels: DecodedRecords | Store
     if data.source == "records":
-        pixels = DecodedRecords(Records(data.dir, data.name, split), data.image_size)
+        records = Records(data.dir, data.name, split)
+        pixels = DecodedRecords(records, data.image_size, data.max_megapixels)
     else:
         pixels = Store(data.dir, data.name, split, data.image_size)
     if pixels.num_classes != config.model.num_classes:

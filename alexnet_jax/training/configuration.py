@@ -17,6 +17,7 @@ from configs import imagenet
 
 # Steps are counted in int32, on the devices too.
 MOST_STEPS = 2**31 - 1
+MOST_MEGAPIXELS = 178  # Of an image; Pillow refuses larger ones, whatever we allow.
 _MOST_BITS = 256  # Of an integer, whatever its key.
 _LONGEST_TEXT = 4095  # Bytes: what Linux takes as a path.
 
@@ -73,6 +74,7 @@ KEYS: dict[str, Rule] = {
     "data.image_size": replace(_POSITIVE_INT, most=4096),
     "data.crop_size": _OPTIONAL_POSITIVE_INT,
     "data.threads": replace(_OPTIONAL_POSITIVE_INT, most=4096),
+    "data.max_megapixels": replace(_POSITIVE_NUMBER, most=MOST_MEGAPIXELS),
     "data.normalization": _TEXT,
     "augment.crop": _TEXT,
     "augment.smallest_area": replace(_SHARE, above=0),
@@ -133,7 +135,7 @@ KEYS: dict[str, Rule] = {
 # Keys that came after the first runs. In configs/imagenet.py each must have the value that stands
 # for what runs did before there was that key: `complete` gives it to older ones.
 _YOUNGER = (
-    "model.precision",
+    "data.max_megapixels",
     "optimizer.trust_coefficient",
     "optimizer.adapt_biases",
     "schedule.power",
@@ -170,6 +172,7 @@ _FREE_ON_RESUME = (
     "data.dir",
     "data.source",
     "data.threads",
+    "data.max_megapixels",
     "train.deterministic",
     "train.microbatch_size",
     "eval.",

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
-from alexnet_jax.data.records import Records
+from alexnet_jax.data.pixels import DecodedRecords
 from alexnet_jax.data.statistics import Statistics
 from alexnet_jax.data.store import Store
 from alexnet_jax.data.stream import TrainingBatches
 from alexnet_jax.errors import UserError
-from alexnet_jax.training.assembly import assemble
+from alexnet_jax.training.assembly import assemble, open_split
 from alexnet_jax.training.learner import Learner, make_learner, set_up
 from alexnet_jax.training.recipe import resolve_config
 
@@ -63,7 +63,7 @@ class Material:
     threads: int
     batches: TrainingBatches
     validation_examples: int
-    opened: Records | Store
+    opened: DecodedRecords | Store
     files: list[Path]
 
 
@@ -101,14 +101,12 @@ def rehearse(config: ConfigDict) -> Rehearsal:
 def find_material(config: ConfigDict) -> Material | str:
     """Open the data of a config that `rehearse` has taken; else say what is missing."""
     data = config.data
-    opened: Records | Store
     try:
         run = assemble(config)
-        if data.source == "records":
-            opened = Records(data.dir, data.name, "train")
+        opened = open_split(config, "train")
+        if isinstance(opened, DecodedRecords):
             files = sorted(opened.directory.glob("*-train.array_record-*"))
         else:
-            opened = Store(data.dir, data.name, "train", data.image_size)
             shards = opened.manifest.splits["train"].shards
             files = [opened.directory / shard.name for shard in shards]
     except UserError as error:

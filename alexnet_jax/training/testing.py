@@ -92,13 +92,16 @@ def classify_images(
     configure_jax()
     mesh = make_data_mesh()
     trained = load_trained(workdir, mesh, checkpoint)
-    size = trained.config.data.image_size
+    data = trained.config.data
+    size, max_megapixels = data.image_size, data.max_megapixels
     # Rows that are left over fill the batch up, so that it divides over the devices.
     rows = -(-min(len(paths), _IMAGES_AT_ONCE) // mesh.size) * mesh.size
     for start in range(0, len(paths), rows):
         images = np.zeros((rows, size, size, 3), np.uint8)
         part = paths[start : start + rows]
-        problems = [_read_into(path, row) for path, row in zip(part, images, strict=False)]
+        problems = [
+            _read_into(path, row, max_megapixels) for path, row in zip(part, images, strict=False)
+        ]
         averages = view_probabilities(
             [trained.predict], to_devices({"image": images}, mesh)["image"], "ten_crop"
         )
@@ -113,10 +116,11 @@ def classify_images(
             yield path, problem or classes
 
 
-def _read_into(path: Path, row: np.ndarray) -> str | None:
+def _read_into(path: Path, row: np.ndarray, max_megapixels: float) -> str | None:
     """Fill `row`, uint8 [S, S, 3], with an image; return why not where it cannot be read."""
     try:
-        read_image(read_image_file(path), len(row), out=row)
+        data = read_image_file(path, max_megapixels)
+        read_image(data, len(row), out=row, max_megapixels=max_megapixels)
     except ValueError as error:
         return str(error)
     return None

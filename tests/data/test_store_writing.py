@@ -40,6 +40,12 @@ def test_it_says_how_many_bytes_it_will_write(stored, capsys):
     )
 
 
+def test_an_image_above_the_limit_on_megapixels_stops_it_in_a_line(stored):
+    shutil.rmtree(stored[1])
+    with pytest.raises(UserError, match=r"example \d+ .*40x30 pixels are more than 0\.001 mega"):
+        prepare_store(request(stored[0], max_megapixels=0.001))
+
+
 def test_the_store_brings_its_statistics(stored):
     records = Records(stored[0], IMAGENET, "train")
     expected = compute_statistics(DecodedRecords(records, SIZE))

@@ -19,7 +19,7 @@ def material(config):
 
 def test_every_record_is_read_once_cold_and_once_warm(material):
     read = []
-    reader = record_reader(material.opened)
+    reader = record_reader(material.opened.records)
 
     def remember(indices):
         read.extend(indices.tolist())
@@ -35,12 +35,12 @@ def test_every_record_is_read_once_cold_and_once_warm(material):
 def test_the_bytes_of_reading_agree_with_the_file(material):
     # A record holds a name and a label besides the image.
     size = sum(file.stat().st_size for file in material.files)
-    assert 0.8 * size < record_reader(material.opened)(np.arange(500)) < size
+    assert 0.8 * size < record_reader(material.opened.records)(np.arange(500)) < size
 
 
 def test_decoding_goes_on_for_its_time(material):
-    short = decoding_speed(material.opened, 96, batch_size=1, threads=2, seconds=0.05)
-    long = decoding_speed(material.opened, 96, batch_size=1, threads=2, seconds=0.5)
+    short = decoding_speed(material.opened, batch_size=1, threads=2, seconds=0.05)
+    long = decoding_speed(material.opened, batch_size=1, threads=2, seconds=0.5)
     assert long.repetitions > short.repetitions > 0
 
 

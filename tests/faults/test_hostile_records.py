@@ -1,12 +1,21 @@
-"""Descriptions of data sets that are damaged: named in a line, with the way out."""
+"""Data sets whose description or records are damaged: named in a line, with the way out."""
 
+import re
 import shutil
 
 import pytest
+from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 from short_run import FRACTALS
+from tensorflow_datasets.proto import tf_example_pb2
 
+from alexnet_jax.data.pixels import DecodedRecords
 from alexnet_jax.data.records import Records
+from alexnet_jax.data.statistics import compute_statistics, load_statistics
+from alexnet_jax.data.store_manifest import records_fingerprint
+from alexnet_jax.data.stream import read_ahead
+from alexnet_jax.diagnosis.reading import decoding_speed
 from alexnet_jax.errors import UserError
+from alexnet_jax.training.assembly import assemble
 
 CONTENTS = [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"splits": 3}']
 
@@ -23,3 +32,99 @@ def test_a_damaged_description_is_refused_in_a_line(fractals_dir, tmp_path, name
         with pytest.raises(UserError, match="cannot be read|holds|has no split") as error:
             Records(tmp_path / str(number), FRACTALS, "train")
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+def test_a_damaged_description_has_no_fingerprint_but_a_line(tmp_path, content):
+    (tmp_path / "dataset_info.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"dataset_info.json cannot be read \(.*prepare the data"):
+        records_fingerprint(tmp_path)
+
+
+@pytest.mark.parametrize("content", [*CONTENTS, b'{"name": "/////////////////////"}'])
+@pytest.mark.parametrize("name", ["dataset_info.json", "manifest.json"])
+def test_statistics_that_are_missing_beside_a_damaged_description_are_a_line(
+    tmp_path, name, content
+):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match="cannot be read|statistics_16.npz is missing") as error:
+        load_statistics(tmp_path, 16)
+    assert "\n" not in str(error.value)
+
+
+@pytest.fixture
+def changed(fractals_dir, tmp_path):
+    """Change the first shard of a copy's training split by a function; returns the copy."""
+
+    def change(how):
+        shutil.copytree(fractals_dir, tmp_path / "data")
+        how(min(tmp_path.glob(f"data/{FRACTALS}/*/*-train.array_record-*")))
+        return tmp_path / "data"
+
+    return change
+
+
+def cut_an_image(shard):
+    """Write a shard again, whole but for its tenth image."""
+    reader = ArrayRecordReader(str(shard))
+    records = reader.read_all()
+    reader.close()
+    example = tf_example_pb2.Example.FromString(records[10])
+    image = example.features.feature["image"].bytes_list.value
+    image[0] = image[0][:500]
+    records[10] = example.SerializeToString()
+    write(shard, records)
+
+
+def write_no_examples(shard):
+    reader = ArrayRecordReader(str(shard))
+    records = reader.read_all()
+    reader.close()
+    write(shard, [b"", b"\xff" * 9, *records[2:]])
+
+
+def write(shard, records):
+    writer = ArrayRecordWriter(str(shard), "group_size:1")
+    for record in records:
+        writer.write(record)
+    writer.close()
+
+
+def flip_bytes(shard):
+    data = bytearray(shard.read_bytes())
+    data[20_000:20_010] = bytes(10)
+    shard.write_bytes(data)
+
+
+def empty(shard):
+    shard.write_bytes(b"")
+
+
+@pytest.mark.parametrize("how", [cut_an_image, write_no_examples, flip_bytes, empty])
+def test_a_damaged_record_ends_training_in_a_line(changed, config, how):
+    config.data.dir = str(changed(how))
+    config.train.steps = 20  # An epoch and more.
+    run = assemble(config)
+    with pytest.raises(UserError) as error:
+        list(read_ahead(run.training, 0, threads=2))
+    message = str(error.value)
+    assert re.search(r"^example \d+ .*of the train split in .*cannot be read: ", message)
+    assert FRACTALS in message
+    assert "restore the data set from a copy, or remove that directory and prepare it" in message
+    assert "\n" not in message
+
+
+def test_an_image_that_cannot_be_decoded_is_named_by_its_file(changed):
+    records = Records(changed(cut_an_image), FRACTALS, "train")
+    name = re.escape(records[10]["file_name"].decode())
+    with pytest.raises(UserError, match=rf"example 10 \({name}\) of the train split"):
+        compute_statistics(DecodedRecords(records, 96))
+    with pytest.raises(UserError, match="example 10 "):
+        decoding_speed(DecodedRecords(records, 96), batch_size=1, threads=2, seconds=5)
+
+
+def test_training_refuses_images_above_the_configs_limit(config):
+    config.data.max_megapixels = 0.009
+    run = assemble(config)
+    with pytest.raises(UserError, match="96x96 pixels are more than 0.009 .*raise max_megapixels"):
+        next(read_ahead(run.training, 0, threads=2))

@@ -80,6 +80,8 @@ def test_the_base_recipe_has_every_key():
         ("schedule.factor", 1e200, "schedule.factor=1e.200 must not be above 1,000"),
         ("model.num_classes", 2**31, "num_classes=2147483648 must not be above 16,777,216"),
         ("data.image_size", 200_000, "data.image_size=200000 must not be above 4,096"),
+        ("data.max_megapixels", 0.0, "data.max_megapixels=0.0 must be above 0"),
+        ("data.max_megapixels", 179.0, "data.max_megapixels=179.0 must not be above 178"),
         ("data.dir", "d" * 5000, "config.data.dir has 5,000 bytes, ddd.*; 4,095 at most"),
         ("data.dir", "a\0b", "data.dir='a.x00b' holds a null character"),
         ("data.name", "\udcff", "data.name='.udcff' is not UTF-8"),
@@ -148,7 +150,9 @@ def test_every_seed_that_draws_differently_is_taken(seed):
     check_config(change("train.seed", seed))
 
 
-@pytest.mark.parametrize("key", ["data.dir", "eval.batch_size", "log.every_steps"])
+@pytest.mark.parametrize(
+    "key", ["data.dir", "data.max_megapixels", "eval.batch_size", "log.every_steps"]
+)
 def test_what_does_not_change_the_numbers_may_differ(key):
     assert differences(imagenet.get_config(), change(key, 7)) == []
 
@@ -199,6 +203,7 @@ def test_a_workdir_of_before_a_key_existed_goes_on_with_its_default(tmp_path):
     config = demo.get_config()
     del config.schedule.warmup_epochs
     del config.optimizer.trust_coefficient
+    del config.data.max_megapixels
     save_config(config, tmp_path)
     check_config(load_config(tmp_path))
     assert differences(load_config(tmp_path), demo.get_config()) == []

@@ -2,7 +2,7 @@ import jax
 import numpy as np
 import pytest
 
-from alexnet_jax.data.records import Records
+from alexnet_jax.data.pixels import DecodedRecords
 from alexnet_jax.data.store import Store
 from alexnet_jax.errors import UserError
 from alexnet_jax.training.assembly import assemble
@@ -38,7 +38,7 @@ def test_a_missing_store_says_what_to_run(config):
 
 def test_the_files_of_records_are_those_of_the_training_split(config):
     material = find_material(config)
-    assert isinstance(material.opened, Records)
+    assert isinstance(material.opened, DecodedRecords)
     (file,) = material.files
     assert "-train.array_record-" in file.name
 

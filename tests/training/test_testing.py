@@ -105,6 +105,15 @@ def test_a_file_that_is_no_image_is_named_and_the_others_are_classified(
     assert found == expected
 
 
+def test_an_image_above_the_runs_limit_on_megapixels_is_refused(finished, images, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
+    path = workdir / "config.json"
+    path.write_text(path.read_text().replace('"max_megapixels": 64.0', '"max_megapixels": 0.009'))
+    ((_, problem),) = classify_images(workdir, images(1))
+    assert "96x96 pixels are more than 0.009 megapixels" in problem
+
+
 def test_batches_do_not_change_what_is_seen(finished, images, monkeypatch):
     paths = images(7)
     whole = list(classify_images(finished[0], paths))

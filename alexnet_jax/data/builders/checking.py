@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from alexnet_jax.data.bounded_map import bounded_map
-from alexnet_jax.data.images import read_image, read_image_file
+from alexnet_jax.data.images import MAX_MEGAPIXELS, read_image, read_image_file
 from alexnet_jax.errors import UserError, printable
 
 _CHECK_SIZE = 32  # Any size decodes the whole file; a small one spends least on scaling.
@@ -23,14 +23,15 @@ class SourceImage:
         label: class name or number.
         origin: where it lies, for the person who has to look at it.
         data: the bytes, or the path to read them from.
-        convert: makes other bytes of them, for the few files whose format must change.
+        convert: makes other bytes of them, for the few files whose format must change; also
+            takes the limit on an image's megapixels.
     """
 
     file_name: str
     label: str | int
     origin: str
     data: bytes | Path
-    convert: Callable[[bytes], bytes] | None = None
+    convert: Callable[[bytes, float], bytes] | None = None
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,10 @@ class ImageCheck:
         bad: a line for every image left out so far.
     """
 
-    def __init__(self, max_bad_images: int) -> None:
+    def __init__(self, max_bad_images: int, max_megapixels: float = MAX_MEGAPIXELS) -> None:
+        """Args: how many images may be left out; above how many megapixels an image is bad."""
         self._max_bad_images = max_bad_images
+        self._max_megapixels = max_megapixels
         self.bad: list[str] = []
 
     def readable(self, images: Iterable[SourceImage]) -> Iterator[tuple[SourceImage, bytes]]:
@@ -57,7 +60,7 @@ class ImageCheck:
         Raises:
             UserError: more images than allowed cannot be decoded.
         """
-        for checked in bounded_map(_check, images):
+        for checked in bounded_map(partial(_check, max_megapixels=self._max_megapixels), images):
             if checked.problem is None:
                 yield checked.image, checked.data
             else:
@@ -83,13 +86,15 @@ def examples(
         yield image.file_name, {"image": data, "label": image.label, "file_name": image.file_name}
 
 
-def _check(image: SourceImage) -> _Checked:
+def _check(image: SourceImage, max_megapixels: float) -> _Checked:
     wrong = partial(_Checked, image, b"")
     try:
-        data = image.data if isinstance(image.data, bytes) else read_image_file(image.data)
+        data = image.data
+        if isinstance(data, Path):
+            data = read_image_file(data, max_megapixels)
         if image.convert is not None:
-            data = image.convert(data)
-        read_image(data, _CHECK_SIZE)
+            data = image.convert(data, max_megapixels)
+        read_image(data, _CHECK_SIZE, max_megapixels=max_megapixels)
     except ValueError as error:
         return wrong(str(error))
     return _Checked(image, data, None)

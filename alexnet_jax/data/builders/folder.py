@@ -84,10 +84,10 @@ class Folder(SplitWriting, skip_registration=True):  # type: ignore[call-arg]
     name = "folder"
     VERSION = tfds.core.Version("1.0.0")
 
-    def __init__(self, *, folder: ImageFolder, max_bad_images: int = 10, **arguments: Any) -> None:
-        """Args: `folder` to prepare from; the rest as for any TFDS builder."""
+    def __init__(self, *, folder: ImageFolder, check: ImageCheck, **arguments: Any) -> None:
+        """Args: `folder` to prepare from, `check` of it; the rest as for any TFDS builder."""
         self._folder = folder
-        self.check = ImageCheck(max_bad_images)
+        self.check = check
         super().__init__(**arguments)
 
     def _info(self) -> tfds.core.DatasetInfo:

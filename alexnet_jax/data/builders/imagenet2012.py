@@ -50,11 +50,11 @@ class Imagenet2012(  # type: ignore[call-arg]
     pkg_dir_path = epath.Path(official.__file__).parent  # Where TFDS looks for the metadata.
 
     def __init__(
-        self, *, source: Path | None = None, max_bad_images: int = 10, **tfds_arguments: Any
+        self, *, source: Path | None = None, check: ImageCheck, **tfds_arguments: Any
     ) -> None:
         """Args: `source` holds the archives, needed to prepare; the rest as for any builder."""
         self._source = source
-        self.check = ImageCheck(max_bad_images)
+        self.check = check
         super().__init__(**tfds_arguments)
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:
@@ -112,7 +112,8 @@ def _validation_image(file: ArchiveFile, labels: list[str]) -> SourceImage:
     return SourceImage(file.name, labels[number - 1], file.origin, file.data)
 
 
-def _to_rgb_jpeg(data: bytes) -> bytes:
+def _to_rgb_jpeg(data: bytes, max_megapixels: float) -> bytes:
     encoded = io.BytesIO()
-    open_image(data).convert("RGB").save(encoded, "JPEG", quality=_RE_ENCODED_QUALITY)
+    image = open_image(data, max_megapixels).convert("RGB")
+    image.save(encoded, "JPEG", quality=_RE_ENCODED_QUALITY)
     return encoded.getvalue()

@@ -2,6 +2,8 @@ import pytest
 from made_files import CAT, jpeg, training_images
 
 from alexnet_jax.data.builders.checking import ImageCheck, SourceImage
+from alexnet_jax.data.builders.imagenet2012 import _to_rgb_jpeg
+from alexnet_jax.data.preparation import Request, prepare_dataset
 from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
 
@@ -34,7 +36,7 @@ def test_a_bad_image_is_named_and_left_out(name, capsys):
 def test_a_file_that_cannot_be_opened_is_named(tmp_path):
     check = ImageCheck(max_bad_images=1)
     assert not list(check.readable([image("1", tmp_path / "none.jpg")]))
-    assert check.bad == ["1 in a.tar: cannot be opened: No such file or directory"]
+    assert check.bad == ["1 in a.tar: cannot be read: No such file or directory"]
 
 
 def test_as_many_bad_images_as_allowed_are_left_out():
@@ -65,3 +67,22 @@ def test_too_many_bad_images_leave_no_data_set(prepare_imagenet, tmp_path):
     with pytest.raises(UserError, match="--max_bad_images=2"):
         prepare_imagenet(train, max_bad_images=2)
     assert not list((tmp_path / "data" / "imagenet2012").iterdir())
+
+
+def test_a_limit_on_megapixels_leaves_larger_images_out(prepare_imagenet, capsys):
+    train = training_images(2)
+    train[CAT]["large.JPEG"] = jpeg(5, 100, 80)
+    directory = prepare_imagenet(train, max_megapixels=0.0079)
+    assert len(Records(directory.parents[1], "imagenet2012", "train")) == 6
+    assert "large.JPEG in n02123045.tar" in capsys.readouterr().err
+
+
+def test_the_limit_holds_for_images_that_are_converted_too():
+    with pytest.raises(ValueError, match=r"100x80 pixels are more than 0\.0079 megapixels"):
+        _to_rgb_jpeg(jpeg(5, 100, 80, "CMYK"), 0.0079)
+
+
+def test_the_limit_holds_for_files_in_folders_too(image_folder, tmp_path, capsys):
+    source = image_folder({"train/a/1.png": jpeg(1), "train/b/2.jpg": jpeg(2, 100, 80)})
+    prepare_dataset(Request("folder", tmp_path, source, image_size=16, max_megapixels=0.0079))
+    assert "2.jpg: 100x80 pixels are more than 0.0079 megapixels" in capsys.readouterr().err
