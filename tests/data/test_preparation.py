@@ -43,6 +43,22 @@ def test_only_missing_statistics_are_computed_and_need_no_source(prepare_imagene
     assert [path.name for path in after.keys() - before.keys()] == ["statistics_9.npz"]
 
 
+def test_another_process_writes_the_same_bytes(imagenet_dir, tmp_path):
+    flags = [f"--source={imagenet_dir.parent / 'source'}", f"--data_dir={tmp_path}"]
+    subprocess.run(
+        [*PREPARE, *flags, "--image_size=16"],
+        env=os.environ | {"PYTHONHASHSEED": "1"},
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    first, second = (
+        {path.name: path.read_bytes() for path in data_dir.glob("imagenet2012/*/*.array_record*")}
+        for data_dir in (imagenet_dir, tmp_path)
+    )
+    assert len(first) == 2
+    assert first == second
+
+
 def test_without_a_train_split_there_are_no_statistics(prepare_imagenet, capsys):
     directory = prepare_imagenet(validation=validation_images())
     assert not has_statistics(directory, 16)
