@@ -135,6 +135,7 @@ KEYS: dict[str, Rule] = {
 # Keys that came after the first runs. In configs/imagenet.py each must have the value that stands
 # for what runs did before there was that key: `complete` gives it to older ones.
 _YOUNGER = (
+    "model.precision",
     "data.max_megapixels",
     "optimizer.trust_coefficient",
     "optimizer.adapt_biases",
