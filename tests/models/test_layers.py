@@ -28,13 +28,40 @@ def normalize_with_loops(x, k, alpha, beta, size, groups):
     return result
 
 
+def gradient_with_loops(x, above, k, alpha, beta, size, groups):
+    """Of sum(above · normalised x) in float64: one pair of channels at a time."""
+    x, above = np.asarray(x, np.float64), np.asarray(above, np.float64)
+    scale = (normalize_with_loops(x, k, alpha, 1.0, size, groups) / x) ** -1
+    result = above / scale**beta
+    width = x.shape[-1] // groups
+    for i, j in np.ndindex(x.shape[-1], x.shape[-1]):
+        if i // width == j // width and abs(i - j) <= size // 2:  # i is in j's window.
+            through = above[..., j] * x[..., j] * scale[..., j] ** (-beta - 1)
+            result[..., i] -= 2 * alpha * beta * x[..., i] * through
+    return result
+
+
+def assert_near(actual, expected, tolerance=1e-6):
+    """Hold the largest difference to a share of the largest number."""
+    largest = np.abs(expected).max()
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * largest)
+
+
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("beta", [0.75, 0.5])
 def test_lrn_equals_loops_in_float64(groups, beta):
     x = 100 * jax.random.normal(jax.random.key(0), (2, 3, 3, 16))
     expected = normalize_with_loops(x, 2.0, 1e-3, beta, 5, groups)
-    actual = local_response_norm(x, 2.0, 1e-3, beta, 5, groups)
-    np.testing.assert_allclose(actual, expected, rtol=2e-6)
+    assert_near(local_response_norm(x, 2.0, 1e-3, beta, 5, groups), expected)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("beta", [0.75, 0.5])
+def test_the_gradient_of_lrn_equals_loops_in_float64(groups, beta):
+    x, above = 100 * jax.random.normal(jax.random.key(0), (2, 2, 3, 3, 16))
+    expected = gradient_with_loops(x, above, 2.0, 1e-3, beta, 5, groups)
+    _, pull = jax.vjp(lambda x: local_response_norm(x, 2.0, 1e-3, beta, 5, groups), x)
+    assert_near(pull(above)[0], expected)
 
 
 def test_lrn_does_not_look_across_groups():
