@@ -25,8 +25,9 @@ def check_same_run(workdir: Path, config: ConfigDict) -> None:
     changed = differences(load_config(workdir), config)
     if changed:
         raise UserError(
-            f"{workdir} holds a run with another config ({'; '.join(changed)}); give another "
-            "--workdir, or --resume=ignore_config to go on with the new values"
+            f"{workdir} holds a run with another config ({'; '.join(changed)}); give its values, "
+            "those left of the arrows, as --config.KEY=VALUE, or another --workdir, or "
+            "--resume=ignore_config to go on with the new ones"
         )
 
 
