@@ -1,5 +1,6 @@
 """Real processes on this machine, one CPU device each."""
 
+import json
 import shutil
 import signal
 import socket
@@ -106,6 +107,77 @@ def test_a_stopped_run_goes_on_in_one_process(stopped, alone, fractals_dir, tmp_
     ((code, _, err),) = finish([start(options(fractals_dir, tmp_path / "run"))])
     assert code == 0, err
     assert_same_losses(tmp_path / "run", alone)
+
+
+def make_best(workdir, step):
+    """Change the log of a run so that the test after `step` was the best."""
+    log = workdir / "metrics.jsonl"
+    logged = [json.loads(line) for line in log.read_text().splitlines()]
+    for line in logged:
+        if (line["kind"], line["step"]) == ("eval", step):
+            line["top1_error"] = 0.0
+    log.write_text("".join(json.dumps(line) + "\n" for line in logged))
+
+
+def saved(folder):
+    return sorted(int(path.name) for path in folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def diverged(two_processes, fractals_dir, tmp_path_factory):
+    """The workdir of two processes that began with the best of another run, and how they ended.
+
+    The rate is so high from the fifth step on that its update blows up.
+    """
+    folder = tmp_path_factory.mktemp("diverged")
+    shutil.copytree(two_processes[0], folder / "source")
+    make_best(folder / "source", 16)
+    return folder / "run", finish(
+        start_together(2, short_options(fractals_dir, folder, schedule__factor=1000.0))
+    )
+
+
+def short_options(data_dir, folder, **changed):
+    """The options of eight steps, a test every two and a save after each."""
+    return options(
+        data_dir,
+        folder / "run",
+        train__init_from=folder / "source",
+        train__steps=8,
+        eval__every_steps=2,
+        checkpoint__every_steps=1,
+        schedule__name="stepped",
+        schedule__boundary_steps="(4, 4, 4, 4, 4)",
+        **changed,
+    )
+
+
+def test_a_cluster_begins_with_the_best_checkpoint_of_another_run(diverged):
+    _, ((_, first, _), (_, second, _)) = diverged
+    assert "source: checkpoint 16 (best of 8, 16, 24: top-1 error 0.0000" in first
+    assert "checkpoint 16" not in second
+
+
+def test_a_cluster_that_diverges_names_a_good_checkpoint_and_sets_later_ones_aside(diverged):
+    workdir, ends = diverged
+    # The first to exit may end the other before that has printed its line.
+    assert 2 in [code for code, _, _ in ends], ends
+    errors = "".join(err for _, _, err in ends)
+    assert "Checkpoint 4 is known to be good (moved to diverged_checkpoints: 5)" in errors
+    assert saved(workdir / "checkpoints")[-1] == 4
+    assert saved(workdir / "diverged_checkpoints") == [5]
+
+
+def test_after_a_divergence_a_cluster_goes_on_as_the_message_says_and_keeps_the_best(
+    diverged, fractals_dir, tmp_path
+):
+    shutil.copytree(diverged[0], tmp_path / "run")
+    make_best(tmp_path / "run", 4)
+    lower = short_options(fractals_dir, tmp_path, schedule__learning_rate=0.0003)
+    ends = finish(start_together(2, [*lower, "--resume=ignore_config"]))
+    assert [code for code, _, _ in ends] == [0, 0], ends
+    assert result(tmp_path / "run")["step"] == 8
+    assert saved(tmp_path / "run" / "checkpoints") == [4, 7, 8]
 
 
 @pytest.mark.parametrize("killed", [0, 1])
