@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -19,7 +18,8 @@ _BEATS_MISSED = 3  # After which an owner that cannot be asked counts as gone.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 _GONE = (errno.ENOENT, errno.ESTALE)
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)
-_RECHECKS = 20  # Of a lock that seems lost; a contender may be putting the file back.
+_RECHECKS = 20  # Of a lock that seems lost; a file server may have answered late.
+_SETTLING_SECONDS = 0.2  # More than passes between a contender's last look and its renaming.
 
 
 class LockHeldError(UserError):
@@ -38,6 +38,10 @@ class FolderLock:
     - The owner renews the file's time of change. A contender that can neither see a lock nor ask
       its own kernel for the process watches for three beats whether that continues. Clocks of
       two hosts are never compared.
+
+    A contender takes an abandoned lock over by renaming a file of its own onto it, so that no third
+    process finds the name free. Of several that do so at once, the last has the lock; each waits
+    until the others are through, and looks again.
 
     An owner that was frozen for longer than that, on another host, has lost its lock when it comes
     back. `check_still_mine`, called before each write that matters, says so.
@@ -91,8 +95,8 @@ class FolderLock:
             LockHeldError: another process has it.
             OSError: nothing can be written to the folder.
         """
-        while (file := self._create()) is None:
-            self._remove_abandoned()
+        while (file := self._create() or self._take_over()) is None:
+            pass
         self._file = file
         self._renewal = threading.Thread(target=self._renew, args=(file,), daemon=True)
         self._renewal.start()
@@ -103,7 +107,8 @@ class FolderLock:
         if self._file is not None:
             self._released.set()
             self._renewal.join()
-            self._remove(self._text)
+            if _read(self._path) == self._text:
+                self._path.unlink(missing_ok=True)
             self._file.close()
             self._file = None
 
@@ -122,11 +127,9 @@ class FolderLock:
         """
         if self._file is None:
             return
-        for _ in range(_RECHECKS):
-            text = _read(self._path)
-            if text == self._text:
-                return
-            time.sleep(self._beat / 50)
+        text = _read(self._path)
+        if text == self._text:
+            return
         taker = Owner.read(text or "")
         raise UserError(
             f"{self._path} no longer names this process ({self._me}): "
@@ -150,10 +153,8 @@ class FolderLock:
 
     def _create(self) -> IO[str] | None:
         """Create the file with this owner in it, locked; return None if there is one."""
-        temporary = self._path.with_name(f"{self._path.name}.{self._me.token}")
-        file = temporary.open("x+")
+        temporary, file = self._signed()
         try:
-            self._sign(file)
             os.link(temporary, self._path)
         except FileExistsError:
             # It may be our own: a file server made the link, and its answer was lost.
@@ -171,49 +172,64 @@ class FolderLock:
         return file
 
     def _create_without_links(self) -> IO[str] | None:
-        """Do as `_create` where files cannot have two names; the file is empty for a moment."""
+        """Do as `_create` where files cannot have two names.
+
+        The file is empty for a moment, in which a contender may take it for an abandoned one.
+        """
         try:
             file = self._path.open("x+")
         except FileExistsError:
             return None
         self._sign(file)
-        return file
+        return self._settled(file)
+
+    def _take_over(self) -> IO[str] | None:
+        """Put a file of this owner in the place of an abandoned one.
+
+        Returns:
+            The file, locked; None if another process freed the lock or took it meanwhile.
+
+        Raises:
+            LockHeldError: the file is not abandoned.
+        """
+        try:
+            abandoned = self._path.open("r+")
+        except FileNotFoundError:
+            return None
+        with abandoned:
+            text = abandoned.read()
+            if self._is_held(abandoned, text, fcntl.LOCK_EX):
+                if _read(self._path) != text:
+                    return None
+                owner = Owner.read(text) or "host unknown, pid unknown"
+                raise LockHeldError(f"{self._held} ({owner}); {self._way_out}")
+            temporary, file = self._signed()
+            if _read(self._path) != text:
+                temporary.unlink()
+                file.close()
+                return None
+            temporary.rename(self._path)
+        return self._settled(file)
+
+    def _signed(self) -> tuple[Path, IO[str]]:
+        """Create a file of another name with this owner in it, locked."""
+        path = self._path.with_name(f"{self._path.name}.{self._me.token}")
+        file = path.open("x+")
+        self._sign(file)
+        return path, file
 
     def _sign(self, file: IO[str]) -> None:
         self._lock(file, fcntl.LOCK_EX)
         file.write(self._text)
         file.flush()
 
-    def _remove_abandoned(self) -> None:
-        """Remove the file if nobody holds the lock any more; LockHeldError if somebody does."""
-        try:
-            file = self._path.open("r+")
-        except FileNotFoundError:
-            return
-        with file:
-            text = file.read()
-            if self._is_held(file, text, fcntl.LOCK_EX):
-                if _read(self._path) is None:
-                    return  # Freed meanwhile.
-                owner = Owner.read(text) or "host unknown, pid unknown"
-                raise LockHeldError(f"{self._held} ({owner}); {self._way_out}")
-            self._remove(text)
-
-    def _remove(self, text: str) -> None:
-        """Remove the file if it says `text`.
-
-        It is moved aside before it is read, so that of several processes one removes it. One that
-        took it for another's, because it was late, puts it back.
-        """
-        aside = self._path.with_name(f"{self._path.name}.{self._me.token}")
-        try:
-            self._path.rename(aside)
-        except FileNotFoundError:
-            return
-        if _read(aside) != text:
-            with suppress(FileExistsError):
-                _link_or_rename(aside, self._path)
-        aside.unlink(missing_ok=True)
+    def _settled(self, file: IO[str]) -> IO[str] | None:
+        """Return `file`, or None if a contender that was late has replaced it."""
+        time.sleep(min(_SETTLING_SECONDS, self._beat))
+        if _read(self._path) == self._text:
+            return file
+        file.close()
+        return None
 
     def _is_held(self, file: IO[str], text: str, kind: int) -> bool:
         """Say whether the process that `file` names, in `text`, holds the lock."""
@@ -283,12 +299,3 @@ def _time_of_change(path: Path) -> int | None:
         if error.errno not in _GONE:
             raise
         return None
-
-
-def _link_or_rename(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        source.rename(target)

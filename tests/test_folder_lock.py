@@ -8,6 +8,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,11 @@ except UserError as error:
 def no_flock(descriptor, operation):
     """What flock does where a file system has no locks."""
     raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+
+def no_link(source, target):
+    """What link does where files cannot have two names."""
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
 
 def make(folder, **options):
@@ -184,16 +190,12 @@ def test_a_process_of_another_container_is_watched_not_looked_up(tmp_path):
 @pytest.mark.parametrize("links", [True, False])
 def test_of_many_hosts_that_start_at_once_one_goes_on(tmp_path, left, links, monkeypatch):
     if not links:
-
-        def no_link(source, target):
-            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
-
         monkeypatch.setattr(os, "link", no_link)
-    locks = [
-        make(tmp_path, me=replace(elsewhere(), host=f"host{n}"), flock=no_flock, beat=0.1)
-        for n in range(8)
-    ]
-    for _ in range(3):
+    for _ in range(1 if left else 3):
+        locks = [
+            make(tmp_path, me=replace(elsewhere(), host=f"host{n}"), flock=no_flock, beat=0.5)
+            for n in range(8)
+        ]
         if left:
             leave(tmp_path, left)
         start = threading.Barrier(len(locks))
@@ -212,11 +214,35 @@ def test_of_many_hosts_that_start_at_once_one_goes_on(tmp_path, left, links, mon
             lock.check_still_mine()
         assert len(taken) == 1
         taken[0].close()
-        assert not (tmp_path / "run.lock").exists()
-        locks = [
-            make(tmp_path, me=replace(elsewhere(), host=f"host{n}"), flock=no_flock, beat=0.1)
-            for n in range(8)
-        ]
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_nobody_gets_in_while_two_take_over_a_dead_ones_lock(tmp_path, links, monkeypatch):
+    if not links:
+        monkeypatch.setattr(os, "link", no_link)
+    dead = replace(Owner.this_process(), process_start="1")
+    (tmp_path / "run.lock").write_text(dead.to_json())
+    first, third = (make(tmp_path, flock=no_flock) for _ in range(2))
+    rename = Path.rename
+
+    def overtaken(descriptor, operation):
+        """The second has read the dead one's file when the first takes the lock."""
+        if not (tmp_path / "overtaken").exists():
+            (tmp_path / "overtaken").touch()
+            first.acquire()
+        no_flock(descriptor, operation)
+
+    def rename_and_let_the_third_try(source, target):
+        rename(source, target)
+        with pytest.raises(LockHeldError):
+            third.acquire()
+
+    monkeypatch.setattr(Path, "rename", rename_and_let_the_third_try)
+    with pytest.raises(LockHeldError):
+        make(tmp_path, flock=overtaken).acquire()
+    first.check_still_mine()
+    first.close()
 
 
 def test_an_owner_that_was_frozen_too_long_notices(tmp_path, start_holder, without_flock):
