@@ -253,6 +253,20 @@ def test_after_a_divergence_the_run_goes_on_as_the_message_says(config, tmp_path
     assert train_and_evaluate(config, tmp_path, ignore_config=True)["step"] == 6
 
 
+def test_a_good_checkpoint_outlives_the_latest_while_the_loss_grows(config, tmp_path):
+    """From step 5 on the losses are finite for some more saves, but have blown up."""
+    config.schedule.update(name="stepped", boundary_steps=(4,), factor=30.0)
+    config.eval.every_steps = 100
+    config.checkpoint.every_steps = 1
+    config.train.steps = 10
+    with pytest.raises(UserError, match="Checkpoint 4 is known to be good"):
+        train_and_evaluate(config, tmp_path)
+    assert checkpoints(tmp_path) == [4]
+    later = sorted(int(path.name) for path in (tmp_path / "diverged_checkpoints").iterdir())
+    assert len(later) == 2
+    assert later[0] > 5
+
+
 def test_a_divergence_that_a_test_finds_is_reported_as_one(config, tmp_path):
     """The last step before the test has a finite loss and an update that blows up."""
     config.schedule.update(name="stepped", boundary_steps=(3,) * 5, factor=1000)
