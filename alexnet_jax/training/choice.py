@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_jax.errors import UserError
+from alexnet_jax.evaluation.counting import NotFiniteError
 from alexnet_jax.parallel.agreement import from_first, is_first
+from alexnet_jax.parallel.runtime import wait_on_cpus
 from alexnet_jax.training.checkpoints import Checkpoints
 from alexnet_jax.training.configuration import BEST, LATEST
 from alexnet_jax.training.logging import read_log
-from alexnet_jax.training.state import TrainState
+from alexnet_jax.training.state import TrainState, is_finite
 
 
 def best_error(
@@ -80,6 +82,7 @@ def read_chosen(workdir: Path, description: TrainState, wanted: str | None) -> T
 
     Raises:
         UserError: there is no such checkpoint, or it cannot be read.
+        NotFiniteError: it holds a number that is not finite.
     """
     with closing(Checkpoints(workdir, read_only=True)) as checkpoints:
 
@@ -89,7 +92,13 @@ def read_chosen(workdir: Path, description: TrainState, wanted: str | None) -> T
         step, why = from_first(choose_here)
         if is_first():
             print(f"{workdir}: checkpoint {step} ({why})", flush=True)
-        return checkpoints.read(step, description)
+        state = checkpoints.read(step, description)
+    if not wait_on_cpus(is_finite(state)):
+        raise NotFiniteError(
+            f"{workdir}: checkpoint {step} holds numbers that are not finite: give another "
+            "--checkpoint"
+        )
+    return state
 
 
 def _is_finite(value: object) -> bool:

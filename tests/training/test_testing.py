@@ -3,9 +3,11 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_weights import make_bundle
 from short_run import REPOSITORY, short_config
 
 from alexnet_jax.data.records import Records
@@ -13,6 +15,7 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.training.loop import train_and_evaluate
 from alexnet_jax.training.testing import check_same_task, classify_images, evaluate_workdirs
 from alexnet_jax.training.trained import Trained
+from alexnet_jax.weights import read_workdir, write_workdir
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +128,17 @@ def test_batches_do_not_change_what_is_seen(finished, images, monkeypatch):
         assert np.allclose([p for _, p in one], [p for _, p in other], rtol=1e-4)
 
 
+def run(module, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", f"alexnet_jax.{module}", *arguments],
+        cwd=REPOSITORY,
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
 def test_predict_prints_what_it_can_and_exits_with_2(finished, images, tmp_path):
     (image,) = images(1)
     os.mkfifo(tmp_path / "pipe")
@@ -132,14 +146,7 @@ def test_predict_prints_what_it_can_and_exits_with_2(finished, images, tmp_path)
     with huge.open("wb") as file:
         file.truncate(1 << 40)
     odd = [tmp_path / "pipe", "/dev/zero", huge, tmp_path, tmp_path / "no\x1b[2J.jpg"]
-    done = subprocess.run(
-        [sys.executable, "-m", "alexnet_jax.predict", f"--workdir={finished[0]}", *odd, image],
-        cwd=REPOSITORY,
-        env=os.environ | {"JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = run("predict", f"--workdir={finished[0]}", *odd, image)
     out, err = done.stdout, done.stderr
     assert done.returncode == 2
     assert f"{image}\n" in out
@@ -153,6 +160,56 @@ def test_predict_prints_what_it_can_and_exits_with_2(finished, images, tmp_path)
         "cannot be read: No such file or directory",
     ]
     assert "\x1b" not in err
+
+
+def import_random(finished, workdir, kernel):
+    """Make a workdir of the same data whose output layer's weights are all `kernel`."""
+    config, names = (
+        json.loads((finished[0] / name).read_text()) for name in ("config.json", "classes.json")
+    )
+    bundle = make_bundle(config=config)
+    bundle.params["fc8"]["kernel"][:] = kernel
+    write_workdir(replace(bundle, class_names=names), workdir)
+
+
+@pytest.fixture(scope="module")
+def broken(finished, tmp_path_factory):
+    """A workdir whose network is finite, but whose logits overflow."""
+    workdir = tmp_path_factory.mktemp("broken") / "run"
+    import_random(finished, workdir, np.finfo(np.float32).max)
+    return workdir
+
+
+def test_a_checkpoint_that_is_not_finite_is_refused(finished, tmp_path):
+    import_random(finished, tmp_path / "run", np.nan)
+    words = r"run: checkpoint 0 holds numbers that are not finite: give another --checkpoint"
+    with pytest.raises(UserError, match=words):
+        evaluate_workdirs([str(tmp_path / "run")], "center")
+    with pytest.raises(UserError, match=words):
+        read_workdir(tmp_path / "run")  # What is exported.
+
+
+def test_predict_of_a_network_that_is_not_finite_is_one_line_and_no_classes(broken, images):
+    done = run("predict", f"--workdir={broken}", *images(2))
+    assert (done.returncode, done.stdout) == (2, f"{broken}: checkpoint 0 (latest of 0)\n")
+    assert done.stderr == (
+        f"error: {broken} predicts numbers that are not finite: give another --checkpoint\n"
+    )
+
+
+def test_evaluate_of_a_network_that_is_not_finite_says_of_how_many_images(broken):
+    words = f"{broken} predicts numbers that are not finite for 100 of 100 images: give another"
+    with pytest.raises(UserError, match=words):
+        evaluate_workdirs([str(broken)], "ten_crop")
+
+
+def test_evaluate_of_several_names_the_network_that_is_not_finite(finished, broken):
+    done = run("evaluate", f"--workdir={finished[0]}", f"--workdir={broken}", "--views=center")
+    assert (done.returncode, done.stdout.count("\n")) == (2, 2)  # The checkpoints, no scores.
+    assert done.stderr == (
+        f"error: {broken} predicts numbers that are not finite for 100 of 100 images: "
+        "give another --checkpoint\n"
+    )
 
 
 @pytest.mark.parametrize(
