@@ -1,27 +1,44 @@
 """The front door, as a process where its output matters, called where only its choice does."""
 
+import json
 import os
 import subprocess
 import sys
+from contextlib import closing
+from dataclasses import replace
 
+import jax
+import jax.numpy as jnp
 import pytest
-from made_weights import make_bundle
+from made_weights import make_bundle, random_tensors, same_params
 from short_run import REPOSITORY
 
-from alexnet_jax.weights import export_weights
+from alexnet_jax.parallel.mesh import make_data_mesh, replicated
+from alexnet_jax.training.checkpoints import Checkpoints
+from alexnet_jax.training.configuration import load_config
+from alexnet_jax.training.network import make_network
+from alexnet_jax.weights import export_weights, import_weights, write_workdir
+from alexnet_jax.weights.bundle import flatten, unflatten
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "alexnet_jax.weights", *map(str, arguments)],
+        cwd=REPOSITORY,
+        env=os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process):
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
 
 
 def run(*arguments):
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
-    done = subprocess.run(
-        [sys.executable, "-m", "alexnet_jax.weights", *map(str, arguments)],
-        cwd=REPOSITORY,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    return done.returncode, done.stdout, done.stderr
+    return finish(start(*arguments))
 
 
 def test_a_file_becomes_a_workdir_and_a_file_again(tmp_path):
@@ -33,6 +50,54 @@ def test_a_file_becomes_a_workdir_and_a_file_again(tmp_path):
     code, out, err = run("export", "--format=stablehlo", f"--workdir={run_dir}", second)
     assert (code, err) == (0, "")
     assert f"{second}: {second.stat().st_size / 1e6:,.1f} MB" in out
+
+
+def random_params(seed):
+    shapes = {name: array.shape for name, array in flatten(make_bundle().params).items()}
+    return unflatten(random_tensors(shapes, seed))
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A workdir whose checkpoints 0, 1 and 2 hold the random parameters of their number.
+
+    The log says that 1 is the best.
+    """
+    workdir = tmp_path / "run"
+    bundle = make_bundle()
+    write_workdir(replace(bundle, params=random_params(0)), workdir)
+    description = make_network(load_config(workdir), bundle.preprocessing, make_data_mesh())
+    with closing(Checkpoints(workdir)) as checkpoints:
+        first = checkpoints.read(0, description.description)
+        for step in (1, 2):
+            state = replace(first, step=jnp.int32(step), params=random_params(step))
+            checkpoints.save(jax.device_put(state, replicated(make_data_mesh())), keep=[0])
+    tests = {0: 0.9, 1: 0.5, 2: 0.6}
+    (workdir / "metrics.jsonl").write_text("".join(map(eval_line, tests, tests.values())))
+    return workdir
+
+
+def eval_line(step, error):
+    values = {"top1_error": error, "top5_error": 0.1, "loss": 1.0, "count": 100}
+    return json.dumps({"kind": "eval", "step": step, "views": "center", **values}) + "\n"
+
+
+def test_export_takes_the_checkpoint_that_is_named_and_prints_it(trained, tmp_path):
+    chosen = {
+        "best": (1, "best of 0, 1, 2: top-1 error 0.5000 on the centre crop"),
+        "latest": (2, "latest of 0, 1, 2"),
+        "0": (0, "as asked for"),
+    }
+    common = ("--format=safetensors", f"--workdir={trained}")
+    processes = [
+        start("export", *common, f"--checkpoint={name}", tmp_path / name) for name in chosen
+    ]
+    for process, (name, (step, why)) in zip(processes, chosen.items(), strict=True):
+        code, out, err = finish(process)
+        assert (code, err) == (0, "")
+        assert out.startswith(f"{trained}: checkpoint {step} ({why})\n")
+        found = import_weights(tmp_path / name, "safetensors")
+        assert same_params(found.params, random_params(step))
 
 
 def test_help_says_what_it_does():
