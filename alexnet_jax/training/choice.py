@@ -27,17 +27,20 @@ def best_error(
         lines: of metrics.jsonl.
         steps: those that count.
     """
-    known = {
-        line["step"]: float(line["top1_error"])
-        for line in lines
-        if (line["kind"], line.get("views")) == ("eval", "center")
-        and line["step"] in steps
-        and _is_finite(line.get("top1_error"))
-    }
+    known = _errors(lines, steps)
     if not known:
         return None
     step = min(known, key=lambda step: (known[step], -step))
     return step, known[step]
+
+
+def unrecorded(lines: Sequence[Mapping[str, Any]], steps: Collection[int]) -> list[int]:
+    """Return the steps that the log has no line of, though every save after a step writes one.
+
+    That log was lost, and with it what their checkpoints are worth.
+    """
+    told = {line["step"] for line in lines}
+    return [step for step in steps if step and step not in told]
 
 
 def choose(
@@ -63,9 +66,11 @@ def choose(
             f"the best; give --checkpoint={LATEST}, or one of {_listed(steps)}"
         )
     if wanted in (None, BEST) and best is not None:
-        step, error = best
-        return step, f"best of {_listed(steps)}: top-1 error {error:.4f} on the centre crop"
-    if wanted in (None, LATEST):
+        return best[0], _describe_best(best[1], list(_errors(lines, steps)), steps)
+    if wanted is None:
+        untested = f"metrics.jsonl has no test of {'them' if len(steps) > 1 else 'it'}"
+        return steps[-1], f"latest of {_listed(steps)}: {untested}"
+    if wanted == LATEST:
         return steps[-1], f"latest of {_listed(steps)}"
     if int(wanted) not in steps:
         raise UserError(f"{workdir} has no checkpoint {wanted}; there are {_listed(steps)}")
@@ -99,6 +104,23 @@ def read_chosen(workdir: Path, description: TrainState, wanted: str | None) -> T
             "--checkpoint"
         )
     return state
+
+
+def _errors(lines: Sequence[Mapping[str, Any]], steps: Collection[int]) -> dict[int, float]:
+    """Return the top-1 errors on the centre crop of `steps`, where there are finite ones."""
+    return {
+        line["step"]: float(line["top1_error"])
+        for line in lines
+        if (line["kind"], line.get("views")) == ("eval", "center")
+        and line["step"] in steps
+        and _is_finite(line.get("top1_error"))
+    }
+
+
+def _describe_best(error: float, tested: Sequence[int], steps: Sequence[int]) -> str:
+    text = f"best of {_listed(sorted(tested))}: top-1 error {error:.4f} on the centre crop"
+    others = [step for step in steps if step not in tested]
+    return f"{text}; without a test: {_listed(others)}" if others else text
 
 
 def _is_finite(value: object) -> bool:

@@ -23,7 +23,7 @@ from alexnet_jax.parallel.feed import feed
 from alexnet_jax.parallel.runtime import compile_and_tidy, wait_on_cpus
 from alexnet_jax.training.assembly import Run, assemble
 from alexnet_jax.training.checkpoints import Checkpoints
-from alexnet_jax.training.choice import best_error
+from alexnet_jax.training.choice import best_error, unrecorded
 from alexnet_jax.training.divergence import DivergedError, confirmed_step
 from alexnet_jax.training.interruption import Interrupted, StopSignal
 from alexnet_jax.training.logging import RunLog
@@ -87,6 +87,7 @@ def train_and_evaluate(
                 Profiler(profiled, workdir) as profiler,
             ):
                 _say_what_differs(config, run, log)
+                _say_what_is_lost(log, checkpoints)
                 training = _Training(run, lock, checkpoints, log, stop, profiler)
                 state = training.run(state, step)
                 result = _summarize(run, state, log)
@@ -104,6 +105,16 @@ def _say_what_differs(config: ConfigDict, run: Run, log: RunLog) -> None:
             "note: the data are not those of the run's first step "
             f"({'; '.join(run.data_changes)}); it goes on with their images and colours, its own "
             "preprocessing and class names"
+        )
+
+
+def _say_what_is_lost(log: RunLog, checkpoints: Checkpoints) -> None:
+    """Note which checkpoints stay because a log that was lost may have called one the best."""
+    steps = unrecorded(log.lines, checkpoints.steps())
+    if steps:
+        log.say(
+            f"note: metrics.jsonl tells nothing of the checkpoints {', '.join(map(str, steps))}: "
+            "they are kept, as one of them may be the best"
         )
 
 
@@ -263,8 +274,9 @@ class _Training:
             )
         best = best_error(self._log.lines, saved)
         self._lock.check_still_mine()
-        keep = [best[0] if best else None, self._confirmed(saved)]
-        self._checkpoints.save(state, [other for other in keep if other is not None])
+        worth = [best[0] if best else None, self._confirmed(saved)]
+        keep = [other for other in worth if other is not None]
+        self._checkpoints.save(state, keep + unrecorded(self._log.lines, saved))
 
     def _confirmed(self, saved: list[int], losses: Mapping[int, float] | None = None) -> int | None:
         classes = self._run.network.model.num_classes

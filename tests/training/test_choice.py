@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.training.choice import best_error, choose
+from alexnet_jax.training.choice import best_error, choose, unrecorded
 
 
 def eval_lines(errors, views="center"):
@@ -38,12 +38,26 @@ def test_an_error_that_is_no_finite_number_is_never_the_best(odd):
 
 
 def test_without_a_wish_it_is_the_best_and_says_so():
-    step, why = pick(None, [2, 4, 6], {2: 0.5, 4: 0.25})
-    assert (step, why) == (4, "best of 2, 4, 6: top-1 error 0.2500 on the centre crop")
+    step, why = pick(None, [2, 4], {2: 0.5, 4: 0.25})
+    assert (step, why) == (4, "best of 2, 4: top-1 error 0.2500 on the centre crop")
 
 
-def test_without_a_wish_and_tests_it_is_the_latest():
-    assert pick(None, [2, 4], {}) == (4, "latest of 2, 4")
+def test_without_a_wish_and_tests_it_is_the_latest_and_says_why():
+    assert pick(None, [2, 4], {}) == (4, "latest of 2, 4: metrics.jsonl has no test of them")
+
+
+def test_without_a_wish_those_that_no_test_judged_are_named():
+    _, why = pick(None, [2, 4, 6, 8], {4: 0.25, 6: 0.5})
+    assert why == "best of 4, 6: top-1 error 0.2500 on the centre crop; without a test: 2, 8"
+
+
+def test_a_checkpoint_that_was_wished_for_needs_no_test():
+    assert pick("latest", [2, 4], {}) == (4, "latest of 2, 4")
+
+
+def test_a_checkpoint_is_unrecorded_if_the_log_has_no_line_of_its_step():
+    lines = [{"kind": "train", "step": 4}, *eval_lines({6: 0.1})]
+    assert unrecorded(lines, [0, 2, 4, 6, 8]) == [2, 8]
 
 
 @pytest.mark.parametrize(("wanted", "step"), [("best", 2), ("latest", 6), ("4", 4)])

@@ -217,6 +217,17 @@ def test_a_lost_log_costs_only_the_log(finished, config, tmp_path):
     assert result["images_per_second"] is None
 
 
+def test_checkpoints_that_a_lost_log_no_longer_tells_of_stay(finished, config, tmp_path, capsys):
+    """One of them may be the best, and only the log knew which."""
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
+    (workdir / "metrics.jsonl").unlink()
+    config.train.steps = 10
+    train_and_evaluate(config, workdir, ignore_config=True)
+    assert checkpoints(workdir) == [4, 6, 8, 10]
+    assert "note: metrics.jsonl tells nothing of the checkpoints 4, 6: " in capsys.readouterr().out
+
+
 def test_fewer_steps_than_are_done_end_with_both_tests(finished, config, tmp_path):
     workdir = tmp_path / "run"
     shutil.copytree(finished[0], workdir)

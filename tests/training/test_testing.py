@@ -191,7 +191,10 @@ def test_a_checkpoint_that_is_not_finite_is_refused(finished, tmp_path):
 
 def test_predict_of_a_network_that_is_not_finite_is_one_line_and_no_classes(broken, images):
     done = run("predict", f"--workdir={broken}", *images(2))
-    assert (done.returncode, done.stdout) == (2, f"{broken}: checkpoint 0 (latest of 0)\n")
+    assert (done.returncode, done.stdout) == (
+        2,
+        f"{broken}: checkpoint 0 (latest of 0: metrics.jsonl has no test of it)\n",
+    )
     assert done.stderr == (
         f"error: {broken} predicts numbers that are not finite: give another --checkpoint\n"
     )
