@@ -46,6 +46,30 @@ def test_crops_reach_every_offset(numbered):
     assert corners == {8 * top + left for top in range(3) for left in range(3)}
 
 
+def test_the_crops_of_a_key_never_change(numbered):
+    """A run that goes on must draw what it would have drawn, whatever the version of the code."""
+    corners = np.asarray(random_crop(jax.random.key(0), numbered[:8], 6))[:, 0, 0, 0]
+    assert corners.tolist() == [8, 17, 16, 2, 0, 8, 8, 17]
+
+
+def test_the_flips_of_a_key_never_change(numbered):
+    mirrored = np.asarray(random_flip(jax.random.key(0), numbered[:8]))[:, 0, 0, 0] == 7
+    assert mirrored.tolist() == [False, False, True, True, False, True, True, False]
+
+
+def test_the_colours_of_a_key_never_change():
+    axes, std = np.eye(3, dtype=np.float32), np.float32([3, 2, 1])
+    shift = color_shift(jax.random.key(0), 1, axes, std)
+    np.testing.assert_allclose(shift, [[4.86793, 4.05053, -0.43359]], rtol=1e-4)
+
+
+def test_the_colour_is_added(numbered):
+    key, augment = jax.random.key(0), make(color_noise=lambda step: 0.1, color_rescale=False)
+    shift = color_shift(jax.random.split(key, 3)[2], 64, augment.color_axes, augment.color_std)
+    expected = np.float32(numbered[:, 1:7, 1:7]) + 0.1 * np.asarray(shift)[:, None, None]
+    np.testing.assert_allclose(augment(key, numbered, 0), expected, rtol=1e-6, atol=1e-5)
+
+
 def test_flips_mirror_about_half_of_the_images(numbered):
     flipped = np.asarray(random_flip(jax.random.key(0), numbered))
     mirrored = (flipped == numbered[:, :, ::-1]).all(axis=(1, 2, 3))

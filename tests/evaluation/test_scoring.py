@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.evaluation.counting import NotFiniteError
 from alexnet_jax.evaluation.scoring import make_view_predictor, score, view_probabilities
 from alexnet_jax.models import create_model
-from alexnet_jax.parallel.mesh import make_data_mesh, split_over_data
+from alexnet_jax.parallel.mesh import make_data_mesh, split_over_data, to_devices
 
 
 def constant(*probabilities):
@@ -40,6 +41,30 @@ def test_a_network_that_predicts_nan_is_named_with_how_often():
     predictors = [constant(0.6, 0.4), constant(np.nan, 0.4)]
     with pytest.raises(NotFiniteError, match="^b predicts .* not finite for 9 of 9 images$"):
         score(predictors, batches(9), 9, "ten_crop", make_data_mesh(), ["a", "b"])
+
+
+def test_networks_without_names_are_numbered_from_one():
+    predictors = [constant(0.6, 0.4), constant(0.6, np.inf)]
+    with pytest.raises(NotFiniteError, match="^network 2 predicts"):
+        score(predictors, batches(4), 4, "center", make_data_mesh())
+
+
+def test_only_a_network_that_predicts_what_is_not_finite_is_named():
+    predictors = [constant(np.nan, 0.4), constant(0.6, 0.4)]
+    with pytest.raises(NotFiniteError, match="^a predicts .* 4 of 4 images$"):
+        score(predictors, batches(4), 4, "center", make_data_mesh(), ["a", "b"])
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_only_in_a_cluster_is_what_was_judged_whole_on_every_device(processes, monkeypatch):
+    mesh, fetched, device_get = make_data_mesh(), [], jax.device_get
+    monkeypatch.setattr(jax, "process_count", lambda: processes)
+    monkeypatch.setattr(jax, "device_get", lambda tree: fetched.append(tree) or device_get(tree))
+    split = [to_devices(batch, mesh) for batch in batches(8)]
+    halves = [lambda images, view: images[:, 0, 0, :2].astype(jnp.float32) + 0.5]
+    score(halves, split, 8, "center", mesh)
+    whole = {leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(fetched)}
+    assert whole == {processes == 2}
 
 
 def test_ten_crops_average_the_views_and_give_the_centre_too():

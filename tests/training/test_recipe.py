@@ -1,14 +1,27 @@
 from itertools import pairwise
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
 import pytest
 
+from alexnet_jax.data.augment import random_crop
+from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Preprocessing
+from alexnet_jax.data.resized_crop import random_resized_crop
+from alexnet_jax.data.statistics import Statistics
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import MODELS
 from alexnet_jax.models.table import describe_layers, format_layers
 from alexnet_jax.training.configuration import differences, load_config, save_config
 from alexnet_jax.training.network import make_model
+from alexnet_jax.training.optimizer import krizhevsky_sgd, lars, pytorch_sgd
 from alexnet_jax.training.recipe import (
+    make_augmentation,
+    make_crop,
     make_layer_factors,
+    make_optimizer,
+    make_preprocessing,
     make_schedule,
     resolve_config,
     resolve_durations,
@@ -144,3 +157,124 @@ def test_epochs_beyond_the_steps_that_can_be_counted_are_refused(key, value, mes
     config[group][name] = value
     with pytest.raises(UserError, match=message):
         make_schedule(config, resolve_durations(config, examples=1000))
+
+
+def third_update(optimizer):
+    """Return what the rule does to two layers at its third step, all gradients ones."""
+    layer = {"kernel": jnp.float32([3.0, 4.0]), "bias": jnp.float32([2.0])}
+    params = {"conv1": layer, "conv2": layer, "fc8": layer}
+    gradients, state = jax.tree.map(jnp.ones_like, params), optimizer.init(params)
+    for _ in range(3):
+        updates, state = optimizer.update(gradients, state, params)
+    return updates
+
+
+def assert_same_rule(optimizer, expected):
+    jax.tree.map(
+        lambda left, right: np.testing.assert_allclose(left, right, rtol=1e-6),
+        third_update(optimizer),
+        third_update(expected),
+    )
+
+
+@pytest.fixture
+def durations():
+    """Of a run of 100 steps, 10 an epoch."""
+    config = imagenet.get_config()
+    config.train.update(batch_size=10, epochs=10.0)
+    return resolve_durations(config, examples=100)
+
+
+RATE = optax.constant_schedule(0.1)
+RULES = {
+    "krizhevsky_sgd": krizhevsky_sgd(RATE, 0.7, 0.01, bias_rate_multiplier=3.0),
+    "pytorch_sgd": pytorch_sgd(RATE, 0.7, 0.01),
+    "lars": lars(RATE, 0.7, 0.01, trust_coefficient=0.02, adapt_biases=False),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_update_rule_is_the_one_that_is_named_with_its_numbers(name, durations):
+    config = imagenet.get_config()
+    config.optimizer.update(
+        name=name,
+        momentum=0.7,
+        weight_decay=0.01,
+        bias_rate_multiplier=3.0,
+        trust_coefficient=0.02,
+        adapt_biases=False,
+    )
+    assert_same_rule(make_optimizer(config, RATE, durations), RULES[name])
+
+
+def test_the_rule_of_2012_takes_the_biases_own_rate_and_the_layers_factors(durations):
+    config = imagenet.get_config()
+    config.schedule.update(learning_rate=0.1, conv1_boundaries=(0.1,), conv1_factors=(0.5,))
+    config.optimizer.update(bias_rate_multiplier=3.0, bias_schedule="constant")
+    expected = krizhevsky_sgd(
+        optax.constant_schedule(0.05),
+        bias_learning_rate=optax.constant_schedule(0.3),
+        layer_factors={"conv1": lambda step: jnp.where(step < 1, 1.0, 0.5)},
+    )
+    found = make_optimizer(config, optax.constant_schedule(0.05), durations)
+    assert_same_rule(found, expected)
+
+
+@pytest.fixture
+def statistics():
+    mean = np.arange(300, dtype=np.float32).reshape(10, 10, 3) % 256
+    return Statistics(mean, np.eye(3, dtype=np.float32), np.float32([60, 10, 5]), count=1)
+
+
+def test_augmentation_has_the_numbers_of_the_config_and_of_the_training_set(durations, statistics):
+    config = imagenet.get_config()
+    config.data.crop_size = 8
+    config.augment.update(
+        flip=False, share=3, color_noise=0.2, color_noise_until=4.0, color_rescale=False
+    )
+    preprocessing = Preprocessing(statistics.mean_image, np.ones(3, np.float32))
+    augmentation = make_augmentation(config, preprocessing, statistics, durations)
+    assert augmentation.preprocessing is preprocessing
+    assert augmentation.crop_size == 8
+    assert augmentation.crop.func is random_crop
+    assert (augmentation.flip, augmentation.share) == (False, 3)
+    assert augmentation.color_axes is statistics.color_axes
+    assert augmentation.color_std is statistics.color_std
+    noise = [float(augmentation.color_noise(step)) for step in (0, 39, 40)]
+    assert noise == pytest.approx([0.2, 0.2, 0])
+    assert augmentation.color_rescale is False
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "numbers"),
+    [
+        ("random", random_crop, {"together": 3}),
+        ("random_resized", random_resized_crop, {"smallest_area": 0.3, "largest_ratio": 1.5}),
+    ],
+)
+def test_the_crop_is_the_one_that_is_named_with_its_numbers(name, function, numbers):
+    config = imagenet.get_config()
+    config.augment.update(crop=name, share=3, smallest_area=0.3, largest_ratio=1.5)
+    crop = make_crop(config)
+    assert (crop.func, crop.args, crop.keywords) == (function, (), numbers)
+
+
+def test_without_a_random_crop_there_is_none():
+    config = imagenet.get_config()
+    config.augment.crop = "center"
+    assert make_crop(config) is None
+
+
+def test_images_are_normalised_by_their_own_mean_and_no_deviation(statistics):
+    found = make_preprocessing(imagenet.get_config(), statistics)
+    np.testing.assert_array_equal(found.mean, statistics.mean_image)
+    np.testing.assert_array_equal(found.std, np.ones(3))
+    assert found.std.dtype == np.float32
+
+
+def test_images_are_normalised_by_torchvisions_numbers_on_request(statistics):
+    config = imagenet.get_config()
+    config.data.normalization = "torchvision"
+    found = make_preprocessing(config, statistics)
+    np.testing.assert_array_equal(found.mean, np.tile(TORCHVISION_MEAN, (10, 10, 1)))
+    np.testing.assert_array_equal(found.std, TORCHVISION_STD)

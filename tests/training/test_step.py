@@ -25,7 +25,7 @@ def augmentation(random):
         share=1,
         color_axes=np.eye(3, dtype=np.float32),
         color_std=np.full(3, 60, np.float32),
-        color_noise=(lambda step: 0.1) if random else None,
+        color_noise=(lambda step: jnp.where(step < 100, 0.1, 0.0)) if random else None,
         color_rescale=True,
     )
 
@@ -126,18 +126,26 @@ def test_a_step_can_be_lowered_before_its_arguments_are_there():
     assert lowered.as_text() == expected.as_text()
 
 
-@pytest.fixture(scope="module")
-def one_step(batches):
-    """A step at rate 0.01 without chance but dropout's: itself, parameters, next state, metrics."""
+def take_one_step(batches, parts=1):
+    """Take one step at rate 0.01 without chance but dropout's.
+
+    Returns:
+        The step itself, the parameters before, the state after, the metrics.
+    """
     mesh, model = make_data_mesh(), create_model("tiny", num_classes=4)
     optimizer = krizhevsky_sgd(lambda step: 0.01, momentum=0.0, weight_decay=0.0)
     step = make_train_step(
-        model, optimizer, augmentation(False), seed=3, mesh=mesh, plateau_factor=0.1
+        model, optimizer, augmentation(False), seed=3, mesh=mesh, plateau_factor=0.1, parts=parts
     )
     before = create_state(model, optimizer, 80, seed=3, mesh=mesh)
     params = jax.device_get(before.params)
     after, metrics = step(before, to_devices(batches[0], mesh))
     return step, params, after, jax.device_get(metrics)
+
+
+@pytest.fixture(scope="module")
+def one_step(batches):
+    return take_one_step(batches)
 
 
 def test_metrics_are_those_before_the_update(batches, one_step):
@@ -156,6 +164,16 @@ def test_metrics_are_those_before_the_update(batches, one_step):
     probabilities = jax.nn.softmax(logits)[jnp.arange(16), labels]
     np.testing.assert_allclose(metrics["loss"], -np.log(probabilities).mean(), rtol=1e-5)
     assert metrics["top1_error"] == np.mean(np.argmax(logits, axis=1) != labels)
+
+
+def test_two_microbatches_make_the_step_of_the_whole_batch(batches, one_step):
+    """Their images keep the dropout of their positions in the batch."""
+    _, _, whole, metrics = one_step
+    _, _, by_parts, metrics_by_parts = take_one_step(batches, parts=2)
+    for name, value in metrics.items():
+        assert metrics_by_parts[name] == pytest.approx(value, rel=1e-5)
+    left, right = (np.asarray(ravel_pytree(state.params)[0]) for state in (by_parts, whole))
+    assert np.linalg.norm(left - right) <= 1e-5 * np.linalg.norm(right)
 
 
 def test_each_plateau_multiplies_the_rates(batches, one_step):

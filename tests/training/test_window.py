@@ -1,12 +1,14 @@
 import math
+import time
 
+import jax
 import jax.numpy as jnp
 import pytest
 from known_waits import WAITS, TimedStep, periodic
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.training import window as window_module
-from alexnet_jax.training.window import Window, stuck_advice
+from alexnet_jax.training.window import Window, steps_in_flight, stuck_advice
 
 
 def fill(losses):
@@ -19,8 +21,41 @@ def fill(losses):
 
 def test_closing_gives_means_and_starts_anew():
     window = fill([1.0, 2.0, 6.0])
-    assert window.close(step=3, learning_rate=0.1)["loss"] == 3.0
+    values = window.close(step=3, learning_rate=0.1)
+    assert (values["loss"], values["top1_error"]) == (3.0, 0.5)
     assert len(window) == 0
+
+
+def test_the_speed_is_that_since_the_clock_was_started_anew():
+    window = fill([1.0, 2.0])
+    time.sleep(0.1)
+    start = time.perf_counter()
+    window.restart_clock()
+    time.sleep(0.1)
+    speed = window.close(step=2, learning_rate=0.1)["images_per_second"]
+    assert 20 / (time.perf_counter() - start) <= speed <= 20 / 0.1
+
+
+def test_a_mean_keeps_what_a_sum_in_float32_would_lose():
+    assert fill([2.0**24, 1.0]).close(2, 0.1)["loss"] == 2**23 + 0.5
+
+
+@pytest.mark.parametrize(("backend", "steps"), [("cpu", 0), ("gpu", 2), ("tpu", 2)])
+def test_two_steps_are_queued_but_none_on_cpus(backend, steps, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    assert steps_in_flight() == steps
+
+
+@pytest.mark.parametrize(("in_flight", "step_seconds"), [(0, 0.05), (2, 0.5)])
+def test_the_host_runs_no_further_ahead_than_it_may(in_flight, step_seconds, monkeypatch):
+    monkeypatch.setattr(window_module, "steps_in_flight", lambda: in_flight)
+    step, window, losses = TimedStep(step_seconds), Window(batch_size=10), []
+    for _ in range(3):
+        _, metrics = step(None, None)
+        window.add(metrics, iter(()))
+        losses.append(metrics["loss"])
+    ended = [loss.is_ready() for loss in losses]
+    assert ended == [True] * (3 - in_flight) + [False] * in_flight
 
 
 @pytest.mark.parametrize("in_flight", [0, 2])
@@ -62,6 +97,10 @@ def test_a_loss_that_is_not_finite_stops_with_step_rate_and_advice(broken):
 
 def test_a_loss_of_guessing_earns_advice():
     assert "still that of guessing (ln 1000 = 6.908)" in stuck_advice(6.9, 1000)
+
+
+def test_advice_begins_at_99_percent_of_the_loss_of_guessing():
+    assert stuck_advice(0.99 * math.log(1000), 1000)
 
 
 def test_a_loss_below_guessing_earns_none():
