@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Two at a time, a file's tests in one process; plain `pytest` runs them one after another.
 TEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
-MUTANTS ?= *
+MUTANTS ?=
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test test-peers test-sweeps mutation lint types
@@ -23,14 +23,14 @@ test-peers: .venv/requirements-peers.done
 test-sweeps: .venv/requirements-sweep.done
 	$(TEST) tests/sweeps/test_sweep_file.py tests/launch/test_ray_sweep.py
 
-# Does the suite notice changes of the code? `make mutation MUTANTS=alexnet_jax.data.*` for a part; it
-# continues where it stopped. As a worker of pytest-xdist, each mutant's run shares data sets and
-# compiled programs with the others.
+# Does the suite notice changes of the code? Continues where it stopped; a part that is named, as in
+# `make mutation MUTANTS='alexnet_jax.data.*'`, is run anew. As a worker of pytest-xdist, each
+# mutant's run shares data sets and compiled programs with the others.
 mutation: .venv/requirements-mutation.done
 	mkdir -p mutants/tmp
-	PATH="$(CURDIR)/$(BIN):$$PATH" OPENBLAS_NUM_THREADS=1 PYTEST_XDIST_WORKER=mutant \
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH="$(CURDIR)/tests" OPENBLAS_NUM_THREADS=1 PYTEST_XDIST_WORKER=mutant \
 	PYTEST_DEBUG_TEMPROOT="$(CURDIR)/mutants/tmp" JAX_COMPILATION_CACHE_DIR="$(CURDIR)/mutants/xla" \
-	JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 $(BIN)/mutmut run '$(MUTANTS)'
+	JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 $(BIN)/mutmut run $(if $(MUTANTS),'$(MUTANTS)')
 	$(BIN)/python tests/mutation_scores.py
 
 lint: .venv/requirements-dev.done
