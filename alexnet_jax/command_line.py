@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from alexnet_jax.console import install_console, output_error
 from alexnet_jax.errors import MachineError, UserError, complain, explain_os_error
-from alexnet_jax.local_path import check_local
+from alexnet_jax.local_path import check_folder, check_local
 from alexnet_jax.training.configuration import BEST, LATEST, check_key, is_checkpoint_name
 from alexnet_jax.training.orbax_noise import silence_orbax
 from alexnet_jax.user_code import describe_failure
@@ -23,7 +23,8 @@ from alexnet_jax.user_code import describe_failure
 # How many objects Python makes before it looks for garbage among them, in place of 700. Nearly all
 # that a start makes stay: looking through them again and again takes half a second of it.
 _OBJECTS_BETWEEN_COLLECTIONS = 20_000
-_PATHS = {"workdir", "data_dir", "source"}  # Flags of front doors that hold paths.
+# Flags of front doors that hold paths, and how each is checked.
+_PATHS = {"workdir": check_folder, "data_dir": check_folder, "source": check_local}
 
 
 def run(
@@ -107,11 +108,11 @@ def define_checkpoint(which: str) -> flags.FlagHolder:
 
 
 def _check_paths(positional: Sequence[str]) -> None:
-    """Raise UserError where a flag or an argument that is a path holds a URL."""
-    for name in _PATHS & set(flags.FLAGS):
+    """Raise UserError where a flag or an argument that is a path holds what cannot be one."""
+    for name in _PATHS.keys() & set(flags.FLAGS):
         value = flags.FLAGS[name].value or []
         for path in [value] if isinstance(value, str) else value:
-            check_local(f"--{name}", path)
+            _PATHS[name](f"--{name}", path)
     for path in positional:
         check_local("argument", path)
 

@@ -1,4 +1,6 @@
-"""Files and folders must lie on a mounted file system; URLs are refused before anything is made."""
+"""Paths that cannot work are refused before anything is made: URLs, and folders without UTF-8."""
+
+from pathlib import Path
 
 from alexnet_jax.errors import UserError
 
@@ -16,3 +18,18 @@ def check_local(name: str, path: str) -> None:
         else "mount it (gcsfuse, mount-s3, NFS) and give that path, or copy it to a local disk"
     )
     raise UserError(f"{name}={path} is a URL, but only a mounted file system works here; {way_out}")
+
+
+def check_folder(name: str, path: str) -> None:
+    """Raise UserError if a folder for checkpoints or records, given as `name`, cannot hold them.
+
+    The C++ libraries that write them take paths in UTF-8 only; Linux takes any bytes.
+    """
+    check_local(name, path)
+    try:
+        str(Path(path).absolute()).encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{name}={path} is not UTF-8 ({Path(path).absolute()}), but checkpoints and records "
+            "can only be written to such paths; rename the folder"
+        ) from None

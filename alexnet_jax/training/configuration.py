@@ -11,7 +11,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.local_path import check_local
+from alexnet_jax.local_path import check_folder
 from alexnet_jax.whole_file import write_whole
 from configs import imagenet
 
@@ -203,7 +203,7 @@ def check_config(config: ConfigDict) -> None:
         if values[key] not in choices:
             raise UserError(f"config.{key}={values[key]!r}; the known ones: {', '.join(choices)}")
     for key in _PATHS:
-        check_local(f"config.{key}", values[key] or "")
+        check_folder(f"config.{key}", values[key] or "")
     _check_together(values)
 
 
