@@ -6,7 +6,7 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -19,13 +19,9 @@ from alexnet_jax.parallel.agreement import from_first, is_first
 from alexnet_jax.whole_file import write_whole
 
 _FILE = "metrics.jsonl"
-
-
+SCORES = ("top1_error", "top5_error", "loss", "count")  # The numbers of a test.
 # Numbers that are read back from a line of each kind.
-_WANTED = {
-    "train": ("images_per_second",),
-    "eval": ("top1_error", "top5_error", "loss", "count"),
-}
+_WANTED = {"train": ("images_per_second",), "eval": SCORES}
 
 
 class RunLog:
@@ -100,7 +96,7 @@ class RunLog:
         """Return what testing `views` after `step` completed steps gave, if the log has it."""
         for line in self.lines:
             if (line["kind"], line["step"], line.get("views")) == ("eval", step, views):
-                return {key: line[key] for key in ("top1_error", "top5_error", "loss", "count")}
+                return {key: line[key] for key in SCORES}
         return None
 
     def say(self, text: str) -> None:
@@ -173,5 +169,12 @@ def _is_whole(line: dict[str, Any]) -> bool:
     wanted = _WANTED.get(str(line.get("kind")))
     if wanted is None or type(line.get("step")) is not int:
         return False
-    numbers: list[Any] = [line.get(name) for name in wanted] + [line.get("seconds", 0.0)]
+    return has_numbers({"seconds": 0.0} | line, (*wanted, "seconds"))
+
+
+def has_numbers(values: Any, names: Sequence[str]) -> bool:
+    """Say whether `values`, as JSON had it, is an object with a finite number of each name."""
+    if not isinstance(values, dict):
+        return False
+    numbers: list[Any] = [values.get(name) for name in names]
     return all(type(number) in (int, float) and math.isfinite(number) for number in numbers)

@@ -1,6 +1,7 @@
 """The files of a workdir that say what its run is, and the refusal to mix two runs in one."""
 
 import json
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +11,12 @@ from ml_collections import ConfigDict
 
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
+from alexnet_jax.evaluation.views import VIEWS
 from alexnet_jax.folder_lock import FolderLock
 from alexnet_jax.training.assembly import Run
 from alexnet_jax.training.configuration import differences, load_config, save_config
 from alexnet_jax.training.data_facts import save_facts
+from alexnet_jax.training.logging import SCORES, has_numbers
 from alexnet_jax.training.provenance import save_environment
 from alexnet_jax.whole_file import write_whole
 
@@ -79,13 +82,28 @@ def describe_run(workdir: Path, config: ConfigDict, run: Run, step: int) -> None
 def read_result(workdir: Path, steps: int) -> dict[str, Any] | None:
     """Return result.json if the run has completed all `steps`, else None.
 
-    A damaged one counts as missing: log and checkpoints hold all that it said.
+    A damaged one counts as missing, with a warning: log and checkpoints hold all that it said.
     """
+    path = workdir / "result.json"
     try:
-        result = json.loads((workdir / "result.json").read_text())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        result = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    return result if isinstance(result, dict) and result.get("step") == steps else None
+    except (ValueError, RecursionError):
+        result = None
+    damage = _find_damage(result)
+    if damage is not None:
+        print(f"warning: {path} is damaged ({damage}); it is written anew", file=sys.stderr)
+        return None
+    return result if result["step"] == steps else None
+
+
+def _find_damage(result: Any) -> str | None:
+    """Say what a result lacks of what is read of it; None if it has all."""
+    if not has_numbers(result, ["step"]):
+        return "it holds no object with a step"
+    lacking = [views for views in VIEWS if not has_numbers(result.get(views), SCORES)]
+    return f"{lacking[0]} lacks one of {', '.join(SCORES)}" if lacking else None
 
 
 def write_result(workdir: Path, result: dict[str, Any]) -> dict[str, Any]:
