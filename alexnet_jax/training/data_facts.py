@@ -61,7 +61,7 @@ def find_facts(pixels: Pixels, statistics: Statistics, preprocessing: Preprocess
 def save_facts(facts: DataFacts, workdir: Path) -> None:
     """Write preprocessing.npz, classes.json and, last, data.json."""
     save_preprocessing(facts.preprocessing, workdir)
-    write_whole(workdir / CLASSES, json.dumps(facts.class_names) + "\n")
+    save_class_names(facts.class_names, workdir)
     values = {
         "examples": facts.examples,
         "fingerprint": facts.fingerprint,
@@ -70,6 +70,11 @@ def save_facts(facts: DataFacts, workdir: Path) -> None:
         "color_std": facts.color_std.tolist(),
     }
     write_whole(workdir / FILE, json.dumps(values, indent=2) + "\n")
+
+
+def save_class_names(names: list[str], workdir: Path) -> None:
+    """Write classes.json, whole or not at all."""
+    write_whole(workdir / CLASSES, json.dumps(names) + "\n")
 
 
 def has_facts(workdir: Path) -> bool:

@@ -1,6 +1,5 @@
 """Between workdirs and bundles: what evaluate, predict and fine-tuning read, and back."""
 
-import json
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.training.checkpoints import Checkpoints
 from alexnet_jax.training.choice import read_chosen
 from alexnet_jax.training.configuration import complete, load_config, save_config
-from alexnet_jax.training.data_facts import load_class_names
+from alexnet_jax.training.data_facts import load_class_names, save_class_names
 from alexnet_jax.training.network import make_network
 from alexnet_jax.training.provenance import save_environment
 from alexnet_jax.training.recipe import make_optimizer, resolve_config, resolve_durations
@@ -44,7 +43,7 @@ def write_workdir(bundle: Bundle, workdir: Path) -> None:
     with full_disk_reported(workdir, "the imported weights"):
         save_environment(workdir)
         save_preprocessing(bundle.preprocessing, workdir)
-        (workdir / "classes.json").write_text(json.dumps(bundle.class_names) + "\n")
+        save_class_names(bundle.class_names, workdir)
         with closing(Checkpoints(workdir)) as checkpoints:
             checkpoints.save(_first_state(bundle, config))
         save_config(config, workdir)  # Last: without it the folder is no workdir.

@@ -80,6 +80,15 @@ def test_a_folder_that_holds_a_run_is_refused(workdir, bundle):
         write_workdir(bundle, workdir)
 
 
+def test_class_names_are_written_whole_or_not_at_all(bundle, tmp_path):
+    """To another file, which then takes the place of what an interrupted import left."""
+    (tmp_path / "classes.json").write_text('["half')
+    (tmp_path / "left").hardlink_to(tmp_path / "classes.json")
+    write_workdir(bundle, tmp_path)
+    assert (tmp_path / "left").read_text() == '["half'
+    assert json.loads((tmp_path / "classes.json").read_text()) == bundle.class_names
+
+
 def test_a_folder_that_is_no_workdir_is_refused(tmp_path):
     with pytest.raises(UserError, match="is no workdir"):
         read_workdir(tmp_path)
