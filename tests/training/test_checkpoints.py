@@ -1,6 +1,7 @@
 import ctypes
 import gc
 import os
+import re
 import shutil
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from alexnet_jax.errors import MachineError, UserError
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated
 from alexnet_jax.training import checkpoints
 from alexnet_jax.training.checkpoints import Checkpoints, _fingerprint
+from alexnet_jax.training.interruption import Interrupted
 from alexnet_jax.training.plateau import before_any_test
 from alexnet_jax.training.state import TrainState
 
@@ -83,6 +85,47 @@ def test_the_two_latest_and_those_to_keep_stay(tmp_path):
     assert steps(tmp_path) == [2, 5, 6]
 
 
+def test_a_step_before_the_latest_can_be_saved(tmp_path):
+    save(tmp_path, 3, 1)
+    assert steps(tmp_path) == [1, 3]
+
+
+def test_who_only_looks_makes_no_folder(tmp_path):
+    assert steps(tmp_path) == []
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_only_who_writes_clears_unfinished_saves_away(tmp_path):
+    save(tmp_path, 1)
+    unfinished = tmp_path / "checkpoints" / "2.orbax-checkpoint-tmp"
+    unfinished.mkdir()
+    assert steps(tmp_path) == [1]
+    assert unfinished.exists()
+    Checkpoints(tmp_path).close()
+    assert not unfinished.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "processes", "closed"),
+    [
+        (None, 2, True),
+        (Interrupted(15), 2, True),
+        (ValueError(), 1, True),
+        (ValueError(), 2, False),
+    ],
+)
+def test_all_close_but_a_process_of_a_cluster_that_fails(
+    error, processes, closed, tmp_path, monkeypatch
+):
+    """The others wait for it, so it must not wait for them."""
+    with closing(Checkpoints(tmp_path)) as opened, monkeypatch.context() as patch:
+        calls = []
+        patch.setattr(opened, "close", lambda: calls.append("close"))
+        patch.setattr(jax, "process_count", lambda: processes)
+        opened.__exit__(type(error), error, None)
+        assert bool(calls) == closed
+
+
 def test_what_is_kept_stays_however_often_the_folder_is_opened_again(tmp_path):
     for step in range(1, 7):
         save(tmp_path, step, keep=[2])
@@ -141,11 +184,18 @@ def test_a_checkpoint_that_is_named_is_the_one_that_is_read(tmp_path):
 
 
 def test_in_place_of_a_damaged_checkpoint_that_is_named_no_other_is_used(tmp_path):
-    save(tmp_path, 1, 2)
+    save(tmp_path, 1, 2, 3, keep=[1])
     damage(data_files(tmp_path, 2)[-1], "missing")
-    with pytest.raises(UserError, match=r"checkpoint 2 in .* is damaged .*can name another: 1"):
+    with pytest.raises(UserError, match=r"checkpoint 2 in .* is damaged .*can name another: 1, 3$"):
         read(tmp_path, 2)
     assert (tmp_path / "checkpoints" / "2").is_dir()
+
+
+def test_what_another_process_of_the_cluster_cannot_read_is_not_used(tmp_path, monkeypatch):
+    save(tmp_path, 1)
+    monkeypatch.setattr(checkpoints, "largest_of_all", lambda outcome: max(outcome, 1))
+    with pytest.raises(UserError, match=r"damaged \(another process of the cluster cannot read it"):
+        read(tmp_path, 1)
 
 
 def test_an_older_damaged_checkpoint_of_the_same_step_is_not_replaced(tmp_path):
@@ -204,6 +254,31 @@ def test_nothing_but_damaged_checkpoints_is_an_error(tmp_path):
         restore(tmp_path)
 
 
+def damaged(message):
+    """Return what reads no checkpoint, and says so in these words."""
+
+    def read(self, step, description):
+        raise ValueError(message.format(step=step))
+
+    return read
+
+
+def test_of_every_damaged_checkpoint_it_is_told_what_is_wrong(tmp_path, monkeypatch):
+    save(tmp_path, 1, 2)
+    monkeypatch.setattr(Checkpoints, "_read", damaged("rust at {step}"))
+    with pytest.raises(UserError, match=r"can be read \(2: rust at 2; 1: rust at 1\)"):
+        restore(tmp_path)
+
+
+@pytest.mark.parametrize("message", ["x" * 300, "x \n" * 300])
+def test_what_is_wrong_with_a_checkpoint_is_told_in_one_short_line(message, tmp_path, monkeypatch):
+    save(tmp_path, 1)
+    monkeypatch.setattr(Checkpoints, "_read", damaged(message))
+    told = re.escape(" ".join(message.split())[:200])
+    with pytest.raises(UserError, match=rf"is damaged \({told}\); it is the only one"):
+        read(tmp_path, 1)
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A disk of 4 MB, mounted for the test."""
@@ -216,16 +291,17 @@ def small_disk(tmp_path):
     libc.umount2(os.fsencode(folder), 2)
 
 
-def test_a_full_disk_is_named_and_earlier_checkpoints_stay(small_disk):
+@pytest.mark.parametrize("then", [Checkpoints.close, lambda opened: opened.save(make_state(3))])
+def test_a_full_disk_is_named_and_earlier_checkpoints_stay(then, small_disk):
     rng = np.random.default_rng(0)
-    checkpoints = Checkpoints(small_disk)
-    checkpoints.save(make_state(1))
+    opened = Checkpoints(small_disk)
+    opened.save(make_state(1))
     large = TrainState(
         jnp.int32(2), {"fc": jnp.float32(rng.normal(size=2_000_000))}, (), before_any_test()
     )
     with pytest.raises(MachineError, match=r"disk full while writing a checkpoint: .*MB free"):
-        checkpoints.save(large)
-        checkpoints.close()
+        opened.save(large)
+        then(opened)
     assert int(restore(small_disk).step) == 1
 
 
