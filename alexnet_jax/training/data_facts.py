@@ -4,6 +4,8 @@ A resumed run reads it from there and compares it with the data, which may have 
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,8 @@ class DataFacts:
     Attributes:
         examples: of the training split.
         class_names: of the network's outputs, in their order.
+        data_names: of the same classes in the data. Others only where weights were imported, whose
+            makers have names of their own.
         preprocessing: of the network's input; of another run's data where that run came first.
         fingerprint: of the records; None where nothing tells it.
         channel_means: float32 [3], of the data's mean image, RGB.
@@ -38,6 +42,7 @@ class DataFacts:
 
     examples: int
     class_names: list[str]
+    data_names: list[str]
     preprocessing: Preprocessing
     fingerprint: str | None
     channel_means: np.ndarray
@@ -50,6 +55,7 @@ def find_facts(pixels: Pixels, statistics: Statistics, preprocessing: Preprocess
     return DataFacts(
         examples=len(pixels),
         class_names=list(pixels.class_names),
+        data_names=list(pixels.class_names),
         preprocessing=preprocessing,
         fingerprint=pixels.fingerprint,
         channel_means=statistics.mean_image.mean((0, 1), np.float64).astype(np.float32),
@@ -62,8 +68,10 @@ def save_facts(facts: DataFacts, workdir: Path) -> None:
     """Write preprocessing.npz, classes.json and, last, data.json."""
     save_preprocessing(facts.preprocessing, workdir)
     save_class_names(facts.class_names, workdir)
+    same = facts.data_names == facts.class_names
     values = {
         "examples": facts.examples,
+        **({} if same else {"class_names": facts.data_names}),
         "fingerprint": facts.fingerprint,
         "channel_means": facts.channel_means.tolist(),
         "color_axes": facts.color_axes.tolist(),
@@ -99,17 +107,45 @@ def load_facts(workdir: Path, found: DataFacts) -> DataFacts:
     path = workdir / FILE
     if not path.exists():
         return kept
-    try:
+    with _damage_named(path):
         values: dict[str, Any] = json.loads(path.read_text())
         return replace(
             kept,
+            data_names=_names(values.get("class_names", kept.class_names), len(kept.class_names)),
             examples=int(values["examples"]),
             fingerprint=values["fingerprint"],
             channel_means=_numbers(values["channel_means"], 3),
             color_axes=_numbers(values["color_axes"], 3, 3),
             color_std=_numbers(values["color_std"], 3),
         )
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+
+
+def check_same_classes(workdir: Path, pixels: Pixels) -> None:
+    """Raise UserError if the data's classes are not those that the run in `workdir` learned.
+
+    Imported weights were trained on data that are not known here: nothing is compared.
+    """
+    path = workdir / FILE
+    if not path.exists():
+        return
+    with _damage_named(path):
+        names = json.loads(path.read_text()).get("class_names")
+        if names is None:
+            names = load_class_names(workdir, pixels.num_classes)
+        changes = _describe_names(_names(names, pixels.num_classes), pixels.class_names)
+    if changes:
+        raise UserError(
+            f"{pixels.directory} has other classes than the data that {workdir} was trained on "
+            f"({changes[0]}): its labels do not mean what the network tells; give those data with "
+            "--data_dir"
+        )
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             f"{path} is damaged ({type(error).__name__}: {error}); restore it from a copy, or "
             "remove it: then the run takes these facts from the data as they are now"
@@ -120,17 +156,12 @@ def load_class_names(workdir: Path, count: int) -> list[str]:
     """Read the names of a workdir's `count` classes; UserError where the file is damaged."""
     path = workdir / CLASSES
     try:
-        names = json.loads(path.read_text())
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ValueError("it holds no list of names")
-        if len(names) != count:
-            raise ValueError(f"it holds {len(names):,} names for {count:,} classes")
+        return _names(json.loads(path.read_text()), count)
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(
             f"{path} cannot be read ({error}); restore it from a copy, or remove it: the command "
             f"that trained {workdir}, without its result.json, writes it anew"
         ) from error
-    return names
 
 
 def describe_changes(kept: DataFacts, found: DataFacts) -> list[str]:
@@ -160,6 +191,14 @@ def _describe_names(kept: list[str], found: list[str]) -> list[str]:
     ]
     more = f" and {len(differing) - _NAMED} more classes" if len(differing) > _NAMED else ""
     return [", ".join(differing[:_NAMED]) + more] if differing else []
+
+
+def _names(values: Any, count: int) -> list[str]:
+    if not isinstance(values, list) or not all(isinstance(name, str) for name in values):
+        raise ValueError("it holds no list of names")
+    if len(values) != count:
+        raise ValueError(f"it holds {len(values):,} names for {count:,} classes")
+    return values
 
 
 def _numbers(values: Any, *shape: int) -> np.ndarray:

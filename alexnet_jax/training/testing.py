@@ -13,6 +13,7 @@ from alexnet_jax.parallel.feed import feed
 from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.training.assembly import host_threads, make_validation
+from alexnet_jax.training.data_facts import check_same_classes
 from alexnet_jax.training.trained import Trained, load_trained
 
 _CLASSES_SHOWN = 5
@@ -45,6 +46,8 @@ def evaluate_workdirs(
     if data_dir is not None:
         config.data.dir = data_dir
     validation = make_validation(config, mesh)
+    for workdir in workdirs:
+        check_same_classes(Path(workdir), validation.pixels)
     batches = feed(validation, 0, host_threads(config), mesh)
     predictors = [network.predict for network in networks]
     try:

@@ -13,8 +13,9 @@ from alexnet_jax.data.records import dataset_directory
 from alexnet_jax.data.statistics import load_statistics, save_statistics
 from alexnet_jax.errors import UserError
 from alexnet_jax.training.assembly import assemble
-from alexnet_jax.training.data_facts import load_class_names
+from alexnet_jax.training.data_facts import load_class_names, save_facts
 from alexnet_jax.training.loop import train_and_evaluate
+from alexnet_jax.training.testing import evaluate_workdirs
 from alexnet_jax.weights import read_workdir, write_workdir
 
 
@@ -117,6 +118,36 @@ def test_a_workdir_of_before_there_was_a_record_goes_on_and_gets_one(workdir, co
     (workdir / "data.json").unlink()
     assert train_and_evaluate(config, workdir)["step"] == 6
     assert read(workdir, "data.json") == data
+
+
+def test_other_classes_are_refused_in_a_test_by_name(workdir, copied, config):
+    first, last = (read(workdir, "classes.json")[n] for n in (0, -1))
+    reverse_names(copied)
+    words = (
+        rf"other classes than the data that {workdir} was trained on \(class 0 '{first}' -> "
+        rf"'{last}'.*give those data with --data_dir"
+    )
+    with pytest.raises(UserError, match=words):
+        evaluate_workdirs([str(workdir)], "center", config.data.dir)
+
+
+def test_in_a_test_together_no_workdir_may_have_learned_other_classes(workdir, copied, config):
+    """The first was imported, so that nothing is known of its data."""
+    shutil.copytree(workdir, workdir.with_name("imported"))
+    (workdir.with_name("imported") / "data.json").unlink()
+    reverse_names(copied)
+    both = [str(workdir.with_name("imported")), str(workdir)]
+    with pytest.raises(UserError, match=f"other classes than the data that {workdir} was"):
+        evaluate_workdirs(both, "center", config.data.dir)
+
+
+def test_imported_weights_are_tested_under_the_names_of_their_makers(config, tmp_path):
+    """Also after a run has gone on with them, on data that it knows under other names."""
+    write_workdir(make_bundle(config=config.to_dict()), tmp_path)
+    assert evaluate_workdirs([str(tmp_path)], "center")["center"]["count"] == 100
+    save_facts(assemble(config, tmp_path).data, tmp_path)
+    assert read(tmp_path, "classes.json")[0] == "kind 0"
+    assert evaluate_workdirs([str(tmp_path)], "center")["center"]["count"] == 100
 
 
 def test_training_in_an_imported_workdir_keeps_its_preprocessing(config, fractals_dir, tmp_path):
