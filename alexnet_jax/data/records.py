@@ -103,6 +103,7 @@ class Records:
         self._features = find_features(builder.info.features, directory)
         self.class_names = self._features.class_names
         self.num_classes = len(self.class_names)
+        self._shards = builder.info.splits[split].file_instructions
         self._source = builder.as_data_source(
             split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
         )
@@ -126,14 +127,22 @@ class Records:
     def damaged(
         self, index: int, error: Exception, example: Mapping[str, Any] | None = None
     ) -> UserError:
-        """Return the line that names an example that cannot be read, and the way out."""
+        """Return the line that names an example that cannot be read, its file, and the way out."""
         file_name = (example or {}).get("file_name", b"").decode(errors="backslashreplace")
         name = f" ({printable(file_name)})" if file_name else ""
         return UserError(
             f"example {index}{name} of the {self._split} split in {self.directory} cannot be read: "
-            f"{error}; restore the data set from a copy, or remove that directory and prepare it "
-            "again, which leaves unreadable images out"
+            f"{self._locate(index)}: {error}; restore the data set from a copy, or remove that "
+            "directory and prepare it again, which leaves unreadable images out"
         )
+
+    def _locate(self, index: int) -> str:
+        """Say which record of which file an example is: the files hold them one after another."""
+        for shard in self._shards:
+            if index < shard.take:
+                return f"record {shard.skip + index} of {Path(shard.filename).name}"
+            index -= shard.take
+        return "a record behind the last"
 
     def read(self, indices: Sequence[int] | np.ndarray) -> Iterator[dict[str, Any]]:
         """Yield the examples at `indices`, each read when it is its turn.

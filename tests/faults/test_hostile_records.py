@@ -1,10 +1,13 @@
 """Data sets whose description or records are damaged: named in a line, with the way out."""
 
+import json
 import re
 import shutil
 
+import numpy as np
 import pytest
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
+from cluster_runs import finish, options, start
 from short_run import FRACTALS
 from tensorflow_datasets.proto import tf_example_pb2
 
@@ -98,6 +101,51 @@ def flip_bytes(shard):
 
 def empty(shard):
     shard.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("split", "name"), [("train", "f0007_1.JPEG"), ("validation", "fractals_val_00000054.JPEG")]
+)
+def test_a_damaged_record_ends_a_run_in_a_line_that_names_file_and_record(
+    fractals_dir, tmp_path, split, name
+):
+    shutil.copytree(fractals_dir, tmp_path / "data")
+    (shard,) = tmp_path.glob(f"data/{FRACTALS}/*/*-{split}.array_record-*")
+    cut_an_image(shard)
+    # A whole epoch, in which every example is read.
+    lengths = {"train__steps": 32, "eval__every_steps": 16, "checkpoint__every_steps": 16}
+    training = options(tmp_path / "data", tmp_path / "run", **lengths)
+    ((code, _, err),) = finish([start(training)])
+    assert (code, err.count("\n")) == (2, 1), err
+    assert err.startswith(
+        f"error: example 10 ({name}) of the {split} split in {shard.parent} cannot be read: "
+        f"record 10 of {shard.name}: not a readable image"
+    )
+
+
+def halve(shard):
+    """Write a shard again as two, of 300 records and the rest; return the second."""
+    reader = ArrayRecordReader(str(shard))
+    records = reader.read_all()
+    reader.close()
+    shard.unlink()
+    names = [shard.name.replace("00000-of-00001", f"0000{n}-of-00002") for n in range(2)]
+    write(shard.with_name(names[0]), records[:300])
+    write(shard.with_name(names[1]), records[300:])
+    path = shard.with_name("dataset_info.json")
+    info = json.loads(path.read_text())
+    train = next(split for split in info["splits"] if split["name"] == "train")
+    train["shardLengths"] = ["300", "200"]
+    path.write_text(json.dumps(info))
+    return shard.with_name(names[1])
+
+
+def test_a_damaged_record_is_named_by_its_place_in_its_own_file(changed):
+    data_dir = changed(lambda shard: cut_an_image(halve(shard)))
+    pixels = DecodedRecords(Records(data_dir, FRACTALS, "train"), 96)
+    image, label = np.empty((1, 96, 96, 3), np.uint8), np.empty(1, np.int32)
+    with pytest.raises(UserError, match=r"example 310 .*: record 10 of .*-00001-of-00002: not a"):
+        pixels.read_into([310], image, label)
 
 
 @pytest.mark.parametrize("how", [cut_an_image, write_no_examples, flip_bytes, empty])
