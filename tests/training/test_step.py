@@ -10,10 +10,10 @@ from jax.flatten_util import ravel_pytree
 from alexnet_jax.data.augment import Augmentation, random_crop
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.models import create_model
-from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
+from alexnet_jax.parallel.mesh import make_data_mesh, split_over_data, to_devices
 from alexnet_jax.training.optimizer import krizhevsky_sgd
 from alexnet_jax.training.state import abstract_state, create_state
-from alexnet_jax.training.step import lower_step, make_train_step
+from alexnet_jax.training.step import describe_batch, lower_step, make_train_step
 
 
 def augmentation(random):
@@ -141,6 +141,12 @@ def take_one_step(batches, parts=1):
     params = jax.device_get(before.params)
     after, metrics = step(before, to_devices(batches[0], mesh))
     return step, params, after, jax.device_get(metrics)
+
+
+def test_a_batch_that_is_described_is_split_over_the_devices():
+    mesh = make_data_mesh()
+    described = describe_batch(8, image_size=96, mesh=mesh).values()
+    assert {array.sharding for array in described} == {split_over_data(mesh)}
 
 
 @pytest.fixture(scope="module")
