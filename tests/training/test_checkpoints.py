@@ -71,6 +71,17 @@ def test_the_state_comes_back_to_the_bit(tmp_path):
         assert actual.dtype == expected.dtype
 
 
+def test_a_state_is_read_to_the_devices_that_its_description_names(tmp_path):
+    save(tmp_path, 1)
+    one = replicated(make_data_mesh(jax.devices()[:1]))
+    described = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=one), make_state(0)
+    )
+    with closing(Checkpoints(tmp_path)) as opened:
+        found = opened.restore(described)
+    assert {leaf.sharding for leaf in jax.tree.leaves(found)} == {one}
+
+
 def test_nothing_saved_is_none(tmp_path):
     assert restore(tmp_path) is None
 

@@ -13,10 +13,16 @@ from alexnet_jax.data.statistics import Statistics
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import MODELS
 from alexnet_jax.models.table import describe_layers, format_layers
-from alexnet_jax.training.configuration import differences, load_config, save_config
+from alexnet_jax.training.configuration import (
+    MOST_STEPS,
+    differences,
+    load_config,
+    save_config,
+)
 from alexnet_jax.training.network import make_model
 from alexnet_jax.training.optimizer import krizhevsky_sgd, lars, pytorch_sgd
 from alexnet_jax.training.recipe import (
+    Durations,
     make_augmentation,
     make_crop,
     make_layer_factors,
@@ -58,6 +64,22 @@ def test_steps_are_due_at_their_multiples_and_at_the_end():
     config.train.steps, config.eval.every_steps = 10, 4
     durations = resolve_durations(config, examples=1_281_167)
     assert due(durations, durations.evaluate_every) == [4, 8, 10]
+
+
+def test_periods_in_steps_are_taken_as_they_are():
+    config = imagenet.get_config()
+    config.train.update(batch_size=8, steps=100)
+    config.eval.every_steps, config.checkpoint.every_steps = 20, 30
+    config.log.update(every_steps=7, stuck_after_steps=9)
+    assert resolve_durations(config, examples=20) == Durations(
+        total=100, per_epoch=2.5, evaluate_every=20, save_every=30, log_every=7, stuck_after=9
+    )
+
+
+def test_a_run_can_have_as_many_steps_as_can_be_counted():
+    config = imagenet.get_config()
+    config.train.steps = MOST_STEPS
+    assert resolve_durations(config, examples=1000).total == MOST_STEPS
 
 
 def test_a_period_shorter_than_a_step_is_due_at_every_step():
