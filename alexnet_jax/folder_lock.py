@@ -154,22 +154,27 @@ class FolderLock:
     def _create(self) -> IO[str] | None:
         """Create the file with this owner in it, locked; return None if there is one."""
         temporary, file = self._signed()
+        named = False
         try:
-            os.link(temporary, self._path)
-        except FileExistsError:
-            # It may be our own: a file server made the link, and its answer was lost.
-            if _read(self._path) == self._text:
-                return file
-            file.close()
-            return None
+            named = self._link(temporary)
         except OSError as error:
-            file.close()
             if error.errno not in _NO_LINKS:
                 raise
             return self._create_without_links()
         finally:
+            if not named:
+                file.close()
             temporary.unlink(missing_ok=True)
-        return file
+        return file if named else None
+
+    def _link(self, temporary: Path) -> bool:
+        """Give a file the lock's name; return whether it has it: another may."""
+        try:
+            os.link(temporary, self._path)
+        except FileExistsError:
+            # It may be our own: a file server made the link, and its answer was lost.
+            return _read(self._path) == self._text
+        return True
 
     def _create_without_links(self) -> IO[str] | None:
         """Do as `_create` where files cannot have two names.

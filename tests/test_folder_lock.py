@@ -279,3 +279,12 @@ def test_whether_a_lock_is_held_can_be_asked(tmp_path):
     for options in ({}, {"flock": no_flock}):
         with make(tmp_path, **options):
             assert make(tmp_path, **options).is_held()
+
+
+def test_a_folder_in_the_place_of_the_lock_is_an_error_that_leaves_nothing_open(tmp_path):
+    (tmp_path / "run.lock").mkdir()
+    with pytest.raises(IsADirectoryError):
+        make(tmp_path).acquire()
+    assert [path.name for path in tmp_path.iterdir()] == ["run.lock"]
+    held = [path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+    assert not [path for path in held if str(path).startswith(str(tmp_path))]
