@@ -217,6 +217,18 @@ def test_a_lost_log_costs_only_the_log(finished, config, tmp_path):
     assert result["images_per_second"] is None
 
 
+def test_a_test_whose_line_was_cut_short_is_made_again(finished, config, tmp_path):
+    """So that its checkpoint can be the best."""
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
+    (workdir / "result.json").unlink()
+    whole = (workdir / "metrics.jsonl").read_text()
+    place = whole.index('"kind": "eval", "step": 6, "views": "center"')
+    (workdir / "metrics.jsonl").write_text(whole[: place + 80])
+    assert train_and_evaluate(config, workdir)["center"] == finished[1]["center"]
+    assert timeless(read_lines(workdir)) == timeless(read_lines(finished[0]))
+
+
 def test_checkpoints_that_a_lost_log_no_longer_tells_of_stay(finished, config, tmp_path, capsys):
     """One of them may be the best, and only the log knew which."""
     workdir = tmp_path / "run"
