@@ -98,6 +98,16 @@ def test_a_layer_that_thaws_goes_on_with_the_velocity_it_had():
         assert thawed[-1][layer] == pytest.approx(never_frozen[5][layer], rel=1e-6)
 
 
+def test_a_rate_factor_takes_hold_where_layers_have_factors_of_their_own():
+    optimizer = krizhevsky_sgd(
+        0.01, momentum=0.0, weight_decay=0.0, layer_factors={"conv1": lambda step: jnp.float32(0.5)}
+    )
+    ones = {layer: {"kernel": jnp.ones(1)} for layer in ("conv1", "conv2")}
+    updates, _ = optimizer.update(ones, optimizer.init(ones), ones, rate_factor=0.1)
+    assert float(updates["conv1"]["kernel"][0]) == pytest.approx(-0.0005)
+    assert float(updates["conv2"]["kernel"][0]) == pytest.approx(-0.001)
+
+
 def test_biases_can_keep_a_rate_while_kernels_slow_down():
     optimizer = krizhevsky_sgd(
         stepped(0.01, [1], 0.1), momentum=0.0, bias_learning_rate=optax.constant_schedule(0.02)
