@@ -2,12 +2,13 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+ROOM ?= .
 # Two at a time, a file's tests in one process; plain `pytest` runs them one after another.
 TEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 MUTANTS ?=
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-peers test-sweeps mutation lint types
+.PHONY: demo test test-fast test-peers test-sweeps mutation lint types
 
 demo: .venv/requirements.done
 	$(BIN)/python -m alexnet_jax.prepare --dataset=fractals --data_dir=data
@@ -15,6 +16,10 @@ demo: .venv/requirements.done
 
 test: .venv/requirements-dev.done
 	$(TEST)
+
+# About a minute, while you change one room; `make test-fast ROOM=training` runs the tests of that folder.
+test-fast: .venv/requirements-dev.done
+	$(TEST) -m "not slow" tests/$(ROOM)
 
 # The tests that need PyTorch or Ray, or do more where these are installed.
 test-peers: .venv/requirements-peers.done

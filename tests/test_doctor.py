@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from short_run import FRACTALS, REPOSITORY
 
 DEMO = ["--config=configs/demo.py", f"--config.data.name={FRACTALS}", "--seconds=1"]
@@ -21,6 +22,7 @@ def doctor(*arguments):
     )
 
 
+@pytest.mark.slow
 def test_json_is_one_object_and_nothing_else_even_without_data(tmp_path):
     done = doctor(*DEMO, f"--config.data.dir={tmp_path}", "--json")
     assert (done.returncode, done.stderr) == (0, "")

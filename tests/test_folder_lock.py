@@ -186,6 +186,7 @@ def test_a_process_of_another_container_is_watched_not_looked_up(tmp_path):
         make(tmp_path, flock=no_flock, beat=0.5).acquire()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("left", [None, "elsewhere"])
 @pytest.mark.parametrize("links", [True, False])
 def test_of_many_hosts_that_start_at_once_one_goes_on(tmp_path, left, links, monkeypatch):

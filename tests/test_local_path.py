@@ -76,6 +76,7 @@ def test_front_doors_refuse_urls_in_one_line_and_make_nothing(command, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "words"),
     [

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from short_run import FRACTALS, REPOSITORY, wait_for_step
 
+pytestmark = pytest.mark.slow
+
 # Gets SIGTERM as its first test begins.
 STOPPED_IN_THE_TEST = """
 import os, signal

@@ -26,6 +26,7 @@ def test_help_shows_every_flag():
     assert imagenet.get_config().data.max_megapixels == MAX_MEGAPIXELS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -44,6 +45,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(tmp_path, flags, message):
     assert done.stderr.startswith("error: ")
 
 
+@pytest.mark.slow
 def test_fractals_are_made_from_the_command_line(tmp_path):
     done = prepare("--dataset=fractals", "--images_per_class=5", f"--data_dir={tmp_path}")
     assert done.returncode == 0, done.stderr

@@ -4,6 +4,8 @@ from short_run import short_config
 from alexnet_jax.errors import UserError
 from alexnet_jax.scaling import candidates, foresee, format_foresights
 
+pytestmark = pytest.mark.slow
+
 PARAMETERS = 204_858  # Of `tiny` without groups and ten classes.
 
 

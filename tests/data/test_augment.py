@@ -41,6 +41,7 @@ def test_crops_are_windows_of_their_images(numbered):
         np.testing.assert_array_equal(crop, numbered[0, top : top + 6, left : left + 6])
 
 
+@pytest.mark.slow
 def test_crops_reach_every_offset(numbered):
     corners = {int(crop[0, 0, 0]) for crop in random_crop(jax.random.key(0), numbered, 6)}
     assert corners == {8 * top + left for top in range(3) for left in range(3)}
@@ -63,6 +64,7 @@ def test_the_colours_of_a_key_never_change():
     np.testing.assert_allclose(shift, [[4.86793, 4.05053, -0.43359]], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_colour_is_added(numbered):
     key, augment = jax.random.key(0), make(color_noise=lambda step: 0.1, color_rescale=False)
     shift = color_shift(jax.random.split(key, 3)[2], 64, augment.color_axes, augment.color_std)
@@ -144,6 +146,7 @@ def test_colour_has_the_covariance_of_the_training_set():
     np.testing.assert_allclose(covariance, expected, atol=0.02 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_a_draw_does_not_depend_on_how_the_batch_is_sharded(numbered):
     augment = jax.jit(make(crop=random_crop, flip=True, color_noise=lambda step: 0.1))
     mesh = jax.make_mesh((4,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))

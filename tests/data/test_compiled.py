@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import sys
 import numpy as np
@@ -12,6 +14,7 @@ print(scipy.linalg.det([[2]]))
 """
 
 
+@pytest.mark.slow
 def test_compiled_loops_do_not_bring_linear_algebra():
     output = subprocess.check_output([sys.executable, "-c", SCRIPT], text=True)
     assert output.split() == ["False", "2.0"]

@@ -104,6 +104,7 @@ def test_background_has_the_spectrum_of_natural_images():
     assert low / high == pytest.approx(100, rel=0.2)
 
 
+@pytest.mark.slow
 def test_colour_gives_nothing_away(systems):
     """A linear classifier on each image's mean and spread of colour does about chance."""
     picture = Picture(96, 96, 0.0, (8.0, 24.0), 90)

@@ -43,6 +43,7 @@ def test_only_missing_statistics_are_computed_and_need_no_source(prepare_imagene
     assert [path.name for path in after.keys() - before.keys()] == ["statistics_9.npz"]
 
 
+@pytest.mark.slow
 def test_another_process_writes_the_same_bytes(imagenet_dir, tmp_path):
     flags = [f"--source={imagenet_dir.parent / 'source'}", f"--data_dir={tmp_path}"]
     subprocess.run(
@@ -151,6 +152,7 @@ def test_two_at_a_time_are_refused(tmp_path):
             prepare_dataset(Request("imagenet2012", data_dir, source, image_size=8))
 
 
+@pytest.mark.slow
 def test_a_file_system_without_locks_will_do(tmp_path, without_flock):
     source = write_source(tmp_path / "source", training_images(1))
     arguments = [f"--source={source}", f"--data_dir={tmp_path / 'data'}", "--image_size=8"]
@@ -186,6 +188,7 @@ def test_nothing_is_fetched_from_the_network(prepare_imagenet, monkeypatch):
     assert calls == []
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_starts_again_and_leaves_nothing_unfinished(tmp_path):
     image = jpeg(0, 500, 375, quality=95)
     train = {synset: {f"{synset}_{n}.JPEG": image for n in range(300)} for synset in (CAT, DOG)}
@@ -230,6 +233,7 @@ def prepare_on_a_small_disk(tmp_path, size):
     return done
 
 
+@pytest.mark.slow
 def test_a_disk_full_of_records_is_named_and_nothing_half_made_stays(tmp_path):
     done = prepare_on_a_small_disk(tmp_path, "1200k")
     expected = f"error: disk full while writing the data set imagenet2012: {tmp_path / 'disk'} has"
@@ -237,6 +241,7 @@ def test_a_disk_full_of_records_is_named_and_nothing_half_made_stays(tmp_path):
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_a_disk_full_of_statistics_is_named_and_the_records_stay(tmp_path):
     done = prepare_on_a_small_disk(tmp_path, "1500k")
     directory = tmp_path / "disk" / "imagenet2012" / "5.1.0"

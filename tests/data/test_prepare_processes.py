@@ -10,12 +10,15 @@ import psutil
 import pytest
 from short_run import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 # Draws in two processes until somebody ends it.
 PROGRAM = """
-import os, sys, pathlib
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # Ignored in a shell's background jobs.
 from alexnet_jax import command_line, prepare
 from alexnet_jax.data.builders import fractals
-fractals._usable_cores = lambda: 2
+fractals.usable_cores = lambda: 2
 command_line.run(prepare.main, required=["dataset"])
 """
 

@@ -90,6 +90,7 @@ def test_each_sums_weights_make_one():
         assert np.abs(sums - 2**22).max() <= windows(length, side, size).weights.shape[1] / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cache", ["empty", "nowhere to write"])
 def test_many_threads_may_call_first(tmp_path, cache):
     folder = tmp_path / "cache"

@@ -6,6 +6,8 @@ from PIL import Image
 
 from alexnet_jax.data.resized_crop import _random_boxes, random_resized_crop
 
+pytestmark = pytest.mark.slow
+
 
 def boxes_of(images, **limits):
     """Crops of a ramp whose pixel tells its place: channel 0 the row, 1 the column."""

@@ -210,6 +210,7 @@ def test_a_store_that_is_being_written_is_told_from_one_that_was_left(stored):
             open_store(stored[0])
 
 
+@pytest.mark.slow
 def test_too_many_shards_for_the_limit_on_open_files_says_how_to_raise_it(stored, monkeypatch):
     monkeypatch.setattr("alexnet_jax.data.store_manifest._SHARD_BYTES", SIZE**2 * 3)
     shutil.rmtree(stored[1])

@@ -150,6 +150,7 @@ command_line.run(prepare.main, required=["dataset"])
 """
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_ends_with_the_same_bytes(fractals_dir, tmp_path):
     """Twelve shards of 50; each run is killed as soon as it has finished another one or two."""
     data_dir = tmp_path / "data"
@@ -184,6 +185,7 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(fractals_dir, tmp_pa
     assert contents(directory) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kilobytes", [30, 700, 1900, 5000])
 def test_a_full_disk_leaves_nothing_that_looks_whole(fractals_dir, tmp_path, kilobytes):
     """The records take 3.4 MB of the disk, the store would take 16.6 MB; nothing checks first."""

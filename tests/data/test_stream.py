@@ -64,6 +64,7 @@ class RecordedPixels(CountingPixels):
         super().read_into(indices, images, labels)
 
 
+@pytest.mark.slow
 def test_every_epoch_holds_each_example_once(training):
     stream = np.concatenate([training.indices(step) for step in range(20)])
     for epoch in range(3):

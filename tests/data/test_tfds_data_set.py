@@ -130,6 +130,7 @@ def test_a_run_on_data_that_cannot_be_written_keeps_statistics_in_its_workdir(
     assert has_statistics(tmp_path / "run", 80)
 
 
+@pytest.mark.slow
 def test_statistics_that_another_run_computes_are_waited_for(tmp_path):
     """As in a sweep whose trials start together on data without statistics."""
     prepare_with_tfds(tmp_path, FEATURES, splits())

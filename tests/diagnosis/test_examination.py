@@ -8,6 +8,8 @@ from alexnet_jax.diagnosis.report import format_json, format_table
 from alexnet_jax.diagnosis.timing import Budget, Skipped, Speed
 from alexnet_jax.training.rehearsal import find_material, rehearse
 
+pytestmark = pytest.mark.slow
+
 STAGES = [
     "reading_cold",
     "reading_warm",

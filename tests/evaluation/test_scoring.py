@@ -9,6 +9,8 @@ from alexnet_jax.evaluation.scoring import make_view_predictor, score, view_prob
 from alexnet_jax.models import create_model
 from alexnet_jax.parallel.mesh import make_data_mesh, split_over_data, to_devices
 
+pytestmark = pytest.mark.slow
+
 
 def constant(*probabilities):
     """A predictor that says the same of every image and view."""

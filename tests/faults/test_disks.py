@@ -25,6 +25,7 @@ def assert_one_line(code, err, cause, *parts):
     assert all(part in lines[0] for part in (cause, *parts)), err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "code", "cause"),
     [
@@ -46,6 +47,7 @@ def test_an_export_names_the_folder_and_the_cause(tmp_path, call, code, cause):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "path", "code", "cause"),
     [
@@ -65,6 +67,7 @@ def test_a_training_names_the_workdir_and_the_cause(
     assert_one_line(exit_code, err, cause, str(workdir))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "path", "code", "cause"),
     [

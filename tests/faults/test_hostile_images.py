@@ -43,6 +43,7 @@ def test_a_file_with_more_inside_than_its_header_says_is_refused(name):
         read_image(bombs.DAMAGED[name])
 
 
+@pytest.mark.slow
 def test_no_bomb_takes_a_gigabyte():
     code = """
 import bombs
@@ -59,6 +60,7 @@ for data in (bombs.TOO_LARGE | bombs.DAMAGED).values():
 
 
 # Of those allowed by the header, the ones whose decoding takes most.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [

@@ -20,6 +20,8 @@ from alexnet_jax.diagnosis.reading import decoding_speed
 from alexnet_jax.errors import UserError
 from alexnet_jax.training.assembly import assemble
 
+pytestmark = pytest.mark.slow
+
 CONTENTS = [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"splits": 3}']
 
 

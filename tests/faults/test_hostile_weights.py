@@ -162,6 +162,7 @@ def _with_flag(path, flag, method=0):
     return bytes(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NPZ)
 def test_a_damaged_preprocessing_is_refused_in_a_line(tmp_path, name):
     NPZ[name](tmp_path / "preprocessing.npz")
@@ -181,6 +182,7 @@ def test_damaged_statistics_are_refused_in_a_line(tmp_path):
             load_statistics(tmp_path, 8)
 
 
+@pytest.mark.slow
 def test_no_weights_file_takes_a_gigabyte(tmp_path):
     pytest.importorskip("torch")
     code = """

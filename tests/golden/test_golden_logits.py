@@ -5,6 +5,8 @@ from golden_logits import GOLDEN_LOGITS, first_logits, logits_faults
 
 from alexnet_jax.models import MODELS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", MODELS)
 def test_logits_from_seed_0_are_those_that_were_recorded(name):

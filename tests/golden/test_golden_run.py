@@ -5,6 +5,8 @@ import json
 import pytest
 from golden_run import GOLDEN, faults, record
 
+pytestmark = pytest.mark.slow
+
 WAY_OUT = "if they should move: python -m tests.golden, and commit its file with the reason"
 
 

@@ -10,6 +10,8 @@ from short_run import REPOSITORY
 from alexnet_jax.ending import SAVED_EXIT_CODE
 from alexnet_jax.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 MANIFEST = REPOSITORY / "launch" / "k8s" / "jobset.yaml"
 
 

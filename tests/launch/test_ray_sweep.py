@@ -5,6 +5,8 @@ import json
 import pytest
 from sweep_process import events, processes_of, run, small_training, start, wait_until
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("ray.tune", reason="Ray is not installed: requirements-sweep.txt")
 
 # A rate at which this network learns in sixty steps, and three at which nothing moves.

@@ -8,11 +8,14 @@ from cluster_runs import free_port, lines, options, result
 from short_run import REPOSITORY, wait_for_step
 from slurm_cluster import SlurmCluster, missing_programs
 
-pytestmark = pytest.mark.skipif(
-    bool(missing_programs()),
-    reason=f"Slurm is not installed ({', '.join(missing_programs())} missing; Debian: apt-get "
-    "install slurmctld slurmd slurm-client munge)",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        bool(missing_programs()),
+        reason=f"Slurm is not installed ({', '.join(missing_programs())} missing; Debian: apt-get "
+        "install slurmctld slurmd slurm-client munge)",
+    ),
+]
 SCRIPT = "launch/slurm/train.sbatch"
 NO_GPUS = "--gpus-per-node=0"
 

@@ -6,6 +6,8 @@ import os
 import pytest
 from sweep_process import events, processes_of, run, small_training, start, wait_until
 
+pytestmark = pytest.mark.slow
+
 SWEEP = """
 def get_sweep():
     return [

@@ -74,6 +74,7 @@ def test_map_sizes_are_those_of_the_paper(name, first):
     assert shapes(name)["fc6"]["kernel"].shape == (9216, 4096)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layer", "deviation", "bias"),
     [
@@ -100,6 +101,7 @@ def test_the_paper_starts_all_kernels_alike():
     assert {layer.kernel_std for layer in (*spec.convolutions, *spec.dense)} == {0.01}
 
 
+@pytest.mark.slow
 def test_columns_of_a_grouped_layer_do_not_mix():
     model = create_model("tiny", num_classes=4)
     images = jax.random.normal(jax.random.key(1), (1, 80, 80, 3))
@@ -116,6 +118,7 @@ def test_columns_of_a_grouped_layer_do_not_mix():
     assert not np.allclose(before[..., :16], after[..., :16])
 
 
+@pytest.mark.slow
 def test_training_needs_a_dropout_key_and_uses_it():
     model = create_model("tiny", num_classes=4)
     images = jax.random.normal(jax.random.key(1), (1, 80, 80, 3))

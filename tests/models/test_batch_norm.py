@@ -6,6 +6,8 @@ import pytest
 from alexnet_jax.models import create_model
 from alexnet_jax.models.table import describe_layers
 
+pytestmark = pytest.mark.slow
+
 EPSILON, MOMENTUM = 1e-4, 0.9  # nvcaffe, models/alexnet_bn/train_val.prototxt.
 
 

@@ -18,6 +18,7 @@ def count(name, *changes):
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_every_change_of_the_original_can_be_computed(change):
     model = create_model("original", num_classes=5, changes=[change])
@@ -59,6 +60,7 @@ def test_the_tables_themselves_stay_as_they_are():
     assert MODELS["original"].dropout is not None
 
 
+@pytest.mark.slow
 def test_separate_columns_meet_only_at_the_output():
     model = create_model("tiny", num_classes=4, changes=["separate_columns", "no_dropout"])
     images = jax.random.normal(jax.random.key(1), (1, 80, 80, 3))
@@ -94,6 +96,7 @@ def test_initial_values_by_name(change, stds, biases):
     assert [layer.bias for layer in layers] == biases
 
 
+@pytest.mark.slow
 def test_he_initialisation_has_twice_the_inverse_fan_in_as_variance():
     model = create_model("tiny", changes=["init_he"])
     params = model.init(jax.random.key(0), jnp.zeros((1, 80, 80, 3)), train=False)["params"]

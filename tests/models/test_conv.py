@@ -53,6 +53,7 @@ def assert_close(actual, expected, tolerance):
     assert np.abs(actual - expected).max() <= tolerance * np.abs(expected).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "worth", [{}, {"_WORTH_BANDS": 0}, {"_WORTH_TRANSFORMS": {(3, 3): 0, (5, 5): 0}}]
 )
@@ -73,6 +74,7 @@ def test_a_large_convolution_of_few_features_is_done_in_bands_on_cpus(platform, 
     assert program.count("stablehlo.convolution") == count
 
 
+@pytest.mark.slow
 def test_bfloat16_sums_the_kernels_gradient_in_float32():
     images, kernel = normal((64, 9, 9, 4)), normal((3, 3, 4, 4))
 

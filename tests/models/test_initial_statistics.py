@@ -12,6 +12,8 @@ from jax import lax
 
 from alexnet_jax.models import create_model
 
+pytestmark = pytest.mark.slow
+
 # ImageNet's colours, RGB on the 0-255 scale (2012's data): mean, axes, deviations along them.
 MEAN = np.array([127.305, 119.715, 104.913])
 AXES = np.array(

@@ -47,6 +47,7 @@ def assert_near(actual, expected, tolerance=1e-6):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * largest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("beta", [0.75, 0.5])
 def test_lrn_equals_loops_in_float64(groups, beta):
@@ -55,6 +56,7 @@ def test_lrn_equals_loops_in_float64(groups, beta):
     assert_near(local_response_norm(x, 2.0, 1e-3, beta, 5, groups), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("beta", [0.75, 0.5])
 def test_the_gradient_of_lrn_equals_loops_in_float64(groups, beta):
@@ -89,6 +91,7 @@ def test_lrn_refuses_groups_that_do_not_divide():
         local_response_norm(jnp.ones((1, 8)), groups=3)
 
 
+@pytest.mark.slow
 def test_spatial_norm_equals_loops_in_float64():
     x = np.asarray(100 * jax.random.normal(jax.random.key(0), (2, 7, 6, 3)), np.float64)
     expected = np.empty_like(x)
@@ -134,6 +137,7 @@ def test_dropout_of_2012_halves_units_in_evaluation():
     np.testing.assert_array_equal(dropout(x, 0.5, False, False, None), x / 2)
 
 
+@pytest.mark.slow
 def test_dropout_of_2012_leaves_kept_units_as_they_are():
     kept = dropout(jnp.full((100, 100), 3.0), 0.5, False, True, jax.random.key(0))
     assert set(np.unique(kept)) == {0.0, 3.0}
@@ -154,6 +158,7 @@ def forward_and_backward(layer, x, weights):
     return result, *pull(weights[: result.size].reshape(result.shape).astype(result.dtype))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(2, 7, 6, 16), (1, 5, 5, 8), (3, 9, 4, 4)])
 @pytest.mark.parametrize("name", ["lrn", "lrn_of_two_groups", "spatial_norm", "max_pool"])
 def test_equals_the_plain_form_forward_and_backward(name, shape):
@@ -187,6 +192,7 @@ def test_equals_the_plain_form_forward_and_backward(name, shape):
         np.testing.assert_allclose(actual / scale, expected / scale, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("window", "stride"), [(3, 2), (2, 2), (3, 1), (2, 3)])
 def test_pooling_passes_gradients_as_xla_does_among_equal_inputs(window, stride):
     rng = np.random.default_rng(0)
@@ -200,6 +206,7 @@ def test_pooling_passes_gradients_as_xla_does_among_equal_inputs(window, stride)
         np.testing.assert_allclose(actual, expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_pooling_gives_the_first_maximum_of_a_window_its_gradient():
     x = jnp.array([[1.0, 5.0, 0.0], [5.0, 2.0, 3.0], [0.0, 5.0, 4.0]]).reshape(1, 3, 3, 1)
     gradient = jax.grad(lambda x: jnp.sum(7 * max_pool(x)))(x)

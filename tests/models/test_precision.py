@@ -16,6 +16,8 @@ from alexnet_jax.training.learner import make_learner
 from alexnet_jax.training.step import describe_batch
 from configs import imagenet
 
+pytestmark = pytest.mark.slow
+
 PLATFORMS = ("cpu", "cuda", "tpu")
 PRODUCT = re.compile(r"stablehlo\.(?:dot_general|convolution)")
 

@@ -84,6 +84,7 @@ def test_crops_that_give_other_shapes_are_told_with_both_numbers():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "crop_size"), [("paper", 227), ("owt", 227)])
 def test_crops_that_give_the_same_shapes_are_not_worth_a_word(name, crop_size):
     assert compare_crop(name, create_model(name), crop_size) == ""

@@ -16,6 +16,7 @@ def normal(shape):
     return np.random.default_rng(len(shape)).normal(size=shape)
 
 
+@pytest.mark.slow
 def test_differs_from_the_exact_sum_by_a_hundred_thousandth_at_most():
     with jax.enable_x64(True):
         exact = value_and_gradients(plain_forms.conv2d, IMAGES, KERNEL, jnp.float64)
@@ -24,6 +25,7 @@ def test_differs_from_the_exact_sum_by_a_hundred_thousandth_at_most():
         assert np.abs(actual - expected).max() < 1e-5 * np.abs(expected).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("images", [(3, 12, 9, 2), (1, 5, 5, 3), (6, 7, 30, 1)])
 @pytest.mark.parametrize("edges", [((2, 2), (2, 2)), ((0, 1), (3, 0)), ((0, 0), (0, 0))])
 def test_any_size_and_edges_fit(images, edges):

@@ -10,6 +10,7 @@ from benchmarks import plain_forms
 IMAGES, KERNEL = (4, 13, 13, 96), (3, 3, 96, 128)  # About a group of conv4.
 
 
+@pytest.mark.slow
 def test_rounds_as_the_plain_sum_does():
     with jax.enable_x64(True):
         exact = value_and_gradients(plain_forms.conv2d, IMAGES, KERNEL, jnp.float64)

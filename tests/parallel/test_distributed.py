@@ -19,6 +19,8 @@ from cluster_runs import (
 )
 from short_run import wait_for_step
 
+pytestmark = pytest.mark.slow
+
 # Trains, and fails in the middle of it.
 FAILING = (
     "-c",

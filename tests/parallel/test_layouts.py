@@ -12,6 +12,8 @@ from alexnet_jax.training.checkpoints import Checkpoints
 from alexnet_jax.training.optimizer import krizhevsky_sgd
 from alexnet_jax.training.state import create_state
 
+pytestmark = pytest.mark.slow
+
 ORIGINAL = find_spec("original")
 
 

@@ -14,6 +14,8 @@ from short_run import REPOSITORY
 
 from alexnet_jax.parallel.traffic import bytes_by_kind, read_transfers
 
+pytestmark = pytest.mark.slow
+
 PARAMETERS = 140_276  # Of `tiny` with four classes and crops of 56 pixels.
 
 

@@ -22,6 +22,8 @@ from torch_layout import (  # noqa: E402
 )
 from torch_networks import Dropout, build  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 CLASSES = 10
 
 

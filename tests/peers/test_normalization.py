@@ -10,6 +10,8 @@ torch = pytest.importorskip("torch", reason="`make test-peers` installs torch")
 
 from torch_layout import images_to_torch, relative_error  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 SIZE = 5
 
 

@@ -8,6 +8,8 @@ from caffe_files import write_caffemodel, write_prototxt
 from alexnet_jax.models import create_model
 
 cv2 = pytest.importorskip("cv2", reason="`make test-peers` installs OpenCV")
+
+pytestmark = pytest.mark.slow
 pytest.importorskip("torch", reason="`make test-peers` installs torch")
 
 from torch_layout import params_to_torch, random_params, relative_error  # noqa: E402

@@ -11,6 +11,8 @@ from alexnet_jax.training.schedule import stepped
 
 torch = pytest.importorskip("torch", reason="`make test-peers` installs torch")
 
+pytestmark = pytest.mark.slow
+
 STEPS, DROPS = 50, (20, 35)
 
 

@@ -7,6 +7,8 @@ import pytest
 from alexnet_jax.models import create_model
 
 torch = pytest.importorskip("torch", reason="`make test-peers` installs torch")
+
+pytestmark = pytest.mark.slow
 pytest.importorskip("torchvision_models", reason="`make test-peers` installs torchvision")
 
 from torch_layout import images_to_torch, params_from_torch, relative_error  # noqa: E402

@@ -16,6 +16,8 @@ torch = pytest.importorskip("torch", reason="`make test-peers` installs torch")
 from torch_layout import images_to_torch, params_to_torch  # noqa: E402
 from torch_networks import Dropout, build  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 CLASSES, BATCH, STEPS, DROP = 5, 4, 30, 10
 # Half of torchvision's rate, lowered after ten steps: with all of it this run is chaotic, and
 # PyTorch in float32 is 1e-4 away from itself in float64 after twenty.

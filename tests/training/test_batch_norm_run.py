@@ -17,6 +17,8 @@ from alexnet_jax.training.testing import classify_images, evaluate_workdirs
 from alexnet_jax.training.trained import load_trained
 from alexnet_jax.weights import export_weights, import_weights, read_workdir, write_workdir
 
+pytestmark = pytest.mark.slow
+
 
 def normalized_config(fractals_dir):
     """The short run, with batch normalisation and the update rule that it goes with."""

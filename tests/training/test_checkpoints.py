@@ -160,6 +160,7 @@ def damage(path, how):
         path.write_bytes(content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["cut short", "missing", "a bit flipped"])
 def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(tmp_path, how, capsys):
     save(tmp_path, 1, 2)

@@ -18,6 +18,8 @@ from alexnet_jax.training.loop import train_and_evaluate
 from alexnet_jax.training.testing import evaluate_workdirs
 from alexnet_jax.weights import read_workdir, write_workdir
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def begun(fractals_dir, tmp_path_factory):

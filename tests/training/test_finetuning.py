@@ -10,6 +10,8 @@ from alexnet_jax.training.loop import train_and_evaluate
 from alexnet_jax.training.state import parameters_sha256
 from alexnet_jax.weights import write_workdir
 
+pytestmark = pytest.mark.slow
+
 
 def layers(outputs=3, **others):
     shapes = {"conv1": 4, "fc8": outputs} | others

@@ -16,6 +16,8 @@ from alexnet_jax.training.interruption import Interrupted
 from alexnet_jax.training.loop import train_and_evaluate
 from alexnet_jax.whole_file import write_whole
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def finished(fractals_dir, tmp_path_factory):

@@ -23,6 +23,7 @@ def test_steps_that_the_run_does_not_take_are_refused(steps):
         steps.check(completed=4, total=10)
 
 
+@pytest.mark.slow
 def test_a_run_traces_the_steps_it_was_asked_to(config, tmp_path):
     train_and_evaluate(config, tmp_path, profiled=ProfiledSteps(2, 4))
     (file,) = (tmp_path / "profile").rglob("*.xplane.pb")

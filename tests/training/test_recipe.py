@@ -46,6 +46,7 @@ def due(durations, every):
     return [step for step in range(1, durations.total + 1) if durations.is_due(step, every)]
 
 
+@pytest.mark.slow
 def test_every_fourth_save_of_imagenet_coincides_with_a_test(imagenet_durations):
     tests = due(imagenet_durations, imagenet_durations.evaluate_every)
     assert due(imagenet_durations, imagenet_durations.save_every)[3::4] == tests

@@ -9,6 +9,7 @@ from alexnet_jax.training.assembly import assemble
 from alexnet_jax.training.rehearsal import find_material, rehearse
 
 
+@pytest.mark.slow
 def test_the_step_is_rehearsed_with_shapes_of_the_runs_own(config):
     rehearsed, run = rehearse(config).learner, assemble(config)
     of_rehearsed, of_run = (

@@ -11,6 +11,8 @@ from alexnet_jax.training.assembly import assemble
 from alexnet_jax.training.loop import train_and_evaluate
 from alexnet_jax.training.testing import evaluate_workdirs
 
+pytestmark = pytest.mark.slow
+
 SOURCES = ("records", "store", "device")
 
 

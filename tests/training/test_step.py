@@ -15,6 +15,8 @@ from alexnet_jax.training.optimizer import krizhevsky_sgd
 from alexnet_jax.training.state import abstract_state, create_state
 from alexnet_jax.training.step import describe_batch, lower_step, make_train_step
 
+pytestmark = pytest.mark.slow
+
 
 def augmentation(random):
     return Augmentation(

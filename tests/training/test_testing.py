@@ -17,6 +17,8 @@ from alexnet_jax.training.testing import check_same_task, classify_images, evalu
 from alexnet_jax.training.trained import Trained
 from alexnet_jax.weights import read_workdir, write_workdir
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def finished(fractals_dir, tmp_path_factory):

@@ -46,6 +46,7 @@ def line_of(action, *arguments):
     return str(known), known.exit_code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -90,6 +90,7 @@ def test_another_mean_may_be_given(path):
     assert mean[255, 0].tolist() == [3, 2, 1.5]
 
 
+@pytest.mark.slow
 def test_the_network_runs_on_what_came_in(path):
     path.write_bytes(make_file())
     bundle = import_weights(path, "caffe")
@@ -119,6 +120,7 @@ def test_a_blob_too_many_is_named(path):
     refused(path, make_file(pool5=[np.zeros(3)]), "pool5/kernel is left over")
 
 
+@pytest.mark.slow
 def test_a_wrong_shape_is_shown(path):
     wrong = [np.zeros((24, 6, 3, 3)), np.zeros(24)]
     refused(path, make_file(conv4=wrong), "conv4/kernel is 24x6x3x3 and not 24x12x3x3")

@@ -8,6 +8,8 @@ from test_caffe import ALEXNET, CAFFENET, make_order, make_tensors
 from alexnet_jax.weights import import_weights
 
 torch = pytest.importorskip("torch", reason="a peer: pip install -r requirements-peers.txt")
+
+pytestmark = pytest.mark.slow
 functional = torch.nn.functional
 
 

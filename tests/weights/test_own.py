@@ -57,6 +57,7 @@ def test_batch_statistics_come_back(path):
     assert found.batch_stats.keys() == {f"conv{number}_norm" for number in range(1, 6)}
 
 
+@pytest.mark.slow
 def test_missing_batch_statistics_are_named(path):
     export_weights(make_bundle(changes=("batch_norm",)), path, "safetensors")
     tensors, metadata = read_safetensors(path)
@@ -91,6 +92,7 @@ def test_a_missing_mean_is_named(path):
     refused(path, "preprocessing/mean missing")
 
 
+@pytest.mark.slow
 def test_a_tensor_too_many_is_named(path):
     rewrite(path, lambda tensors: tensors.update(extra=np.zeros(1, np.float32)))
     refused(path, "extra is left over")
@@ -101,6 +103,7 @@ def test_a_mean_that_is_no_image_is_refused(path):
     refused(path, r"mean image is \[3, 3\], not \[S, S, 3\] \(preprocessing/mean")
 
 
+@pytest.mark.slow
 def test_a_list_of_classes_too_short_is_refused(path):
     rewrite(path, change_description=lambda text: text["class_names"].pop())
     refused(path, "fc8/kernel is 256x10 and not 256x9")

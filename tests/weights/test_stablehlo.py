@@ -32,6 +32,7 @@ def test_it_takes_pixels_alone(program):
     assert [str(each) for each in program.in_avals] == ["uint8[b,96,96,3]"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 4])
 def test_it_gives_the_probabilities_that_evaluate_uses(program, count):
     mesh = make_data_mesh(jax.devices()[:1])

@@ -56,6 +56,7 @@ def test_every_tensor_comes_to_its_layer(state_dict, path):
     assert params["fc6"]["kernel"].shape == (576, 64)
 
 
+@pytest.mark.slow
 def test_the_network_runs_on_what_came_in(state_dict, path):
     save_file(state_dict, path)
     bundle = import_weights(path, "torchvision")
@@ -112,16 +113,19 @@ def test_a_network_with_other_layers_is_not_exported(path):
         export_weights(make_bundle("tiny"), path, "torchvision")
 
 
+@pytest.mark.slow
 def test_a_missing_tensor_is_named(state_dict, path):
     del state_dict["features.6.bias"]
     refused(path, state_dict, "not network 'owt' as it should be: features.6.bias is missing")
 
 
+@pytest.mark.slow
 def test_a_missing_output_is_named(state_dict, path):
     del state_dict["classifier.6.bias"]
     refused(path, state_dict, "classifier.6.bias is missing")
 
 
+@pytest.mark.slow
 def test_a_tensor_too_many_is_named(state_dict, path):
     state_dict["features.12.weight"] = np.zeros(3, np.float32)
     refused(path, state_dict, "features.12.weight is left over")
@@ -147,6 +151,7 @@ def test_another_number_of_classes_is_refused(state_dict, path):
     refused(path, state_dict, "tells 10 classes, not 1000", num_classes=1000)
 
 
+@pytest.mark.slow
 def test_an_output_whose_parts_disagree_is_refused(state_dict, path):
     state_dict["classifier.6.bias"] = np.zeros(11, np.float32)
     refused(path, state_dict, "classifier.6.weight is 10x64 and not 11x64")

@@ -11,6 +11,8 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.weights import export_weights, import_weights
 
 torch = pytest.importorskip("torch", reason="a peer: pip install -r requirements-peers.txt")
+
+pytestmark = pytest.mark.slow
 nn = torch.nn
 
 

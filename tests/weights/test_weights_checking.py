@@ -6,6 +6,7 @@ from alexnet_jax.weights.checking import identify
 from alexnet_jax.weights.layout import channels_first_shapes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["single_tower", "owt", "tiny"])
 def test_a_network_is_known_by_its_shapes_in_either_order(name):
     shapes = parameter_shapes(MODELS[name], 77)
@@ -16,5 +17,6 @@ def test_networks_of_the_same_shapes_are_all_named():
     assert "'original' or 'paper'" in identify(parameter_shapes(MODELS["paper"], 1000))
 
 
+@pytest.mark.slow
 def test_what_is_not_known_is_counted():
     assert identify({"w": (10, 20)}) == "an unknown network (tensors: 1, parameters: 200)"

@@ -41,6 +41,7 @@ def run(*arguments):
     return finish(start(*arguments))
 
 
+@pytest.mark.slow
 def test_a_file_becomes_a_workdir_and_a_file_again(tmp_path):
     first, second, run_dir = tmp_path / "a", tmp_path / "b", tmp_path / "run"
     export_weights(make_bundle(), first, "safetensors")
@@ -82,6 +83,7 @@ def eval_line(step, error):
     return json.dumps({"kind": "eval", "step": step, "views": "center", **values}) + "\n"
 
 
+@pytest.mark.slow
 def test_export_takes_the_checkpoint_that_is_named_and_prints_it(trained, tmp_path):
     chosen = {
         "best": (1, "best of 0, 1, 2: top-1 error 0.5000 on the centre crop"),
@@ -107,6 +109,7 @@ def test_help_says_what_it_does():
     assert "--format" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -12,6 +12,8 @@ from alexnet_jax.training.loop import train_and_evaluate
 from alexnet_jax.training.testing import classify_images, evaluate_workdirs
 from alexnet_jax.weights import export_weights, import_weights, read_workdir, write_workdir
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def bundle(fractals_dir):

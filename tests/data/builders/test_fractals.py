@@ -95,6 +95,7 @@ def test_more_images_per_class_leave_the_first_as_they_were(prepared, tmp_path):
         assert all(many[name]["image"] == few[name]["image"] for name in few)
 
 
+@pytest.mark.slow
 def test_several_processes_draw_the_same_in_the_same_order():
     systems = find_systems(seed=1, count=3, max_similarity=0.9)
     instances = [
@@ -108,6 +109,7 @@ def test_several_processes_draw_the_same_in_the_same_order():
     assert len(alone) == 300
 
 
+@pytest.mark.slow
 def test_drawing_runs_only_a_little_ahead_of_the_reader():
     system = find_systems(seed=1, count=1, max_similarity=0.9)[0]
     taken = []

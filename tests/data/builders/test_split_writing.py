@@ -48,6 +48,7 @@ def examples(path):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # TFDS's own progress bars, not what is tested.
 def test_files_hold_the_examples_of_tfds_in_its_order(tmp_path):
     tfds.disable_progress_bar()
@@ -62,6 +63,7 @@ def test_files_hold_the_examples_of_tfds_in_its_order(tmp_path):
     assert ours == theirs
 
 
+@pytest.mark.slow
 def test_features_are_serialized_in_the_order_of_their_names(tmp_path):
     # Protobuf's own order of a map changes from process to process, and with it the files' bytes.
     builder = make_builder(SplitWriting, tfds.core.GeneratorBasedBuilder)(
