@@ -64,6 +64,13 @@ def test_the_colours_of_a_key_never_change():
     np.testing.assert_allclose(shift, [[4.86793, 4.05053, -0.43359]], rtol=1e-4)
 
 
+def test_colours_are_multiplied_in_float32_on_every_platform():
+    draw = jax.jit(
+        lambda key: color_shift(key, 1, np.eye(3, dtype=np.float32), np.ones(3, np.float32))
+    )
+    assert "precision = [HIGHEST, HIGHEST]" in draw.lower(jax.random.key(0)).as_text()
+
+
 @pytest.mark.slow
 def test_the_colour_is_added(numbered):
     key, augment = jax.random.key(0), make(color_noise=lambda step: 0.1, color_rescale=False)

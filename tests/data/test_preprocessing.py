@@ -24,6 +24,25 @@ def test_crops_lose_the_centre_of_the_mean_and_are_divided_by_channel():
     np.testing.assert_array_equal(actual[0], (100 - mean[1:3, 1:3]) / std)
 
 
+@pytest.mark.parametrize("shape", [(4, 4), (4, 5, 3), (5, 4, 3), (4, 4, 4)])
+def test_a_mean_that_is_no_square_image_of_three_channels_is_refused(shape):
+    with pytest.raises(ValueError, match="mean image is"):
+        Preprocessing(np.zeros(shape, np.float32), np.ones(3, np.float32))
+
+
+def test_a_mean_with_one_number_that_is_not_finite_is_refused():
+    mean = np.zeros((4, 4, 3), np.float32)
+    mean[0, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="not finite"):
+        Preprocessing(mean, np.ones(3, np.float32))
+
+
+@pytest.mark.parametrize("std", [[1], [1, 1, 0], [1, -1, 1], [1, 1, np.inf], [np.nan, 1, 1]])
+def test_deviations_that_nothing_can_be_divided_by_are_refused(std):
+    with pytest.raises(ValueError, match="its deviations"):
+        Preprocessing(np.zeros((4, 4, 3), np.float32), np.float32(std))
+
+
 def test_it_comes_back_from_its_file(tmp_path):
     mean = np.random.default_rng(0).random((4, 4, 3), np.float32)
     save_preprocessing(Preprocessing(mean, np.float32([1, 2, 4])), tmp_path)

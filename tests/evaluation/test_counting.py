@@ -23,6 +23,11 @@ def test_of_equal_probabilities_the_earlier_class_comes_first(label):
     assert judge_one([0.25, 0.25, 0.25, 0.25], label)[1] == label
 
 
+def test_each_row_has_a_rank_of_its_own():
+    probabilities = jnp.asarray([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]])
+    assert judge(probabilities, jnp.asarray([0, 2]))["rank"].tolist() == [0, 2]
+
+
 @pytest.mark.parametrize("odd", [np.nan, np.inf])
 @pytest.mark.parametrize("label", [0, 1])
 def test_a_row_with_a_number_that_is_not_finite_is_never_right(odd, label):
