@@ -209,12 +209,16 @@ class FolderLock:
                 owner = Owner.read(text) or "host unknown, pid unknown"
                 raise LockHeldError(f"{self._held} ({owner}); {self._way_out}")
             temporary, file = self._signed()
-            if _read(self._path) != text:
-                temporary.unlink()
-                file.close()
-                return None
-            temporary.rename(self._path)
-        return self._settled(file)
+            replaced = False
+            try:
+                if _read(self._path) == text:
+                    temporary.rename(self._path)
+                    replaced = True
+            finally:
+                if not replaced:
+                    file.close()
+                    temporary.unlink(missing_ok=True)
+        return self._settled(file) if replaced else None
 
     def _signed(self) -> tuple[Path, IO[str]]:
         """Create a file of another name with this owner in it, locked."""

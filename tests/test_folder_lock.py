@@ -108,6 +108,17 @@ def test_what_a_dead_process_of_this_host_left_is_not_in_the_way(tmp_path):
         lock.check_still_mine()
 
 
+def test_a_takeover_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
+    def fail(source, target):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    leave(tmp_path, socket.gethostname())
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        make(tmp_path).acquire()
+    assert [path.name for path in tmp_path.iterdir()] == ["run.lock"]
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}"])
 def test_a_file_that_says_nothing_is_not_in_the_way(tmp_path, text):
     (tmp_path / "run.lock").write_text(text)

@@ -9,6 +9,7 @@ from statistics import mean, stdev
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.sweeps.planned_trial import evaluations, read_json
+from alexnet_jax.training.logging import has_numbers
 
 _ERRORS = tuple(
     (views, error) for views in ("center", "ten_crop") for error in ("top1_error", "top5_error")
@@ -58,12 +59,9 @@ def read_rows(root: Path) -> tuple[list[Row], list[str]]:
     rows: dict[str, Row] = {}
     unfinished = []
     for workdir, trial in known:
-        result = read_json(workdir / "result.json")
-        scores: tuple[_Scores, ...] = ()
-        if result is None:
+        scores = _read_scores(workdir)
+        if not scores:
             unfinished.append(_describe_unfinished(workdir))
-        else:
-            scores = (tuple(result[views][error] for views, error in _ERRORS),)
         group = trial["group"]
         before = rows[group].scores if group in rows else ()
         rows[group] = Row(group, not trial["overrides"], trial["published"], before + scores)
@@ -109,6 +107,14 @@ def format_csv(rows: Sequence[Row]) -> str:
             numbers += [row.mean(column), row.deviation(column)] if row.scores else [None, None]
         writer.writerow([row.name, len(row.scores), *numbers, row.published])
     return text.getvalue().rstrip("\n")
+
+
+def _read_scores(workdir: Path) -> tuple[_Scores, ...]:
+    """Return a trial's errors; nothing where there is no result, or a damaged one."""
+    result = read_json(workdir / "result.json") or {}
+    if not all(has_numbers(result.get(views), [error]) for views, error in _ERRORS):
+        return ()
+    return (tuple(result[views][error] for views, error in _ERRORS),)
 
 
 def _describe_unfinished(workdir: Path) -> str:

@@ -85,3 +85,11 @@ def test_a_trial_that_was_stopped_early_is_said_to_be(root):
 def test_a_folder_without_a_sweep_says_how_to_start_one(tmp_path):
     with pytest.raises(UserError, match="holds no sweep; start one with --config"):
         read_rows(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{}", '{"center": {"top1_error": null}}', '{"center": 1}'])
+def test_a_result_without_its_errors_is_none(root, text):
+    (root / "tanh" / "result.json").write_text(text)
+    rows, unfinished = read_rows(root)
+    assert [len(row.scores) for row in rows] == [3, 0, 0]
+    assert unfinished[0] == "tanh"
