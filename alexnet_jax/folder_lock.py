@@ -127,9 +127,11 @@ class FolderLock:
         """
         if self._file is None:
             return
-        text = _read(self._path)
-        if text == self._text:
-            return
+        for _ in range(_RECHECKS):
+            text = _read(self._path)
+            if text == self._text:
+                return
+            time.sleep(self._beat / 50)
         taker = Owner.read(text or "")
         raise UserError(
             f"{self._path} no longer names this process ({self._me}): "

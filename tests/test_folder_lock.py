@@ -108,6 +108,15 @@ def test_what_a_dead_process_of_this_host_left_is_not_in_the_way(tmp_path):
         lock.check_still_mine()
 
 
+def test_an_owner_waits_for_a_file_server_that_finds_the_file_late(tmp_path):
+    with make(tmp_path, beat=5.0) as lock:
+        (tmp_path / "run.lock").rename(tmp_path / "away")
+        late = threading.Timer(0.1, (tmp_path / "away").rename, (tmp_path / "run.lock",))
+        late.start()
+        lock.check_still_mine()
+        late.join()
+
+
 def test_a_takeover_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
     def fail(source, target):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
