@@ -3,8 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ROOM ?= .
-# Two at a time, a file's tests in one process; plain `pytest` runs them one after another.
-TEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Three at a time, because many wait for other processes; a file's tests in one process. Plain
+# `pytest` runs them one after another.
+TEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 MUTANTS ?=
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -23,7 +24,7 @@ test-fast: .venv/requirements-dev.done
 
 # The tests that need PyTorch or Ray, or do more where these are installed.
 test-peers: .venv/requirements-peers.done
-	$(TEST) tests/peers tests/weights/test_*_peer.py tests/benchmarks/test_step_benchmark.py
+	XLA_FLAGS="" $(TEST) tests/peers tests/weights/test_*_peer.py tests/benchmarks/test_step_benchmark.py
 
 test-sweeps: .venv/requirements-sweep.done
 	$(TEST) tests/sweeps/test_sweep_file.py tests/launch/test_ray_sweep.py

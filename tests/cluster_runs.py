@@ -9,8 +9,11 @@ import sys
 from short_run import FRACTALS, REPOSITORY
 
 TRAIN = ("-m", "alexnet_jax.main")
-# Compiled in half of the time; these runs are too short for it to be worth more.
-QUICKLY_COMPILED = "--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
+# Compiled in half of the time; the runs of tests are too short for it to be worth more.
+QUICKLY_COMPILED = (
+    "--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false "
+    "--xla_cpu_parallel_codegen_split_count=1"
+)
 
 
 def options(data_dir, workdir, **changed):
@@ -19,6 +22,8 @@ def options(data_dir, workdir, **changed):
         "data.dir": data_dir,
         "data.name": FRACTALS,
         "data.threads": 1,
+        # The same program for runs of any length, compiled once.
+        "schedule.name": "constant",
         # A small rate: rounding stays rounding, and is not blown up to another run.
         "schedule.learning_rate": 0.001,
         "train.batch_size": 16,

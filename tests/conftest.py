@@ -1,5 +1,6 @@
 """Four CPU devices for every test, one small data set, one short run."""
 
+import gc
 import json
 import os
 import shutil
@@ -9,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cluster_runs import QUICKLY_COMPILED, finish, options, start_together
 from filelock import FileLock
 from hypothesis import settings
+from short_run import FRACTALS, short_config
 
 # Before JAX starts: programs compiled by one test serve the others, their subprocesses and, under
 # pytest-xdist, the other workers, which inherit these variables. With a limit JAX locks the folder.
@@ -18,6 +21,9 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     _CACHE = tempfile.TemporaryDirectory(prefix="alexnet_jax_xla_")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
     os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(4 * 2**30)
+    # Compiling takes most of the time. `make test-peers` and the tests of the front doors compile
+    # as users do: XLA_FLAGS="".
+    os.environ.setdefault("XLA_FLAGS", QUICKLY_COMPILED)
 
 import jax
 
@@ -26,12 +32,12 @@ jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+# What tests make mostly stays, and looking for garbage among it took a tenth of the suite's time.
+gc.set_threshold(50_000)
+
 # The same few examples at every run, however slow the machine is.
 settings.register_profile("stable", derandomize=True, max_examples=20, deadline=None, database=None)
 settings.load_profile("stable")
-
-from cluster_runs import finish, options, start_together  # noqa: E402
-from short_run import FRACTALS, short_config  # noqa: E402
 
 from alexnet_jax.data.preparation import Request, prepare_dataset, prepare_store  # noqa: E402
 

@@ -15,6 +15,7 @@ def short_config(data_dir):
     config = demo.get_config()
     config.data.update(dir=str(data_dir), name=FRACTALS)
     config.train.update(batch_size=32, steps=6)
+    config.schedule.name = "constant"  # One compiled step for runs of any length.
     config.eval.update(every_steps=4, batch_size=32)
     config.checkpoint.every_steps = 2
     config.log.every_steps = 2

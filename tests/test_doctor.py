@@ -15,7 +15,7 @@ def doctor(*arguments):
     return subprocess.run(
         [sys.executable, "-m", "alexnet_jax.doctor", *arguments],
         cwd=REPOSITORY,
-        env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""},
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
         capture_output=True,
         text=True,
         check=False,

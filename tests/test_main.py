@@ -32,7 +32,7 @@ command_line.run(main.main)
 
 def start(*arguments, module="alexnet_jax.main", program=None):
     """Start a front door, or a program that stands for one, on one CPU device."""
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
     return subprocess.Popen(
         [sys.executable, *(["-c", program] if program else ["-m", module]), *arguments],
         cwd=REPOSITORY,

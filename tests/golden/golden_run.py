@@ -184,11 +184,12 @@ def _train_step_by_step(config: Any, run: Run) -> dict[str, Any]:
     model, seed = run.network.model, config.train.seed
     factor = config.schedule.factor
     train_step = make_train_step(model, optimizer, run.augmentation, seed, run.mesh, factor)
+    first = create_state(model, optimizer, config.data.crop_size, seed, run.mesh)
     losses, norms, kept = {}, {}, {}
     for step, batch in enumerate(read_ahead(run.training, 0, run.threads), start=1):
         if step % PART == 1:
-            fresh = create_state(model, optimizer, config.data.crop_size, seed, run.mesh)
-            state = _count_from(step - 1, fresh)
+            # A copy: the step takes its buffers.
+            state = _count_from(step - 1, jax.tree.map(jnp.copy, first))
         state, metrics = train_step(state, to_devices(batch, run.mesh))
         gradient_norms = jax.device_get(state.opt_state["gradient_norms"])
         losses[str(step)] = _short(metrics["loss"])

@@ -156,7 +156,7 @@ def short_options(data_dir, folder, **changed):
 
 def test_a_cluster_begins_with_the_best_checkpoint_of_another_run(diverged):
     _, ((_, first, _), (_, second, _)) = diverged
-    assert "source: checkpoint 16 (best of 8, 16, 24: top-1 error 0.0000" in first
+    assert "source: checkpoint 16 (best of 16, 24: top-1 error 0.0000" in first
     assert "checkpoint 16" not in second
 
 

@@ -25,7 +25,7 @@ def start(*arguments):
     return subprocess.Popen(
         [sys.executable, "-m", "alexnet_jax.weights", *map(str, arguments)],
         cwd=REPOSITORY,
-        env=os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""},
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
