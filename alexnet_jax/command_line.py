@@ -8,15 +8,16 @@ import gc
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict
 
+from alexnet_jax.config.checks import BEST, LATEST, is_checkpoint_name
+from alexnet_jax.config.recipes import find_recipe
+from alexnet_jax.config.schema import check_key
 from alexnet_jax.console import install_console, output_error
 from alexnet_jax.errors import MachineError, UserError, complain, explain_os_error
 from alexnet_jax.local_path import check_folder, check_local
-from alexnet_jax.training.configuration import BEST, LATEST, check_key, is_checkpoint_name
 from alexnet_jax.training.orbax_noise import silence_orbax
 from alexnet_jax.user_code import describe_failure
 
@@ -48,8 +49,7 @@ def run(
             sys.exit(0)
         try:
             silence_orbax()  # absl's logger would add to what a config file does wrong.
-            _check_config_arguments(argv)
-            positional = flags.FLAGS(argv)
+            positional = flags.FLAGS(_find_config(argv))
             if "config" in flags.FLAGS and flags.FLAGS["config"].present:
                 _check_config_type(flags.FLAGS["config"].value)
             _check_paths(positional[1:])
@@ -117,16 +117,30 @@ def _check_paths(positional: Sequence[str]) -> None:
         check_local("argument", path)
 
 
-def _check_config_arguments(argv: Sequence[str]) -> None:
-    """Raise UserError for a config file that is not there, or a key that no config has."""
-    for argument, following in zip(argv[1:], [*argv[2:], ""], strict=False):
+def _find_config(argv: Sequence[str]) -> list[str]:
+    """Return the arguments with the file of a recipe in place of its name.
+
+    Raises:
+        UserError: there is no such recipe, or no config has such a key.
+    """
+    found = list(argv)
+    for index, argument in enumerate(argv[1:], start=1):
         flag, equals, value = argument.lstrip("-").partition("=")
-        if flag == "config" and argument.startswith("-"):
-            path = (value if equals else following).partition(":")[0]
-            if path and not Path(path).is_file():
-                raise UserError(f"--config={path}: there is no such file; see configs/")
         if flag.startswith("config."):
             check_key(flag.removeprefix("config."))
+        if flag != "config" or not argument.startswith("-"):
+            continue
+        if equals:
+            found[index] = f"--config={_find_recipe_file(value)}"
+        elif index + 1 < len(argv):
+            found[index + 1] = _find_recipe_file(argv[index + 1])
+    return found
+
+
+def _find_recipe_file(value: str) -> str:
+    """Turn "imagenet:original" into "/…/configs/imagenet.py:original"."""
+    name, colon, variant = value.partition(":")
+    return f"{find_recipe(name)}{colon}{variant}" if name else value
 
 
 def _check_config_type(config: object) -> None:

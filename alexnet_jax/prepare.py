@@ -28,8 +28,8 @@ from pathlib import Path
 from absl import flags, logging
 
 from alexnet_jax import command_line
+from alexnet_jax.config.rules import MOST_MEGAPIXELS
 from alexnet_jax.errors import UserError
-from alexnet_jax.training.configuration import MOST_MEGAPIXELS
 
 _DATASET = flags.DEFINE_string(
     "dataset",

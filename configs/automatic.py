@@ -13,12 +13,12 @@ Epochs are completed ones; the log counts from 1, so its "epoch 25" has 24.x epo
 
 from ml_collections import ConfigDict
 
-from configs import imagenet
+from alexnet_jax.config import default_config
 
 
 def get_config() -> ConfigDict:
     """Return what differs from configs/imagenet.py."""
-    config = imagenet.get_config()
+    config = default_config()
     config.train.epochs = 95.0
     config.schedule.update(conv1_boundaries=(74,), conv1_factors=(0.0,))
     config.optimizer.bias_schedule = "halfway"

@@ -11,12 +11,12 @@ measured here.
 
 from ml_collections import ConfigDict
 
-from configs import imagenet
+from alexnet_jax.config import default_config
 
 
 def get_config() -> ConfigDict:
     """Return what differs from configs/imagenet.py."""
-    config = imagenet.get_config()
+    config = default_config()
     config.model.name = "caffe"
     config.augment.color_noise = 0.0
     config.train.update(batch_size=256, steps=450_000)

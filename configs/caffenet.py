@@ -8,11 +8,11 @@ Published (models/bvlc_reference_caffenet), not measured here.
 
 from ml_collections import ConfigDict
 
-from configs import caffe
+from alexnet_jax.config import get_recipe
 
 
 def get_config() -> ConfigDict:
     """Return what differs from configs/caffe.py."""
-    config = caffe.get_config()
+    config = get_recipe("caffe")
     config.model.name = "caffenet"
     return config

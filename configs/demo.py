@@ -6,12 +6,12 @@ python -m alexnet_jax.main --config=configs/demo.py --workdir=runs/demo
 
 from ml_collections import ConfigDict
 
-from configs import imagenet
+from alexnet_jax.config import default_config
 
 
 def get_config() -> ConfigDict:
     """Return what differs from configs/imagenet.py."""
-    config = imagenet.get_config()
+    config = default_config()
     config.model.update(name="tiny", num_classes=10)
     config.data.update(name="fractals/demo", image_size=96)
     config.train.update(batch_size=64, epochs=14.0)

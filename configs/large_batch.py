@@ -18,12 +18,12 @@ AlexNet-BN with LARS), not measured here.
 
 from ml_collections import ConfigDict
 
-from configs import imagenet
+from alexnet_jax.config import default_config
 
 
 def get_config() -> ConfigDict:
     """Return what differs from configs/imagenet.py."""
-    config = imagenet.get_config()
+    config = default_config()
     config.model.update(name="caffe", changes=("batch_norm",))
     config.augment.color_noise = 0.0
     config.optimizer.update(

@@ -18,12 +18,12 @@ paper table 2), not measured here.
 
 from ml_collections import ConfigDict
 
-from configs import imagenet
+from alexnet_jax.config import default_config
 
 
 def get_config(stage: str = "finetune") -> ConfigDict:
     """Return what differs from configs/imagenet.py, for a stage: "pretrain" or "finetune"."""
-    config = imagenet.get_config()
+    config = default_config()
     config.model.name = "six_conv"
     config.schedule.update(name="stepped", factor=0.1)
     config.optimizer.bias_schedule = "constant"

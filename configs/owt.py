@@ -12,12 +12,12 @@ here.
 
 from ml_collections import ConfigDict
 
-from configs import imagenet
+from alexnet_jax.config import default_config
 
 
 def get_config() -> ConfigDict:
     """Return what differs from configs/imagenet.py."""
-    config = imagenet.get_config()
+    config = default_config()
     config.model.name = "owt"
     config.data.normalization = "torchvision"
     config.augment.update(crop="random_resized", color_noise=0.0)

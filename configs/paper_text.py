@@ -14,12 +14,12 @@ take long to start (docs/training.md).
 
 from ml_collections import ConfigDict
 
-from configs import imagenet
+from alexnet_jax.config import default_config
 
 
 def get_config() -> ConfigDict:
     """Return what differs from configs/imagenet.py."""
-    config = imagenet.get_config()
+    config = default_config()
     config.model.name = "paper"
     config.augment.color_rescale = False
     config.optimizer.bias_rate_multiplier = 1.0

@@ -4,9 +4,9 @@ import sys
 import pytest
 from short_run import REPOSITORY, short_config
 
+from alexnet_jax.config.checks import check_config
 from alexnet_jax.errors import UserError
 from alexnet_jax.local_path import check_folder, check_local
-from alexnet_jax.training.configuration import check_config
 
 
 @pytest.mark.parametrize("path", ["gs://bucket/data", "s3://b", "file:///data", "C://x"])

@@ -8,17 +8,12 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from alexnet_jax.config.saved import differences, load_config, save_config
+from alexnet_jax.config.schema import check_key, flatten
 from alexnet_jax.errors import UserError
 from alexnet_jax.sweeps.planned_trial import PlannedTrial
 from alexnet_jax.sweeps.trials import SEED, Trial, repeat
 from alexnet_jax.training.assembly import open_split
-from alexnet_jax.training.configuration import (
-    check_key,
-    differences,
-    flatten,
-    load_config,
-    save_config,
-)
 from alexnet_jax.training.network import make_model
 from alexnet_jax.training.recipe import resolve_config, resolve_durations
 from alexnet_jax.whole_file import write_whole

@@ -12,6 +12,7 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from alexnet_jax.config.saved import must_be_same
 from alexnet_jax.cores import usable_cores
 from alexnet_jax.data.missing_statistics import add_statistics, statistics_directory
 from alexnet_jax.data.pixels import DecodedRecords, Pixels
@@ -25,7 +26,6 @@ from alexnet_jax.parallel.agreement import check_same_everywhere, from_first
 from alexnet_jax.parallel.distributed import Timeouts
 from alexnet_jax.parallel.mesh import check_batch_divides, replicated
 from alexnet_jax.parallel.resident import ResidentPixels
-from alexnet_jax.training.configuration import must_be_same
 from alexnet_jax.training.data_facts import (
     DataFacts,
     describe_changes,

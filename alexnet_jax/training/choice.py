@@ -6,12 +6,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from alexnet_jax.config.checks import BEST, LATEST
 from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.counting import NotFiniteError
 from alexnet_jax.parallel.agreement import from_first, is_first
 from alexnet_jax.parallel.runtime import wait_on_cpus
 from alexnet_jax.training.checkpoints import Checkpoints
-from alexnet_jax.training.configuration import BEST, LATEST
 from alexnet_jax.training.logging import read_log
 from alexnet_jax.training.state import TrainState, is_finite
 

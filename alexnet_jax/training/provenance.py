@@ -78,10 +78,18 @@ def _command() -> list[str]:
 
 def git_commit() -> str | None:
     """Return this code's commit, "-modified" behind it where files differ; None outside git."""
-    folder = Path(alexnet_jax.__file__).parent
-    command = ["git", "describe", "--always", "--abbrev=40", "--dirty=-modified"]
+    clone = Path(alexnet_jax.__file__).resolve().parents[1]
     try:
-        described = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        # An installed package may lie inside somebody else's repository.
+        if Path(_git(clone, "rev-parse", "--show-toplevel")) != clone:
+            return None
+        return _git(clone, "describe", "--always", "--abbrev=40", "--dirty=-modified")
     except (OSError, subprocess.CalledProcessError):
         return None  # No git here, or the code was copied without its history.
-    return described.stdout.strip()
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", *arguments]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=True
+    ).stdout.strip()

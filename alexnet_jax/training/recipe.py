@@ -12,13 +12,15 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
+from alexnet_jax.config.checks import check_config
+from alexnet_jax.config.rules import MOST_STEPS
+from alexnet_jax.config.schema import SCHEMA, flatten
 from alexnet_jax.data.augment import Augmentation, random_crop
 from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Preprocessing
 from alexnet_jax.data.resized_crop import random_resized_crop
 from alexnet_jax.data.statistics import Statistics
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import Spec, find_spec
-from alexnet_jax.training.configuration import KEYS, MOST_STEPS, check_config, flatten
 from alexnet_jax.training.optimizer import krizhevsky_sgd, lars, pytorch_sgd
 from alexnet_jax.training.schedule import geometric, piecewise, stepped, warmed_up
 
@@ -37,7 +39,7 @@ def resolve_config(config: ConfigDict) -> ConfigDict:
     if resolved.data.crop_size is None:
         resolved.data.crop_size = make_spec(config).crop_size
     for key, value in flatten(resolved.to_dict()).items():
-        if type(value) is int and float in KEYS[key].types:
+        if type(value) is int and float in SCHEMA[key].rule.types:
             group, name = key.split(".")
             with resolved.ignore_type():
                 resolved[group][name] = float(value)

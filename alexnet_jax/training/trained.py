@@ -8,10 +8,10 @@ from typing import Any
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from alexnet_jax.config.saved import load_config
 from alexnet_jax.data.preprocessing import Preprocessing, load_preprocessing
 from alexnet_jax.evaluation.scoring import Predictor
 from alexnet_jax.training.choice import read_chosen
-from alexnet_jax.training.configuration import load_config
 from alexnet_jax.training.data_facts import load_class_names
 from alexnet_jax.training.network import make_network
 from alexnet_jax.training.recipe import resolve_config

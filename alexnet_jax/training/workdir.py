@@ -9,12 +9,12 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from alexnet_jax.config.saved import differences, load_config, save_config
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.views import VIEWS
 from alexnet_jax.folder_lock import FolderLock
 from alexnet_jax.training.assembly import Run
-from alexnet_jax.training.configuration import differences, load_config, save_config
 from alexnet_jax.training.data_facts import save_facts
 from alexnet_jax.training.logging import SCORES, has_numbers
 from alexnet_jax.training.provenance import save_environment

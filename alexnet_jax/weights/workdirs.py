@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
+from alexnet_jax.config import default_config
+from alexnet_jax.config.saved import complete, load_config, save_config
 from alexnet_jax.data.preprocessing import load_preprocessing, save_preprocessing
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
@@ -15,7 +17,6 @@ from alexnet_jax.parallel.mesh import make_data_mesh, replicated
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.training.checkpoints import Checkpoints
 from alexnet_jax.training.choice import read_chosen
-from alexnet_jax.training.configuration import complete, load_config, save_config
 from alexnet_jax.training.data_facts import load_class_names, save_class_names
 from alexnet_jax.training.network import make_network
 from alexnet_jax.training.provenance import save_environment
@@ -23,7 +24,6 @@ from alexnet_jax.training.recipe import make_optimizer, resolve_config, resolve_
 from alexnet_jax.training.state import TrainState, fresh_state
 from alexnet_jax.training.workdir import make_workdir
 from alexnet_jax.weights.bundle import Bundle
-from configs import imagenet
 
 
 def write_workdir(bundle: Bundle, workdir: Path) -> None:
@@ -65,7 +65,7 @@ def read_workdir(workdir: Path, checkpoint: str | None = None) -> Bundle:
     network = make_network(config, preprocessing, make_data_mesh())
     state = read_chosen(workdir, network.description, checkpoint)
     # Where the data lie is a fact of this machine, not of the network.
-    config.data.dir = imagenet.get_config().data.dir
+    config.data.dir = default_config().data.dir
     return Bundle(
         model_name=config.model.name,
         params=jax.device_get(state.params),
@@ -86,7 +86,7 @@ def _make_config(bundle: Bundle) -> ConfigDict:
     Of the latter only what describes the network and its input is a fact; the recipe is there for
     whoever wants to train it further.
     """
-    config = imagenet.get_config()
+    config = default_config()
     if bundle.config is not None:
         config = complete(bundle.config)
     config.model.update(

@@ -6,6 +6,8 @@ import numpy as np
 import optax
 import pytest
 
+from alexnet_jax.config.rules import MOST_STEPS
+from alexnet_jax.config.saved import differences, load_config, save_config
 from alexnet_jax.data.augment import random_crop
 from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Preprocessing
 from alexnet_jax.data.resized_crop import random_resized_crop
@@ -13,12 +15,6 @@ from alexnet_jax.data.statistics import Statistics
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import MODELS
 from alexnet_jax.models.table import describe_layers, format_layers
-from alexnet_jax.training.configuration import (
-    MOST_STEPS,
-    differences,
-    load_config,
-    save_config,
-)
 from alexnet_jax.training.network import make_model
 from alexnet_jax.training.optimizer import krizhevsky_sgd, lars, pytorch_sgd
 from alexnet_jax.training.recipe import (

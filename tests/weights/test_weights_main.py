@@ -13,9 +13,9 @@ import pytest
 from made_weights import make_bundle, random_tensors, same_params
 from short_run import REPOSITORY
 
+from alexnet_jax.config.saved import load_config
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated
 from alexnet_jax.training.checkpoints import Checkpoints
-from alexnet_jax.training.configuration import load_config
 from alexnet_jax.training.network import make_network
 from alexnet_jax.weights import export_weights, import_weights, write_workdir
 from alexnet_jax.weights.bundle import flatten, unflatten

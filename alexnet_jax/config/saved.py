@@ -1,0 +1,76 @@
+"""A run's config in its workdir, and in what a later start may differ from it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from alexnet_jax.config.schema import SCHEMA, default_config, flatten
+from alexnet_jax.errors import UserError
+from alexnet_jax.whole_file import write_whole
+
+# With the plateau schedule the errors of evaluations decide the rate, and so does when they come.
+_DECIDE_PLATEAUS = ("eval.every_steps", "eval.every_epochs")
+
+
+def save_config(config: ConfigDict, workdir: Path) -> None:
+    """Write `config.json`."""
+    text = json.dumps(config.to_dict(), indent=2, sort_keys=True)
+    write_whole(workdir / "config.json", text + "\n")
+
+
+def load_config(workdir: Path) -> ConfigDict:
+    """Read the config that a run was made with; UserError where there is none."""
+    path = workdir / "config.json"
+    if not path.exists():
+        raise UserError(f"{workdir} is no workdir of a run: it has no config.json")
+    try:
+        values = json.loads(path.read_text())
+        if not isinstance(values, dict):
+            raise ValueError(f"no config but {type(values).__name__}")
+        return complete(values)
+    except (ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path} is damaged ({error}); restore it from a copy, or train on with the config of "
+            "the run and --resume=ignore_config"
+        ) from error
+
+
+def complete(values: Mapping[str, Any]) -> ConfigDict:
+    """Return a saved config with the keys that were added since, at their defaults.
+
+    Other keys are not filled in: a config that lacks one was damaged, and what it meant is unknown.
+    """
+    config, defaults = ConfigDict(values), default_config()
+    for key, entry in SCHEMA.items():
+        group, name = key.split(".")
+        lacks = isinstance(config.get(group), ConfigDict) and name not in config[group]
+        if entry.added_later and lacks:
+            config[group][name] = defaults[group][name]
+    return config
+
+
+def differences(old: ConfigDict, new: ConfigDict) -> list[str]:
+    """Say, a line a key, in what that changes the numbers of a run two configs differ."""
+    # Through JSON both ways: it turns tuples into lists.
+    before = flatten(json.loads(json.dumps(old.to_dict())))
+    after = flatten(json.loads(json.dumps(new.to_dict())))
+    plateau = "plateau" in (before.get("schedule.name"), after.get("schedule.name"))
+    return [
+        f"{key}: {before.get(key)!r} -> {after.get(key)!r}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+        and ((plateau and key in _DECIDE_PLATEAUS) or not _is_free_on_resume(key))
+    ]
+
+
+def must_be_same(config: ConfigDict) -> dict[str, Any]:
+    """Return, by key, what all processes of a run must have in common."""
+    values = flatten(config.to_dict())
+    return {key: value for key, value in values.items() if not SCHEMA[key].per_host}
+
+
+def _is_free_on_resume(key: str) -> bool:
+    return key in SCHEMA and SCHEMA[key].free_on_resume
