@@ -32,7 +32,7 @@ CONTENDERS = {
     "gpu": ("ours", "torch_channels_last", "torch_channels_last_compiled"),
 }
 NEAR = 1.2  # A peer that takes at most so many times the fastest's time goes on.
-OURS = ("ours", "ours_plain")  # The second where --contenders names it: benchmarks.plain_forms.
+OURS = ("ours", "ours_plain")  # The second where --contenders names it: model.kernels=plain.
 
 
 class Contender:

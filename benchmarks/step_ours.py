@@ -23,7 +23,6 @@ from alexnet_jax.training.optimizer import krizhevsky_sgd
 from alexnet_jax.training.state import create_state
 from alexnet_jax.training.step import make_train_step
 from benchmarks.answering import answer, time_calls
-from benchmarks.plain_forms import use_plain_forms
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,8 @@ class Ours:
         if jax.default_backend() != case["platform"]:
             raise RuntimeError(f"asked for {case['platform']}, JAX found {jax.default_backend()}")
         self.dtype, batch = jnp.dtype(case["dtype"]), case["batch"]
-        model = create_model(case["network"], dtype=self.dtype)
+        kernels = "plain" if case.get("form") == "ours_plain" else "fast"
+        model = create_model(case["network"], dtype=self.dtype, kernels=kernels)
         self.crop_size = model.spec.crop_size if case.get("size") is None else case["size"]
         mesh = make_data_mesh(jax.devices()[:1])
         optimizer = krizhevsky_sgd(1e-4)
@@ -138,8 +138,6 @@ def main() -> None:
     begin = time.perf_counter()
     case = json.loads(sys.argv[1])
     configure_jax()
-    if case["form"] == "ours_plain":
-        use_plain_forms()
     ours = Ours(case)
     built = time.perf_counter()
     ours.compile()

@@ -66,6 +66,13 @@ SCHEMA: dict[str, Key] = {
         "Precision of float32 products. `fast` uses TF32 on GPUs and bfloat16 on TPUs.",
         added_later=True,
     ),
+    "model.kernels": Key(
+        "fast",
+        one_of("fast", "plain"),
+        "`fast` chooses forms of the operations that are fast on this platform; `plain` uses those "
+        "of `alexnet_jax/models/ops.py`. They differ by rounding.",
+        added_later=True,
+    ),
     "model.changes": Key(
         (), list_of(TEXT), "Names in `alexnet_jax.models.CHANGES`, such as `('no_lrn', 'tanh')`."
     ),

@@ -7,17 +7,21 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from alexnet_jax.errors import UserError
+from alexnet_jax.kernels import FAST
 from alexnet_jax.models.alexnet import AlexNet
 from alexnet_jax.models.changes import CHANGES, apply_changes
+from alexnet_jax.models.ops import PLAIN
 from alexnet_jax.models.spec import Spec
 from alexnet_jax.models.zoo import MODELS
 
 DTYPES = ("float32", "bfloat16")
 PRECISIONS = {"float32": lax.Precision.HIGHEST, "fast": lax.Precision.DEFAULT}
+KERNELS = {"fast": FAST, "plain": PLAIN}
 
 __all__ = [
     "CHANGES",
     "DTYPES",
+    "KERNELS",
     "MODELS",
     "PRECISIONS",
     "AlexNet",
@@ -33,6 +37,7 @@ def create_model(
     dtype: DTypeLike = jnp.float32,
     changes: Sequence[str] = (),
     precision: str = "float32",
+    kernels: str = "fast",
 ) -> AlexNet:
     """Build the network called `name`.
 
@@ -43,14 +48,19 @@ def create_model(
         changes: names of `CHANGES`, applied to the network's table in this order.
         precision: of products where `dtype` is float32: "float32" on every platform, or "fast", the
             platform's own: TensorFloat-32 on GPUs since Ampere, bfloat16 on TPUs.
+        kernels: "fast" or "plain": forms of the operations that are fast on this platform, or
+            those of `alexnet_jax.models.ops`. They differ by rounding.
 
     Raises:
-        UserError: there is no such network, change, dtype or precision, or fewer than two classes.
+        UserError: there is no such network, change, dtype, precision or kernels, or fewer than two
+            classes.
     """
     if str(getattr(dtype, "__name__", dtype)) not in DTYPES:
         raise UserError(f"no dtype {dtype!r} of a network; the known ones: {', '.join(DTYPES)}")
     if precision not in PRECISIONS:
         raise UserError(f"no precision {precision!r}; the known ones: {', '.join(PRECISIONS)}")
+    if kernels not in KERNELS:
+        raise UserError(f"no kernels {kernels!r}; the known ones: {', '.join(KERNELS)}")
     if num_classes < 2:
         raise UserError(f"num_classes={num_classes}: a classifier needs at least 2")
     # Products of bfloat16 numbers are exact in float32, where they are summed.
@@ -60,6 +70,7 @@ def create_model(
         num_classes=num_classes,
         dtype=jnp.dtype(dtype),
         precision=PRECISIONS["fast" if narrow else precision],
+        operations=KERNELS[kernels],
     )
 
 

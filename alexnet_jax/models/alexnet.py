@@ -10,15 +10,10 @@ from flax import linen as nn
 from jax import lax
 from jax.typing import DTypeLike
 
-from alexnet_jax.models.conv import conv2d
+from alexnet_jax.kernels import FAST, Operations
 from alexnet_jax.models.grouped import GroupedConv, GroupedDense
 from alexnet_jax.models.initialization import initializers
-from alexnet_jax.models.layers import (
-    dropout,
-    local_response_norm,
-    max_pool,
-    spatial_response_norm,
-)
+from alexnet_jax.models.ops import dropout
 from alexnet_jax.models.spec import Convolution, Dense, Spec
 from alexnet_jax.models.spread import Spread, compute_here
 
@@ -31,8 +26,9 @@ class AlexNet(nn.Module):
         num_classes: outputs of the last layer.
         dtype: of activations and what is multiplied; parameters, normalisation and logits are
             float32.
-        precision: of products of float32 numbers, see `conv2d`.
+        precision: of products of float32 numbers, see `models.ops.conv2d`.
         spread: where the layers' products are computed.
+        operations: in which form the operations are computed.
     """
 
     spec: Spec
@@ -40,6 +36,7 @@ class AlexNet(nn.Module):
     dtype: DTypeLike = jnp.float32
     precision: lax.Precision = lax.Precision.HIGHEST
     spread: Spread = compute_here
+    operations: Operations = FAST
 
     @nn.compact
     def __call__(
@@ -80,7 +77,10 @@ class AlexNet(nn.Module):
             layer.features,
             layer.window,
             convolve=partial(
-                conv2d, stride=layer.stride, padding=layer.padding, precision=self.precision
+                self.operations.conv2d,
+                stride=layer.stride,
+                padding=layer.padding,
+                precision=self.precision,
             ),
             groups=layer.groups,
             use_bias=layer.has_bias,
@@ -112,7 +112,7 @@ class AlexNet(nn.Module):
         )(x.astype(jnp.float32))
 
     def _apply_operation(self, x: jax.Array, operation: str) -> jax.Array:
-        spec = self.spec
+        spec, operations = self.spec, self.operations
         norm, spatial = spec.normalization, spec.spatial_normalization
         match operation:
             case "activation":
@@ -120,15 +120,17 @@ class AlexNet(nn.Module):
             case "lrn":
                 if norm is None:
                     return x
-                return local_response_norm(
+                return operations.local_response_norm(
                     x, norm.k, norm.alpha, norm.beta, norm.size, spec.columns
                 )
             case "spatial_norm":
                 if spatial is None:
                     return x
-                return spatial_response_norm(x, spatial.alpha, spatial.beta, spatial.size)
+                return operations.spatial_response_norm(
+                    x, spatial.alpha, spatial.beta, spatial.size
+                )
             case "pool":
-                return max_pool(x, spec.pooling.window, spec.pooling.stride)
+                return operations.max_pool(x, spec.pooling.window, spec.pooling.stride)
         known = "activation, lrn, spatial_norm, batch_norm, pool"
         raise ValueError(f"unknown operation {operation!r}: {known}")
 

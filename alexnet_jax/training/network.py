@@ -50,4 +50,11 @@ def make_network(config: ConfigDict, preprocessing: Preprocessing, mesh: Mesh) -
 def make_model(config: ConfigDict) -> AlexNet:
     """Return the linen module that the config names; UserError lists the known names."""
     model = config.model
-    return create_model(model.name, model.num_classes, model.dtype, model.changes, model.precision)
+    return create_model(
+        model.name,
+        model.num_classes,
+        model.dtype,
+        model.changes,
+        model.precision,
+        model.kernels,
+    )

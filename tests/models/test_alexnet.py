@@ -163,3 +163,35 @@ def test_bfloat16_computes_with_parameters_logits_and_gradients_of_float32(dtype
     }
     *hidden, output = (kept[name]["__call__"][0].dtype for name in params)
     assert (set(hidden), output) == ({jnp.dtype("bfloat16")}, jnp.dtype("float32"))
+
+
+@pytest.mark.slow
+def test_plain_kernels_give_the_same_logits_and_gradients():
+    images = 50 * jax.random.normal(jax.random.key(1), (2, 80, 80, 3))
+    fast, plain = (create_model("tiny", 10, kernels=kernels) for kernels in ("fast", "plain"))
+    params = fast.init(jax.random.key(0), images, train=False)
+
+    def logits_and_gradients(model):
+        def loss(params):
+            logits = model.apply(params, images, train=False)
+            return jnp.sum(jnp.square(logits)), logits
+
+        (_, logits), gradients = jax.jit(jax.value_and_grad(loss, has_aux=True))(params)
+        return [logits, *jax.tree.leaves(gradients)]
+
+    for actual, expected in zip(*map(logits_and_gradients, (fast, plain)), strict=True):
+        assert np.abs(actual - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+def test_plain_kernels_are_those_of_xla():
+    images = jnp.zeros((1, 80, 80, 3))
+    model = create_model("tiny", 10, kernels="plain")
+    program = jax.jit(lambda key: model.init(key, images, train=False)).trace(jax.random.key(0))
+    text = str(program.jaxpr)
+    assert "custom_vjp" not in text
+    assert text.count("reduce_window_max") == 3
+
+
+def test_kernels_that_are_not_there_list_those_that_are():
+    with pytest.raises(UserError, match="no kernels 'quick'; the known ones: fast, plain"):
+        create_model("tiny", kernels="quick")

@@ -6,8 +6,8 @@ Nothing need be installed for these.
 import numpy as np
 import pytest
 
+from alexnet_jax.kernels.normalization import local_response_norm
 from alexnet_jax.models import MODELS
-from alexnet_jax.models.layers import local_response_norm
 
 # k, and what 1e-4 is divided by: the window's size, or nothing as the paper prints it.
 CONVENTIONS = {"2012 code": (2, 5), "Caffe": (1, 5), "paper, literally": (2, 1)}

@@ -17,9 +17,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from alexnet_jax.models.bands import Edges
-from alexnet_jax.models.patches import sum_over_images
-from alexnet_jax.models.transforms import Matrix, matrices, transform, transposed, windows
+from alexnet_jax.kernels.im2col import sum_over_images
+from alexnet_jax.kernels.tiled_conv import Edges
+from alexnet_jax.kernels.toom_cook import Matrix, matrices, transform, transposed, windows
 
 _OF_IMAGES, _OF_KERNEL, _OF_PRODUCTS = matrices((0, 1, -1), results=2)  # In one direction.
 _TOGETHER = 25  # At most so many images in a product of the kernel's gradient: 16 of 32, 25 of 100.

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from alexnet_jax.models.transforms import matrices, transform, transposed, windows
+from alexnet_jax.kernels.toom_cook import matrices, transform, transposed, windows
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from jax import lax
 
-from alexnet_jax.models.bands import at_once, in_bands
-from benchmarks import plain_forms
+from alexnet_jax.kernels.tiled_conv import at_once, in_bands
+from alexnet_jax.models import ops
 
 
 def normal(shape):
@@ -19,7 +19,7 @@ def normal(shape):
 @pytest.mark.parametrize("channels", [2, 16, 64])  # XLA has kernels for few and for many.
 def test_bands_are_the_whole(channels, stride, padding, most):
     images, kernel = normal((3, 17, 9, channels)), normal((5, 5, channels, 8))
-    whole = plain_forms.conv2d(images, kernel, stride, padding)
+    whole = ops.conv2d(images, kernel, stride, padding)
     edges = padding, padding
     convolve = jax.jit(
         partial(in_bands, stride=stride, edges=edges, most=most, precision=lax.Precision.HIGHEST)
@@ -36,7 +36,7 @@ def test_edges_below_zero_leave_pixels_out(channels, edges):
     before, after = edges
     kept = images[:, max(-before, 0) : 17 - max(-after, 0), max(-before, 0) : 12 - max(-after, 0)]
     padding = max(before, 0), max(after, 0)
-    expected = plain_forms.conv2d(kept, kernel, 1, padding)
+    expected = ops.conv2d(kept, kernel, 1, padding)
     convolve = jax.jit(
         partial(at_once, stride=1, edges=(edges, edges), precision=lax.Precision.HIGHEST)
     )

@@ -16,9 +16,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from alexnet_jax.models.bands import Edges, in_bands
-from alexnet_jax.models.patches import sum_over_images
-from alexnet_jax.models.transforms import Matrix, matrices, transform, transposed, windows
+from alexnet_jax.kernels.im2col import sum_over_images
+from alexnet_jax.kernels.tiled_conv import Edges, in_bands
+from alexnet_jax.kernels.toom_cook import Matrix, matrices, transform, transposed, windows
 
 _WINDOW = 5
 _RESULTS = 4

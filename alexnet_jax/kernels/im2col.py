@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from alexnet_jax.models.bands import Edges
+from alexnet_jax.kernels.tiled_conv import Edges
 
 
 def kernel_gradient(

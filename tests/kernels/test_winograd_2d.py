@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from exact_convolution import value_and_gradients
 
-from alexnet_jax.models.conv import conv2d
-from benchmarks import plain_forms
+from alexnet_jax.kernels.conv import conv2d
+from alexnet_jax.models import ops
 
 IMAGES, KERNEL = (4, 13, 13, 96), (3, 3, 96, 128)  # About a group of conv4.
 
@@ -13,9 +13,9 @@ IMAGES, KERNEL = (4, 13, 13, 96), (3, 3, 96, 128)  # About a group of conv4.
 @pytest.mark.slow
 def test_rounds_as_the_plain_sum_does():
     with jax.enable_x64(True):
-        exact = value_and_gradients(plain_forms.conv2d, IMAGES, KERNEL, jnp.float64)
+        exact = value_and_gradients(ops.conv2d, IMAGES, KERNEL, jnp.float64)
     ours, plain = (
-        value_and_gradients(f, IMAGES, KERNEL, jnp.float32) for f in (conv2d, plain_forms.conv2d)
+        value_and_gradients(f, IMAGES, KERNEL, jnp.float32) for f in (conv2d, ops.conv2d)
     )
     for actual, direct, expected in zip(ours, plain, exact, strict=True):
         assert np.abs(actual - expected).max() < 3 * np.abs(direct - expected).max()

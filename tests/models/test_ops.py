@@ -3,15 +3,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from alexnet_jax.models.layers import (
-    dropout,
-    local_response_norm,
-    max_pool,
-    spatial_response_norm,
-)
+from alexnet_jax.kernels import FAST, local_response_norm, max_pool, spatial_response_norm
+from alexnet_jax.models import ops
+from alexnet_jax.models.ops import PLAIN, dropout
 from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.parallel.runtime import compiler_options
-from benchmarks import plain_forms
+
+
+@pytest.fixture(params=[PLAIN, FAST], ids=["plain", "fast"])
+def forms(request):
+    return request.param
 
 
 def normalize_with_loops(x, k, alpha, beta, size, groups):
@@ -50,56 +51,56 @@ def assert_near(actual, expected, tolerance=1e-6):
 @pytest.mark.slow
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("beta", [0.75, 0.5])
-def test_lrn_equals_loops_in_float64(groups, beta):
+def test_lrn_equals_loops_in_float64(forms, groups, beta):
     x = 100 * jax.random.normal(jax.random.key(0), (2, 3, 3, 16))
     expected = normalize_with_loops(x, 2.0, 1e-3, beta, 5, groups)
-    assert_near(local_response_norm(x, 2.0, 1e-3, beta, 5, groups), expected)
+    assert_near(forms.local_response_norm(x, 2.0, 1e-3, beta, 5, groups), expected)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("beta", [0.75, 0.5])
-def test_the_gradient_of_lrn_equals_loops_in_float64(groups, beta):
+def test_the_gradient_of_lrn_equals_loops_in_float64(forms, groups, beta):
     x, above = 100 * jax.random.normal(jax.random.key(0), (2, 2, 3, 3, 16))
     expected = gradient_with_loops(x, above, 2.0, 1e-3, beta, 5, groups)
-    _, pull = jax.vjp(lambda x: local_response_norm(x, 2.0, 1e-3, beta, 5, groups), x)
+    _, pull = jax.vjp(lambda x: forms.local_response_norm(x, 2.0, 1e-3, beta, 5, groups), x)
     assert_near(pull(above)[0], expected)
 
 
-def test_lrn_does_not_look_across_groups():
+def test_lrn_does_not_look_across_groups(forms):
     x = jnp.ones((1, 8))
     louder = x.at[0, 4].set(100.0)
-    first, second = (local_response_norm(v, alpha=1.0, groups=2)[0, :4] for v in (x, louder))
+    first, second = (forms.local_response_norm(v, alpha=1.0, groups=2)[0, :4] for v in (x, louder))
     np.testing.assert_array_equal(first, second)
 
 
-def test_lrn_of_bfloat16_is_computed_in_float32():
+def test_lrn_of_bfloat16_is_computed_in_float32(forms):
     x = jnp.full((1, 8), 120.0, jnp.bfloat16)
-    expected = local_response_norm(x.astype(jnp.float32)).astype(jnp.bfloat16)
-    actual = local_response_norm(x)
+    expected = forms.local_response_norm(x.astype(jnp.float32)).astype(jnp.bfloat16)
+    actual = forms.local_response_norm(x)
     assert actual.dtype == jnp.bfloat16
     np.testing.assert_array_equal(actual, expected)
 
 
-def test_lrn_refuses_an_even_window():
+def test_lrn_refuses_an_even_window(forms):
     with pytest.raises(ValueError, match="size=4"):
-        local_response_norm(jnp.ones((1, 8)), size=4)
+        forms.local_response_norm(jnp.ones((1, 8)), size=4)
 
 
-def test_lrn_refuses_groups_that_do_not_divide():
+def test_lrn_refuses_groups_that_do_not_divide(forms):
     with pytest.raises(ValueError, match="8 channels do not divide into 3 groups"):
-        local_response_norm(jnp.ones((1, 8)), groups=3)
+        forms.local_response_norm(jnp.ones((1, 8)), groups=3)
 
 
 @pytest.mark.slow
-def test_spatial_norm_equals_loops_in_float64():
+def test_spatial_norm_equals_loops_in_float64(forms):
     x = np.asarray(100 * jax.random.normal(jax.random.key(0), (2, 7, 6, 3)), np.float64)
     expected = np.empty_like(x)
     for row, column in np.ndindex(7, 6):
         window = x[:, max(0, row - 2) : row + 3, max(0, column - 2) : column + 3]
         sums = np.sum(np.square(window), axis=(1, 2))
         expected[:, row, column] = x[:, row, column] / (1 + 4e-5 * sums) ** 0.75
-    actual = spatial_response_norm(jnp.float32(x), alpha=4e-5, beta=0.75, size=5)
+    actual = forms.spatial_response_norm(jnp.float32(x), alpha=4e-5, beta=0.75, size=5)
     np.testing.assert_allclose(actual, expected, rtol=2e-6)
 
 
@@ -122,14 +123,14 @@ def test_the_gradient_of_a_normalisation_keeps_its_input_alone(normalize):
     assert arrays_of_layers(6) - arrays_of_layers(3) == pytest.approx(3)
 
 
-def test_pooling_windows_overlap():
+def test_pooling_windows_overlap(forms):
     x = jnp.arange(25.0).reshape(1, 5, 5, 1)
-    np.testing.assert_array_equal(max_pool(x)[0, :, :, 0], [[12, 14], [22, 24]])
+    np.testing.assert_array_equal(forms.max_pool(x)[0, :, :, 0], [[12, 14], [22, 24]])
 
 
-def test_pooling_refuses_a_map_smaller_than_its_window():
+def test_pooling_refuses_a_map_smaller_than_its_window(forms):
     with pytest.raises(ValueError, match="3x3 pooling window does not fit a map of 2x2"):
-        max_pool(jnp.ones((1, 2, 2, 1)))
+        forms.max_pool(jnp.ones((1, 2, 2, 1)))
 
 
 def test_dropout_of_2012_halves_units_in_evaluation():
@@ -165,19 +166,19 @@ def test_equals_the_plain_form_forward_and_backward(name, shape):
     ours, plain = {
         "lrn": (
             lambda x: local_response_norm(x, 2.0, 1e-3, 0.75, 5, 1),
-            lambda x: plain_forms.local_response_norm(x, 2.0, 1e-3, 0.75, 5, 1),
+            lambda x: ops.local_response_norm(x, 2.0, 1e-3, 0.75, 5, 1),
         ),
         "lrn_of_two_groups": (
             lambda x: local_response_norm(x, 2.0, 1e-3, 0.6, 3, 2),
-            lambda x: plain_forms.local_response_norm(x, 2.0, 1e-3, 0.6, 3, 2),
+            lambda x: ops.local_response_norm(x, 2.0, 1e-3, 0.6, 3, 2),
         ),
         "spatial_norm": (
             lambda x: spatial_response_norm(x, 1e-3, 0.75, 5),
-            lambda x: plain_forms.spatial_response_norm(x, 1e-3, 0.75, 5),
+            lambda x: ops.spatial_response_norm(x, 1e-3, 0.75, 5),
         ),
         "max_pool": (
             lambda x: max_pool(x, 3, 2),
-            lambda x: plain_forms.max_pool(x, 3, 2),
+            lambda x: ops.max_pool(x, 3, 2),
         ),
     }[name]
     rng = np.random.default_rng(0)
@@ -200,14 +201,14 @@ def test_pooling_passes_gradients_as_xla_does_among_equal_inputs(window, stride)
     weights = jnp.float32(rng.normal(size=x.size))
     for actual, expected in zip(
         forward_and_backward(lambda x: max_pool(x, window, stride), x, weights),
-        forward_and_backward(lambda x: plain_forms.max_pool(x, window, stride), x, weights),
+        forward_and_backward(lambda x: ops.max_pool(x, window, stride), x, weights),
         strict=True,
     ):
         np.testing.assert_allclose(actual, expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.slow
-def test_pooling_gives_the_first_maximum_of_a_window_its_gradient():
+def test_pooling_gives_the_first_maximum_of_a_window_its_gradient(forms):
     x = jnp.array([[1.0, 5.0, 0.0], [5.0, 2.0, 3.0], [0.0, 5.0, 4.0]]).reshape(1, 3, 3, 1)
-    gradient = jax.grad(lambda x: jnp.sum(7 * max_pool(x)))(x)
+    gradient = jax.grad(lambda x: jnp.sum(7 * forms.max_pool(x)))(x)
     np.testing.assert_array_equal(gradient[0, :, :, 0], [[0, 7, 0], [0, 0, 0], [0, 0, 0]])

@@ -3,9 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from alexnet_jax.models import conv
-from alexnet_jax.models.conv import conv2d
-from benchmarks import plain_forms
+from alexnet_jax.kernels import conv, select
+from alexnet_jax.kernels.conv import conv2d
+from alexnet_jax.models import ops
 
 # Images, kernel's window and features, stride, padding, groups.
 CASES = {
@@ -44,7 +44,7 @@ def value_and_gradients(convolve, shape, window, features, stride, padding, grou
 def convolve_padded(images, kernel, stride, padding, groups):
     """The plain form; XLA's gradient of one with (4, 0) zeros reads past its images on CPUs."""
     padded = jnp.pad(images, ((0, 0), padding, padding, (0, 0)))
-    return plain_forms.conv2d(padded, kernel, stride, (0, 0), groups)
+    return ops.conv2d(padded, kernel, stride, (0, 0), groups)
 
 
 def assert_close(actual, expected, tolerance):
@@ -60,7 +60,7 @@ def assert_close(actual, expected, tolerance):
 @pytest.mark.parametrize("case", CASES)
 def test_equals_the_plain_form_forward_and_backward(case, worth, monkeypatch):
     for name, work in worth.items():
-        monkeypatch.setattr(conv, name, work)  # These are small.
+        monkeypatch.setattr(select, name, work)  # These are small.
     ours, plain = (value_and_gradients(f, *CASES[case]) for f in (conv2d, convolve_padded))
     for actual, expected in zip(ours, plain, strict=True):
         assert_close(actual, expected, 1e-5)

@@ -5,9 +5,9 @@ import pytest
 from exact_convolution import value_and_gradients
 from jax import lax
 
-from alexnet_jax.models import winograd_1d
-from alexnet_jax.models.conv import conv2d
-from benchmarks import plain_forms
+from alexnet_jax.kernels import winograd_1d
+from alexnet_jax.kernels.conv import conv2d
+from alexnet_jax.models import ops
 
 IMAGES, KERNEL = (4, 27, 27, 48), (5, 5, 48, 128)  # A group of `original`'s conv2.
 
@@ -19,7 +19,7 @@ def normal(shape):
 @pytest.mark.slow
 def test_differs_from_the_exact_sum_by_a_hundred_thousandth_at_most():
     with jax.enable_x64(True):
-        exact = value_and_gradients(plain_forms.conv2d, IMAGES, KERNEL, jnp.float64)
+        exact = value_and_gradients(ops.conv2d, IMAGES, KERNEL, jnp.float64)
     ours = value_and_gradients(conv2d, IMAGES, KERNEL, jnp.float32)
     for actual, expected in zip(ours, exact, strict=True):
         assert np.abs(actual - expected).max() < 1e-5 * np.abs(expected).max()
@@ -31,7 +31,7 @@ def test_differs_from_the_exact_sum_by_a_hundred_thousandth_at_most():
 def test_any_size_and_edges_fit(images, edges):
     x, w = jnp.float32(normal(images)), jnp.float32(normal((3, 5, images[3], 4)))
     padded = jnp.pad(x, ((0, 0), *edges, (0, 0)))
-    plain, of_kernel = jax.vjp(lambda w: plain_forms.conv2d(padded, w), w)
+    plain, of_kernel = jax.vjp(lambda w: ops.conv2d(padded, w), w)
     np.testing.assert_allclose(
         winograd_1d.convolve(x, w, edges, lax.Precision.HIGHEST), plain, atol=1e-4
     )

@@ -1,0 +1,165 @@
+"""Convolution, response normalisation, pooling and dropout in their plain forms.
+
+`alexnet_jax.kernels` computes the same faster. `--config.model.kernels=plain` trains with these.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from alexnet_jax.kernels import Operations
+from alexnet_jax.kernels.checks import check_convolution, check_normalization, check_pooling
+
+
+def conv2d(
+    images: jax.Array,
+    kernel: jax.Array,
+    stride: int = 1,
+    padding: tuple[int, int] = (0, 0),
+    groups: int = 1,
+    precision: lax.Precision = lax.Precision.HIGHEST,
+) -> jax.Array:
+    """Convolve; group i of the features sees group i of the channels.
+
+    Args:
+        images: [B, H, W, C].
+        kernel: [h, w, C / groups, features].
+        stride: pixels from one window to the next, in both directions.
+        padding: zeros before and after each spatial side.
+        groups: number of groups.
+        precision: of the products of float32 numbers, here and in the gradients: HIGHEST is
+            float32 on every platform, DEFAULT the platform's own, TensorFloat-32 on GPUs since
+            Ampere and bfloat16 on TPUs.
+
+    Returns:
+        [B, (H + sum(padding) - h) // stride + 1, and so for W, features].
+
+    Raises:
+        ValueError: the shapes do not fit.
+    """
+    check_convolution(images.shape, kernel.shape, stride, padding, groups)
+    return lax.conv_general_dilated(
+        images,
+        kernel,
+        (stride, stride),
+        (padding, padding),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=groups,
+        precision=precision,
+    )
+
+
+def local_response_norm(
+    x: jax.Array,
+    k: float = 2.0,
+    alpha: float = 2e-5,
+    beta: float = 0.75,
+    size: int = 5,
+    groups: int = 1,
+) -> jax.Array:
+    """Normalise across channels (paper §3.3): x_i / (k + alpha·Σ_j x_j²)^beta.
+
+    j runs over the `size` channels around i, clipped at the edges, and stays inside i's group:
+    in 2012 a group was what one GPU held. `alpha` multiplies the sum; give alpha/size for the
+    convention of Caffe, PyTorch and the 2012 code, which divide by the window's size.
+
+    Args:
+        x: [..., C], any float dtype; the sums are taken in float32 or better: squares reach 1e5.
+        k: added to the sum.
+        alpha: factor of the sum.
+        beta: exponent.
+        size: odd number of channels in the window.
+        groups: number of equal groups of channels that do not see each other.
+
+    Returns:
+        The shape and dtype of `x`.
+
+    Raises:
+        ValueError: `size` is even, or `groups` does not divide the channels.
+    """
+    check_normalization(x.shape[-1], size, groups)
+    wide = _at_least_float32(x).reshape(*x.shape[:-1], groups, -1)
+    scale = k + alpha * _window_sum(jnp.square(wide), (1,) * (wide.ndim - 1) + (size,))
+    return (wide / scale**beta).reshape(x.shape).astype(x.dtype)
+
+
+def spatial_response_norm(x: jax.Array, alpha: float, beta: float, size: int) -> jax.Array:
+    """Normalise each map by its own neighbourhood: x / (1 + alpha·Σx²)^beta.
+
+    The second normalisation of conv2 in the 2012 code (`rnorm2`, not in the paper). The sum is
+    over a `size` x `size` window around each pixel, clipped at the edges.
+
+    Args:
+        x: [B, H, W, C], any float dtype; the sums are taken in float32 or better.
+        alpha: factor of the sum.
+        beta: exponent.
+        size: odd side of the window.
+
+    Returns:
+        The shape and dtype of `x`.
+    """
+    wide = _at_least_float32(x)
+    scale = 1 + alpha * _window_sum(jnp.square(wide), (1, size, size, 1))
+    return (wide / scale**beta).astype(x.dtype)
+
+
+def max_pool(x: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
+    """Take the maximum over windows (paper §3.4): [B, H, W, C] -> [B, H', W', C].
+
+    H' = (H - window) // stride + 1; windows never leave the map. Of several inputs that equal a
+    window's maximum the first receives its gradient, as in XLA and PyTorch; in the 2012 code each
+    of them did (`kLocalMaxUndo`), which multiplies the gradient of flat regions.
+
+    Raises:
+        ValueError: the map is smaller than the window.
+    """
+    check_pooling(x.shape, window)
+    sides, strides = (1, window, window, 1), (1, stride, stride, 1)
+    return lax.reduce_window(x, -jnp.inf, lax.max, sides, strides, "VALID")
+
+
+PLAIN = Operations(conv2d, local_response_norm, spatial_response_norm, max_pool)
+
+
+def dropout(
+    x: jax.Array,
+    rate: float,
+    inverted: bool,
+    train: bool,
+    key: jax.Array | None,
+    positions: jax.Array | None = None,
+) -> jax.Array:
+    """Drop units (paper §4.2).
+
+    Args:
+        x: [B, ...].
+        rate: probability that a unit is zeroed in training.
+        inverted: scale the kept units by 1/(1-rate) in training (today's habit) instead of all
+            units by 1-rate in evaluation (2012).
+        train: whether to drop.
+        key: of the random masks; unused in evaluation.
+        positions: int32 [B], of the images in the global batch; None: 0 to B - 1. An image's mask
+            depends on the key and its position alone, however the batch is divided.
+
+    Returns:
+        The shape and dtype of `x`.
+    """
+    if not train:
+        return x if inverted else x * jnp.asarray(1.0 - rate, x.dtype)
+    assert key is not None, "dropout in training needs a key"
+    positions = jnp.arange(len(x)) if positions is None else positions
+
+    def draw(position: jax.Array) -> jax.Array:
+        return jax.random.bernoulli(jax.random.fold_in(key, position), 1.0 - rate, x.shape[1:])
+
+    kept = jax.vmap(draw)(positions)
+    scale = 1.0 / (1.0 - rate) if inverted else 1.0
+    return jnp.where(kept, x * jnp.asarray(scale, x.dtype), jnp.zeros_like(x))
+
+
+def _at_least_float32(x: jax.Array) -> jax.Array:
+    return x if jnp.finfo(x.dtype).bits >= 32 else x.astype(jnp.float32)
+
+
+def _window_sum(x: jax.Array, window: tuple[int, ...]) -> jax.Array:
+    return lax.reduce_window(x, 0.0, lax.add, window, (1,) * x.ndim, "SAME")
