@@ -7,9 +7,10 @@ ROOM ?= .
 # `pytest` runs them one after another.
 TEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 MUTANTS ?=
+UPGRADE ?=
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-fast test-peers test-sweeps mutation lint types
+.PHONY: demo test test-fast test-peers test-sweeps mutation lint types lock
 
 demo: .venv/requirements.done
 	$(BIN)/python -m alexnet_jax.prepare --dataset=fractals --data_dir=data
@@ -46,6 +47,14 @@ lint: .venv/requirements-dev.done
 types: .venv/requirements-dev.done
 	$(BIN)/mypy
 
+# Pin again what pyproject.toml asks for; with UPGRADE=--upgrade, the newest that it allows.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version=3.11 --generate-hashes \
+	--custom-compile-command="make lock" $(UPGRADE) pyproject.toml
+lock: .venv/requirements-dev.done
+	$(INSTALL) uv
+	$(LOCK) --output-file=requirements.txt
+	$(LOCK) --group=dev --constraints=requirements.txt --output-file=requirements-dev.txt
+
 .venv/requirements-peers.done: .venv/requirements-dev.done requirements-peers.txt
 	$(INSTALL) -r requirements-peers.txt
 	touch $@
@@ -62,7 +71,7 @@ types: .venv/requirements-dev.done
 	$(INSTALL) -r requirements-dev.txt
 	touch $@
 
-.venv/requirements.done: requirements.txt constraints.txt
+.venv/requirements.done: requirements.txt
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv .venv
 	$(INSTALL) -r requirements.txt
