@@ -4,7 +4,6 @@ absl prints usage and exits with 1 for a wrong flag and for --help; a program th
 people and scripts run should exit with 2 and 0.
 """
 
-import gc
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -18,12 +17,9 @@ from alexnet_jax.config.schema import check_key
 from alexnet_jax.console import install_console, output_error
 from alexnet_jax.errors import MachineError, UserError, complain, explain_os_error
 from alexnet_jax.local_path import check_folder, check_local
-from alexnet_jax.training.orbax_noise import silence_orbax
+from alexnet_jax.process import collect_garbage_rarely, silence_orbax
 from alexnet_jax.user_code import describe_failure
 
-# How many objects Python makes before it looks for garbage among them, in place of 700. Nearly all
-# that a start makes stay: looking through them again and again takes half a second of it.
-_OBJECTS_BETWEEN_COLLECTIONS = 20_000
 # Flags of front doors that hold paths, and how each is checked.
 _PATHS = {"workdir": check_folder, "data_dir": check_folder, "source": check_local}
 
@@ -41,7 +37,7 @@ def run(
         prints_result: what `main` prints is what it is for: where that is lost, it has failed.
     """
     install_console()
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    collect_garbage_rarely()
 
     def parse(argv: Sequence[str]) -> list[str]:
         if any(argument in ("--help", "-h", "-help", "--helpfull") for argument in argv[1:]):

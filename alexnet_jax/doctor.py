@@ -19,7 +19,7 @@ from ml_collections import config_flags
 
 from alexnet_jax import command_line
 from alexnet_jax.errors import UserError
-from alexnet_jax.huge_pages import restart_with_huge_pages
+from alexnet_jax.process import restart_with_huge_pages
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file, e.g. configs/demo.py.")
 _JSON = flags.DEFINE_bool("json", False, "Print one JSON object instead of the table.")

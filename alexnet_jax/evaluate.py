@@ -14,7 +14,7 @@ from absl import flags
 
 from alexnet_jax import command_line
 from alexnet_jax.errors import UserError
-from alexnet_jax.huge_pages import restart_with_huge_pages
+from alexnet_jax.process import restart_with_huge_pages
 
 _WORKDIR = flags.DEFINE_multi_string("workdir", [], "A run's folder; may be given several times.")
 _CHECKPOINT = command_line.define_checkpoint("Which checkpoint of each workdir")

@@ -2,12 +2,7 @@
 
 from collections.abc import Callable
 
-from alexnet_jax.hidden_module import hidden
-
-# Loading compiled code, Numba imports all it knows of NumPy, and with that, to see whether it is
-# there, SciPy's linear algebra: 0.15 s of processor time of each start.
-with hidden("scipy.linalg"):
-    import numba.np.arraymath
+import numba
 
 
 def compiled(function: Callable) -> Callable:

@@ -1,6 +1,5 @@
 """What a run leaves to read: metrics.jsonl, TensorBoard, a line or a bar for who watches."""
 
-import importlib
 import json
 import math
 import os
@@ -14,8 +13,8 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from alexnet_jax.hidden_module import hidden
 from alexnet_jax.parallel.agreement import from_first, is_first
+from alexnet_jax.process import import_without
 from alexnet_jax.whole_file import write_whole
 
 _FILE = "metrics.jsonl"
@@ -113,12 +112,8 @@ class RunLog:
 
 
 def _import_tensorboard() -> ModuleType:
-    """Import tensorboardX, and not PyTorch with it: that would delay each start by 2 s.
-
-    It imports PyTorch wherever that is installed, to know the type of its tensors.
-    """
-    with hidden("torch"):
-        return importlib.import_module("tensorboardX")
+    """Import tensorboardX, which would import PyTorch where that is installed: 2 s more."""
+    return import_without("torch", "tensorboardX")
 
 
 def _begin_file(path: Path, step: int) -> list[dict[str, Any]]:
