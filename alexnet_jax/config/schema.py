@@ -117,8 +117,8 @@ SCHEMA: dict[str, Key] = {
     ),
     "augment.crop": Key(
         "random",
-        one_of("random", "random_resized", "center"),
-        "Training crops. `random` has a fixed size; `random_resized` is torchvision's.",
+        TEXT,
+        "Training crops: `random` of a fixed size, `random_resized` as torchvision's, or `center`.",
     ),
     "augment.smallest_area": Key(
         0.08,
@@ -147,8 +147,9 @@ SCHEMA: dict[str, Key] = {
     ),
     "optimizer.name": Key(
         "krizhevsky_sgd",
-        one_of("krizhevsky_sgd", "pytorch_sgd", "lars"),
-        "Update rule (`alexnet_jax/training/optimizer.py` has the equations).",
+        TEXT,
+        "Update rule: `krizhevsky_sgd`, `pytorch_sgd` or `lars` (the equations: "
+        "`alexnet_jax/training/optimizer.py`).",
     ),
     "optimizer.momentum": Key(0.9, replace(NUMBER, below=1), "Momentum."),
     "optimizer.weight_decay": Key(0.0005, NUMBER, "Weight decay."),
@@ -178,8 +179,8 @@ SCHEMA: dict[str, Key] = {
     ),
     "schedule.name": Key(
         "geometric",
-        one_of("constant", "stepped", "geometric", "polynomial", "plateau"),
-        "Learning-rate schedule.",
+        TEXT,
+        "Learning-rate schedule: `constant`, `stepped`, `geometric`, `polynomial` or `plateau`.",
     ),
     "schedule.learning_rate": Key(0.01, POSITIVE, "Learning rate of kernels at the start."),
     "schedule.decay": Key(250.0, POSITIVE, "`geometric`: first learning rate divided by the last."),

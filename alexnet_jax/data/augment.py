@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from alexnet_jax.data.preprocessing import Preprocessing, center_crop
+from alexnet_jax.data.resized_crop import random_resized_crop
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,3 +96,12 @@ def color_shift(
     normal = jax.random.normal(key, (count, 3))
     full = jax.lax.Precision.HIGHEST  # As in resized_crop.py.
     return jnp.matmul(normal * color_std[None], jnp.asarray(color_axes).T, precision=full)
+
+
+# By the name in config.augment.crop: (key, images, size) -> crops, and parameters that are keys of
+# config.augment. The centre is cut by `Augmentation` itself.
+CROPS: dict[str, Callable[..., jax.Array] | None] = {
+    "random": random_crop,
+    "random_resized": random_resized_crop,
+    "center": None,
+}

@@ -15,7 +15,7 @@ from alexnet_jax.sweeps.planned_trial import PlannedTrial
 from alexnet_jax.sweeps.trials import SEED, Trial, repeat
 from alexnet_jax.training.assembly import open_split
 from alexnet_jax.training.network import make_model
-from alexnet_jax.training.recipe import resolve_config, resolve_durations
+from alexnet_jax.training.recipe import check_names, resolve_config, resolve_durations
 from alexnet_jax.whole_file import write_whole
 
 
@@ -76,6 +76,7 @@ def _resolve(base: ConfigDict, trial: Trial) -> ConfigDict:
                 raise UserError(f"config.{key} cannot be unset by a trial; write a config for that")
             config.update_from_flattened_dict({key: value})
         config = resolve_config(config)
+        check_names(config)
         make_model(config)
     except (UserError, TypeError) as error:
         raise UserError(f"trial {trial.name}: {error}") from error

@@ -24,6 +24,7 @@ from alexnet_jax.training.accumulation import count_parts
 from alexnet_jax.training.network import Network, make_model, make_network
 from alexnet_jax.training.recipe import (
     Durations,
+    check_names,
     make_augmentation,
     make_optimizer,
     make_preprocessing,
@@ -57,6 +58,7 @@ def set_up(config: ConfigDict) -> Mesh:
     Raises:
         UserError: the config holds something that cannot be on these devices.
     """
+    check_names(config)
     configure_jax(config.train.deterministic)
     check_cluster(config.parallel.processes, config.parallel.devices)
     mesh = make_mesh(config.parallel.layout, config.parallel.model_axis)

@@ -176,3 +176,12 @@ def _layer(path: tuple) -> str:
 
 def _kernels(params: Any) -> Any:
     return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == "kernel", params)
+
+
+# By the name in config.optimizer.name. Parameters: keys of config.optimizer, `learning_rate`, a
+# schedule, and those that `krizhevsky_sgd` has for the rates of biases and of single layers.
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    "krizhevsky_sgd": krizhevsky_sgd,
+    "pytorch_sgd": pytorch_sgd,
+    "lars": lars,
+}

@@ -4,9 +4,9 @@ With assembly.py the one room that reads config values.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import numpy as np
 import optax
@@ -15,14 +15,20 @@ from ml_collections import ConfigDict
 from alexnet_jax.config.checks import check_config
 from alexnet_jax.config.rules import MOST_STEPS
 from alexnet_jax.config.schema import SCHEMA, flatten
-from alexnet_jax.data.augment import Augmentation, random_crop
+from alexnet_jax.data.augment import CROPS, Augmentation
 from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Preprocessing
-from alexnet_jax.data.resized_crop import random_resized_crop
 from alexnet_jax.data.statistics import Statistics
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import Spec, find_spec
-from alexnet_jax.training.optimizer import krizhevsky_sgd, lars, pytorch_sgd
-from alexnet_jax.training.schedule import geometric, piecewise, stepped, warmed_up
+from alexnet_jax.training.optimizer import OPTIMIZERS
+from alexnet_jax.training.registry import bind, find_part
+from alexnet_jax.training.schedule import SCHEDULES, geometric, piecewise, warmed_up
+
+_REGISTRIES: dict[str, Mapping[str, Any]] = {
+    "augment.crop": CROPS,
+    "optimizer.name": OPTIMIZERS,
+    "schedule.name": SCHEDULES,
+}
 
 
 def resolve_config(config: ConfigDict) -> ConfigDict:
@@ -45,6 +51,13 @@ def resolve_config(config: ConfigDict) -> ConfigDict:
                 resolved[group][name] = float(value)
     check_config(resolved)
     return resolved
+
+
+def check_names(config: ConfigDict) -> None:
+    """Raise UserError where the config names a crop, an optimizer or a schedule there is not."""
+    values = flatten(config.to_dict())
+    for key, registry in _REGISTRIES.items():
+        find_part(registry, key, values[key])
 
 
 def make_spec(config: ConfigDict) -> Spec:
@@ -118,22 +131,13 @@ def _check_countable(steps: int, what: str) -> int:
 
 def make_schedule(config: ConfigDict, durations: Durations) -> optax.Schedule:
     """Return the learning rate as a function of completed steps."""
-    return _warm_up(_make_schedule(config, durations), config, durations)
-
-
-def _make_schedule(config: ConfigDict, durations: Durations) -> optax.Schedule:
     schedule = config.schedule
-    match schedule.name:
-        case "geometric":
-            return geometric(schedule.learning_rate, durations.total, schedule.decay)
-        case "stepped":
-            boundaries = schedule.boundary_steps or durations.steps(schedule.boundaries)
-            return stepped(schedule.learning_rate, boundaries, schedule.factor)
-        case "polynomial":
-            return optax.polynomial_schedule(
-                schedule.learning_rate, 0.0, schedule.power, durations.total
-            )
-    return optax.constant_schedule(schedule.learning_rate)
+    values = schedule.to_dict() | {
+        "boundaries": schedule.boundary_steps or durations.steps(schedule.boundaries),
+        "steps": durations.total,
+    }
+    rate = bind(find_part(SCHEDULES, "schedule.name", schedule.name), values)()
+    return _warm_up(rate, config, durations)
 
 
 def _warm_up(rate: optax.Schedule, config: ConfigDict, durations: Durations) -> optax.Schedule:
@@ -145,27 +149,12 @@ def make_optimizer(
     config: ConfigDict, schedule: optax.Schedule, durations: Durations
 ) -> optax.GradientTransformation:
     """Return the update rule that the config names."""
-    optimizer = config.optimizer
-    momentum, weight_decay = optimizer.momentum, optimizer.weight_decay
-    match optimizer.name:
-        case "pytorch_sgd":
-            return pytorch_sgd(schedule, momentum, weight_decay)
-        case "lars":
-            return lars(
-                schedule,
-                momentum,
-                weight_decay,
-                trust_coefficient=optimizer.trust_coefficient,
-                adapt_biases=optimizer.adapt_biases,
-            )
-    return krizhevsky_sgd(
-        schedule,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        bias_rate_multiplier=optimizer.bias_rate_multiplier,
-        bias_learning_rate=make_bias_schedule(config, durations),
-        layer_factors=make_layer_factors(config, durations),
-    )
+    values = config.optimizer.to_dict() | {
+        "learning_rate": schedule,
+        "bias_learning_rate": make_bias_schedule(config, durations),
+        "layer_factors": make_layer_factors(config, durations),
+    }
+    return bind(find_part(OPTIMIZERS, "optimizer.name", config.optimizer.name), values)()
 
 
 def make_layer_factors(config: ConfigDict, durations: Durations) -> dict[str, optax.Schedule]:
@@ -218,16 +207,8 @@ def make_augmentation(
 def make_crop(config: ConfigDict) -> Callable | None:
     """Return (key, images, size) -> crops; None for the centre."""
     augment = config.augment
-    match augment.crop:
-        case "random":
-            return partial(random_crop, together=augment.share)
-        case "random_resized":
-            return partial(
-                random_resized_crop,
-                smallest_area=augment.smallest_area,
-                largest_ratio=augment.largest_ratio,
-            )
-    return None
+    crop = CROPS[augment.crop]
+    return bind(crop, augment.to_dict() | {"together": augment.share}) if crop else None
 
 
 def make_preprocessing(config: ConfigDict, statistics: Statistics) -> Preprocessing:

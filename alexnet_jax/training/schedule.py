@@ -1,9 +1,19 @@
 """Learning rates, and what else changes in a run, as functions of the number of completed steps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
 import optax
+
+
+def constant(learning_rate: float) -> optax.Schedule:
+    """Keep the rate; with the plateau schedule, a factor in the state lowers it."""
+    return optax.constant_schedule(learning_rate)
+
+
+def polynomial(learning_rate: float, steps: int, power: float) -> optax.Schedule:
+    """Multiply the rate by the fraction of the run that is left, to the `power`."""
+    return optax.polynomial_schedule(learning_rate, 0.0, power, steps)
 
 
 def stepped(learning_rate: float, boundaries: Sequence[int], factor: float) -> optax.Schedule:
@@ -40,3 +50,14 @@ def piecewise(values: Sequence[float], boundaries: Sequence[int]) -> optax.Sched
     assert len(values) == len(boundaries) + 1, (values, boundaries)
     table, edges = jnp.asarray(values, jnp.float32), jnp.asarray(boundaries, jnp.int32)
     return lambda step: table[jnp.sum(step >= edges)]
+
+
+# By the name in config.schedule.name. Parameters: keys of config.schedule, `boundaries` in steps,
+# and `steps`, those of the run.
+SCHEDULES: dict[str, Callable[..., optax.Schedule]] = {
+    "constant": constant,
+    "stepped": stepped,
+    "geometric": geometric,
+    "polynomial": polynomial,
+    "plateau": constant,
+}
