@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled_network import apply, init
 
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.evaluation.counting import NotFiniteError
@@ -83,10 +84,10 @@ def test_a_network_sees_the_centre_crop_minus_the_mean():
     images = np.random.default_rng(0).integers(0, 256, (4, 96, 96, 3)).astype(np.uint8)
     preprocessing = Preprocessing(np.full((96, 96, 3), 100, np.float32), np.ones(3, np.float32))
     crops = jnp.float32(images[:, 8:88, 8:88]) - 100
-    variables = model.init({"params": jnp.array([0, 7], jnp.uint32)}, crops, train=False)
+    variables = init(model, crops)
     predict = make_view_predictor(model, preprocessing, 80, make_data_mesh())
     probabilities = np.asarray(predict(variables, images, 2))
-    logits = np.asarray(model.apply(variables, crops, train=False), np.float64)
+    logits = np.asarray(apply(model, variables, crops), np.float64)
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(probabilities, expected, rtol=1e-4)
 
@@ -96,7 +97,7 @@ def test_a_predictor_splits_its_batch_over_the_devices():
     preprocessing = Preprocessing(np.zeros((96, 96, 3), np.float32), np.ones(3, np.float32))
     images = np.zeros((4, 96, 96, 3), np.uint8)
     crops = jnp.zeros((4, 80, 80, 3))
-    variables = model.init({"params": jnp.array([0, 7], jnp.uint32)}, crops, train=False)
+    variables = init(model, crops)
     predict = make_view_predictor(model, preprocessing, 80, mesh)
     program = predict.lower(variables, images, 2).compile()
     (_, taken, _), _ = program.input_shardings

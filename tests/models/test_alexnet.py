@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled_network import apply, init
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import MODELS, create_model
@@ -17,7 +18,7 @@ def shapes(name):
 @pytest.fixture(scope="module")
 def original():
     model = create_model("original")
-    return model.init(jax.random.key(0), jnp.zeros((1, 224, 224, 3)), train=False)["params"]
+    return init(model, jnp.zeros((1, 224, 224, 3)))["params"]
 
 
 @pytest.mark.parametrize(
@@ -105,10 +106,10 @@ def test_the_paper_starts_all_kernels_alike():
 def test_columns_of_a_grouped_layer_do_not_mix():
     model = create_model("tiny", num_classes=4)
     images = jax.random.normal(jax.random.key(1), (1, 80, 80, 3))
-    params = model.init(jax.random.key(0), images, train=False)["params"]
+    params = init(model, images)["params"]
 
     def conv2(params):
-        _, seen = model.apply({"params": params}, images, train=False, capture_intermediates=True)
+        _, seen = apply(model, {"params": params}, images, capture_intermediates=True)
         return seen["intermediates"]["conv2"]["__call__"][0]
 
     kernel = params["conv1"]["kernel"].at[..., :6].multiply(3.0)  # The first column's half.
@@ -122,9 +123,9 @@ def test_columns_of_a_grouped_layer_do_not_mix():
 def test_training_needs_a_dropout_key_and_uses_it():
     model = create_model("tiny", num_classes=4)
     images = jax.random.normal(jax.random.key(1), (1, 80, 80, 3))
-    variables = model.init(jax.random.key(0), images, train=False)
+    variables = init(model, images)
     first, second = (
-        model.apply(variables, images, train=True, rngs={"dropout": jax.random.key(seed)})
+        apply(model, variables, images, train=True, rngs={"dropout": jax.random.key(seed)})
         for seed in (0, 1)
     )
     assert not np.allclose(first, second)
@@ -169,7 +170,7 @@ def test_bfloat16_computes_with_parameters_logits_and_gradients_of_float32(dtype
 def test_plain_kernels_give_the_same_logits_and_gradients():
     images = 50 * jax.random.normal(jax.random.key(1), (2, 80, 80, 3))
     fast, plain = (create_model("tiny", 10, kernels=kernels) for kernels in ("fast", "plain"))
-    params = fast.init(jax.random.key(0), images, train=False)
+    params = init(fast, images)
 
     def logits_and_gradients(model):
         def loss(params):

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled_network import apply, init
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import CHANGES, MODELS, create_model
@@ -64,10 +65,10 @@ def test_the_tables_themselves_stay_as_they_are():
 def test_separate_columns_meet_only_at_the_output():
     model = create_model("tiny", num_classes=4, changes=["separate_columns", "no_dropout"])
     images = jax.random.normal(jax.random.key(1), (1, 80, 80, 3))
-    params = model.init(jax.random.key(0), images, train=False)["params"]
+    params = init(model, images)["params"]
 
     def hidden(params):
-        _, seen = model.apply({"params": params}, images, train=False, capture_intermediates=True)
+        _, seen = apply(model, {"params": params}, images, capture_intermediates=True)
         return np.asarray(seen["intermediates"]["fc7"]["__call__"][0])
 
     kernel = params["conv1"]["kernel"].at[..., :6].multiply(3.0)  # The first column's half.
@@ -99,7 +100,7 @@ def test_initial_values_by_name(change, stds, biases):
 @pytest.mark.slow
 def test_he_initialisation_has_twice_the_inverse_fan_in_as_variance():
     model = create_model("tiny", changes=["init_he"])
-    params = model.init(jax.random.key(0), jnp.zeros((1, 80, 80, 3)), train=False)["params"]
+    params = init(model, jnp.zeros((1, 80, 80, 3)))["params"]
     kernel = np.asarray(params["conv2"]["kernel"])  # Each sees 5 x 5 pixels of 6 channels.
     assert kernel.var() * 150 / 2 == pytest.approx(1, rel=0.1)
     assert not params["conv2"]["bias"].any()

@@ -155,8 +155,12 @@ def test_dropout_drops_at_its_rate():
 
 
 def forward_and_backward(layer, x, weights):
-    result, pull = jax.vjp(layer, x)
-    return result, *pull(weights[: result.size].reshape(result.shape).astype(result.dtype))
+    @jax.jit  # In one program: one operation after the other takes ten times as long.
+    def compute(x, weights):
+        result, pull = jax.vjp(layer, x)
+        return result, *pull(weights[: result.size].reshape(result.shape).astype(result.dtype))
+
+    return compute(x, weights)
 
 
 @pytest.mark.slow

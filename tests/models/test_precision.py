@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled_network import init
 from ml_collections import ConfigDict
 
 from alexnet_jax.data.statistics import Statistics
@@ -27,7 +28,7 @@ def wide_logits():
     """`tiny` in bfloat16 with its variables, so that logits have a deviation of about 19."""
     model = create_model("tiny", dtype=jnp.bfloat16)
     images = 60 * jax.random.normal(jax.random.key(1), (64, 80, 80, 3))
-    variables = model.init(jax.random.key(0), images[:1], train=False)
+    variables = init(model, images[:1])
     apply = jax.jit(lambda variables, images: model.apply(variables, images, train=False))
     params = variables["params"]
     spread = jnp.std(apply(variables, images))

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from compiled_network import apply
 from made_caffe import chunk, layer, layer_v1, network
 from made_weights import random_tensors
 
@@ -95,7 +96,7 @@ def test_the_network_runs_on_what_came_in(path):
     path.write_bytes(make_file())
     bundle = import_weights(path, "caffe")
     crops = bundle.preprocessing(np.zeros((1, 227, 227, 3), np.uint8))
-    assert bundle.model.apply({"params": bundle.params}, crops, train=False).shape == (1, 10)
+    assert apply(bundle.model, {"params": bundle.params}, crops).shape == (1, 10)
 
 
 def test_the_other_network_is_refused_by_both_names(path):

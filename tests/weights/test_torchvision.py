@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from compiled_network import apply
 from made_weights import make_bundle, random_tensors, same_params
 from safetensors import safe_open
 from safetensors.numpy import save_file
@@ -61,7 +62,7 @@ def test_the_network_runs_on_what_came_in(state_dict, path):
     save_file(state_dict, path)
     bundle = import_weights(path, "torchvision")
     crops = bundle.preprocessing(np.zeros((2, 224, 224, 3), np.uint8))
-    assert bundle.model.apply({"params": bundle.params}, crops, train=False).shape == (2, 10)
+    assert apply(bundle.model, {"params": bundle.params}, crops).shape == (2, 10)
 
 
 def test_pixels_are_scaled_as_torchvision_does(state_dict, path):
