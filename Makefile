@@ -8,9 +8,10 @@ ROOM ?= .
 TEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 MUTANTS ?=
 UPGRADE ?=
+NEWEST ?= >=3.12
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-fast test-peers test-sweeps mutation lint types lock
+.PHONY: demo test test-fast test-peers test-sweeps test-newest mutation lint types lock
 
 demo: .venv/requirements.done
 	$(BIN)/python -m alexnet_jax.prepare --dataset=fractals --data_dir=data
@@ -29,6 +30,13 @@ test-peers: .venv/requirements-peers.done
 
 test-sweeps: .venv/requirements-sweep.done
 	$(TEST) tests/sweeps/test_sweep_file.py tests/launch/test_ray_sweep.py
+
+# The fast tier with the newest versions that pyproject.toml allows. The newest JAX needs Python 3.12.
+test-newest: .venv/requirements-dev.done
+	$(INSTALL) uv
+	$(BIN)/uv venv --quiet --clear --python="$(NEWEST)" .venv-newest
+	$(BIN)/uv pip install --quiet --python=.venv-newest/bin/python --group=dev .
+	.venv-newest/bin/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 # Does the suite notice changes of the code? Continues where it stopped; a part that is named, as in
 # `make mutation MUTANTS='alexnet_jax.data.*'`, is run anew. As a worker of pytest-xdist, each

@@ -16,7 +16,7 @@ def made(pax=None, size=0, content=b""):
         member = tarfile.TarInfo("a.jpg")
         member.pax_headers = pax or {}
         member.size = size
-        archive.addfile(member, io.BytesIO(content) if content else None)
+        archive.addfile(member, io.BytesIO(content.ljust(size, b"\0")[:size]))
     return data.getvalue()
 
 

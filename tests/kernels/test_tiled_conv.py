@@ -26,7 +26,10 @@ def test_bands_are_the_whole(channels, stride, padding, most):
     )
     bands = convolve(images, kernel)
     assert len(bands) == min(most, whole.shape[1])
-    np.testing.assert_allclose(jnp.concatenate(bands, axis=1), whole, atol=1e-4)
+    # jax 0.12 sums bands otherwise than the whole: both differ from float64 by up to 1e-6 of the
+    # largest. jax 0.10 gives the same bits.
+    tolerance = 2.5e-6 * np.abs(whole).max()
+    np.testing.assert_allclose(jnp.concatenate(bands, axis=1), whole, rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("edges", [(-3, 2), (2, -3), (-2, -1), (1, 2)])
