@@ -42,11 +42,6 @@ class Rule:
         """The same for a value that may be left unset."""
         return replace(self, types=(*self.types, type(None)))
 
-    @property
-    def is_optional(self) -> bool:
-        """Whether the value may be left unset."""
-        return type(None) in self.types
-
     def at_most(self, most: float) -> "Rule":
         """The same with another upper bound."""
         return replace(self, most=most)

@@ -4,7 +4,7 @@ A multiply-add counts as two. Training counts three times the forward pass: the 
 gradient of what each layer was given, and that of its parameters. Only the layers' products count,
 and conv1's gradient with respect to the pixels counts although nobody computes it (5 % of the sum
 for `original`): so every published utilisation of an AlexNet counts, more or less. A convolution
-counts as the plain sum, also where `models/conv.py` takes fewer multiplications.
+counts as the plain sum, also where `kernels/conv.py` takes fewer multiplications.
 """
 
 from functools import partial
