@@ -11,7 +11,7 @@ UPGRADE ?=
 NEWEST ?= >=3.12
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-fast test-peers test-sweeps test-newest mutation lint types lock
+.PHONY: demo test test-fast test-peers test-sweeps test-newest mutation lint types docs review lock
 
 demo: .venv/requirements.done
 	$(BIN)/python -m alexnet_jax.prepare --dataset=fractals --data_dir=data
@@ -55,13 +55,24 @@ lint: .venv/requirements-dev.done
 types: .venv/requirements-dev.done
 	$(BIN)/mypy
 
+# The documentation site, in site/. A broken link, a broken anchor or an API name that does not exist
+# fails the build. So does what is written to stderr, where warnings about docstrings go.
+docs: .venv-docs/requirements-docs.done
+	.venv-docs/bin/zensical build --clean --strict 2> .venv-docs/stderr || (cat .venv-docs/stderr; exit 1)
+	! grep --invert-match "No issues found" .venv-docs/stderr
+
+# The Scientific Python project's checks of packaging, CI and tool settings.
+review: .venv-docs/requirements-docs.done
+	.venv-docs/bin/repo-review .
+
 # Pin again what pyproject.toml asks for; with UPGRADE=--upgrade, the newest that it allows.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version=3.11 --generate-hashes \
-	--custom-compile-command="make lock" $(UPGRADE) pyproject.toml
+	--custom-compile-command="make lock" $(UPGRADE)
 lock: .venv/requirements-dev.done
 	$(INSTALL) uv
-	$(LOCK) --output-file=requirements.txt
-	$(LOCK) --group=dev --constraints=requirements.txt --output-file=requirements-dev.txt
+	$(LOCK) pyproject.toml --output-file=requirements.txt
+	$(LOCK) pyproject.toml --group=dev --constraints=requirements.txt --output-file=requirements-dev.txt
+	$(LOCK) --group=docs --output-file=requirements-docs.txt
 
 .venv/requirements-peers.done: .venv/requirements-dev.done requirements-peers.txt
 	$(INSTALL) -r requirements-peers.txt
@@ -73,6 +84,11 @@ lock: .venv/requirements-dev.done
 
 .venv/requirements-mutation.done: .venv/requirements-dev.done requirements-mutation.txt
 	$(INSTALL) -r requirements-mutation.txt
+	touch $@
+
+.venv-docs/requirements-docs.done: requirements-docs.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
 	touch $@
 
 .venv/requirements-dev.done: .venv/requirements.done requirements-dev.txt

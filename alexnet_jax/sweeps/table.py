@@ -118,7 +118,7 @@ def _read_scores(workdir: Path) -> tuple[_Scores, ...]:
 
 
 def _describe_unfinished(workdir: Path) -> str:
-    *_, last = [None, *evaluations(workdir)]
+    last = [None, *evaluations(workdir)][-1]
     if last is None:
         return workdir.name
     why = "stopped early" if (workdir / "stopped_early.json").exists() else "not finished"
