@@ -1,4 +1,4 @@
-"""What `make mutation` found, as the table of docs/proof.md."""
+"""What `make mutation` found, as the table of docs/lab/mutation.md."""
 
 import json
 from collections import Counter
