@@ -39,9 +39,9 @@ def measure(dtype: str) -> None:
         crop_size=224,
         crop=random_crop,
         flip=True,
-        share=1,
-        color_axes=np.eye(3, dtype=np.float32),
-        color_std=np.float32([120, 40, 20]),
+        group_size=1,
+        pca_eigenvectors=np.eye(3, dtype=np.float32),
+        pca_std=np.float32([120, 40, 20]),
         color_noise=lambda step: 0.1,
         color_rescale=True,
     )

@@ -63,7 +63,7 @@ def compile_step(devices: list, network: str, batch_size: int, dtype: str, preci
     mesh = make_data_mesh(devices)
     learner = make_learner(config, mesh, grey, examples=1000 * batch_size)
     batch = describe_batch(batch_size, side, mesh)
-    return learner.train_step.lower(learner.network.description, batch).compile()
+    return learner.train_step.lower(learner.network.abstract_state, batch).compile()
 
 
 def products(text: str, chip: str) -> Counter:

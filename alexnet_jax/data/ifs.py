@@ -148,7 +148,7 @@ def _random_contraction(rng: np.random.Generator) -> np.ndarray:
 
 
 def _fit_to_frame(system: System, low: np.ndarray, high: np.ndarray) -> System:
-    """Change coordinates so that the box from `low` to `high` becomes [-1, 1]²."""
+    """Modification coordinates so that the box from `low` to `high` becomes [-1, 1]²."""
     half, centre = (high - low) / 2, (high + low) / 2
     linear, shift = system.maps[:, :, :2], system.maps[:, :, 2]
     shift = (linear @ centre + shift - centre) / half

@@ -9,16 +9,16 @@ import jax
 from jax.sharding import Mesh
 
 from alexnet_jax.cores import usable_cores
-from alexnet_jax.data.pixels import DecodedRecords
+from alexnet_jax.data.image_source import DecodedImages
 from alexnet_jax.data.stream import read_ahead
 from alexnet_jax.diagnosis import reading, stepping
 from alexnet_jax.diagnosis.diagnosis import Data, Diagnosis, Machine
+from alexnet_jax.diagnosis.dry_run import DryRun, RunData
 from alexnet_jax.diagnosis.flops import matrix_product_ceiling, training_flops
 from alexnet_jax.diagnosis.memory import check_step_fits, device_bytes, read_memory
 from alexnet_jax.diagnosis.timing import Budget, Outcome, Skipped, Speed
 from alexnet_jax.models.table import describe_layers
-from alexnet_jax.parallel.feed import feed
-from alexnet_jax.training.rehearsal import Material, Rehearsal
+from alexnet_jax.parallel.prefetch import prefetch_to_device
 
 _INPUT_STAGES = ("reading_cold", "reading_warm", "decoding", "batches")
 # A step that would take longer than this part of the time, if it used so little of the ceiling, is
@@ -27,31 +27,31 @@ _STEP_PART, _POOR_UTILISATION = 0.25, 0.2
 
 
 def diagnose(
-    rehearsal: Rehearsal,
-    material: Material | str,
+    dry_run: DryRun,
+    run_data: RunData | str,
     seconds: float,
     tell: Callable[[str], None] = lambda doing: None,
 ) -> Diagnosis:
     """Measure every stage.
 
     Args:
-        rehearsal: the step.
-        material: the data, or why there are none.
+        dry_run: the step.
+        run_data: the data, or why there are none.
         seconds: how long all may take; slow stages get fewer repetitions, or are left out.
         tell: is told what is being measured.
     """
-    budget, learner = Budget(seconds), rehearsal.learner
-    rows = describe_layers(learner.network.model, rehearsal.crop_size)
+    budget, learner = Budget(seconds), dry_run.learner
+    rows = describe_layers(learner.network.model, dry_run.crop_size)
     flops = training_flops(rows)
-    found = material if isinstance(material, Material) else None
+    found = run_data if isinstance(run_data, RunData) else None
     tell("reading")
-    stages = input_stages(rehearsal, found, budget)
+    stages = input_stages(dry_run, found, budget)
     tell("matrix products")
     precision = learner.network.model.precision
-    ceiling = matrix_product_ceiling(learner.mesh, rehearsal.dtype, precision, budget.share(0.06))
-    size = affordable_batch_size(rehearsal, flops, ceiling, budget)
+    ceiling = matrix_product_ceiling(learner.mesh, dry_run.dtype, precision, budget.share(0.06))
+    size = affordable_batch_size(dry_run, flops, ceiling, budget)
     classes = learner.network.model.num_classes
-    batch = stepping.random_batch(size, rehearsal.image_size, classes)
+    batch = stepping.random_batch(size, dry_run.image_size, classes)
     stages["transfer"] = stepping.transfer_speed(learner, batch, budget.share(0.02))
     stages["augmentation"] = stepping.augmentation_speed(learner, batch, budget.share(0.03))
     tell("compiling the step")
@@ -60,16 +60,16 @@ def diagnose(
     tell("the step")
     stages["step"] = stepping.step_speed(learner, step, batch, budget.share(0.12))
     tell("the whole loop")
-    stages["loop"], wait_fraction = _loop(rehearsal, step, stages["step"], found, budget)
+    stages["loop"], wait_fraction = _loop(dry_run, step, stages["step"], found, budget)
     return Diagnosis(
         machine=_describe_machine(learner.mesh),
-        network=rehearsal.name,
-        dtype=rehearsal.dtype,
-        batch_size=rehearsal.batch_size,
-        image_size=rehearsal.image_size,
+        network=dry_run.name,
+        dtype=dry_run.dtype,
+        batch_size=dry_run.batch_size,
+        image_size=dry_run.image_size,
         rows=rows,
         data=_describe_data(found) if found else None,
-        missing="" if isinstance(material, Material) else material,
+        missing="" if isinstance(run_data, RunData) else run_data,
         stages=stages,
         wait_fraction=wait_fraction,
         compile_seconds=step.compile_seconds,
@@ -80,51 +80,49 @@ def diagnose(
     )
 
 
-def input_stages(
-    rehearsal: Rehearsal, material: Material | None, budget: Budget
-) -> dict[str, Outcome]:
+def input_stages(dry_run: DryRun, run_data: RunData | None, budget: Budget) -> dict[str, Outcome]:
     """Measure all that happens before a batch is sent."""
-    if material is None:
+    if run_data is None:
         return dict.fromkeys(_INPUT_STAGES, Skipped("no data"))
-    size, threads, examples = rehearsal.batch_size, material.threads, len(material.batches.pixels)
-    if isinstance(material.opened, DecodedRecords):
-        read = reading.record_reader(material.opened.records)
+    size, threads, examples = dry_run.batch_size, run_data.threads, len(run_data.batches.pixels)
+    if isinstance(run_data.opened, DecodedImages):
+        read = reading.record_reader(run_data.opened.records)
         decoding: Outcome = reading.decoding_speed(
-            material.opened, size, threads, budget.share(0.05)
+            run_data.opened, size, threads, budget.share(0.05)
         )
     else:
-        read = reading.store_reader(material.opened)
+        read = reading.store_reader(run_data.opened)
         decoding = Skipped("the store holds pixels")
     cold, warm = reading.reading_speeds(
-        read, material.files, examples, size, threads, budget.share(0.03)
+        read, run_data.files, examples, size, threads, budget.share(0.03)
     )
-    batches: Iterator[Any] = read_ahead(material.batches, 0, threads)
-    if material.source == "device":
-        batches = feed(material.batches, 0, threads, rehearsal.learner.mesh)
+    batches: Iterator[Any] = read_ahead(run_data.batches, 0, threads)
+    if run_data.source == "device":
+        batches = prefetch_to_device(run_data.batches, 0, threads, dry_run.learner.mesh)
     made = reading.batches_speed(batches, size, budget.share(0.06))
     return dict(zip(_INPUT_STAGES, (cold, warm, decoding, made), strict=True))
 
 
-def affordable_batch_size(rehearsal: Rehearsal, flops: int, ceiling: float, budget: Budget) -> int:
+def affordable_batch_size(dry_run: DryRun, flops: int, ceiling: float, budget: Budget) -> int:
     """Halve the batch until a step, even a poor one, takes a fair part of the time."""
-    size = rehearsal.batch_size
+    size = dry_run.batch_size
     allowed = budget.share(_STEP_PART) * _POOR_UTILISATION * ceiling
-    while size * flops > allowed and size % (2 * rehearsal.batch_unit) == 0:
+    while size * flops > allowed and size % (2 * dry_run.batch_unit) == 0:
         size //= 2
     return size
 
 
 def _loop(
-    rehearsal: Rehearsal,
+    dry_run: DryRun,
     step: stepping.CompiledStep,
     stepped: Outcome,
-    material: Material | None,
+    run_data: RunData | None,
     budget: Budget,
 ) -> tuple[Outcome, float | None]:
     """Measure the whole loop if there are data and time for it."""
-    if material is None:
+    if run_data is None:
         return Skipped("no data"), None
-    if step.batch_size != rehearsal.batch_size:
+    if step.batch_size != dry_run.batch_size:
         return Skipped(f"the step was tried on {step.batch_size} images only"), None
     assert isinstance(stepped, Speed)
     settling = budget.share(0.02)
@@ -132,10 +130,10 @@ def _loop(
     if needed > budget.left():
         return Skipped(f"needs {needed:.1f} s, {max(0.0, budget.left()):.1f} s were left"), None
     return stepping.loop_speed(
-        rehearsal.learner,
+        dry_run.learner,
         step,
-        material.batches,
-        material.threads,
+        run_data.batches,
+        run_data.threads,
         settling,
         budget.share(0.12),
     )
@@ -162,14 +160,14 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _describe_data(material: Material) -> Data:
+def _describe_data(run_data: RunData) -> Data:
     return Data(
-        name=material.name,
-        data_dir=material.data_dir,
-        source=material.source,
-        threads=material.threads,
-        image_bytes=sum(file.stat().st_size for file in material.files),
-        examples=len(material.batches.pixels),
-        validation_examples=material.validation_examples,
-        run_steps=len(material.batches),
+        name=run_data.name,
+        data_dir=run_data.data_dir,
+        source=run_data.source,
+        threads=run_data.threads,
+        image_bytes=sum(file.stat().st_size for file in run_data.files),
+        examples=len(run_data.batches.pixels),
+        validation_examples=run_data.validation_examples,
+        run_steps=len(run_data.batches),
     )

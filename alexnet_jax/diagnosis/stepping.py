@@ -10,12 +10,12 @@ import numpy as np
 
 from alexnet_jax.data.stream import Batch, TrainingBatches
 from alexnet_jax.diagnosis.timing import Outcome, Skipped, Speed, time_calls
-from alexnet_jax.parallel.feed import feed
 from alexnet_jax.parallel.mesh import to_devices
+from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.parallel.runtime import compile_and_tidy
 from alexnet_jax.training.learner import Learner
+from alexnet_jax.training.metric_window import MetricWindow, steps_in_flight
 from alexnet_jax.training.step import lower_step
-from alexnet_jax.training.window import Window, steps_in_flight
 
 FEWEST_STEPS = 2  # A loop must overlap reading with something.
 
@@ -53,7 +53,7 @@ def compile_step(learner: Learner, batch: Batch) -> CompiledStep:
     """Compile the step for batches like `batch`."""
     start = time.perf_counter()
     size, image_size = batch["image"].shape[:2]
-    state, mesh = learner.network.description, learner.mesh
+    state, mesh = learner.network.abstract_state, learner.mesh
     lowered = lower_step(learner.train_step, state, size, image_size, mesh)
     compiled = compile_and_tidy(lowered)
     needs = cast(Any, compiled.memory_analysis())
@@ -131,10 +131,10 @@ def loop_speed(
         The speed, and the share of the time in which the devices waited for data.
     """
     state = jax.block_until_ready(learner.create_state())
-    with closing(cast(Any, feed(batches, 0, threads, learner.mesh))) as iterator:
+    with closing(cast(Any, prefetch_to_device(batches, 0, threads, learner.mesh))) as iterator:
         batch = next(iterator)
         time.sleep(settling)
-        window, start = Window(step.batch_size), time.perf_counter()
+        window, start = MetricWindow(step.batch_size), time.perf_counter()
         while batch is not None:
             state, metrics = step.call(state, batch)
             batch = window.add(metrics, iterator)

@@ -14,18 +14,18 @@ from ml_collections import ConfigDict
 
 from alexnet_jax.config.saved import must_be_same
 from alexnet_jax.cores import usable_cores
+from alexnet_jax.data.image_source import DecodedImages, ImageSource
 from alexnet_jax.data.missing_statistics import add_statistics, statistics_directory
-from alexnet_jax.data.pixels import DecodedRecords, Pixels
+from alexnet_jax.data.pixel_store import PixelStore
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import Statistics, load_statistics
-from alexnet_jax.data.store import Store
 from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches
 from alexnet_jax.errors import UserError
-from alexnet_jax.parallel.agreement import check_same_everywhere, from_first
+from alexnet_jax.parallel.device_cache import DeviceCache
 from alexnet_jax.parallel.distributed import Timeouts
 from alexnet_jax.parallel.mesh import check_batch_divides, replicated
-from alexnet_jax.parallel.resident import ResidentPixels
+from alexnet_jax.parallel.multihost import broadcast_from_process_0, check_same_on_all_processes
 from alexnet_jax.training.data_facts import (
     DataFacts,
     describe_changes,
@@ -33,9 +33,9 @@ from alexnet_jax.training.data_facts import (
     has_facts,
     load_facts,
 )
-from alexnet_jax.training.finetuning import take_over
+from alexnet_jax.training.finetuning import load_pretrained
 from alexnet_jax.training.learner import Learner, make_learner, set_up
-from alexnet_jax.training.plateau import count_test
+from alexnet_jax.training.plateau import update_plateau
 from alexnet_jax.training.recipe import make_preprocessing, make_spec, resolve_config
 from alexnet_jax.training.state import TrainState
 from alexnet_jax.training.trained import Trained, load_trained
@@ -53,7 +53,7 @@ class Run(Learner):
     training: TrainingBatches
     validation: EvaluationBatches
     threads: int
-    count_test: Callable[[TrainState, float], TrainState]
+    update_plateau: Callable[[TrainState, float], TrainState]
     data: DataFacts
     data_changes: list[str]
 
@@ -72,11 +72,11 @@ def assemble(config: ConfigDict, workdir: Path | None = None) -> Run:
     config = resolve_config(config)
     mesh = set_up(config)
     pixels = open_split(config, "train")
-    check_same_everywhere(must_be_same(config) | {"training examples": len(pixels)})
+    check_same_on_all_processes(must_be_same(config) | {"training examples": len(pixels)})
     statistics = find_statistics(config, pixels, workdir)
     load_begin = cache(partial(load_source, config, mesh))
     data, changes = find_data(config, pixels, statistics, load_begin, workdir)
-    colors = replace(statistics, color_axes=data.color_axes, color_std=data.color_std)
+    colors = replace(statistics, pca_eigenvectors=data.pca_eigenvectors, pca_std=data.pca_std)
     learner = make_learner(config, mesh, colors, data.examples, data.preprocessing)
     batch_size, steps = config.train.batch_size, learner.durations.total
     return Run(
@@ -84,25 +84,25 @@ def assemble(config: ConfigDict, workdir: Path | None = None) -> Run:
         training=TrainingBatches(place(config, pixels, mesh), batch_size, config.train.seed, steps),
         validation=make_validation(config, mesh),
         threads=host_threads(config),
-        count_test=make_test_counter(config, mesh),
+        update_plateau=make_plateau_update(config, mesh),
         data=data,
         data_changes=changes,
     )
 
 
-def find_statistics(config: ConfigDict, pixels: Pixels, workdir: Path | None) -> Statistics:
+def find_statistics(config: ConfigDict, pixels: ImageSource, workdir: Path | None) -> Statistics:
     """Return the training split's statistics; where they are missing the first process adds them.
 
     UserError, with the command that makes them, where a host has a copy of the data without them.
     """
     size = config.data.image_size
-    from_first(partial(add_statistics, pixels, Path(config.data.dir), workdir))
+    broadcast_from_process_0(partial(add_statistics, pixels, Path(config.data.dir), workdir))
     return load_statistics(statistics_directory(pixels, workdir), size, count=len(pixels))
 
 
 def find_data(
     config: ConfigDict,
-    pixels: Pixels,
+    pixels: ImageSource,
     statistics: Statistics,
     load_begin: Callable[[], Trained | None],
     workdir: Path | None,
@@ -134,18 +134,18 @@ def make_timeouts(config: ConfigDict) -> Timeouts:
     )
 
 
-def open_split(config: ConfigDict, split: str) -> DecodedRecords | Store:
+def open_split(config: ConfigDict, split: str) -> DecodedImages | PixelStore:
     """Open a split's images; UserError where their classes are not the model's.
 
     They are decoded from records, or read from the pixel store.
     """
     data = config.data
-    pixels: DecodedRecords | Store
+    pixels: DecodedImages | PixelStore
     if data.source == "records":
         records = Records(data.dir, data.name, split)
-        pixels = DecodedRecords(records, data.image_size, data.max_megapixels)
+        pixels = DecodedImages(records, data.image_size, data.max_megapixels)
     else:
-        pixels = Store(data.dir, data.name, split, data.image_size)
+        pixels = PixelStore(data.dir, data.name, split, data.image_size)
     if pixels.num_classes != config.model.num_classes:
         raise UserError(
             f"{data.name} has {pixels.num_classes} classes, the model "
@@ -154,9 +154,9 @@ def open_split(config: ConfigDict, split: str) -> DecodedRecords | Store:
     return pixels
 
 
-def place(config: ConfigDict, pixels: Pixels, mesh: Mesh) -> Pixels:
+def place(config: ConfigDict, pixels: ImageSource, mesh: Mesh) -> ImageSource:
     """Put a split's images onto the devices if the config wants them there."""
-    return ResidentPixels(pixels, mesh) if config.data.source == "device" else pixels
+    return DeviceCache(pixels, mesh) if config.data.source == "device" else pixels
 
 
 def make_validation(config: ConfigDict, mesh: Mesh) -> EvaluationBatches:
@@ -201,20 +201,22 @@ def make_creator(
         if source is None:
             return state
         output = make_spec(config).output_name
-        params = take_over(source.params, state.params, output, config.train.init_from)
+        params = load_pretrained(source.params, state.params, output, config.train.init_from)
         return replace(state, params=params, batch_stats=source.batch_stats)
 
     return create_from_source
 
 
-def make_test_counter(config: ConfigDict, mesh: Mesh) -> Callable[[TrainState, float], TrainState]:
+def make_plateau_update(
+    config: ConfigDict, mesh: Mesh
+) -> Callable[[TrainState, float], TrainState]:
     """Return what a test's error changes in the state: with the plateau schedule, the rate."""
     schedule = config.schedule
     if schedule.name != "plateau":
         return lambda state, error: state
 
     def count(state: TrainState, error: float) -> TrainState:
-        plateau = count_test(
+        plateau = update_plateau(
             state.plateau,
             int(state.step),
             error,

@@ -17,10 +17,10 @@ from alexnet_jax.data.augment import Augmentation
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.data.statistics import Statistics
 from alexnet_jax.parallel.distributed import check_cluster
-from alexnet_jax.parallel.layouts import check_layout
 from alexnet_jax.parallel.mesh import check_batch_divides, make_mesh
 from alexnet_jax.parallel.runtime import configure_jax
-from alexnet_jax.training.accumulation import count_parts
+from alexnet_jax.parallel.sharding_rules import check_layout
+from alexnet_jax.training.accumulation import count_microbatches
 from alexnet_jax.training.network import Network, make_model, make_network
 from alexnet_jax.training.recipe import (
     Durations,
@@ -93,7 +93,7 @@ def make_learner(
     network = make_network(config, preprocessing, mesh)
     augmentation = make_augmentation(config, preprocessing, statistics, durations)
     batch_size, seed, model = config.train.batch_size, config.train.seed, network.model
-    parts = count_parts(batch_size, config.train.microbatch_size, mesh.size, model.spec)
+    parts = count_microbatches(batch_size, config.train.microbatch_size, mesh.size, model.spec)
     return Learner(
         mesh=mesh,
         network=network,

@@ -14,24 +14,24 @@ from ml_collections import ConfigDict
 
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
-from alexnet_jax.evaluation.counting import NotFiniteError
+from alexnet_jax.evaluation.metrics import NotFiniteError
 from alexnet_jax.evaluation.scoring import score
 from alexnet_jax.folder_lock import FolderLock
 from alexnet_jax.models.table import compare_crop
-from alexnet_jax.parallel.agreement import from_first
-from alexnet_jax.parallel.feed import feed
+from alexnet_jax.parallel.multihost import broadcast_from_process_0
+from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.parallel.runtime import compile_and_tidy, wait_on_cpus
 from alexnet_jax.training.assembly import Run, assemble
+from alexnet_jax.training.checkpoint_choice import best_error, unrecorded
 from alexnet_jax.training.checkpoints import Checkpoints
-from alexnet_jax.training.choice import best_error, unrecorded
 from alexnet_jax.training.divergence import DivergedError, confirmed_step
-from alexnet_jax.training.interruption import Interrupted, StopSignal
 from alexnet_jax.training.logging import RunLog
+from alexnet_jax.training.metric_window import MetricWindow, steps_in_flight, stuck_advice
+from alexnet_jax.training.preemption import Preempted, PreemptionGuard
 from alexnet_jax.training.profiling import ProfiledSteps, Profiler, name_step
 from alexnet_jax.training.recipe import resolve_config
 from alexnet_jax.training.state import TrainState, is_finite, parameters_sha256
 from alexnet_jax.training.step import lower_step
-from alexnet_jax.training.window import Window, steps_in_flight, stuck_advice
 from alexnet_jax.training.workdir import (
     check_same_data,
     check_same_run,
@@ -62,24 +62,24 @@ def train_and_evaluate(
 
     Raises:
         UserError: a mistake in the config or the data, or a disk that is full.
-        Interrupted: SIGTERM or Ctrl-C came; the state has been saved if it took a step.
+        Preempted: SIGTERM or Ctrl-C came; the state has been saved if it took a step.
     """
     config = resolve_config(config)
     run = assemble(config, workdir)
     if not ignore_config:
-        from_first(partial(check_same_run, workdir, config))
+        broadcast_from_process_0(partial(check_same_run, workdir, config))
         check_same_data(workdir, run.data_changes)
-    result = from_first(partial(read_result, workdir, run.durations.total))
+    result = broadcast_from_process_0(partial(read_result, workdir, run.durations.total))
     if result is not None:
         return result
-    from_first(partial(make_workdir, workdir))
+    broadcast_from_process_0(partial(make_workdir, workdir))
     with full_disk_reported(workdir, "the run's files"), closing(workdir_lock(workdir)) as lock:
-        lock.check_visible(from_first(lock.acquire))
-        with StopSignal(steps_in_flight()) as stop, Checkpoints(workdir) as checkpoints:
+        lock.check_visible(broadcast_from_process_0(lock.acquire))
+        with PreemptionGuard(steps_in_flight()) as stop, Checkpoints(workdir) as checkpoints:
             state, step = _first_state(run, checkpoints)
             if not step and config.train.init_from and not checkpoints.steps():
                 checkpoints.save(state)  # From here on the run needs the other workdir no more.
-            from_first(partial(describe_run, workdir, config, run, step))
+            broadcast_from_process_0(partial(describe_run, workdir, config, run, step))
             if profiled is not None:
                 profiled.check(step, run.durations.total)
             with (
@@ -92,7 +92,7 @@ def train_and_evaluate(
                 state = training.run(state, step)
                 result = _summarize(run, state, log)
         lock.check_still_mine()
-        return from_first(partial(write_result, workdir, result))
+        return broadcast_from_process_0(partial(write_result, workdir, result))
 
 
 def _say_what_differs(config: ConfigDict, run: Run, log: RunLog) -> None:
@@ -123,7 +123,7 @@ def _first_state(run: Run, checkpoints: Checkpoints) -> tuple[TrainState, int]:
 
     A fresh one is not waited for: the devices draw it while the host prepares the first step.
     """
-    restored = checkpoints.restore(run.network.description)
+    restored = checkpoints.restore(run.network.abstract_state)
     return (run.create_state(), 0) if restored is None else (restored, int(restored.step))
 
 
@@ -136,7 +136,7 @@ class _Training:
         lock: FolderLock,
         checkpoints: Checkpoints,
         log: RunLog,
-        stop: StopSignal,
+        stop: PreemptionGuard,
         profiler: Profiler,
     ) -> None:
         self._run = run
@@ -145,7 +145,7 @@ class _Training:
         self._log = log
         self._stop = stop
         self._profiler = profiler
-        self._window = Window(run.training.batch_size)
+        self._window = MetricWindow(run.training.batch_size)
         self._start = time.perf_counter() - _seconds_so_far(log)
 
     def run(self, state: TrainState, step: int) -> TrainState:
@@ -162,7 +162,7 @@ class _Training:
     def _train(self, state: TrainState, step: int) -> TrainState:
         first = step
         lengths = self._run.durations
-        batches = feed(self._run.training, step, self._run.threads, self._run.mesh)
+        batches = prefetch_to_device(self._run.training, step, self._run.threads, self._run.mesh)
         try:
             if step and lengths.is_due(step, lengths.evaluate_every):
                 state = self._test(step, state)
@@ -181,10 +181,10 @@ class _Training:
                 self._profiler.reach(step, state)
                 self._log.advance(step)
                 state = self._record(step, state)
-                self._stop.raise_if_received()
-        except Interrupted as interruption:
+                self._stop.raise_if_preempted()
+        except Preempted as preemption:
             self._save(step, state)
-            interruption.saved = step > first
+            preemption.saved = step > first
             raise
         return state
 
@@ -196,7 +196,7 @@ class _Training:
         with ThreadPoolExecutor(1) as reader:
             lowered = lower_step(
                 run.train_step,
-                run.network.description,
+                run.network.abstract_state,
                 training.batch_size,
                 training.pixels.image_size,
                 run.mesh,
@@ -221,7 +221,7 @@ class _Training:
 
     def _test(self, step: int, state: TrainState) -> TrainState:
         """Test, and let the state remember the error."""
-        return self._run.count_test(state, self._evaluate(step, state))
+        return self._run.update_plateau(state, self._evaluate(step, state))
 
     def _log_window(self, step: int) -> None:
         lengths, steps = self._run.durations, len(self._window)
@@ -249,7 +249,9 @@ class _Training:
         try:
             scores = score(
                 [partial(self._run.network.predict, state.variables)],
-                self._stop.interrupt(feed(validation, 0, self._run.threads, self._run.mesh)),
+                self._stop.interrupt(
+                    prefetch_to_device(validation, 0, self._run.threads, self._run.mesh)
+                ),
                 validation.count,
                 views,
                 self._run.mesh,

@@ -22,12 +22,12 @@ class Network:
     Attributes:
         model: the linen module.
         predict: (variables, images uint8 [B, S, S, 3], number of the view) -> probabilities.
-        description: shapes, dtypes and shardings of its `TrainState`.
+        abstract_state: shapes, dtypes and shardings of its `TrainState`.
     """
 
     model: AlexNet
     predict: Callable
-    description: TrainState
+    abstract_state: TrainState
 
 
 def make_network(config: ConfigDict, preprocessing: Preprocessing, mesh: Mesh) -> Network:
@@ -37,14 +37,14 @@ def make_network(config: ConfigDict, preprocessing: Preprocessing, mesh: Mesh) -
     schedule = optax.constant_schedule(0.0)
     optimizer = make_optimizer(config, schedule, resolve_durations(config, examples=1))
     try:
-        description = abstract_state(model, optimizer, config.data.crop_size, mesh)
+        described = abstract_state(model, optimizer, config.data.crop_size, mesh)
     except ValueError as error:
         raise UserError(
             f"model {config.model.name!r} cannot take crops of {config.data.crop_size} pixels; it "
             f"is made for {model.spec.crop_size} ({error})"
         ) from error
     predict = make_view_predictor(model, preprocessing, config.data.crop_size, mesh)
-    return Network(model, predict, description)
+    return Network(model, predict, described)
 
 
 def make_model(config: ConfigDict) -> AlexNet:
@@ -54,7 +54,7 @@ def make_model(config: ConfigDict) -> AlexNet:
         model.name,
         model.num_classes,
         model.dtype,
-        model.changes,
+        model.modifications,
         model.precision,
         model.kernels,
     )

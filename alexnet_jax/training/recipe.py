@@ -22,7 +22,12 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.models import Spec, find_spec
 from alexnet_jax.training.optimizer import OPTIMIZERS
 from alexnet_jax.training.registry import bind, find_part
-from alexnet_jax.training.schedule import SCHEDULES, geometric, piecewise, warmed_up
+from alexnet_jax.training.schedule import (
+    SCHEDULES,
+    piecewise,
+    staircase_exponential,
+    warmed_up,
+)
 
 _REGISTRIES: dict[str, Mapping[str, Any]] = {
     "augment.crop": CROPS,
@@ -62,7 +67,7 @@ def check_names(config: ConfigDict) -> None:
 
 def make_spec(config: ConfigDict) -> Spec:
     """Return the table of the network that the config names, with its changes."""
-    return find_spec(config.model.name, config.model.changes)
+    return find_spec(config.model.name, config.model.modifications)
 
 
 @dataclass(frozen=True)
@@ -178,7 +183,9 @@ def make_bias_schedule(config: ConfigDict, durations: Durations) -> optax.Schedu
         case "constant":
             schedule = optax.constant_schedule(rate)
         case "halfway":  # Run 170 of the 2012 code: dexp[10,0,2].
-            schedule = geometric(rate, durations.total, config.optimizer.bias_decay, levels=2)
+            schedule = staircase_exponential(
+                rate, durations.total, config.optimizer.bias_decay, levels=2
+            )
         case _:
             return None
     return _warm_up(schedule, config, durations)
@@ -196,10 +203,10 @@ def make_augmentation(
         crop_size=config.data.crop_size,
         crop=make_crop(config),
         flip=config.augment.flip,
-        share=config.augment.share,
-        color_axes=statistics.color_axes,
-        color_std=statistics.color_std,
-        color_noise=make_color_noise(config, durations),
+        group_size=config.augment.group_size,
+        pca_eigenvectors=statistics.pca_eigenvectors,
+        pca_std=statistics.pca_std,
+        color_noise=make_pca_noise(config, durations),
         color_rescale=config.augment.color_rescale,
     )
 
@@ -208,7 +215,7 @@ def make_crop(config: ConfigDict) -> Callable | None:
     """Return (key, images, size) -> crops; None for the centre."""
     augment = config.augment
     crop = CROPS[augment.crop]
-    return bind(crop, augment.to_dict() | {"together": augment.share}) if crop else None
+    return bind(crop, augment.to_dict()) if crop else None
 
 
 def make_preprocessing(config: ConfigDict, statistics: Statistics) -> Preprocessing:
@@ -219,7 +226,7 @@ def make_preprocessing(config: ConfigDict, statistics: Statistics) -> Preprocess
     return Preprocessing(statistics.mean_image, np.ones(3, np.float32))
 
 
-def make_color_noise(config: ConfigDict, durations: Durations) -> optax.Schedule | None:
+def make_pca_noise(config: ConfigDict, durations: Durations) -> optax.Schedule | None:
     """Return the colour noise as a function of completed steps; None for a run without."""
     noise, until = config.augment.color_noise, config.augment.color_noise_until
     if not noise:

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from alexnet_jax.config.saved import load_config
 from alexnet_jax.data.preprocessing import Preprocessing, load_preprocessing
 from alexnet_jax.evaluation.scoring import Predictor
-from alexnet_jax.training.choice import read_chosen
+from alexnet_jax.training.checkpoint_choice import read_chosen
 from alexnet_jax.training.data_facts import load_class_names
 from alexnet_jax.training.network import make_network
 from alexnet_jax.training.recipe import resolve_config
@@ -43,7 +43,7 @@ def load_trained(workdir: Path, mesh: Mesh, checkpoint: str | None = None) -> Tr
     config = resolve_config(load_config(workdir))
     preprocessing = load_preprocessing(workdir)
     network = make_network(config, preprocessing, mesh)
-    state = read_chosen(workdir, network.description, checkpoint)
+    state = read_chosen(workdir, network.abstract_state, checkpoint)
     return Trained(
         config,
         load_class_names(workdir, config.model.num_classes),

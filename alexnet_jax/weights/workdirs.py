@@ -15,8 +15,8 @@ from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated
 from alexnet_jax.parallel.runtime import configure_jax
+from alexnet_jax.training.checkpoint_choice import read_chosen
 from alexnet_jax.training.checkpoints import Checkpoints
-from alexnet_jax.training.choice import read_chosen
 from alexnet_jax.training.data_facts import load_class_names, save_class_names
 from alexnet_jax.training.network import make_network
 from alexnet_jax.training.provenance import save_environment
@@ -63,7 +63,7 @@ def read_workdir(workdir: Path, checkpoint: str | None = None) -> Bundle:
     configure_jax()
     preprocessing = load_preprocessing(workdir)
     network = make_network(config, preprocessing, make_data_mesh())
-    state = read_chosen(workdir, network.description, checkpoint)
+    state = read_chosen(workdir, network.abstract_state, checkpoint)
     # Where the data lie is a fact of this machine, not of the network.
     config.data.dir = default_config().data.dir
     return Bundle(
@@ -73,7 +73,7 @@ def read_workdir(workdir: Path, checkpoint: str | None = None) -> Bundle:
         class_names=load_class_names(workdir, config.model.num_classes),
         crop_size=config.data.crop_size,
         dtype=config.model.dtype,
-        changes=tuple(config.model.changes),
+        changes=tuple(config.model.modifications),
         precision=config.model.precision,
         config=config.to_dict(),
         batch_stats=jax.device_get(state.batch_stats),

@@ -21,15 +21,15 @@ def numbered():
     return jnp.asarray(np.broadcast_to(image, (64, 8, 8, 3)))
 
 
-def make(crop=None, flip=False, share=1, color_noise=None, color_rescale=True, mean=0.0):
+def make(crop=None, flip=False, group_size=1, color_noise=None, color_rescale=True, mean=0.0):
     return Augmentation(
         preprocessing=Preprocessing(np.full((8, 8, 3), mean, np.float32), np.ones(3, np.float32)),
         crop_size=6,
-        color_axes=np.eye(3, dtype=np.float32),
-        color_std=np.array([3.0, 2.0, 1.0], np.float32),
+        pca_eigenvectors=np.eye(3, dtype=np.float32),
+        pca_std=np.array([3.0, 2.0, 1.0], np.float32),
         crop=crop,
         flip=flip,
-        share=share,
+        group_size=group_size,
         color_noise=color_noise,
         color_rescale=color_rescale,
     )
@@ -74,7 +74,7 @@ def test_colours_are_multiplied_in_float32_on_every_platform():
 @pytest.mark.slow
 def test_the_colour_is_added(numbered):
     key, augment = jax.random.key(0), make(color_noise=lambda step: 0.1, color_rescale=False)
-    shift = color_shift(jax.random.split(key, 3)[2], 64, augment.color_axes, augment.color_std)
+    shift = color_shift(jax.random.split(key, 3)[2], 64, augment.pca_eigenvectors, augment.pca_std)
     expected = np.float32(numbered[:, 1:7, 1:7]) + 0.1 * np.asarray(shift)[:, None, None]
     np.testing.assert_allclose(augment(key, numbered, 0), expected, rtol=1e-6, atol=1e-5)
 
@@ -104,15 +104,15 @@ def test_each_image_has_a_flip_of_its_own(numbered):
 
 
 def test_consecutive_images_can_share_a_crop_and_a_flip(numbered):
-    corners = np.asarray(random_crop(jax.random.key(0), numbered, 6, together=32))[:, 0, 0, 0]
-    mirrored = np.asarray(random_flip(jax.random.key(4), numbered, together=32))[:, 0, 0, 0] == 7
+    corners = np.asarray(random_crop(jax.random.key(0), numbered, 6, group_size=32))[:, 0, 0, 0]
+    mirrored = np.asarray(random_flip(jax.random.key(4), numbered, group_size=32))[:, 0, 0, 0] == 7
     for half in (slice(0, 32), slice(32, 64)):
         assert len(set(corners[half])) == len(set(mirrored[half])) == 1
     assert len(set(corners)) == 2
 
 
 def test_an_augmentation_flips_its_share_alike(numbered):
-    flipped = np.asarray(make(flip=True, share=32)(jax.random.key(4), numbered, 0))[:, 0, 0, 0]
+    flipped = np.asarray(make(flip=True, group_size=32)(jax.random.key(4), numbered, 0))[:, 0, 0, 0]
     assert len(set(flipped[:32])) == len(set(flipped[32:])) == 1
 
 

@@ -11,9 +11,9 @@ from PIL import Image
 from short_run import short_config
 
 from alexnet_jax.data.data_dir_lock import data_dir_lock
+from alexnet_jax.data.image_source import DecodedImages
 from alexnet_jax.data.images import read_image
 from alexnet_jax.data.missing_statistics import add_statistics
-from alexnet_jax.data.pixels import DecodedRecords
 from alexnet_jax.data.preparation import Request, prepare_dataset, prepare_store
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import has_statistics, load_statistics, make_statistics
@@ -134,7 +134,7 @@ def test_a_run_on_data_that_cannot_be_written_keeps_statistics_in_its_workdir(
 def test_statistics_that_another_run_computes_are_waited_for(tmp_path):
     """As in a sweep whose trials start together on data without statistics."""
     prepare_with_tfds(tmp_path, FEATURES, splits())
-    pixels = DecodedRecords(Records(tmp_path, "shapes/small", "train"), SIZE)
+    pixels = DecodedImages(Records(tmp_path, "shapes/small", "train"), SIZE)
     first = data_dir_lock(tmp_path)
     first.acquire()
     with ThreadPoolExecutor(1) as pool:

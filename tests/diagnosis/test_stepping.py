@@ -4,9 +4,9 @@ from known_waits import WAITS, SlowPixels, TimedStep
 from short_run import short_config
 
 from alexnet_jax.data.stream import TrainingBatches, read_ahead
+from alexnet_jax.diagnosis.dry_run import make_dry_run, open_run_data
 from alexnet_jax.diagnosis.stepping import CompiledStep, compile_step, loop_speed, random_batch
 from alexnet_jax.diagnosis.timing import Skipped
-from alexnet_jax.training.rehearsal import find_material, rehearse
 
 pytestmark = pytest.mark.slow
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 def learner(fractals_dir):
     config = short_config(fractals_dir)
     config.schedule.name = "constant"  # The same program, whatever the length of the run.
-    return rehearse(config).learner
+    return make_dry_run(config).learner
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def step(learner):
 
 def test_a_random_batch_is_of_the_kind_that_training_reads(fractals_dir):
     made = random_batch(32, 96, 10)
-    read = next(read_ahead(find_material(short_config(fractals_dir)).batches, 0, threads=1))
+    read = next(read_ahead(open_run_data(short_config(fractals_dir)).batches, 0, threads=1))
     assert {name: (rows.shape, rows.dtype) for name, rows in made.items()} == {
         name: (rows.shape, rows.dtype) for name, rows in read.items()
     }
@@ -33,7 +33,7 @@ def test_a_random_batch_is_of_the_kind_that_training_reads(fractals_dir):
 
 
 def test_the_whole_loop_trains_on_every_batch_of_a_short_run(learner, step, fractals_dir):
-    batches = find_material(short_config(fractals_dir)).batches
+    batches = open_run_data(short_config(fractals_dir)).batches
     speed, _ = loop_speed(learner, step, batches, threads=2, settling=0.1, seconds=60)
     assert speed.repetitions == 6
     assert speed.images_per_second * speed.seconds == pytest.approx(32)
@@ -54,7 +54,7 @@ def test_waiting_for_a_slow_source_is_the_share_of_time_in_which_the_devices_idl
 def test_a_run_of_one_step_has_no_loop_to_measure(learner, step, fractals_dir):
     config = short_config(fractals_dir)
     config.train.steps = 1
-    batches = find_material(config).batches
+    batches = open_run_data(config).batches
     assert loop_speed(learner, step, batches, threads=2, settling=0.1, seconds=60) == (
         Skipped("the run is too short"),
         None,

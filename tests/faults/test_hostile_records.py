@@ -11,7 +11,7 @@ from cluster_runs import finish, options, start
 from short_run import FRACTALS
 from tensorflow_datasets.proto import tf_example_pb2
 
-from alexnet_jax.data.pixels import DecodedRecords
+from alexnet_jax.data.image_source import DecodedImages
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import compute_statistics, load_statistics
 from alexnet_jax.data.store_manifest import records_fingerprint
@@ -59,7 +59,7 @@ def test_statistics_that_are_missing_beside_a_damaged_description_are_a_line(
 
 @pytest.fixture
 def changed(fractals_dir, tmp_path):
-    """Change the first shard of a copy's training split by a function; returns the copy."""
+    """Modification the first shard of a copy's training split by a function; returns the copy."""
 
     def change(how):
         shutil.copytree(fractals_dir, tmp_path / "data")
@@ -143,7 +143,7 @@ def halve(shard):
 
 def test_a_damaged_record_is_named_by_its_place_in_its_own_file(changed):
     data_dir = changed(lambda shard: cut_an_image(halve(shard)))
-    pixels = DecodedRecords(Records(data_dir, FRACTALS, "train"), 96)
+    pixels = DecodedImages(Records(data_dir, FRACTALS, "train"), 96)
     image, label = np.empty((1, 96, 96, 3), np.uint8), np.empty(1, np.int32)
     with pytest.raises(UserError, match=r"example 310 .*: record 10 of .*-00001-of-00002: not a"):
         pixels.read_into([310], image, label)
@@ -167,9 +167,9 @@ def test_an_image_that_cannot_be_decoded_is_named_by_its_file(changed):
     records = Records(changed(cut_an_image), FRACTALS, "train")
     name = re.escape(records[10]["file_name"].decode())
     with pytest.raises(UserError, match=rf"example 10 \({name}\) of the train split"):
-        compute_statistics(DecodedRecords(records, 96))
+        compute_statistics(DecodedImages(records, 96))
     with pytest.raises(UserError, match="example 10 "):
-        decoding_speed(DecodedRecords(records, 96), batch_size=1, threads=2, seconds=5)
+        decoding_speed(DecodedImages(records, 96), batch_size=1, threads=2, seconds=5)
 
 
 def test_training_refuses_images_above_the_configs_limit(config):

@@ -26,8 +26,8 @@ from alexnet_jax.data.stream import TrainingBatches, read_ahead
 from alexnet_jax.parallel.mesh import to_devices
 from alexnet_jax.training import loop
 from alexnet_jax.training.assembly import Run, assemble
-from alexnet_jax.training.interruption import Interrupted
 from alexnet_jax.training.loop import train_and_evaluate
+from alexnet_jax.training.preemption import Preempted
 from alexnet_jax.training.recipe import make_optimizer, resolve_config
 from alexnet_jax.training.state import TrainState, create_state
 from alexnet_jax.training.step import make_train_step
@@ -63,7 +63,7 @@ def golden_config(data_dir: Path) -> Any:
     config.augment.color_noise_until = 1.5
     config.optimizer.bias_schedule = "halfway"
     config.schedule.update(
-        name="stepped",
+        name="step_decay",
         learning_rate=0.005,
         boundary_steps=(70,),
         warmup_epochs=0.5,
@@ -145,10 +145,10 @@ def _hash_batches(run: Run) -> dict[str, str]:
 
 def _train_by_the_loop(config: Any, run: Run, workdir: Path) -> dict[str, Any]:
     """Interrupt and resume; return the log without its times, and the parameters' norms."""
-    feed = loop.feed
+    prefetch_to_device = loop.prefetch_to_device
 
     def interrupting(batches: Any, start: int, *others: Any) -> Iterator[Any]:
-        for number, batch in enumerate(feed(batches, start, *others), start):
+        for number, batch in enumerate(prefetch_to_device(batches, start, *others), start):
             if isinstance(batches, TrainingBatches) and number == INTERRUPTED_AT:
                 os.kill(os.getpid(), signal.SIGTERM)
             yield batch
@@ -156,7 +156,7 @@ def _train_by_the_loop(config: Any, run: Run, workdir: Path) -> dict[str, Any]:
     with mock.patch.object(loop, "feed", interrupting):
         try:
             train_and_evaluate(config, workdir)
-        except Interrupted:
+        except Preempted:
             assert (workdir / "checkpoints" / str(INTERRUPTED_AT)).is_dir()
         else:
             raise AssertionError("the run was not interrupted")

@@ -68,7 +68,7 @@ def lowered_products(platform, devices=1, **model):
     mesh = make_data_mesh(jax.devices()[:devices])
     learner = make_learner(config, mesh, grey, examples=1000)
     batch = describe_batch(8, size, mesh)
-    traced = learner.train_step.trace(learner.network.description, batch)
+    traced = learner.train_step.trace(learner.network.abstract_state, batch)
     text = traced.lower(lowering_platforms=(platform,)).as_text()
     return [line for line in text.splitlines() if PRODUCT.search(line)]
 

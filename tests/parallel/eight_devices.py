@@ -30,16 +30,16 @@ from alexnet_jax.training.step import make_train_step  # noqa: E402
 STEPS = 20
 RATE = 0.01
 BATCH = 16
-SIDE, CROP = 64, 56  # Pixels.
+SIDE, CROP = 64, 56  # ImageSource.
 
 AUGMENTATION = Augmentation(
     preprocessing=Preprocessing(np.full((SIDE, SIDE, 3), 120, np.float32), np.ones(3)),
     crop_size=CROP,
     crop=random_crop,
     flip=True,
-    share=1,
-    color_axes=np.eye(3, dtype=np.float32),
-    color_std=np.full(3, 60, np.float32),
+    group_size=1,
+    pca_eigenvectors=np.eye(3, dtype=np.float32),
+    pca_std=np.full(3, 60, np.float32),
     color_noise=lambda step: jnp.float32(0.1),
     color_rescale=True,
 )
@@ -50,7 +50,7 @@ RUNS = {
     "data": ("data", None, 8, 1),
     "hybrid": ("hybrid", 4, 8, 1),
     "columns": ("columns", None, 8, 1),
-    "sharded": ("sharded", 4, 8, 1),
+    "fsdp": ("fsdp", 4, 8, 1),
     "hybrid in parts": ("hybrid", 4, 8, 2),
 }
 

@@ -55,7 +55,7 @@ def test_epochs_become_steps(config):
 
 def test_a_layout_that_the_network_cannot_take_is_refused_before_any_data_is_read(config):
     config.data.dir = "nowhere"
-    config.model.changes = ("no_groups",)
+    config.model.modifications = ("no_groups",)
     config.parallel.layout = "columns"
     with pytest.raises(UserError, match="no convolution of this one has groups"):
         assemble(config)

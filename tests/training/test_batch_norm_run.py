@@ -12,8 +12,8 @@ from short_run import short_config
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.training.assembly import assemble
+from alexnet_jax.training.inference import classify_images, evaluate_workdirs
 from alexnet_jax.training.loop import train_and_evaluate
-from alexnet_jax.training.testing import classify_images, evaluate_workdirs
 from alexnet_jax.training.trained import load_trained
 from alexnet_jax.weights import export_weights, import_weights, read_workdir, write_workdir
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 def normalized_config(fractals_dir):
     """The short run, with batch normalisation and the update rule that it goes with."""
     config = short_config(fractals_dir)
-    config.model.changes = ("batch_norm",)
+    config.model.modifications = ("batch_norm",)
     config.optimizer.name = "lars"
     config.schedule.update(
         name="polynomial", learning_rate=2.0, power=2.0, warmup_epochs=0.2, warmup_start=0.1
@@ -102,7 +102,7 @@ def test_another_run_begins_with_its_statistics(finished, config):
 
 
 def test_a_network_without_norms_cannot_begin_with_it(finished, config):
-    config.model.changes = ()
+    config.model.modifications = ()
     config.train.init_from = str(finished[0])
     with pytest.raises(UserError, match="holds the layers conv1, conv1_norm.*this network needs"):
         assemble(config).create_state()

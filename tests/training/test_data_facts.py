@@ -14,8 +14,8 @@ from alexnet_jax.data.statistics import load_statistics, save_statistics
 from alexnet_jax.errors import UserError
 from alexnet_jax.training.assembly import assemble
 from alexnet_jax.training.data_facts import load_class_names, save_facts
+from alexnet_jax.training.inference import evaluate_workdirs
 from alexnet_jax.training.loop import train_and_evaluate
-from alexnet_jax.training.testing import evaluate_workdirs
 from alexnet_jax.weights import read_workdir, write_workdir
 
 pytestmark = pytest.mark.slow

@@ -5,7 +5,7 @@ from made_weights import make_bundle
 from alexnet_jax.data.preprocessing import Preprocessing, save_preprocessing
 from alexnet_jax.errors import UserError
 from alexnet_jax.training.assembly import assemble
-from alexnet_jax.training.finetuning import take_over
+from alexnet_jax.training.finetuning import load_pretrained
 from alexnet_jax.training.loop import train_and_evaluate
 from alexnet_jax.training.state import parameters_sha256
 from alexnet_jax.weights import write_workdir
@@ -19,24 +19,24 @@ def layers(outputs=3, **others):
 
 
 def test_layers_of_the_same_shape_are_taken_over():
-    taken = take_over(layers(), layers(), "fc8", "there")
+    taken = load_pretrained(layers(), layers(), "fc8", "there")
     assert (taken["fc8"]["kernel"] == 3).all()
 
 
 def test_an_output_layer_of_other_classes_begins_anew():
     fresh = layers(outputs=5)
-    taken = take_over(layers(outputs=3), fresh, "fc8", "there")
+    taken = load_pretrained(layers(outputs=3), fresh, "fc8", "there")
     assert taken["fc8"] is fresh["fc8"]
 
 
 def test_another_layer_of_another_shape_is_refused():
     with pytest.raises(UserError, match=r"conv1 of there is \(2, 9\), this network's is \(2, 4\)"):
-        take_over(layers(conv1=9), layers(), "fc8", "there")
+        load_pretrained(layers(conv1=9), layers(), "fc8", "there")
 
 
 def test_another_network_is_refused_with_the_layers_of_both():
     with pytest.raises(UserError, match="there holds the layers conv1, fc8, conv6, this network"):
-        take_over(layers(conv6=2), layers(), "fc8", "there")
+        load_pretrained(layers(conv6=2), layers(), "fc8", "there")
 
 
 def test_a_missing_workdir_is_refused(config, tmp_path):
@@ -57,7 +57,7 @@ def test_a_network_with_a_layer_fewer_takes_other_classes(config, tmp_path):
     """Its output layer is fc7, not fc8."""
     bundle = make_bundle(num_classes=4, changes=("without_conv3",))
     write_workdir(bundle, tmp_path / "four")
-    config.model.changes = ("without_conv3",)
+    config.model.modifications = ("without_conv3",)
     config.train.init_from = str(tmp_path / "four")
     params = assemble(config).create_state().params
     np.testing.assert_array_equal(params["conv2"]["kernel"], bundle.params["conv2"]["kernel"])

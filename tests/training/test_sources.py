@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.parallel.feed import feed
+from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.training.assembly import assemble
+from alexnet_jax.training.inference import evaluate_workdirs
 from alexnet_jax.training.loop import train_and_evaluate
-from alexnet_jax.training.testing import evaluate_workdirs
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +25,7 @@ def stored_config(config, stored_fractals):
 def read_all(config, source, kind):
     config.data.source = source
     run = assemble(config)
-    return list(feed(getattr(run, kind), 0, run.threads, run.mesh))
+    return list(prefetch_to_device(getattr(run, kind), 0, run.threads, run.mesh))
 
 
 @pytest.mark.parametrize("kind", ["training", "validation"])

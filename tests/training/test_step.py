@@ -24,9 +24,9 @@ def augmentation(random):
         crop_size=80,
         crop=random_crop if random else None,
         flip=random,
-        share=1,
-        color_axes=np.eye(3, dtype=np.float32),
-        color_std=np.full(3, 60, np.float32),
+        group_size=1,
+        pca_eigenvectors=np.eye(3, dtype=np.float32),
+        pca_std=np.full(3, 60, np.float32),
         color_noise=(lambda step: jnp.where(step < 100, 0.1, 0.0)) if random else None,
         color_rescale=True,
     )
@@ -43,7 +43,7 @@ def batches():
 
 def train(batches, devices, steps, random, rate=0.01, changes=()):
     mesh = make_data_mesh(jax.devices()[:devices])
-    model = create_model("tiny", num_classes=4, changes=changes)
+    model = create_model("tiny", num_classes=4, modifications=changes)
     optimizer = krizhevsky_sgd(lambda step: rate)
     step = make_train_step(
         model, optimizer, augmentation(random), seed=3, mesh=mesh, plateau_factor=0.1
@@ -137,7 +137,13 @@ def take_one_step(batches, parts=1):
     mesh, model = make_data_mesh(), create_model("tiny", num_classes=4)
     optimizer = krizhevsky_sgd(lambda step: 0.01, momentum=0.0, weight_decay=0.0)
     step = make_train_step(
-        model, optimizer, augmentation(False), seed=3, mesh=mesh, plateau_factor=0.1, parts=parts
+        model,
+        optimizer,
+        augmentation(False),
+        seed=3,
+        mesh=mesh,
+        plateau_factor=0.1,
+        num_microbatches=parts,
     )
     before = create_state(model, optimizer, 80, seed=3, mesh=mesh)
     params = jax.device_get(before.params)
