@@ -61,7 +61,7 @@ class Augmentation:
         return self.preprocessing(shifted) / scale
 
 
-def random_crop(key: jax.Array, images: jax.Array, size: int, group_size: int = 1) -> jax.Array:
+def random_crop(key: jax.Array, images: jax.Array, size: int, group_size: int) -> jax.Array:
     """Cut a square from each image at a random offset: [B, S, S, C] -> [B, size, size, C].
 
     All offsets from 0 to S - size, both included, are equally likely in each direction. The 2012
@@ -78,7 +78,7 @@ def random_crop(key: jax.Array, images: jax.Array, size: int, group_size: int = 
     return jax.vmap(cut)(images, offsets)
 
 
-def random_flip(key: jax.Array, images: jax.Array, group_size: int = 1) -> jax.Array:
+def random_flip(key: jax.Array, images: jax.Array, group_size: int) -> jax.Array:
     """Mirror images left to right with probability 1/2, `group_size` consecutive ones alike."""
     mirrored = jax.random.bernoulli(key, 0.5, (-(-len(images) // group_size), 1, 1, 1))
     mirrored = jnp.repeat(mirrored, group_size, axis=0)[: len(images)]

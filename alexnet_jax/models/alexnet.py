@@ -27,7 +27,7 @@ class AlexNet(nn.Module):
         dtype: of activations and what is multiplied; parameters, normalisation and logits are
             float32.
         precision: of products of float32 numbers, see `models.ops.conv2d`.
-        spread: where the layers' products are computed.
+        partitioned_op: computes the products with the layers' kernels.
         operations: in which form the operations are computed.
     """
 

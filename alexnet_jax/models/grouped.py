@@ -25,7 +25,7 @@ class GroupedConv(nn.Module):
         kernel_init: draws the kernel.
         bias_init: draws the biases.
         dtype: of the products.
-        spread: where they are computed.
+        partitioned_op: computes the product with the kernel.
     """
 
     features: int
@@ -71,7 +71,7 @@ class GroupedDense(nn.Module):
         dtype: of what is multiplied.
         result_dtype: of the sums and biases.
         precision: of products of float32 numbers.
-        spread: where they are computed.
+        partitioned_op: computes the product with the kernel.
     """
 
     features: int

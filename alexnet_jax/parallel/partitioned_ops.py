@@ -1,4 +1,4 @@
-"""The products of a network's layers, spread over a mesh.
+"""Convolutions and matrix products that are partitioned over a mesh.
 
 Each device computes its part of a product from its part of the inputs and of the kernel, and what
 it has to send for that is written out here. It is not left to XLA's partitioner, which gathers

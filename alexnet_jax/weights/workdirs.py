@@ -93,7 +93,7 @@ def _make_config(bundle: Bundle) -> ConfigDict:
         name=bundle.model_name,
         num_classes=len(bundle.class_names),
         dtype=bundle.dtype,
-        changes=tuple(bundle.changes),
+        modifications=tuple(bundle.changes),
     )
     config.data.update(image_size=bundle.image_size, crop_size=bundle.crop_size)
     return config

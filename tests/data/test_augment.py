@@ -36,25 +36,25 @@ def make(crop=None, flip=False, group_size=1, color_noise=None, color_rescale=Tr
 
 
 def test_crops_are_windows_of_their_images(numbered):
-    for crop in np.asarray(random_crop(jax.random.key(0), numbered, 6)):
+    for crop in np.asarray(random_crop(jax.random.key(0), numbered, 6, 1)):
         top, left = divmod(int(crop[0, 0, 0]), 8)
         np.testing.assert_array_equal(crop, numbered[0, top : top + 6, left : left + 6])
 
 
 @pytest.mark.slow
 def test_crops_reach_every_offset(numbered):
-    corners = {int(crop[0, 0, 0]) for crop in random_crop(jax.random.key(0), numbered, 6)}
+    corners = {int(crop[0, 0, 0]) for crop in random_crop(jax.random.key(0), numbered, 6, 1)}
     assert corners == {8 * top + left for top in range(3) for left in range(3)}
 
 
 def test_the_crops_of_a_key_never_change(numbered):
     """A run that goes on must draw what it would have drawn, whatever the version of the code."""
-    corners = np.asarray(random_crop(jax.random.key(0), numbered[:8], 6))[:, 0, 0, 0]
+    corners = np.asarray(random_crop(jax.random.key(0), numbered[:8], 6, 1))[:, 0, 0, 0]
     assert corners.tolist() == [8, 17, 16, 2, 0, 8, 8, 17]
 
 
 def test_the_flips_of_a_key_never_change(numbered):
-    mirrored = np.asarray(random_flip(jax.random.key(0), numbered[:8]))[:, 0, 0, 0] == 7
+    mirrored = np.asarray(random_flip(jax.random.key(0), numbered[:8], 1))[:, 0, 0, 0] == 7
     assert mirrored.tolist() == [False, False, True, True, False, True, True, False]
 
 
@@ -80,7 +80,7 @@ def test_the_colour_is_added(numbered):
 
 
 def test_flips_mirror_about_half_of_the_images(numbered):
-    flipped = np.asarray(random_flip(jax.random.key(0), numbered))
+    flipped = np.asarray(random_flip(jax.random.key(0), numbered, 1))
     mirrored = (flipped == numbered[:, :, ::-1]).all(axis=(1, 2, 3))
     same = (flipped == numbered).all(axis=(1, 2, 3))
     assert np.all(mirrored ^ same)
@@ -88,18 +88,18 @@ def test_flips_mirror_about_half_of_the_images(numbered):
 
 
 def test_each_image_has_an_offset_of_its_own(numbered):
-    corners = np.asarray(random_crop(jax.random.key(0), numbered, 6))[:, 0, 0, 0]
+    corners = np.asarray(random_crop(jax.random.key(0), numbered, 6, 1))[:, 0, 0, 0]
     assert np.sum(corners[::2] != corners[1::2]) > 20, "of 32 pairs about 28 differ"
 
 
 def test_all_offsets_are_equally_likely():
     images = jnp.broadcast_to(jnp.arange(9).reshape(1, 3, 3, 1), (9000, 3, 3, 1))
-    counts = np.bincount(random_crop(jax.random.key(0), images, 1).ravel(), minlength=9)
+    counts = np.bincount(random_crop(jax.random.key(0), images, 1, 1).ravel(), minlength=9)
     assert np.all(np.abs(counts - 1000) < 150), "five deviations; twice as many would be 2000"
 
 
 def test_each_image_has_a_flip_of_its_own(numbered):
-    mirrored = np.asarray(random_flip(jax.random.key(0), numbered))[:, 0, 0, 0] == 7
+    mirrored = np.asarray(random_flip(jax.random.key(0), numbered, 1))[:, 0, 0, 0] == 7
     assert 6 < np.sum(mirrored[::2] != mirrored[1::2]) < 26, "of 32 pairs about 16 differ"
 
 

@@ -73,7 +73,7 @@ def test_a_gather_is_compiled_once_and_moves_nothing_between_devices(mesh, on_de
 
 
 def test_pixels_that_do_not_fit_are_refused_with_the_numbers(mesh, monkeypatch):
-    monkeypatch.setattr(resident, "_available_memory", lambda: 4 * 100_000)
+    monkeypatch.setattr(device_cache, "_available_memory", lambda: 4 * 100_000)
     message = r"2,500 images of 6 pixels are 0.00 GB, .* 4 CPU devices, has 0.00 GB free; .*=store"
     with pytest.raises(UserError, match=message):
         DeviceCache(HostPixels(), mesh)

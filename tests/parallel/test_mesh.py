@@ -33,7 +33,7 @@ def test_a_second_axis_that_does_not_divide_the_devices_names_those_that_do():
 
 
 def test_an_unknown_layout_lists_the_known_ones():
-    with pytest.raises(UserError, match="'pipeline'; the known ones: data, hybrid, columns, shard"):
+    with pytest.raises(UserError, match="'pipeline'; the known ones: data, hybrid, columns, fsdp"):
         make_mesh("pipeline")
 
 

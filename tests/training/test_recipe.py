@@ -256,7 +256,7 @@ def test_augmentation_has_the_numbers_of_the_config_and_of_the_training_set(dura
     assert augmentation.preprocessing is preprocessing
     assert augmentation.crop_size == 8
     assert augmentation.crop.func is random_crop
-    assert (augmentation.flip, augmentation.share) == (False, 3)
+    assert (augmentation.flip, augmentation.group_size) == (False, 3)
     assert augmentation.pca_eigenvectors is statistics.pca_eigenvectors
     assert augmentation.pca_std is statistics.pca_std
     noise = [float(augmentation.color_noise(step)) for step in (0, 39, 40)]
@@ -267,7 +267,7 @@ def test_augmentation_has_the_numbers_of_the_config_and_of_the_training_set(dura
 @pytest.mark.parametrize(
     ("name", "function", "numbers"),
     [
-        ("random", random_crop, {"together": 3}),
+        ("random", random_crop, {"group_size": 3}),
         ("random_resized", random_resized_crop, {"smallest_area": 0.3, "largest_ratio": 1.5}),
     ],
 )
