@@ -47,12 +47,17 @@ def main(arguments: Sequence[str]) -> None:
 
 def _measure() -> str:
     # Imported here so that --help does not wait for JAX.
-    from alexnet_jax.diagnosis.dry_run import make_dry_run, open_run_data
     from alexnet_jax.diagnosis.examination import diagnose
     from alexnet_jax.diagnosis.report import format_json, format_table
+    from alexnet_jax.training.experiment import build_run, build_without_data
 
-    dry_run = make_dry_run(_CONFIG.value)
-    diagnosis = diagnose(dry_run, open_run_data(_CONFIG.value), _SECONDS.value, _tell)
+    run, missing = None, ""
+    try:
+        run = build_run(_CONFIG.value)
+    except UserError as error:
+        missing = str(error)
+    experiment = run.experiment if run else build_without_data(_CONFIG.value)
+    diagnosis = diagnose(experiment, run, missing, _SECONDS.value, _tell)
     return format_json(diagnosis) if _JSON.value else format_table(diagnosis)
 
 

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     # Imported here so that --help does not wait for JAX.
     from alexnet_jax.config.checks import check_config
     from alexnet_jax.parallel.distributed import joined_cluster
-    from alexnet_jax.training.assembly import make_timeouts
+    from alexnet_jax.training.experiment import make_timeouts
 
     check_config(_CONFIG.value)
     with joined_cluster(make_timeouts(_CONFIG.value)):

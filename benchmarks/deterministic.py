@@ -47,7 +47,7 @@ def measure(dtype: str) -> None:
     )
     mesh = make_data_mesh()
     model, optimizer = create_model("original", dtype=dtype), krizhevsky_sgd(0.01)
-    step = make_train_step(model, optimizer, augmentation, 0, mesh, 0.1)
+    step = make_train_step(model, optimizer, lambda step: 0.01, augmentation, 0, mesh, 0.1)
     state = create_state(model, optimizer, 224, 0, mesh)
     rng = np.random.default_rng(0)
     batch = to_devices(

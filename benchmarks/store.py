@@ -36,7 +36,7 @@ from alexnet_jax.data.store_writing import write_store
 from alexnet_jax.data.stream import TrainingBatches, read_ahead
 from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.parallel.prefetch import prefetch_to_device
-from alexnet_jax.training.assembly import assemble
+from alexnet_jax.training.experiment import build_run
 from alexnet_jax.training.metric_window import MetricWindow
 from alexnet_jax.training.provenance import describe_environment
 from configs import demo, imagenet
@@ -250,18 +250,18 @@ def measure_loop(data_dir: Path) -> dict[str, Any]:
 def train(config: Any, steps: int) -> dict[str, float]:
     """Do as the training loop does, without tests and checkpoints."""
     config.train.steps = steps + 2
-    run = assemble(config)
-    state, window = run.create_state(), MetricWindow(config.train.batch_size)
-    batches = prefetch_to_device(run.training, 0, run.threads, run.mesh)
+    run = build_run(config)
+    state, window = run.experiment.create_state(), MetricWindow(config.train.batch_size)
+    batches = prefetch_to_device(run.training, 0, run.threads, run.experiment.mesh)
     batch = next(batches)
     for step in range(steps + 2):
-        state, metrics = run.train_step(state, batch)
+        state, metrics = run.experiment.train_step(state, batch)
         asked = time.perf_counter()
         batch = next(batches, None)
         window.add(metrics, time.perf_counter() - asked)
         if step == 1:  # What came before compiled the step.
-            window.close(step + 1, 0.0)
-    values = window.close(steps + 2, 0.0)
+            window.close(step + 1)
+    values = window.close(steps + 2)
     return {
         "steps": steps,
         "images_per_second": round(values["images_per_second"], 1),

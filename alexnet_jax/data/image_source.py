@@ -49,6 +49,7 @@ class DecodedImages:
 
     Attributes:
         records: the encoded images.
+        files: of the split, in the order of its examples.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class DecodedImages:
         self.class_names = records.class_names
         self.image_size = image_size
         self.fingerprint = records_fingerprint(records.directory)
+        self.files = records.files
         self._max_megapixels = max_megapixels
 
     def __len__(self) -> int:

@@ -40,6 +40,7 @@ class PixelStore:
         image_size: side of the images in pixels.
         fingerprint: of the records that it was made from.
         manifest: of the whole store.
+        files: of the split's pixels, in the order of its examples.
     """
 
     def __init__(self, data_dir: str | Path, name: str, split: str, image_size: int) -> None:
@@ -54,6 +55,7 @@ class PixelStore:
         self.num_classes = len(self.class_names)
         files = self.manifest.splits[resolve_split(split, self.manifest.splits)]
         self._check_files([files.labels, *files.shards])
+        self.files = [self.directory / shard.name for shard in files.shards]
         self._labels = self._load_labels(files.labels)
         self._row_bytes = self.manifest.row_bytes
         descriptors, self._maps = self._open(files.shards)

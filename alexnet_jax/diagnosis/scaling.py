@@ -127,51 +127,32 @@ def _estimate_layout(
     config: ConfigDict, layout: str, model_axis: int | None
 ) -> CommunicationEstimate:
     import jax
-    import jax.numpy as jnp
     import numpy as np
 
-    from alexnet_jax.data.statistics import Statistics
-    from alexnet_jax.parallel.mesh import make_mesh, split_over_data
-    from alexnet_jax.parallel.sharding_rules import check_layout
     from alexnet_jax.parallel.traffic import bytes_by_kind, read_transfers
-    from alexnet_jax.training import recipe
-    from alexnet_jax.training.accumulation import count_microbatches
-    from alexnet_jax.training.network import make_model
-    from alexnet_jax.training.state import abstract_state
-    from alexnet_jax.training.step import make_train_step
+    from alexnet_jax.training.experiment import build_without_data
+    from alexnet_jax.training.step import lower_step
 
-    model = make_model(config)
-    batch, size = config.train.batch_size, config.data.image_size
+    # The devices are pretended: how many a real run expects does not matter.
+    config.parallel.update(layout=layout, model_axis=model_axis, processes=None, devices=None)
     try:
-        mesh = make_mesh(layout, model_axis)
-        check_layout(mesh, model.spec)
-        parts = count_microbatches(batch, config.train.microbatch_size, mesh.size, model.spec)
+        experiment = build_without_data(config)
     except UserError as error:
         return CommunicationEstimate(layout, model_axis, problem=str(error))
-    # Neither the data's statistics nor the length of a run change what is sent.
-    statistics = Statistics(np.zeros((size, size, 3), np.float32), np.eye(3), np.ones(3), 1)
-    durations = recipe.resolve_durations(config, examples=1000 * batch)
-    optimizer = recipe.make_optimizer(config, recipe.make_schedule(config, durations), durations)
-    preprocessing = recipe.make_preprocessing(config, statistics)
-    augmentation = recipe.make_augmentation(config, preprocessing, statistics, durations)
-    step: jax.stages.Wrapped = make_train_step(  # type: ignore[assignment]
-        model, optimizer, augmentation, config.train.seed, mesh, config.schedule.factor, parts
+    state, mesh = experiment.network.abstract_state, experiment.mesh
+    lowered = lower_step(
+        experiment.train_step, state, config.train.batch_size, config.data.image_size, mesh
     )
-    state = abstract_state(model, optimizer, config.data.crop_size, mesh)
-    rows = split_over_data(mesh)
-    images = jax.ShapeDtypeStruct((batch, size, size, 3), jnp.uint8, sharding=rows)
-    labels = jax.ShapeDtypeStruct((batch,), jnp.int32, sharding=rows)
-    # It is only read: code that is slow to run is quick to make.
-    hasty: dict[str, str | bool] = {"xla_llvm_disable_expensive_passes": True}
-    program = step.lower(state, {"image": images, "label": labels}).compile(hasty).as_text()
+    # The program is only read: compile it quickly, however slow it would run.
+    quickly: dict[str, str | bool] = {"xla_llvm_disable_expensive_passes": True}
+    program = lowered.compile(quickly).as_text()
     assert program is not None, "CPU programs have a text"
     kept = sum(
         int(np.prod(leaf.sharding.shard_shape(leaf.shape))) * leaf.dtype.itemsize
         for leaf in jax.tree.leaves(state)
     )
-    return CommunicationEstimate(
-        layout, model_axis, kept, bytes_by_kind(read_transfers(program, mesh.size))
-    )
+    sent = bytes_by_kind(read_transfers(program, mesh.size))
+    return CommunicationEstimate(layout, model_axis, kept, sent)
 
 
 def _main(devices: int, per_machine: int) -> None:

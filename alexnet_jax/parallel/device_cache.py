@@ -23,6 +23,7 @@ class DeviceCache:
     """The images and labels of a split, whole on every device.
 
     Attributes:
+        source: where the images came from.
         directory, num_classes, class_names, image_size, fingerprint: as in `ImageSource`.
     """
 
@@ -33,20 +34,20 @@ class DeviceCache:
         self.class_names = pixels.class_names
         self.image_size = pixels.image_size
         self.fingerprint = pixels.fingerprint
-        self._pixels = pixels
+        self.source = pixels
         self._mesh = mesh
         _check_fits(len(pixels), pixels.image_size, mesh)
         self._images, self._labels = _put(pixels, mesh)
         self._gather = jax.jit(_gather, out_shardings=split_over_data(mesh))
 
     def __len__(self) -> int:
-        return len(self._pixels)
+        return len(self.source)
 
     def read_into(
         self, indices: Sequence[int] | np.ndarray, images: np.ndarray, labels: np.ndarray
     ) -> None:
         """Read from where the pixels came from, for those who want them on the host."""
-        self._pixels.read_into(indices, images, labels)
+        self.source.read_into(indices, images, labels)
 
     def gather(self, batches: Batches, start: int) -> Iterator[dict[str, jax.Array]]:
         """Yield batches from number `start` on: image, label and mask, as a host would send."""
@@ -54,7 +55,7 @@ class DeviceCache:
             numbers = range(first, min(first + _BATCHES_AT_ONCE, len(batches)))
             # What is not filled lies behind the last image, where the gather finds nothing.
             shape = (_BATCHES_AT_ONCE, batches.batch_size)
-            indices = np.full(shape, len(self._pixels), np.int32)
+            indices = np.full(shape, len(self.source), np.int32)
             for row, number in enumerate(numbers):
                 examples = batches.indices(number)
                 indices[row, : len(examples)] = examples

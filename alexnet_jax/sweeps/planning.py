@@ -14,9 +14,13 @@ from alexnet_jax.config.schema import check_key, flatten
 from alexnet_jax.errors import UserError
 from alexnet_jax.sweeps.planned_trial import PlannedTrial
 from alexnet_jax.sweeps.trials import SEED, Trial, repeat
-from alexnet_jax.training.assembly import open_split
-from alexnet_jax.training.network import make_model
-from alexnet_jax.training.recipe import check_names, resolve_config, resolve_durations
+from alexnet_jax.training.experiment import open_split
+from alexnet_jax.training.recipe import (
+    check_names,
+    make_model,
+    resolve_config,
+    resolve_durations,
+)
 
 
 @dataclass(frozen=True)

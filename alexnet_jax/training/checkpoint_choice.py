@@ -12,6 +12,7 @@ from alexnet_jax.evaluation.metrics import NotFiniteError
 from alexnet_jax.parallel.multihost import broadcast_from_process_0, is_process_0
 from alexnet_jax.parallel.runtime import wait_on_cpus
 from alexnet_jax.training.checkpoints import Checkpoints
+from alexnet_jax.training.divergence import confirmed_step
 from alexnet_jax.training.logging import read_log
 from alexnet_jax.training.state import TrainState, is_finite
 
@@ -41,6 +42,19 @@ def unrecorded(lines: Sequence[Mapping[str, Any]], steps: Collection[int]) -> li
     """
     told = {line["step"] for line in lines}
     return [step for step in steps if step and step not in told]
+
+
+def worth_keeping(
+    lines: Sequence[Mapping[str, Any]], steps: Collection[int], num_classes: int
+) -> list[int]:
+    """Return the checkpoints to keep besides the latest.
+
+    They are the best, the one that is known to be good, and those that a lost log may have
+    called the best.
+    """
+    best, good = best_error(lines, steps), confirmed_step(lines, steps, num_classes)
+    kept = [best[0]] if best else []
+    return kept + ([] if good is None else [good]) + unrecorded(lines, steps)
 
 
 def choose(

@@ -122,6 +122,31 @@ def load_facts(workdir: Path, found: DataFacts) -> DataFacts:
         )
 
 
+def keep_facts(workdir: Path, found: DataFacts, image_size: int) -> tuple[DataFacts, list[str]]:
+    """Return the facts with which the run in `workdir` resumes, and how the data have changed.
+
+    If the data have changed, the run can only resume with their images and colours. It keeps its
+    preprocessing and class names, which belong to its parameters.
+    """
+    kept = load_facts(workdir, found)
+    check_image_size(kept.preprocessing, image_size, str(workdir))
+    changes = describe_changes(kept, found)
+    if changes:
+        own = replace(found, preprocessing=kept.preprocessing, class_names=kept.class_names)
+        return own, changes
+    return replace(kept, fingerprint=kept.fingerprint or found.fingerprint), []
+
+
+def check_image_size(preprocessing: Preprocessing, image_size: int, workdir: str) -> None:
+    """Raise UserError if the mean image of `workdir` does not have the size of the images."""
+    size = len(preprocessing.mean)
+    if size != image_size:
+        raise UserError(
+            f"{workdir} was trained on images of {size} pixels, not {image_size}: its mean image "
+            f"does not fit; give --config.data.image_size={size}"
+        )
+
+
 def check_same_classes(workdir: Path, pixels: ImageSource) -> None:
     """Raise UserError if the data's classes are not those that the run in `workdir` learned.
 

@@ -12,9 +12,9 @@ from alexnet_jax.evaluation.scoring import score, view_probabilities
 from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
 from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.parallel.runtime import configure_jax
-from alexnet_jax.training.assembly import host_threads, make_validation
 from alexnet_jax.training.data_facts import check_same_classes
-from alexnet_jax.training.trained import Trained, load_trained
+from alexnet_jax.training.experiment import host_threads, make_validation
+from alexnet_jax.training.network import TrainedNetwork, load_trained
 
 _CLASSES_SHOWN = 5
 _IMAGES_AT_ONCE = 32
@@ -56,7 +56,9 @@ def evaluate_workdirs(
         raise NotFiniteError(f"{error}: give another --checkpoint") from error
 
 
-def check_same_task(first: str, expected: Trained, workdir: str, found: Trained) -> None:
+def check_same_task(
+    first: str, expected: TrainedNetwork, workdir: str, found: TrainedNetwork
+) -> None:
     """Raise UserError unless two networks tell the same classes, in images of the same set."""
     for key in ("name", "image_size"):
         if found.config.data[key] != expected.config.data[key]:

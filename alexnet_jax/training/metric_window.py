@@ -67,12 +67,11 @@ class MetricWindow:
         """Leave what happened since the last `close` (a test, a save) out of the next speed."""
         self._start = time.perf_counter()
 
-    def close(self, step: int, learning_rate: float) -> dict[str, float]:
+    def close(self, step: int) -> dict[str, float]:
         """Return the window's means and speed, and start the next window.
 
         Args:
             step: completed steps.
-            learning_rate: of the last one, but for its rate_factor.
 
         Raises:
             DivergedError: a loss is not finite.
@@ -80,7 +79,7 @@ class MetricWindow:
         fetched = jax.device_get(self._metrics)
         seconds = time.perf_counter() - self._start
         losses = np.array([metrics["loss"] for metrics in fetched], np.float64)
-        learning_rate *= float(fetched[-1]["rate_factor"])
+        learning_rate = float(fetched[-1]["learning_rate"])
         _check_finite(losses, step, learning_rate)
         values = {
             "loss": float(losses.mean()),

@@ -23,6 +23,7 @@ TrainStep = Callable[[TrainState, dict[str, jax.Array]], tuple[TrainState, dict[
 def make_train_step(
     model: AlexNet,
     optimizer: optax.GradientTransformation,
+    schedule: optax.Schedule,
     augmentation: Augmentation,
     seed: int,
     mesh: Mesh,
@@ -37,6 +38,7 @@ def make_train_step(
     Args:
         model: the network.
         optimizer: takes `rate_factor`, what its rates are multiplied by.
+        schedule: its learning rate, for the metrics.
         augmentation: what is done to the images first.
         seed: of all draws.
         mesh: the devices.
@@ -47,7 +49,7 @@ def make_train_step(
     Returns:
         A function of the state and a batch (image uint8 [B, S, S, 3], label int32 [B]). Its metrics
         stay on the devices: loss (mean of -log p) and top1_error of the batch before the update,
-        and rate_factor.
+        and learning_rate.
     """
     partitioned_model = partition_ops(model, mesh)
 
@@ -83,7 +85,8 @@ def make_train_step(
             gradients, state.opt_state, state.params, rate_factor=rate_factor
         )
         params = optax.apply_updates(state.params, updates)
-        metrics = {"loss": loss, "top1_error": top1_error, "rate_factor": rate_factor}
+        learning_rate = schedule(state.step) * rate_factor
+        metrics = {"loss": loss, "top1_error": top1_error, "learning_rate": learning_rate}
         return TrainState(state.step + 1, params, opt_state, state.plateau, batch_stats), metrics
 
     described = abstract_state(model, optimizer, augmentation.crop_size, mesh)

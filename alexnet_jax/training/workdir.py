@@ -15,8 +15,8 @@ from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.views import VIEWS
 from alexnet_jax.folder_lock import FolderLock
-from alexnet_jax.training.assembly import Run
 from alexnet_jax.training.data_facts import save_facts
+from alexnet_jax.training.experiment import Run
 from alexnet_jax.training.logging import SCORES, has_numbers
 from alexnet_jax.training.provenance import save_environment
 
@@ -75,7 +75,7 @@ def describe_run(workdir: Path, config: ConfigDict, run: Run, step: int) -> None
     What it stands on besides its parameters is stored beside them, so that a workdir stands alone.
     """
     save_environment(workdir, step)
-    save_facts(run.data, workdir)
+    save_facts(run.facts, workdir)
     save_config(config, workdir)
 
 

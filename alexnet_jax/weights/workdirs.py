@@ -5,7 +5,6 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import optax
 from ml_collections import ConfigDict
 
 from alexnet_jax.config import default_config
@@ -20,7 +19,12 @@ from alexnet_jax.training.checkpoints import Checkpoints
 from alexnet_jax.training.data_facts import load_class_names, save_class_names
 from alexnet_jax.training.network import make_network
 from alexnet_jax.training.provenance import save_environment
-from alexnet_jax.training.recipe import make_optimizer, resolve_config, resolve_durations
+from alexnet_jax.training.recipe import (
+    make_optimizer,
+    make_schedule,
+    resolve_config,
+    resolve_durations,
+)
 from alexnet_jax.training.state import TrainState, fresh_state
 from alexnet_jax.training.workdir import make_workdir
 from alexnet_jax.weights.bundle import Bundle
@@ -62,7 +66,8 @@ def read_workdir(workdir: Path, checkpoint: str | None = None) -> Bundle:
     config = resolve_config(load_config(workdir))
     configure_jax()
     preprocessing = load_preprocessing(workdir)
-    network = make_network(config, preprocessing, make_data_mesh())
+    durations = resolve_durations(config, examples=config.train.batch_size)
+    network = make_network(config, preprocessing, make_data_mesh(), durations)
     state = read_chosen(workdir, network.abstract_state, checkpoint)
     # Where the data lie is a fact of this machine, not of the network.
     config.data.dir = default_config().data.dir
@@ -101,9 +106,8 @@ def _make_config(bundle: Bundle) -> ConfigDict:
 
 def _first_state(bundle: Bundle, config: ConfigDict) -> TrainState:
     """Return the state before the first step: the variables, and an optimizer that begins."""
-    # No rate changes what an optimizer begins with.
-    durations = resolve_durations(config, examples=1)
-    optimizer = make_optimizer(config, optax.constant_schedule(0.0), durations)
+    durations = resolve_durations(config, examples=config.train.batch_size)
+    optimizer = make_optimizer(config, make_schedule(config, durations), durations)
     variables = jax.tree.map(jnp.asarray, bundle.variables)
     state = fresh_state(variables["params"], variables["batch_stats"], optimizer)
     return jax.device_put(state, replicated(make_data_mesh()))

@@ -18,7 +18,7 @@ from alexnet_jax.data.store_manifest import records_fingerprint
 from alexnet_jax.data.stream import read_ahead
 from alexnet_jax.diagnosis.reading import decoding_speed
 from alexnet_jax.errors import UserError
-from alexnet_jax.training.assembly import assemble
+from alexnet_jax.training.experiment import build_run
 
 pytestmark = pytest.mark.slow
 
@@ -153,7 +153,7 @@ def test_a_damaged_record_is_named_by_its_place_in_its_own_file(changed):
 def test_a_damaged_record_ends_training_in_a_line(changed, config, how):
     config.data.dir = str(changed(how))
     config.train.steps = 20  # An epoch and more.
-    run = assemble(config)
+    run = build_run(config)
     with pytest.raises(UserError) as error:
         list(read_ahead(run.training, 0, threads=2))
     message = str(error.value)
@@ -174,6 +174,6 @@ def test_an_image_that_cannot_be_decoded_is_named_by_its_file(changed):
 
 def test_training_refuses_images_above_the_configs_limit(config):
     config.data.max_megapixels = 0.009
-    run = assemble(config)
+    run = build_run(config)
     with pytest.raises(UserError, match="96x96 pixels are more than 0.009 .*raise max_megapixels"):
         next(read_ahead(run.training, 0, threads=2))

@@ -25,13 +25,13 @@ from short_run import short_config
 from alexnet_jax.data.stream import TrainingBatches, read_ahead
 from alexnet_jax.parallel.mesh import to_devices
 from alexnet_jax.training import loop
-from alexnet_jax.training.assembly import Run, assemble
+from alexnet_jax.training.experiment import Run, build_run
 from alexnet_jax.training.loop import train_and_evaluate
+from alexnet_jax.training.network import load_trained
 from alexnet_jax.training.preemption import Preempted
 from alexnet_jax.training.recipe import make_optimizer, resolve_config
 from alexnet_jax.training.state import TrainState, create_state
 from alexnet_jax.training.step import make_train_step
-from alexnet_jax.training.trained import load_trained
 
 STEPS, INTERRUPTED_AT = 100, 47
 PART = 5  # Steps that are hashed together, and trained without the loop.
@@ -90,7 +90,7 @@ def record(data_dir: Path, workdir: Path) -> dict[str, Any]:
         What JSON can hold; steps count completed ones.
     """
     config = resolve_config(golden_config(data_dir))
-    run = assemble(config)
+    run = build_run(config)
     return {
         "batches_sha256": _hash_batches(run),
         "loop": _train_by_the_loop(config, run, workdir),
@@ -168,7 +168,7 @@ def _train_by_the_loop(config: Any, run: Run, workdir: Path) -> dict[str, Any]:
         "loss": _by_step(train, "loss"),
         "learning_rate": _by_step(train, "learning_rate"),
         "test_loss": {f"{line['step']} {line['views']}": _short(line["loss"]) for line in tests},
-        "parameter_norms": _norms(load_trained(workdir, run.mesh).params),
+        "parameter_norms": _norms(load_trained(workdir, run.experiment.mesh).state.params),
     }
 
 
@@ -180,17 +180,19 @@ def _train_step_by_step(config: Any, run: Run) -> dict[str, Any]:
     where rounding turns a unit on, and after some 25 steps two processors train two networks. It
     jumps about twice in a hundred steps.
     """
-    optimizer = _recording(make_optimizer(config, run.schedule, run.durations))
-    model, seed = run.network.model, config.train.seed
-    factor = config.schedule.factor
-    train_step = make_train_step(model, optimizer, run.augmentation, seed, run.mesh, factor)
-    first = create_state(model, optimizer, config.data.crop_size, seed, run.mesh)
+    experiment, seed = run.experiment, config.train.seed
+    model, schedule, mesh = experiment.network.model, experiment.network.schedule, experiment.mesh
+    optimizer = _recording(make_optimizer(config, schedule, experiment.durations))
+    train_step = make_train_step(
+        model, optimizer, schedule, experiment.augmentation, seed, mesh, config.schedule.factor
+    )
+    first = create_state(model, optimizer, config.data.crop_size, seed, mesh)
     losses, norms, kept = {}, {}, {}
     for step, batch in enumerate(read_ahead(run.training, 0, run.threads), start=1):
         if step % PART == 1:
             # A copy: the step takes its buffers.
             state = _count_from(step - 1, jax.tree.map(jnp.copy, first))
-        state, metrics = train_step(state, to_devices(batch, run.mesh))
+        state, metrics = train_step(state, to_devices(batch, mesh))
         gradient_norms = jax.device_get(state.opt_state["gradient_norms"])
         losses[str(step)] = _short(metrics["loss"])
         norms[str(step)] = _short(optax.tree.norm(gradient_norms))

@@ -64,11 +64,15 @@ def make_batches():
     return [{"image": image, "label": np.arange(BATCH, dtype=np.int32) % 4} for image in images]
 
 
+def _rate(step):
+    return jnp.float32(RATE)
+
+
 def build(mesh, parts, dtype):
     """Return the step, and what describes the state."""
     model = AlexNet(find_spec("tiny"), 4, dtype)  # `create_model` takes no float64.
-    optimizer = krizhevsky_sgd(lambda step: RATE)
-    step = make_train_step(model, optimizer, AUGMENTATION, 3, mesh, 0.1, parts)
+    optimizer = krizhevsky_sgd(_rate)
+    step = make_train_step(model, optimizer, _rate, AUGMENTATION, 3, mesh, 0.1, parts)
     return step, abstract_state(model, optimizer, CROP, mesh)
 
 

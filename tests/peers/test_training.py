@@ -47,10 +47,13 @@ def run_ours(batch):
     """Returns the initial parameters and the loss at each step."""
     mesh = make_data_mesh(jax.devices()[:1])
     model = create_model("owt", CLASSES, modifications=["no_dropout"])
-    optimizer = pytorch_sgd(step_decay(RATE, [DROP], 0.1), MOMENTUM, WEIGHT_DECAY)
+    schedule = step_decay(RATE, [DROP], 0.1)
+    optimizer = pytorch_sgd(schedule, MOMENTUM, WEIGHT_DECAY)
     state = create_state(model, optimizer, model.spec.crop_size, seed=0, mesh=mesh)
     initial = jax.device_get(state.params)
-    step = make_train_step(model, optimizer, Untouched(), seed=0, mesh=mesh, plateau_factor=0.1)
+    step = make_train_step(
+        model, optimizer, schedule, Untouched(), seed=0, mesh=mesh, plateau_factor=0.1
+    )
     losses = []
     for _ in range(STEPS):
         state, metrics = step(state, to_devices(batch, mesh))

@@ -11,10 +11,10 @@ from short_run import short_config
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import make_data_mesh
-from alexnet_jax.training.assembly import assemble
+from alexnet_jax.training.experiment import build_run
 from alexnet_jax.training.inference import classify_images, evaluate_workdirs
 from alexnet_jax.training.loop import train_and_evaluate
-from alexnet_jax.training.trained import load_trained
+from alexnet_jax.training.network import load_trained
 from alexnet_jax.weights import export_weights, import_weights, read_workdir, write_workdir
 
 pytestmark = pytest.mark.slow
@@ -44,7 +44,7 @@ def finished(fractals_dir, tmp_path_factory):
 
 
 def statistics(workdir):
-    return load_trained(workdir, make_data_mesh()).batch_stats
+    return load_trained(workdir, make_data_mesh()).state.batch_stats
 
 
 def same(left, right):
@@ -97,7 +97,7 @@ def test_the_stablehlo_program_says_what_predict_says(finished, tmp_path):
 
 def test_another_run_begins_with_its_statistics(finished, config):
     config.train.init_from = str(finished[0])
-    state = assemble(config).create_state()
+    state = build_run(config).experiment.create_state()
     assert same(state.batch_stats, statistics(finished[0]))
 
 
@@ -105,4 +105,4 @@ def test_a_network_without_norms_cannot_begin_with_it(finished, config):
     config.model.modifications = ()
     config.train.init_from = str(finished[0])
     with pytest.raises(UserError, match="holds the layers conv1, conv1_norm.*this network needs"):
-        assemble(config).create_state()
+        build_run(config).experiment.create_state()

@@ -14,7 +14,7 @@ from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
 from alexnet_jax.training.inference import check_same_task, classify_images, evaluate_workdirs
 from alexnet_jax.training.loop import train_and_evaluate
-from alexnet_jax.training.trained import Trained
+from alexnet_jax.training.network import TrainedNetwork
 from alexnet_jax.weights import read_workdir, write_workdir
 
 pytestmark = pytest.mark.slow
@@ -222,7 +222,7 @@ def test_evaluate_of_several_names_the_network_that_is_not_finite(finished, brok
     [(["cat"], "b has 1 classes, a has 2"), (["dog", "cat"], "class 0 is 'dog' in b, 'cat' in a")],
 )
 def test_networks_of_other_classes_are_not_tested_together(config, names, words):
-    first, other = (Trained(config, each, *[None] * 4) for each in (["cat", "dog"], names))
+    first, other = (TrainedNetwork(config, each, None, None) for each in (["cat", "dog"], names))
     with pytest.raises(UserError, match=words):
         check_same_task("a", first, "b", other)
 

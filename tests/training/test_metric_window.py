@@ -14,14 +14,14 @@ from alexnet_jax.training.metric_window import MetricWindow, steps_in_flight, st
 def fill(losses):
     window = MetricWindow(batch_size=10)
     for loss in losses:
-        metrics = {"loss": loss, "top1_error": 0.5, "rate_factor": 0.1}
+        metrics = {"loss": loss, "top1_error": 0.5, "learning_rate": 0.05}
         window.add({name: jnp.float32(value) for name, value in metrics.items()}, iter(()))
     return window
 
 
 def test_closing_gives_means_and_starts_anew():
     window = fill([1.0, 2.0, 6.0])
-    values = window.close(step=3, learning_rate=0.1)
+    values = window.close(step=3)
     assert (values["loss"], values["top1_error"]) == (3.0, 0.5)
     assert len(window) == 0
 
@@ -32,12 +32,12 @@ def test_the_speed_is_that_since_the_clock_was_started_anew():
     start = time.perf_counter()
     window.restart_clock()
     time.sleep(0.1)
-    speed = window.close(step=2, learning_rate=0.1)["images_per_second"]
+    speed = window.close(step=2)["images_per_second"]
     assert 20 / (time.perf_counter() - start) <= speed <= 20 / 0.1
 
 
 def test_a_mean_keeps_what_a_sum_in_float32_would_lose():
-    assert fill([2.0**24, 1.0]).close(2, 0.1)["loss"] == 2**23 + 0.5
+    assert fill([2.0**24, 1.0]).close(2)["loss"] == 2**23 + 0.5
 
 
 @pytest.mark.parametrize(("backend", "steps"), [("cpu", 0), ("gpu", 2), ("tpu", 2)])
@@ -71,7 +71,7 @@ def test_waiting_is_the_share_of_time_in_which_the_devices_idle(
     while batch is not None:
         _, metrics = step(None, batch)
         batch = window.add(metrics, batches)
-    fraction = window.close(8, 0.1)["data_wait_fraction"]
+    fraction = window.close(8)["data_wait_fraction"]
     assert fraction == pytest.approx(step.idle_fraction(), abs=0.05)
     assert step.idle_fraction() > idle - 0.15  # Loose: a busy machine may make it more.
 
@@ -80,20 +80,20 @@ def test_what_comes_before_the_clock_starts_is_no_wait():
     step, batches = TimedStep(0.02), periodic(0.2, 2)
     window = MetricWindow(batch_size=10)
     window.add(step(None, next(batches))[1], batches)
-    window.close(1, 0.1)
+    window.close(1)
     window.add(step(None, {})[1], iter(()))
-    assert window.close(2, 0.1)["data_wait_fraction"] < 0.1
+    assert window.close(2)["data_wait_fraction"] < 0.1
 
 
 def test_the_rate_is_the_schedules_times_the_plateaus_factor():
-    assert fill([1.0]).close(1, 0.5)["learning_rate"] == pytest.approx(0.05)
+    assert fill([1.0]).close(1)["learning_rate"] == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_stops_with_step_rate_and_advice(broken):
     window = fill([1.0, broken, 2.0])
     with pytest.raises(UserError, match=r"loss of step 8 is (nan|inf) at learning rate 0.001"):
-        window.close(step=9, learning_rate=0.01)
+        window.close(step=9)
 
 
 def test_a_loss_of_guessing_earns_advice():

@@ -12,17 +12,18 @@ from alexnet_jax.data.augment import random_crop
 from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Preprocessing
 from alexnet_jax.data.resized_crop import random_resized_crop
 from alexnet_jax.data.statistics import Statistics
-from alexnet_jax.diagnosis.dry_run import make_dry_run
+from alexnet_jax.diagnosis.examination import name_network
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import MODELS
 from alexnet_jax.models.table import describe_layers, format_layers
-from alexnet_jax.training.network import make_model
+from alexnet_jax.training.experiment import build_without_data
 from alexnet_jax.training.optimizer import krizhevsky_sgd, lars, pytorch_sgd
 from alexnet_jax.training.recipe import (
     Durations,
     make_augmentation,
     make_crop,
     make_layer_factors,
+    make_model,
     make_optimizer,
     make_preprocessing,
     make_schedule,
@@ -98,10 +99,10 @@ def test_a_name_alone_gives_the_crops_of_the_networks_table(name):
 
 
 def test_a_name_alone_gives_the_doctor_the_network_of_the_textbooks():
-    dry_run = make_dry_run(named("paper"))
-    rows = describe_layers(dry_run.learner.network.model, dry_run.crop_size)
+    experiment = build_without_data(named("paper"))
+    rows = describe_layers(experiment.network.model, experiment.config.data.crop_size)
     lines = format_layers(rows).splitlines()
-    assert dry_run.name == "paper"
+    assert name_network(experiment.config) == "paper"
     assert lines[0] == (
         "227x227x3 → 55x55x96 → 27x27x256 → 13x13x384 → 13x13x384 → 13x13x256 → 6x6x256 → "
         "4096 → 4096 → 1000"
@@ -112,7 +113,7 @@ def test_a_name_alone_gives_the_doctor_the_network_of_the_textbooks():
 def test_the_doctor_names_crops_that_are_not_the_tables():
     config = demo.get_config()
     config.data.crop_size = 72
-    assert make_dry_run(config).name == "tiny on crops of 72"
+    assert name_network(config) == "tiny on crops of 72"
 
 
 def test_crops_that_the_config_asks_for_are_taken():
