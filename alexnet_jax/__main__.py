@@ -6,7 +6,7 @@ Each command is the module that `python -m` runs, with the same flags and exit c
 import runpy
 import sys
 
-from alexnet_jax.errors import UserError, complain
+from alexnet_jax.errors import UserError, print_error
 
 COMMANDS = {
     "train": ("alexnet_jax.main", "train a network, or continue a run, and evaluate it"),
@@ -27,7 +27,7 @@ def main() -> None:
     if name not in COMMANDS:
         known = ", ".join(COMMANDS)
         mistake = f"no command {name!r}" if name else "give a command"
-        raise SystemExit(complain(UserError(f"{mistake}; the known ones: {known}")))
+        raise SystemExit(print_error(UserError(f"{mistake}; the known ones: {known}")))
     module, _ = COMMANDS[name]
     sys.argv = [f"alexnet-jax {name}", *sys.argv[2:]]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

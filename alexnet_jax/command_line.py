@@ -15,7 +15,7 @@ from alexnet_jax.config.checks import BEST, LATEST, is_checkpoint_name
 from alexnet_jax.config.recipes import find_recipe
 from alexnet_jax.config.schema import check_key
 from alexnet_jax.console import install_console, output_error
-from alexnet_jax.errors import MachineError, UserError, complain, explain_os_error
+from alexnet_jax.errors import MachineError, UserError, explain_os_error, print_error
 from alexnet_jax.local_path import check_folder, check_local
 from alexnet_jax.process import collect_garbage_rarely, silence_orbax
 from alexnet_jax.user_code import describe_failure
@@ -54,10 +54,10 @@ def run(
                 raise UserError(f"{', '.join(missing)} must be given; see --help")
         except (UserError, flags.Error) as error:
             # absl puts the traceback of a config that takes no ":variant" into the message.
-            raise SystemExit(complain(str(error).rstrip().rpartition("\n")[2])) from None
+            raise SystemExit(print_error(str(error).rstrip().rpartition("\n")[2])) from None
         # A config is code, run here: it may raise anything, and its sys.exit(0) is no success.
         except (Exception, SystemExit) as error:  # noqa: BLE001
-            raise SystemExit(complain(f"the --config file {describe_failure(error)}")) from None
+            raise SystemExit(print_error(f"the --config file {describe_failure(error)}")) from None
         return positional
 
     def guarded(argv: Sequence[str]) -> None:
@@ -66,11 +66,11 @@ def run(
         try:
             main(argv[1:])
         except UserError as error:
-            raise SystemExit(complain(error)) from None
+            raise SystemExit(print_error(error)) from None
         except OSError as error:
             if not error.errno:
                 raise
-            raise SystemExit(complain(explain_os_error(error))) from None
+            raise SystemExit(print_error(explain_os_error(error))) from None
         except KeyboardInterrupt:
             # While a run trains, Ctrl-C saves first; here there is nothing to save.
             print("stopped by SIGINT", file=sys.stderr)
@@ -87,7 +87,7 @@ def _require_output() -> None:
     if isinstance(error, BrokenPipeError):
         sys.exit(128 + signal.SIGPIPE)  # As any program whose reader has seen enough: no words.
     if error is not None:
-        sys.exit(complain(MachineError(f"standard output: {error.strerror}")))
+        sys.exit(print_error(MachineError(f"standard output: {error.strerror}")))
 
 
 def define_checkpoint(which: str) -> flags.FlagHolder:

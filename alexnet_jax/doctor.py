@@ -5,7 +5,7 @@
   python -m alexnet_jax.doctor --config=configs/imagenet.py --devices=64
 
 Prints the network layer by layer; how fast images are read, decoded, sent and trained on; memory;
-the share of the machine's matrix products that a step reaches; the longest pole, and what to do
+the share of the machine's matrix products that a step reaches; the bottleneck, and what to do
 about it. Without data the step is measured on random pixels.
 
 With --devices, what each layout would keep and send on so many devices; none of them need be there.
@@ -42,22 +42,27 @@ def main(arguments: Sequence[str]) -> None:
     if arguments:
         raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
     logging.set_verbosity(logging.ERROR)  # TFDS remarks on every directory that it opens.
-    print(_measure() if _DEVICES.value is None else _foresee(_DEVICES.value))
+    print(_measure() if _DEVICES.value is None else _estimate(_DEVICES.value))
 
 
 def _measure() -> str:
     # Imported here so that --help does not wait for JAX.
     from alexnet_jax.diagnosis.examination import diagnose
     from alexnet_jax.diagnosis.report import format_json, format_table
-    from alexnet_jax.training.rehearsal import find_material, rehearse
+    from alexnet_jax.training.experiment import build_run, build_without_data
 
-    rehearsal = rehearse(_CONFIG.value)
-    diagnosis = diagnose(rehearsal, find_material(_CONFIG.value), _SECONDS.value, _tell)
+    run, missing = None, ""
+    try:
+        run = build_run(_CONFIG.value)
+    except UserError as error:
+        missing = str(error)
+    experiment = run.experiment if run else build_without_data(_CONFIG.value)
+    diagnosis = diagnose(experiment, run, missing, _SECONDS.value, _tell)
     return format_json(diagnosis) if _JSON.value else format_table(diagnosis)
 
 
-def _foresee(devices: int) -> str:
-    from alexnet_jax.scaling import report
+def _estimate(devices: int) -> str:
+    from alexnet_jax.diagnosis.scaling import report
 
     return report(_CONFIG.value, devices, _PER_MACHINE.value, _LINK_GBPS.value, _JSON.value)
 

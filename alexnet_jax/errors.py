@@ -33,7 +33,7 @@ class MachineError(UserError):
     exit_code = 3
 
 
-def complain(error: object) -> int:
+def print_error(error: object) -> int:
     """Print an error as its one line, and return the exit code that goes with it."""
     print("error:", printable(" ".join(str(error).split())), file=sys.stderr)
     return error.exit_code if isinstance(error, UserError) else UserError.exit_code

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> None:
     """Score the workdirs that the flags name."""
     if arguments:
         raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
-    from alexnet_jax.training.testing import evaluate_workdirs
+    from alexnet_jax.training.inference import evaluate_workdirs
 
     scores = evaluate_workdirs(
         _WORKDIR.value, _VIEWS.value, _DATA_DIR.value or None, _CHECKPOINT.value

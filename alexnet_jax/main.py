@@ -8,10 +8,10 @@ The same command continues a run that was stopped. Any key of the config can be 
 config.json, environment.json and, last, result.json.
 """
 
-from alexnet_jax.ending import end_when_asked, ignore_signals
+from alexnet_jax.signals import exit_on_signals, ignore_signals
 
 if __name__ == "__main__":
-    end_when_asked()  # The imports below take longer than a scheduler may wait.
+    exit_on_signals()  # The imports below take longer than a scheduler may wait.
 
 import sys
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     # Imported here so that --help does not wait for JAX.
     from alexnet_jax.config.checks import check_config
     from alexnet_jax.parallel.distributed import joined_cluster
-    from alexnet_jax.training.assembly import make_timeouts
+    from alexnet_jax.training.experiment import make_timeouts
 
     check_config(_CONFIG.value)
     with joined_cluster(make_timeouts(_CONFIG.value)):
@@ -52,9 +52,9 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _train(workdir: Path) -> None:
-    from alexnet_jax.parallel.agreement import is_first
-    from alexnet_jax.training.interruption import Interrupted
+    from alexnet_jax.parallel.multihost import is_process_0
     from alexnet_jax.training.loop import train_and_evaluate
+    from alexnet_jax.training.preemption import Preempted
     from alexnet_jax.training.profiling import parse_profiled_steps
 
     try:
@@ -64,11 +64,11 @@ def _train(workdir: Path) -> None:
             _RESUME.value == "ignore_config",
             parse_profiled_steps(_PROFILE.value),
         )
-    except Interrupted as interruption:
+    except Preempted as preemption:
         ignore_signals()  # srun ends the other processes when the first of them exits.
-        print(interruption.explain(), file=sys.stderr)
-        sys.exit(interruption.exit_code)
-    if not is_first():
+        print(preemption.explain(), file=sys.stderr)
+        sys.exit(preemption.exit_code)
+    if not is_process_0():
         return
     center, ten = result["center"], result["ten_crop"]
     print(

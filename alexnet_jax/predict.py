@@ -13,7 +13,7 @@ from pathlib import Path
 from absl import flags
 
 from alexnet_jax import command_line
-from alexnet_jax.errors import UserError, complain, printable
+from alexnet_jax.errors import UserError, print_error, printable
 
 _WORKDIR = flags.DEFINE_string("workdir", "", "The folder of a trained run.")
 _CHECKPOINT = command_line.define_checkpoint("Which checkpoint")
@@ -23,14 +23,14 @@ def main(arguments: Sequence[str]) -> None:
     """Classify the images that the arguments name."""
     if not arguments:
         raise UserError("name the images to classify: predict --workdir=DIR IMAGE ...")
-    from alexnet_jax.training.testing import classify_images
+    from alexnet_jax.training.inference import classify_images
 
     unread = 0
     paths = [Path(name) for name in arguments]
     for path, classes in classify_images(Path(_WORKDIR.value), paths, _CHECKPOINT.value):
         if isinstance(classes, str):
             unread += 1
-            complain(f"{path}: {classes}")
+            print_error(f"{path}: {classes}")
             continue
         print(printable(path))
         for name, probability in classes:

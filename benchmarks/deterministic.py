@@ -39,15 +39,15 @@ def measure(dtype: str) -> None:
         crop_size=224,
         crop=random_crop,
         flip=True,
-        share=1,
-        color_axes=np.eye(3, dtype=np.float32),
-        color_std=np.float32([120, 40, 20]),
+        group_size=1,
+        pca_eigenvectors=np.eye(3, dtype=np.float32),
+        pca_std=np.float32([120, 40, 20]),
         color_noise=lambda step: 0.1,
         color_rescale=True,
     )
     mesh = make_data_mesh()
     model, optimizer = create_model("original", dtype=dtype), krizhevsky_sgd(0.01)
-    step = make_train_step(model, optimizer, augmentation, 0, mesh, 0.1)
+    step = make_train_step(model, optimizer, lambda step: 0.01, augmentation, 0, mesh, 0.1)
     state = create_state(model, optimizer, 224, 0, mesh)
     rng = np.random.default_rng(0)
     batch = to_devices(

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from alexnet_jax.data.builders.fractals import Fractals, fractals_config
-from alexnet_jax.data.pixels import DecodedRecords
+from alexnet_jax.data.image_source import DecodedImages
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import compute_statistics, save_statistics
-from alexnet_jax.parallel.feed import feed
-from alexnet_jax.training.assembly import assemble
+from alexnet_jax.parallel.prefetch import prefetch_to_device
+from alexnet_jax.training.experiment import build_run
 from alexnet_jax.training.provenance import describe_environment
 from configs import imagenet
 
@@ -40,7 +40,7 @@ def make_images(data_dir: Path) -> None:
     builder = Fractals(config=config, data_dir=str(data_dir), file_format="array_record")
     builder.download_and_prepare()
     records = Records(data_dir, "fractals/overfit", "train")
-    save_statistics(compute_statistics(DecodedRecords(records, 256)), records.directory)
+    save_statistics(compute_statistics(DecodedImages(records, 256)), records.directory)
 
 
 def main() -> None:
@@ -58,11 +58,13 @@ def main() -> None:
         config.augment.update(crop="center", flip=False, color_noise=0.0)
         config.schedule.update(name="constant", learning_rate=arguments.learning_rate)
         config.train.update(batch_size=BATCH, steps=arguments.steps)
-        run = assemble(config)
-        state, losses, start = run.create_state(), [], time.perf_counter()
+        run = build_run(config)
+        state, losses, start = run.experiment.create_state(), [], time.perf_counter()
         epoch = CLASSES * PER_CLASS // BATCH
-        for step, batch in enumerate(feed(run.training, 0, run.threads, run.mesh), start=1):
-            state, metrics = run.train_step(state, batch)
+        for step, batch in enumerate(
+            prefetch_to_device(run.training, 0, run.threads, run.experiment.mesh), start=1
+        ):
+            state, metrics = run.experiment.train_step(state, batch)
             losses.append(float(metrics["loss"]))
             if step % epoch == 0:
                 mean = float(np.mean(losses[-epoch:]))

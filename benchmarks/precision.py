@@ -32,7 +32,8 @@ from jax.experimental import topologies
 from alexnet_jax.data.statistics import Statistics
 from alexnet_jax.models import PRECISIONS, find_spec
 from alexnet_jax.parallel.mesh import make_data_mesh
-from alexnet_jax.training.learner import make_learner
+from alexnet_jax.training.experiment import make_experiment
+from alexnet_jax.training.recipe import make_preprocessing
 from alexnet_jax.training.step import describe_batch
 from configs import imagenet
 
@@ -61,9 +62,10 @@ def compile_step(devices: list, network: str, batch_size: int, dtype: str, preci
     side = crop + 32
     grey = Statistics(np.zeros((side, side, 3), np.float32), np.eye(3), np.ones(3), 1)
     mesh = make_data_mesh(devices)
-    learner = make_learner(config, mesh, grey, examples=1000 * batch_size)
+    preprocessing = make_preprocessing(config, grey)
+    experiment = make_experiment(config, mesh, grey, 1000 * batch_size, preprocessing)
     batch = describe_batch(batch_size, side, mesh)
-    return learner.train_step.lower(learner.network.description, batch).compile()
+    return experiment.train_step.lower(experiment.network.abstract_state, batch).compile()
 
 
 def products(text: str, chip: str) -> Counter:

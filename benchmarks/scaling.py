@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from alexnet_jax.scaling import Foresight, foresee
+from alexnet_jax.diagnosis.scaling import CommunicationEstimate, estimate_communication
 from alexnet_jax.training.provenance import describe_environment
 from configs.imagenet import get_config
 
@@ -32,24 +32,24 @@ def main() -> None:
         if str(devices) not in result["rows"]:
             config = get_config()
             config.train.batch_size = IMAGES_PER_DEVICE * devices
-            found = foresee(config, devices, PER_MACHINE)
+            found = estimate_communication(config, devices, PER_MACHINE)
             result["rows"][str(devices)] = [asdict(row) for row in found]
             out.write_text(json.dumps(result, indent=2) + "\n")
     print("| devices | data | hybrid, all devices | hybrid in machines of 8 | columns | sharded |")
     print("|---|---|---|---|---|---|")
     for devices in DEVICES:
-        rows = [Foresight(**values) for values in result["rows"][str(devices)]]
+        rows = [CommunicationEstimate(**values) for values in result["rows"][str(devices)]]
         print(format_row(devices, rows))
 
 
-def format_row(devices: int, found: list[Foresight]) -> str:
+def format_row(devices: int, found: list[CommunicationEstimate]) -> str:
     """Write what each layout sends and keeps, in megabytes."""
     cells = {
         (row.layout, row.model_axis): f"{row.total_sent / 1e6:.1f} / {row.bytes_kept / 1e6:.1f}"
         for row in found
     }
     wanted = [("data", None), ("hybrid", devices), ("hybrid", PER_MACHINE), ("columns", 2)]
-    listed = [cells.get(key, "–") for key in [*wanted, ("sharded", devices)]]
+    listed = [cells.get(key, "–") for key in [*wanted, ("fsdp", devices)]]
     if devices == PER_MACHINE:
         listed[2] = "–"  # The same as over all devices.
     return f"| {devices} | {' | '.join(listed)} |"

@@ -59,6 +59,7 @@ class Ours:
         self._jitted = make_train_step(
             model,
             optimizer,
+            lambda step: 1e-4,
             Untouched(self.crop_size),
             seed=0,
             mesh=mesh,

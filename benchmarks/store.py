@@ -29,16 +29,16 @@ import simplejpeg
 from PIL import Image
 
 from alexnet_jax.data.bounded_map import bounded_map
-from alexnet_jax.data.pixels import DecodedRecords
+from alexnet_jax.data.image_source import DecodedImages
+from alexnet_jax.data.pixel_store import PixelStore
 from alexnet_jax.data.records import Records
-from alexnet_jax.data.store import Store
 from alexnet_jax.data.store_writing import write_store
 from alexnet_jax.data.stream import TrainingBatches, read_ahead
-from alexnet_jax.parallel.feed import feed
 from alexnet_jax.parallel.mesh import make_data_mesh
-from alexnet_jax.training.assembly import assemble
+from alexnet_jax.parallel.prefetch import prefetch_to_device
+from alexnet_jax.training.experiment import build_run
+from alexnet_jax.training.metric_window import MetricWindow
 from alexnet_jax.training.provenance import describe_environment
-from alexnet_jax.training.window import Window
 from configs import demo, imagenet
 
 NAME, SIZE, BATCH = "fractals/imagenet_like_5", 256, 128
@@ -81,7 +81,7 @@ def copy_rate(seconds: float = 1.5) -> float:
     return copied * BATCH / (time.perf_counter() - start)
 
 
-def stream_rate(store: Store, steps: int) -> float:
+def stream_rate(store: PixelStore, steps: int) -> float:
     """Read batches in training's order."""
     batches = TrainingBatches(store, BATCH, seed=0, steps=steps + 10)
     stream = read_ahead(batches, 0, THREADS)
@@ -93,8 +93,8 @@ def stream_rate(store: Store, steps: int) -> float:
 
 
 def measure_batches(data_dir: Path) -> dict[str, Any]:
-    """Store to batches on the host, warm, against copying as many bytes."""
-    store = Store(data_dir, NAME, "train", SIZE)
+    """PixelStore to batches on the host, warm, against copying as many bytes."""
+    store = PixelStore(data_dir, NAME, "train", SIZE)
     stream_rate(store, 100)
     return with_ratio(alternate(store=lambda: stream_rate(store, 600), memcpy=copy_rate))
 
@@ -110,12 +110,14 @@ def forget(paths: list[Path]) -> None:
 
 def measure_cold(data_dir: Path) -> dict[str, Any]:
     """One epoch in random order from a cold cache, against the same files from end to end."""
-    count = len(Store(data_dir, NAME, "train", SIZE))
-    paths = sorted(Store(data_dir, NAME, "train", SIZE).directory.glob("train-0*.npy"))
+    count = len(PixelStore(data_dir, NAME, "train", SIZE))
+    paths = sorted(PixelStore(data_dir, NAME, "train", SIZE).directory.glob("train-0*.npy"))
 
     def shuffled() -> float:
         forget(paths)
-        store = Store(data_dir, NAME, "train", SIZE)  # Anew: what it has mapped is not forgotten.
+        store = PixelStore(
+            data_dir, NAME, "train", SIZE
+        )  # Anew: what it has mapped is not forgotten.
         batches = TrainingBatches(store, BATCH, seed=0, steps=len(store) // BATCH)
         start = time.perf_counter()
         read = sum(len(batch["label"]) for batch in read_ahead(batches, 0, THREADS))
@@ -142,12 +144,12 @@ def resident_megabytes() -> float:
 
 def measure_memory(data_dir: Path) -> dict[str, Any]:
     """Feed 10,000 batches to a device that adds them up; the resident size on the way."""
-    store, mesh = Store(data_dir, NAME, "train", SIZE), make_data_mesh()
+    store, mesh = PixelStore(data_dir, NAME, "train", SIZE), make_data_mesh()
     batches = TrainingBatches(store, BATCH, seed=0, steps=10_000)
-    add_up = jax.jit(lambda images: images[:, ::64].astype(np.int32).sum())
+    summarize = jax.jit(lambda images: images[:, ::64].astype(np.int32).sum())
     sizes, start = {}, time.perf_counter()
-    for step, batch in enumerate(feed(batches, 0, THREADS, mesh), start=1):
-        add_up(batch["image"]).block_until_ready()
+    for step, batch in enumerate(prefetch_to_device(batches, 0, THREADS, mesh), start=1):
+        summarize(batch["image"]).block_until_ready()
         if step % 1_000 == 0:
             sizes[step] = resident_megabytes()
     rate = 10_000 * BATCH / (time.perf_counter() - start)
@@ -174,9 +176,9 @@ def measure_building(data_dir: Path) -> dict[str, Any]:
     def decode() -> float:
         start = time.perf_counter()
         for part in records.values():
-            pixels = DecodedRecords(part, SIZE)
+            pixels = DecodedImages(part, SIZE)
 
-            def read(first: int, pixels: DecodedRecords = pixels) -> None:
+            def read(first: int, pixels: DecodedImages = pixels) -> None:
                 indices = range(first, min(first + 16, len(pixels)))
                 images = np.empty((len(indices), SIZE, SIZE, 3), np.uint8)
                 pixels.read_into(indices, images, np.empty(len(indices), np.int32))
@@ -190,7 +192,7 @@ def measure_building(data_dir: Path) -> dict[str, Any]:
 
 def measure_encoding(data_dir: Path) -> dict[str, Any]:
     """Decode 256-pixel JPEGs of quality 95: what the store could hold instead of pixels."""
-    store = Store(data_dir, NAME, "train", SIZE)
+    store = PixelStore(data_dir, NAME, "train", SIZE)
     images = np.empty((2_000, SIZE, SIZE, 3), np.uint8)
     store.read_into(range(2_000), images, np.empty(2_000, np.int32))
     files = [encode(image) for image in images]
@@ -248,18 +250,18 @@ def measure_loop(data_dir: Path) -> dict[str, Any]:
 def train(config: Any, steps: int) -> dict[str, float]:
     """Do as the training loop does, without tests and checkpoints."""
     config.train.steps = steps + 2
-    run = assemble(config)
-    state, window = run.create_state(), Window(config.train.batch_size)
-    batches = feed(run.training, 0, run.threads, run.mesh)
+    run = build_run(config)
+    state, window = run.experiment.create_state(), MetricWindow(config.train.batch_size)
+    batches = prefetch_to_device(run.training, 0, run.threads, run.experiment.mesh)
     batch = next(batches)
     for step in range(steps + 2):
-        state, metrics = run.train_step(state, batch)
+        state, metrics = run.experiment.train_step(state, batch)
         asked = time.perf_counter()
         batch = next(batches, None)
         window.add(metrics, time.perf_counter() - asked)
         if step == 1:  # What came before compiled the step.
-            window.close(step + 1, 0.0)
-    values = window.close(steps + 2, 0.0)
+            window.close(step + 1)
+    values = window.close(steps + 2)
     return {
         "steps": steps,
         "images_per_second": round(values["images_per_second"], 1),

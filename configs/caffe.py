@@ -21,7 +21,7 @@ def get_config() -> ConfigDict:
     config.augment.color_noise = 0.0
     config.train.update(batch_size=256, steps=450_000)
     config.schedule.update(
-        name="stepped",
+        name="step_decay",
         boundary_steps=(100_000, 200_000, 300_000, 400_000),
         factor=0.1,
     )

@@ -24,7 +24,7 @@ from alexnet_jax.config import default_config
 def get_config() -> ConfigDict:
     """Return what differs from configs/imagenet.py."""
     config = default_config()
-    config.model.update(name="caffe", changes=("batch_norm",))
+    config.model.update(name="caffe", modifications=("batch_norm",))
     config.augment.color_noise = 0.0
     config.optimizer.update(
         name="lars", weight_decay=0.0005, trust_coefficient=0.001, adapt_biases=True

@@ -25,7 +25,7 @@ def get_config(stage: str = "finetune") -> ConfigDict:
     """Return what differs from configs/imagenet.py, for a stage: "pretrain" or "finetune"."""
     config = default_config()
     config.model.name = "six_conv"
-    config.schedule.update(name="stepped", factor=0.1)
+    config.schedule.update(name="step_decay", factor=0.1)
     config.optimizer.bias_schedule = "constant"
     if stage == "pretrain":
         config.train.epochs = 8.0

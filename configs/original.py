@@ -4,7 +4,7 @@
 
 The rate is 0.01, from epoch 25 1e-3, 51 1e-4, 79 1e-5; at 67 the colour noise ends and conv1's rate
 drops to a tenth of the others', at 72 conv1 is frozen; stop at 91. Biases learn at 0.02 throughout.
-The author cut and mirrored 32 consecutive images alike, for speed: --config.augment.share=32.
+The author cut and mirrored 32 consecutive images alike, for speed: --config.augment.group_size=32.
 The author's drops answered to his data's order and to the year; a run of one's own may want others.
 
 Expected error, top-1 / top-5: ten crops 40.7 / 18.2 %. Published (layer-params-145.cfg, paper table
@@ -23,7 +23,7 @@ def get_config() -> ConfigDict:
     config = default_config()
     config.train.epochs = 91.0
     config.schedule.update(
-        name="stepped",
+        name="step_decay",
         boundaries=(25, 51, 79),
         factor=0.1,
         conv1_boundaries=(67, 72),

@@ -22,6 +22,6 @@ def get_config() -> ConfigDict:
     config.data.normalization = "torchvision"
     config.augment.update(crop="random_resized", color_noise=0.0)
     config.optimizer.update(name="pytorch_sgd", weight_decay=0.0001)
-    config.schedule.update(name="stepped", boundaries=(30, 60), factor=0.1)
+    config.schedule.update(name="step_decay", boundaries=(30, 60), factor=0.1)
     config.train.batch_size = 256
     return config

@@ -20,15 +20,15 @@ from absl import flags
 from ml_collections import config_flags
 
 from alexnet_jax import command_line
-from alexnet_jax.ending import end_when_asked
 from alexnet_jax.errors import UserError
+from alexnet_jax.signals import exit_on_signals
 from alexnet_jax.sweeps.devices import divide_gpus, visible_gpus
 from alexnet_jax.sweeps.local import run_local
 from alexnet_jax.sweeps.planned_trial import PlannedTrial
 from alexnet_jax.sweeps.reporting import Reporter
 from alexnet_jax.sweeps.sweep_file import load_sweep
 from alexnet_jax.sweeps.table import format_csv, format_markdown, read_rows
-from alexnet_jax.training.interruption import Interrupted
+from alexnet_jax.training.preemption import Preempted
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config that trials override.")
 _SWEEP = flags.DEFINE_string("sweep", "", "The sweep file, e.g. configs/sweeps/ablations.py.")
@@ -100,10 +100,10 @@ def run(root: Path) -> None:
     try:
         if missing:
             execute(missing, ended, root, reporter)
-    except Interrupted as interruption:
-        interruption.saved = _steps_saved(trials) > before
-        print(interruption.explain(), file=sys.stderr)
-        sys.exit(interruption.exit_code)
+    except Preempted as preemption:
+        preemption.saved = _steps_saved(trials) > before
+        print(preemption.explain(), file=sys.stderr)
+        sys.exit(preemption.exit_code)
     if reporter.failures:
         print(format_markdown(*read_rows(root)))
         for name, failure in reporter.failures.items():
@@ -157,5 +157,5 @@ def execute(
 
 
 if __name__ == "__main__":
-    end_when_asked()
+    exit_on_signals()
     command_line.run(main, required=("workdir",), prints_result=True)

@@ -34,7 +34,7 @@ class TimedStep:
         return state, {
             "loss": self._number,
             "top1_error": self._number,
-            "rate_factor": self._number,
+            "learning_rate": self._number,
         }
 
     def idle_fraction(self):

@@ -1,6 +1,6 @@
 import pytest
 
-from alexnet_jax.errors import UserError, complain, printable
+from alexnet_jax.errors import UserError, print_error, printable
 
 
 @pytest.mark.parametrize(
@@ -19,5 +19,5 @@ def test_nothing_in_a_name_steers_the_terminal(text, shown):
 
 
 def test_an_error_is_one_line_without_escapes(capsys):
-    assert complain(UserError("a\x1b[2J\nb")) == 2
+    assert print_error(UserError("a\x1b[2J\nb")) == 2
     assert capsys.readouterr().err == "error: a\\x1b[2J b\n"

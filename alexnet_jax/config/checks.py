@@ -5,6 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from alexnet_jax.config.renamed import refuse_old_value
 from alexnet_jax.config.rules import check_value
 from alexnet_jax.config.schema import SCHEMA, check_key, flatten
 from alexnet_jax.errors import UserError
@@ -21,6 +22,7 @@ def check_config(config: ConfigDict) -> None:
     for key, entry in SCHEMA.items():
         if key not in values:
             raise UserError(f"config.{key} is missing; docs/config.md lists every key")
+        refuse_old_value(key, values[key])
         check_value(key, values[key], entry.rule)
         if entry.rule.is_path:
             check_folder(f"config.{key}", values[key] or "")

@@ -7,9 +7,10 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from alexnet_jax.atomic_write import atomic_write
+from alexnet_jax.config.renamed import with_new_names
 from alexnet_jax.config.schema import SCHEMA, default_config, flatten
 from alexnet_jax.errors import UserError
-from alexnet_jax.whole_file import write_whole
 
 # With the plateau schedule the errors of evaluations decide the rate, and so does when they come.
 _DECIDE_PLATEAUS = ("eval.every_steps", "eval.every_epochs")
@@ -18,7 +19,7 @@ _DECIDE_PLATEAUS = ("eval.every_steps", "eval.every_epochs")
 def save_config(config: ConfigDict, workdir: Path) -> None:
     """Write `config.json`."""
     text = json.dumps(config.to_dict(), indent=2, sort_keys=True)
-    write_whole(workdir / "config.json", text + "\n")
+    atomic_write(workdir / "config.json", text + "\n")
 
 
 def load_config(workdir: Path) -> ConfigDict:
@@ -39,11 +40,11 @@ def load_config(workdir: Path) -> ConfigDict:
 
 
 def complete(values: Mapping[str, Any]) -> ConfigDict:
-    """Return a saved config with the keys that were added since, at their defaults.
+    """Return a saved config with new names, and with keys added since then at their defaults.
 
     Other keys are not filled in: a config that lacks one was damaged, and what it meant is unknown.
     """
-    config, defaults = ConfigDict(values), default_config()
+    config, defaults = ConfigDict(with_new_names(values)), default_config()
     for key, entry in SCHEMA.items():
         group, name = key.split(".")
         lacks = isinstance(config.get(group), ConfigDict) and name not in config[group]

@@ -12,6 +12,7 @@ from typing import Any
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
+from alexnet_jax.config.renamed import refuse_old_key
 from alexnet_jax.config.rules import (
     COUNT,
     EPOCHS,
@@ -73,8 +74,10 @@ SCHEMA: dict[str, Key] = {
         "of `alexnet_jax/models/ops.py`. They differ by rounding.",
         added_later=True,
     ),
-    "model.changes": Key(
-        (), list_of(TEXT), "Names in `alexnet_jax.models.CHANGES`, such as `('no_lrn', 'tanh')`."
+    "model.modifications": Key(
+        (),
+        list_of(TEXT),
+        "Names in `alexnet_jax.models.MODIFICATIONS`, e.g. `('no_lrn', 'tanh')`.",
     ),
     "data.name": Key("imagenet2012", TEXT, "Data set, as `prepare` named it."),
     "data.dir": Key(
@@ -129,7 +132,7 @@ SCHEMA: dict[str, Key] = {
         4 / 3, replace(NUMBER, least=1), "`random_resized`: largest ratio of width to height."
     ),
     "augment.flip": Key(True, SWITCH, "Mirror half of the training images."),
-    "augment.share": Key(
+    "augment.group_size": Key(
         1, COUNT, "Number of consecutive images that share one crop and flip. The 2012 code: 32."
     ),
     "augment.color_noise": Key(
@@ -178,12 +181,15 @@ SCHEMA: dict[str, Key] = {
         added_later=True,
     ),
     "schedule.name": Key(
-        "geometric",
+        "staircase_exponential",
         TEXT,
-        "Learning-rate schedule: `constant`, `stepped`, `geometric`, `polynomial` or `plateau`.",
+        "Learning-rate schedule: `constant`, `step_decay`, `staircase_exponential`, `polynomial` "
+        "or `plateau`.",
     ),
     "schedule.learning_rate": Key(0.01, POSITIVE, "Learning rate of kernels at the start."),
-    "schedule.decay": Key(250.0, POSITIVE, "`geometric`: first learning rate divided by the last."),
+    "schedule.decay": Key(
+        250.0, POSITIVE, "`staircase_exponential`: first learning rate divided by the last."
+    ),
     "schedule.power": Key(
         2.0,
         POSITIVE,
@@ -202,13 +208,15 @@ SCHEMA: dict[str, Key] = {
     "schedule.boundaries": Key(
         (25, 51, 79),
         list_of(POSITIVE_EPOCHS),
-        "`stepped`: epochs at which the learning rate is multiplied by `factor`.",
+        "`step_decay`: epochs at which the learning rate is multiplied by `factor`.",
     ),
     "schedule.boundary_steps": Key(
-        (), list_of(POSITIVE_EPOCHS), "`stepped`: the same in steps, instead of epochs."
+        (), list_of(POSITIVE_EPOCHS), "`step_decay`: the same in steps, instead of epochs."
     ),
     "schedule.factor": Key(
-        0.1, POSITIVE.at_most(1000), "`stepped` and `plateau`: what multiplies the learning rate."
+        0.1,
+        POSITIVE.at_most(1000),
+        "`step_decay` and `plateau`: what multiplies the learning rate.",
     ),
     "schedule.patience": Key(
         3,
@@ -276,7 +284,7 @@ SCHEMA: dict[str, Key] = {
     ),
     "parallel.layout": Key(
         "data",
-        one_of("data", "hybrid", "columns", "sharded"),
+        one_of("data", "hybrid", "columns", "fsdp"),
         "How batch and parameters are divided over devices (docs/scaling.md).",
         free_on_resume=True,
     ),
@@ -343,6 +351,7 @@ def default_config() -> ConfigDict:
 
 def check_key(key: str) -> None:
     """Raise UserError, naming the nearest, unless `key` ("train.seed") is one of a config's."""
+    refuse_old_key(key)
     if key not in SCHEMA:
         nearest = difflib.get_close_matches(key, SCHEMA, n=1, cutoff=0.0)[0]
         raise UserError(f"config.{key} is unknown; did you mean config.{nearest}?")

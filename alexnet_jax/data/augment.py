@@ -24,10 +24,10 @@ class Augmentation:
         crop_size: side of the crops.
         crop: (key, images, size) -> crops, such as `random_crop`; None for the centre.
         flip: whether half of the images are mirrored.
-        share: how many consecutive images are mirrored alike.
-        color_axes: float32 [3, 3]: columns are the eigenvectors of the RGB covariance.
-        color_std: float32 [3]: standard deviations along them, on the 0-255 scale.
-        color_noise: by completed steps, deviation of the colour shift in units of `color_std`; None
+        group_size: how many consecutive images are mirrored alike.
+        pca_eigenvectors: float32 [3, 3]: columns are the eigenvectors of the RGB covariance.
+        pca_std: float32 [3]: standard deviations along them, on the 0-255 scale.
+        color_noise: by completed steps, deviation of the colour shift in units of `pca_std`; None
             for a run without.
         color_rescale: divide by 1 + color_noise what has been shifted, as the 2012 code does to
             keep the scale that the network will be tested on; the paper does not say so.
@@ -37,9 +37,9 @@ class Augmentation:
     crop_size: int
     crop: Callable[[jax.Array, jax.Array, int], jax.Array] | None
     flip: bool
-    share: int
-    color_axes: np.ndarray
-    color_std: np.ndarray
+    group_size: int
+    pca_eigenvectors: np.ndarray
+    pca_std: np.ndarray
     color_noise: Callable[[jax.Array], jax.Array] | None
     color_rescale: bool
 
@@ -51,25 +51,25 @@ class Augmentation:
         else:
             images = self.crop(crop_key, images, self.crop_size)
         if self.flip:
-            images = random_flip(flip_key, images, self.share)
+            images = random_flip(flip_key, images, self.group_size)
         if self.color_noise is None:
             return self.preprocessing(images)
         noise = self.color_noise(step)
-        shift = color_shift(color_key, len(images), self.color_axes, self.color_std)
+        shift = color_shift(color_key, len(images), self.pca_eigenvectors, self.pca_std)
         shifted = images.astype(jnp.float32) + noise * shift[:, None, None, :]
         scale = 1.0 + noise if self.color_rescale else 1.0
         return self.preprocessing(shifted) / scale
 
 
-def random_crop(key: jax.Array, images: jax.Array, size: int, together: int = 1) -> jax.Array:
+def random_crop(key: jax.Array, images: jax.Array, size: int, group_size: int) -> jax.Array:
     """Cut a square from each image at a random offset: [B, S, S, C] -> [B, size, size, C].
 
     All offsets from 0 to S - size, both included, are equally likely in each direction. The 2012
-    code let `together` = 32 consecutive images have one offset, for speed.
+    code let `group_size` = 32 consecutive images have one offset, for speed.
     """
     batch, side, _, channels = images.shape
-    offsets = jax.random.randint(key, (-(-batch // together), 2), 0, side - size + 1, jnp.int32)
-    offsets = jnp.repeat(offsets, together, axis=0)[:batch]
+    offsets = jax.random.randint(key, (-(-batch // group_size), 2), 0, side - size + 1, jnp.int32)
+    offsets = jnp.repeat(offsets, group_size, axis=0)[:batch]
 
     def cut(image: jax.Array, offset: jax.Array) -> jax.Array:
         start = (offset[0], offset[1], jnp.int32(0))
@@ -78,24 +78,24 @@ def random_crop(key: jax.Array, images: jax.Array, size: int, together: int = 1)
     return jax.vmap(cut)(images, offsets)
 
 
-def random_flip(key: jax.Array, images: jax.Array, together: int = 1) -> jax.Array:
-    """Mirror images left to right with probability 1/2, `together` consecutive ones alike."""
-    mirrored = jax.random.bernoulli(key, 0.5, (-(-len(images) // together), 1, 1, 1))
-    mirrored = jnp.repeat(mirrored, together, axis=0)[: len(images)]
+def random_flip(key: jax.Array, images: jax.Array, group_size: int) -> jax.Array:
+    """Mirror images left to right with probability 1/2, `group_size` consecutive ones alike."""
+    mirrored = jax.random.bernoulli(key, 0.5, (-(-len(images) // group_size), 1, 1, 1))
+    mirrored = jnp.repeat(mirrored, group_size, axis=0)[: len(images)]
     return jnp.where(mirrored, images[:, :, ::-1], images)
 
 
 def color_shift(
-    key: jax.Array, count: int, color_axes: np.ndarray, color_std: np.ndarray
+    key: jax.Array, count: int, pca_eigenvectors: np.ndarray, pca_std: np.ndarray
 ) -> jax.Array:
     """Draw V(s ⊙ n) with n ~ N(0, I): one colour an image, float32 [count, 3].
 
-    `color_std` are standard deviations, as in the code; the paper's text says eigenvalues, which
+    `pca_std` are standard deviations, as in the code; the paper's text says eigenvalues, which
     on the 0-255 scale would drown the image.
     """
     normal = jax.random.normal(key, (count, 3))
     full = jax.lax.Precision.HIGHEST  # As in resized_crop.py.
-    return jnp.matmul(normal * color_std[None], jnp.asarray(color_axes).T, precision=full)
+    return jnp.matmul(normal * pca_std[None], jnp.asarray(pca_eigenvectors).T, precision=full)
 
 
 # By the name in config.augment.crop: (key, images, size) -> crops, and parameters that are keys of

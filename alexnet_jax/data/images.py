@@ -22,7 +22,7 @@ RESIZE_METHOD = "shorter side by an antialiasing triangle filter, centre cut out
 # others, and some of its readers start programs: an EPS file is run by Ghostscript.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MAX_MEGAPIXELS = 64  # By default; decoding an image of this size takes less than 1 GB.
-# Pixels of these count more, because their decoders hold more copies of them.
+# ImageSource of these count more, because their decoders hold more copies of them.
 _COUNTED_AS = {"AVIF": 1.5, "WEBP": 1.5}
 _JPEG_MAGIC = b"\xff\xd8"
 _PIXELS_AT_ONCE = 1 << 20  # Converted from Pillow's image in one go: each copy of it is small.
@@ -85,7 +85,7 @@ def _decode_plain_jpeg(data: bytes, max_megapixels: float) -> np.ndarray | None:
 
     Returns:
         uint8 [H, W, 4], RGB and a byte without meaning, which the same thread's next call may
-        overwrite; None for anything odd, damaged or too large, which Pillow is to judge.
+        overwrite; None for anything odd, damaged or too large, which Pillow then decides.
     """
     if data[:2] != _JPEG_MAGIC:
         return None

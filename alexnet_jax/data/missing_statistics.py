@@ -7,14 +7,14 @@ from contextlib import closing
 from pathlib import Path
 
 from alexnet_jax.data.data_dir_lock import data_dir_lock
-from alexnet_jax.data.pixels import Pixels
+from alexnet_jax.data.image_source import ImageSource
 from alexnet_jax.data.statistics import has_statistics, make_statistics
 from alexnet_jax.folder_lock import LockHeldError
 
 _SECONDS_BETWEEN_LOOKS = 2.0
 
 
-def statistics_directory(pixels: Pixels, workdir: Path | None) -> Path:
+def statistics_directory(pixels: ImageSource, workdir: Path | None) -> Path:
     """Return where the statistics of a training split are, or are to be kept.
 
     They lie beside the records, or in the run's workdir where nothing can be written there.
@@ -24,7 +24,7 @@ def statistics_directory(pixels: Pixels, workdir: Path | None) -> Path:
     return pixels.directory if os.access(pixels.directory, os.W_OK) else workdir
 
 
-def add_statistics(pixels: Pixels, data_dir: Path, workdir: Path | None) -> None:
+def add_statistics(pixels: ImageSource, data_dir: Path, workdir: Path | None) -> None:
     """Compute and save the statistics of a training split, if there are none.
 
     Args:

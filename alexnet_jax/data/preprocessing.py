@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from alexnet_jax.atomic_write import atomic_file
 from alexnet_jax.errors import UserError
 from alexnet_jax.npz_file import load_arrays
-from alexnet_jax.whole_file import whole_file
 
 _Array = TypeVar("_Array", jax.Array, np.ndarray)
 _FILE = "preprocessing.npz"
@@ -52,7 +52,7 @@ class Preprocessing:
 
 def save_preprocessing(preprocessing: Preprocessing, workdir: Path) -> None:
     """Write `preprocessing.npz` into a workdir, whole or not at all."""
-    with whole_file(workdir / _FILE) as unfinished, unfinished.open("wb") as file:
+    with atomic_file(workdir / _FILE) as unfinished, unfinished.open("wb") as file:
         np.savez(file, mean=preprocessing.mean, std=preprocessing.std)
 
 

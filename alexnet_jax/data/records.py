@@ -108,6 +108,11 @@ class Records:
             split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
         )
 
+    @property
+    def files(self) -> list[Path]:
+        """The files of the split, in the order of its examples."""
+        return sorted(self.directory.glob(f"*-{self._split}.array_record-*"))
+
     def __len__(self) -> int:
         return len(self._source)
 

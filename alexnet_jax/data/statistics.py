@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet_jax.atomic_write import atomic_file
 from alexnet_jax.data.bounded_map import bounded_map
-from alexnet_jax.data.pixels import Pixels
+from alexnet_jax.data.image_source import ImageSource
 from alexnet_jax.data.progress import Progress
 from alexnet_jax.data.records import dataset_option
 from alexnet_jax.data.store_manifest import MANIFEST, Manifest, data_set_name
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 from alexnet_jax.npz_file import load_arrays
-from alexnet_jax.whole_file import whole_file
 
 _IMAGES_PER_TASK = 32
 
@@ -27,16 +27,16 @@ class Statistics:
 
     Attributes:
         mean_image: float32 [S, S, 3], RGB, 0-255.
-        color_axes: float32 [3, 3], a column an eigenvector of the pixels' RGB covariance; the
+        pca_eigenvectors: float32 [3, 3], a column an eigenvector of the pixels' RGB covariance; the
             component of largest magnitude of each is positive.
-        color_std: float32 [3], the standard deviation along each axis, 0-255, decreasing: the
+        pca_std: float32 [3], the standard deviation along each axis, 0-255, decreasing: the
             eigenvalue's square root, which is what 2012's code scales its draws with.
         count: number of images that they come from.
     """
 
     mean_image: np.ndarray
-    color_axes: np.ndarray
-    color_std: np.ndarray
+    pca_eigenvectors: np.ndarray
+    pca_std: np.ndarray
     count: int
 
 
@@ -55,7 +55,7 @@ class _Sums:
 
 
 def compute_statistics(
-    pixels: Pixels, progress: Callable[[int], None] = lambda images: None
+    pixels: ImageSource, progress: Callable[[int], None] = lambda images: None
 ) -> Statistics:
     """Compute the statistics of a split's images.
 
@@ -76,14 +76,14 @@ def save_statistics(statistics: Statistics, directory: Path) -> Path:
     path = _path(directory, statistics.mean_image.shape[0])
     with (
         full_disk_reported(directory, path.name),
-        whole_file(path) as unfinished,
+        atomic_file(path) as unfinished,
         unfinished.open("wb") as file,
     ):
         np.savez(
             file,
             mean_image=statistics.mean_image,
-            color_axes=statistics.color_axes,
-            color_std=statistics.color_std,
+            color_axes=statistics.pca_eigenvectors,
+            color_std=statistics.pca_std,
             count=statistics.count,
         )
         file.flush()
@@ -91,7 +91,7 @@ def save_statistics(statistics: Statistics, directory: Path) -> Path:
     return path
 
 
-def make_statistics(pixels: Pixels, directory: Path) -> None:
+def make_statistics(pixels: ImageSource, directory: Path) -> None:
     """Compute the statistics of a training split, tell the user how far it is, and save them."""
     what = f"statistics of {pixels.image_size}x{pixels.image_size} pixels"
     with Progress(what, len(pixels), "images") as progress:
@@ -121,7 +121,10 @@ def load_statistics(directory: Path, size: int, count: int | None = None) -> Sta
     try:
         arrays = load_arrays(path)
         statistics = Statistics(
-            arrays["mean_image"], arrays["color_axes"], arrays["color_std"], int(arrays["count"])
+            arrays["mean_image"],
+            arrays["color_axes"],
+            arrays["color_std"],
+            int(arrays["count"]),
         )
         _check_shapes(statistics, size)
     except (ValueError, KeyError, TypeError) as error:
@@ -137,14 +140,14 @@ def load_statistics(directory: Path, size: int, count: int | None = None) -> Sta
 
 
 def _check_shapes(statistics: Statistics, size: int) -> None:
-    found = [statistics.mean_image, statistics.color_axes, statistics.color_std]
+    found = [statistics.mean_image, statistics.pca_eigenvectors, statistics.pca_std]
     if [array.shape for array in found] != [(size, size, 3), (3, 3), (3,)]:
         raise ValueError(f"arrays of {[list(array.shape) for array in found]} for {size} pixels")
     if not all(np.isfinite(array).all() for array in found):
         raise ValueError("numbers that are not finite")
 
 
-def _sum_images(pixels: Pixels, start: int) -> _Sums:
+def _sum_images(pixels: ImageSource, start: int) -> _Sums:
     """Add up the images of one task, `start` the first of them."""
     indices = range(start, min(start + _IMAGES_PER_TASK, len(pixels)))
     size = pixels.image_size
@@ -170,9 +173,9 @@ def _finish(sums: _Sums) -> Statistics:
     largest = axes[np.abs(axes).argmax(axis=0), np.arange(3)]
     return Statistics(
         mean_image=(sums.image / sums.count).astype(np.float32),
-        color_axes=(axes * np.sign(largest)).astype(np.float32),
+        pca_eigenvectors=(axes * np.sign(largest)).astype(np.float32),
         # Rounding can leave an eigenvalue of a grey data set just below zero.
-        color_std=np.sqrt(np.maximum(eigenvalues, 0)).astype(np.float32),
+        pca_std=np.sqrt(np.maximum(eigenvalues, 0)).astype(np.float32),
         count=sums.count,
     )
 

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from alexnet_jax.atomic_write import atomic_file
 from alexnet_jax.data.images import RESIZE_METHOD
 from alexnet_jax.data.records import dataset_option
 from alexnet_jax.errors import UserError
-from alexnet_jax.whole_file import whole_file
 
 FORMAT = 1
 MANIFEST, UNFINISHED = "manifest.json", "unfinished.json"
@@ -96,7 +96,7 @@ class Manifest:
 
     def save(self, path: Path) -> None:
         """Write it to `path`, whole and to the disk."""
-        with whole_file(path) as unfinished, unfinished.open("w") as file:
+        with atomic_file(path) as unfinished, unfinished.open("w") as file:
             json.dump(asdict(self), file, indent=1)
             file.flush()
             os.fsync(file.fileno())

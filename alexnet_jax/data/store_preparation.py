@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from alexnet_jax.data.images import MAX_MEGAPIXELS
+from alexnet_jax.data.pixel_store import PixelStore, find_store
 from alexnet_jax.data.progress import Progress
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import (
@@ -11,7 +12,6 @@ from alexnet_jax.data.statistics import (
     load_statistics,
     save_statistics,
 )
-from alexnet_jax.data.store import Store, find_store
 from alexnet_jax.data.store_manifest import MANIFEST, Manifest, store_command
 from alexnet_jax.data.store_verification import verify_store
 from alexnet_jax.data.store_writing import write_store
@@ -45,7 +45,7 @@ def make_store(
         write_store(records, data_set, image_size, max_megapixels)
     if "train" not in splits:
         return
-    store = Store(data_dir, data_set, "train", image_size)
+    store = PixelStore(data_dir, data_set, "train", image_size)
     if has_statistics(records_directory, image_size):
         statistics = load_statistics(records_directory, image_size, count=len(store))
     else:

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet_jax.atomic_write import atomic_file
 from alexnet_jax.data.bounded_map import bounded_map
 from alexnet_jax.data.direct_write import BLOCK_BYTES, empty_blocks, write_at
+from alexnet_jax.data.image_source import DecodedImages
 from alexnet_jax.data.images import MAX_MEGAPIXELS
-from alexnet_jax.data.pixels import DecodedRecords
 from alexnet_jax.data.progress import Progress
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.store_manifest import (
@@ -33,7 +34,6 @@ from alexnet_jax.data.store_manifest import (
 )
 from alexnet_jax.disk_space import full_disk_reported, require_free_space
 from alexnet_jax.errors import UserError
-from alexnet_jax.whole_file import whole_file
 
 _ROWS_AT_ONCE = 8  # Decoded by a thread, then written; bounds the memory.
 _WRITERS = 1  # Waits for the disk while every core decodes; see `write_at` for why not two.
@@ -88,7 +88,7 @@ def write_store(
     counts = {split: len(of_split) for split, of_split in records.items()}
     manifest = _begin(directory, any_records, data_set, image_size, counts)
     sources = {
-        split: DecodedRecords(part, image_size, max_megapixels) for split, part in records.items()
+        split: DecodedImages(part, image_size, max_megapixels) for split, part in records.items()
     }
     shards = _missing(directory, manifest, counts)
     _announce(directory, manifest, shards, counts)
@@ -185,7 +185,7 @@ def _announce(
 
 
 def _write_shards(
-    shards: list[_Shard], sources: Mapping[str, DecodedRecords], progress: Progress
+    shards: list[_Shard], sources: Mapping[str, DecodedImages], progress: Progress
 ) -> Iterator[tuple[_Shard, File, np.ndarray]]:
     """Write shards under their temporary names, all threads at one after the other.
 
@@ -207,7 +207,7 @@ def _write_shards(
             yield shard, file, np.concatenate(labels)
 
 
-def _blocks(shards: list[_Shard], sources: Mapping[str, DecodedRecords]) -> Iterator[_Block]:
+def _blocks(shards: list[_Shard], sources: Mapping[str, DecodedImages]) -> Iterator[_Block]:
     """Begin the file of each shard, then list its blocks."""
     for shard in shards:
         header = _header(shard, sources)
@@ -219,7 +219,7 @@ def _blocks(shards: list[_Shard], sources: Mapping[str, DecodedRecords]) -> Iter
 
 
 def _decode(
-    block: _Block, sources: Mapping[str, DecodedRecords]
+    block: _Block, sources: Mapping[str, DecodedImages]
 ) -> tuple[_Block, np.ndarray, np.ndarray]:
     shard, source = block.shard, sources[block.shard.split]
     count, size = block.end - block.begin, source.image_size
@@ -237,7 +237,7 @@ def _write(
     return decoded
 
 
-def _header(shard: _Shard, sources: Mapping[str, DecodedRecords]) -> bytes:
+def _header(shard: _Shard, sources: Mapping[str, DecodedImages]) -> bytes:
     """Return a header after which the rows begin where a block of the disk does."""
     size = sources[shard.split].image_size
     return npy_header((shard.rows, size, size, 3), np.dtype(np.uint8), BLOCK_BYTES)
@@ -262,7 +262,7 @@ def _publish(
 def _write_labels(directory: Path, split: str, labels: np.ndarray) -> File:
     path = directory / f"{split}-labels.npy"
     data = npy_header(labels.shape, labels.dtype) + labels.tobytes()
-    with whole_file(path) as unfinished:
+    with atomic_file(path) as unfinished:
         unfinished.write_bytes(data)
         _sync(unfinished)
     return File(path.name, len(labels), len(data), zlib.crc32(data))

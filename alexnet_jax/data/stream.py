@@ -14,8 +14,8 @@ import grain
 import numpy as np
 
 from alexnet_jax.data.batch_buffers import BatchBuffers
+from alexnet_jax.data.image_source import ImageSource
 from alexnet_jax.data.permutation import permute
-from alexnet_jax.data.pixels import Pixels
 
 # What the host hands to the devices: "image" uint8 [B, S, S, 3], RGB; "label" int32 [B];
 # "mask" bool [B], False for padding. In a cluster each host has its rows only.
@@ -30,7 +30,7 @@ _FEWEST_ROWS = 8  # A thread's piece of a batch; handing out less would cost mor
 class Batches(Protocol):
     """Which examples each batch holds, and where their pixels come from."""
 
-    pixels: Pixels
+    pixels: ImageSource
     batch_size: int
 
     def __len__(self) -> int:
@@ -43,7 +43,7 @@ class Batches(Protocol):
 class TrainingBatches:
     """Batch `step` for every step: each epoch holds each example once, in an order of its own."""
 
-    def __init__(self, pixels: Pixels, batch_size: int, seed: int, steps: int) -> None:
+    def __init__(self, pixels: ImageSource, batch_size: int, seed: int, steps: int) -> None:
         self.pixels = pixels
         self.batch_size = batch_size
         self._seed = seed
@@ -75,7 +75,7 @@ class TrainingBatches:
 class EvaluationBatches:
     """Every example once, in order; the last batch is filled up with masked zeros."""
 
-    def __init__(self, pixels: Pixels, batch_size: int) -> None:
+    def __init__(self, pixels: ImageSource, batch_size: int) -> None:
         self.count = len(pixels)
         self.pixels = pixels
         self.batch_size = batch_size

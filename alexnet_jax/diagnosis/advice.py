@@ -1,4 +1,4 @@
-"""The longest pole of a run, and what to do about it."""
+"""The bottleneck of a run, and what to do about it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from alexnet_jax.data.store_manifest import store_command
 from alexnet_jax.diagnosis.diagnosis import Data, Diagnosis
 
 _AUGMENTATION_LIMIT = 0.05
-_LOOP_LOSS = 0.9  # The whole loop should reach this part of its longest pole.
+_LOOP_LOSS = 0.9  # The whole loop should reach this part of its bottleneck.
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Advice:
     command: str | None = None
 
 
-def longest_pole(diagnosis: Diagnosis) -> str:
+def bottleneck(diagnosis: Diagnosis) -> str:
     """Return the stage that decides the speed of training: batches, transfer or step."""
     # Reading and decoding make the batches; those made on the device need not be sent.
     stages = ["batches", "transfer", "step"]
@@ -30,7 +30,7 @@ def longest_pole(diagnosis: Diagnosis) -> str:
 
 def advise(diagnosis: Diagnosis) -> list[Advice]:
     """Say what to do, what matters most first."""
-    pole = longest_pole(diagnosis)
+    pole = bottleneck(diagnosis)
     advice = []
     if diagnosis.data is None:
         message, python, command = diagnosis.missing.partition("python -m")
@@ -117,7 +117,7 @@ def _about_first_epoch(diagnosis: Diagnosis) -> list[Advice]:
 
 
 def _about_loop(diagnosis: Diagnosis, pole: str, loop: float, slowest: float) -> Advice:
-    what = f"the whole loop runs at {loop:,.0f} images/s, its longest pole at {slowest:,.0f}"
+    what = f"the whole loop runs at {loop:,.0f} images/s, its bottleneck at {slowest:,.0f}"
     if diagnosis.machine.platform == "cpu":
         return Advice(f"{what}: batches and steps share the {diagnosis.machine.cores} cores")
     return Advice(f"{what}: reading, transfer and the step do not overlap as they should")

@@ -7,9 +7,11 @@ from typing import Any
 
 import jax
 from jax.sharding import Mesh
+from ml_collections import ConfigDict
 
 from alexnet_jax.cores import usable_cores
-from alexnet_jax.data.pixels import DecodedRecords
+from alexnet_jax.data.image_source import DecodedImages
+from alexnet_jax.data.pixel_store import PixelStore
 from alexnet_jax.data.stream import read_ahead
 from alexnet_jax.diagnosis import reading, stepping
 from alexnet_jax.diagnosis.diagnosis import Data, Diagnosis, Machine
@@ -17,8 +19,10 @@ from alexnet_jax.diagnosis.flops import matrix_product_ceiling, training_flops
 from alexnet_jax.diagnosis.memory import check_step_fits, device_bytes, read_memory
 from alexnet_jax.diagnosis.timing import Budget, Outcome, Skipped, Speed
 from alexnet_jax.models.table import describe_layers
-from alexnet_jax.parallel.feed import feed
-from alexnet_jax.training.rehearsal import Material, Rehearsal
+from alexnet_jax.parallel.device_cache import DeviceCache
+from alexnet_jax.parallel.prefetch import prefetch_to_device
+from alexnet_jax.training.experiment import Experiment, Run
+from alexnet_jax.training.recipe import make_spec
 
 _INPUT_STAGES = ("reading_cold", "reading_warm", "decoding", "batches")
 # A step that would take longer than this part of the time, if it used so little of the ceiling, is
@@ -27,118 +31,127 @@ _STEP_PART, _POOR_UTILISATION = 0.25, 0.2
 
 
 def diagnose(
-    rehearsal: Rehearsal,
-    material: Material | str,
+    experiment: Experiment,
+    run: Run | None,
+    missing: str,
     seconds: float,
     tell: Callable[[str], None] = lambda doing: None,
 ) -> Diagnosis:
     """Measure every stage.
 
     Args:
-        rehearsal: the step.
-        material: the data, or why there are none.
+        experiment: what trains.
+        run: the same with its data; None where they are missing.
+        missing: what to do about missing data, or "".
         seconds: how long all may take; slow stages get fewer repetitions, or are left out.
-        tell: is told what is being measured.
+        tell: receives what is being measured.
     """
-    budget, learner = Budget(seconds), rehearsal.learner
-    rows = describe_layers(learner.network.model, rehearsal.crop_size)
+    budget, config = Budget(seconds), experiment.config
+    model, mesh = experiment.network.model, experiment.mesh
+    rows = describe_layers(model, config.data.crop_size)
     flops = training_flops(rows)
-    found = material if isinstance(material, Material) else None
     tell("reading")
-    stages = input_stages(rehearsal, found, budget)
+    stages = input_stages(run, budget)
     tell("matrix products")
-    precision = learner.network.model.precision
-    ceiling = matrix_product_ceiling(learner.mesh, rehearsal.dtype, precision, budget.share(0.06))
-    size = affordable_batch_size(rehearsal, flops, ceiling, budget)
-    classes = learner.network.model.num_classes
-    batch = stepping.random_batch(size, rehearsal.image_size, classes)
-    stages["transfer"] = stepping.transfer_speed(learner, batch, budget.share(0.02))
-    stages["augmentation"] = stepping.augmentation_speed(learner, batch, budget.share(0.03))
+    ceiling = matrix_product_ceiling(mesh, config.model.dtype, model.precision, budget.share(0.06))
+    size = affordable_batch_size(experiment, flops, ceiling, budget)
+    batch = stepping.random_batch(size, config.data.image_size, model.num_classes)
+    stages["transfer"] = stepping.transfer_speed(experiment, batch, budget.share(0.02))
+    stages["augmentation"] = stepping.augmentation_speed(experiment, batch, budget.share(0.03))
     tell("compiling the step")
-    step = stepping.compile_step(learner, batch)
+    step = stepping.compile_step(experiment, batch)
     check_step_fits(step.bytes_per_device, device_bytes(), size)
     tell("the step")
-    stages["step"] = stepping.step_speed(learner, step, batch, budget.share(0.12))
+    stages["step"] = stepping.step_speed(experiment, step, batch, budget.share(0.12))
     tell("the whole loop")
-    stages["loop"], wait_fraction = _loop(rehearsal, step, stages["step"], found, budget)
+    stages["loop"], wait_fraction = _loop(run, step, stages["step"], budget)
     return Diagnosis(
-        machine=_describe_machine(learner.mesh),
-        network=rehearsal.name,
-        dtype=rehearsal.dtype,
-        batch_size=rehearsal.batch_size,
-        image_size=rehearsal.image_size,
+        machine=_describe_machine(mesh),
+        network=name_network(config),
+        dtype=config.model.dtype,
+        batch_size=config.train.batch_size,
+        image_size=config.data.image_size,
         rows=rows,
-        data=_describe_data(found) if found else None,
-        missing="" if isinstance(material, Material) else material,
+        data=_describe_data(run) if run else None,
+        missing=missing,
         stages=stages,
         wait_fraction=wait_fraction,
         compile_seconds=step.compile_seconds,
         flops_per_image=flops,
         ceiling=ceiling,
-        memory=read_memory(step.bytes_per_device, Path(found.data_dir) if found else None),
+        memory=read_memory(step.bytes_per_device, Path(config.data.dir) if run else None),
         seconds=budget.spent(),
     )
 
 
-def input_stages(
-    rehearsal: Rehearsal, material: Material | None, budget: Budget
-) -> dict[str, Outcome]:
+def name_network(config: ConfigDict) -> str:
+    """Return the network's name, with its modifications, and its crops if they are not its own."""
+    name, crop_size = config.model.name, config.data.crop_size
+    if config.model.modifications:
+        name += f" with {', '.join(config.model.modifications)}"
+    if crop_size != make_spec(config).crop_size:
+        name += f" on crops of {crop_size}"
+    return name
+
+
+def input_stages(run: Run | None, budget: Budget) -> dict[str, Outcome]:
     """Measure all that happens before a batch is sent."""
-    if material is None:
+    if run is None:
         return dict.fromkeys(_INPUT_STAGES, Skipped("no data"))
-    size, threads, examples = rehearsal.batch_size, material.threads, len(material.batches.pixels)
-    if isinstance(material.opened, DecodedRecords):
-        read = reading.record_reader(material.opened.records)
-        decoding: Outcome = reading.decoding_speed(
-            material.opened, size, threads, budget.share(0.05)
-        )
+    images, size, threads = _on_disk(run), run.training.batch_size, run.threads
+    if isinstance(images, DecodedImages):
+        read = reading.record_reader(images.records)
+        decoding: Outcome = reading.decoding_speed(images, size, threads, budget.share(0.05))
     else:
-        read = reading.store_reader(material.opened)
+        read = reading.store_reader(images)
         decoding = Skipped("the store holds pixels")
     cold, warm = reading.reading_speeds(
-        read, material.files, examples, size, threads, budget.share(0.03)
+        read, images.files, len(images), size, threads, budget.share(0.03)
     )
-    batches: Iterator[Any] = read_ahead(material.batches, 0, threads)
-    if material.source == "device":
-        batches = feed(material.batches, 0, threads, rehearsal.learner.mesh)
+    batches: Iterator[Any] = read_ahead(run.training, 0, threads)
+    if isinstance(run.training.pixels, DeviceCache):
+        batches = prefetch_to_device(run.training, 0, threads, run.experiment.mesh)
     made = reading.batches_speed(batches, size, budget.share(0.06))
     return dict(zip(_INPUT_STAGES, (cold, warm, decoding, made), strict=True))
 
 
-def affordable_batch_size(rehearsal: Rehearsal, flops: int, ceiling: float, budget: Budget) -> int:
+def affordable_batch_size(
+    experiment: Experiment, flops: int, ceiling: float, budget: Budget
+) -> int:
     """Halve the batch until a step, even a poor one, takes a fair part of the time."""
-    size = rehearsal.batch_size
+    size = experiment.config.train.batch_size
+    unit = experiment.mesh.size * experiment.num_microbatches
     allowed = budget.share(_STEP_PART) * _POOR_UTILISATION * ceiling
-    while size * flops > allowed and size % (2 * rehearsal.batch_unit) == 0:
+    while size * flops > allowed and size % (2 * unit) == 0:
         size //= 2
     return size
 
 
 def _loop(
-    rehearsal: Rehearsal,
-    step: stepping.CompiledStep,
-    stepped: Outcome,
-    material: Material | None,
-    budget: Budget,
+    run: Run | None, step: stepping.CompiledStep, trained: Outcome, budget: Budget
 ) -> tuple[Outcome, float | None]:
     """Measure the whole loop if there are data and time for it."""
-    if material is None:
+    if run is None:
         return Skipped("no data"), None
-    if step.batch_size != rehearsal.batch_size:
+    if step.batch_size != run.training.batch_size:
         return Skipped(f"the step was tried on {step.batch_size} images only"), None
-    assert isinstance(stepped, Speed)
+    assert isinstance(trained, Speed)
     settling = budget.share(0.02)
-    needed = stepping.FEWEST_STEPS * stepped.seconds + settling
+    needed = stepping.FEWEST_STEPS * trained.seconds + settling
     if needed > budget.left():
         return Skipped(f"needs {needed:.1f} s, {max(0.0, budget.left()):.1f} s were left"), None
     return stepping.loop_speed(
-        rehearsal.learner,
-        step,
-        material.batches,
-        material.threads,
-        settling,
-        budget.share(0.12),
+        run.experiment, step, run.training, run.threads, settling, budget.share(0.12)
     )
+
+
+def _on_disk(run: Run) -> DecodedImages | PixelStore:
+    """Return the training images as they are on disk."""
+    images = run.training.pixels
+    if isinstance(images, DeviceCache):
+        images = images.source
+    assert isinstance(images, DecodedImages | PixelStore)
+    return images
 
 
 def _describe_machine(mesh: Mesh) -> Machine:
@@ -162,14 +175,15 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _describe_data(material: Material) -> Data:
+def _describe_data(run: Run) -> Data:
+    images, data = _on_disk(run), run.experiment.config.data
     return Data(
-        name=material.name,
-        data_dir=material.data_dir,
-        source=material.source,
-        threads=material.threads,
-        image_bytes=sum(file.stat().st_size for file in material.files),
-        examples=len(material.batches.pixels),
-        validation_examples=material.validation_examples,
-        run_steps=len(material.batches),
+        name=data.name,
+        data_dir=data.dir,
+        source=data.source,
+        threads=run.threads,
+        image_bytes=sum(file.stat().st_size for file in images.files),
+        examples=len(images),
+        validation_examples=run.validation.count,
+        run_steps=len(run.training),
     )

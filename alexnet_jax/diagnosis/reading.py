@@ -13,7 +13,7 @@ import numpy as np
 
 from alexnet_jax.data.batch_buffers import BatchBuffers
 from alexnet_jax.data.bounded_map import bounded_map
-from alexnet_jax.data.pixels import DecodedRecords, Pixels
+from alexnet_jax.data.image_source import DecodedImages, ImageSource
 from alexnet_jax.data.records import Records
 from alexnet_jax.diagnosis.page_cache import drop_from_memory
 from alexnet_jax.diagnosis.timing import Outcome, Skipped, Speed
@@ -34,7 +34,7 @@ def record_reader(records: Records) -> Reader:
     return read
 
 
-def store_reader(store: Pixels) -> Reader:
+def store_reader(store: ImageSource) -> Reader:
     """Return what reads pixels into memory that is used again and again, as batches are."""
     shape = (_EXAMPLES_PER_READ, store.image_size, store.image_size, 3)
     buffers = BatchBuffers(shape)
@@ -81,7 +81,7 @@ def reading_speeds(
     return Skipped(refusal) if refusal else cold, warm
 
 
-def decoding_speed(pixels: DecodedRecords, batch_size: int, threads: int, seconds: float) -> Speed:
+def decoding_speed(pixels: DecodedImages, batch_size: int, threads: int, seconds: float) -> Speed:
     """Decode a few hundred images that are in memory, on all threads, again and again."""
     count = min(len(pixels), 16 * _EXAMPLES_PER_READ)
     read = list(enumerate(pixels.records.read(range(count))))
@@ -131,7 +131,7 @@ def _read(
     return _speed(images, elapsed, batch_size, size / elapsed), done
 
 
-def _decode(pixels: DecodedRecords, examples: list[tuple[int, dict[str, Any]]]) -> int:
+def _decode(pixels: DecodedImages, examples: list[tuple[int, dict[str, Any]]]) -> int:
     image = np.empty((pixels.image_size, pixels.image_size, 3), np.uint8)
     for index, example in examples:
         pixels.decode(index, example, image)

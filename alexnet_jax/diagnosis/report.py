@@ -5,7 +5,7 @@ import textwrap
 from dataclasses import asdict
 from typing import Any
 
-from alexnet_jax.diagnosis.advice import advise, fits_device, longest_pole
+from alexnet_jax.diagnosis.advice import advise, bottleneck, fits_device
 from alexnet_jax.diagnosis.diagnosis import Diagnosis
 from alexnet_jax.diagnosis.timing import Skipped, Speed
 from alexnet_jax.models.table import count_parameters, format_layers
@@ -54,7 +54,7 @@ def describe(diagnosis: Diagnosis) -> dict[str, Any]:
         },
         "memory": asdict(diagnosis.memory),
         "store": {"bytes": diagnosis.store_bytes, "fits_device": fits_device(diagnosis)},
-        "longest_pole": longest_pole(diagnosis),
+        "bottleneck": bottleneck(diagnosis),
         "advice": [asdict(advice) for advice in advise(diagnosis)],
         "seconds": diagnosis.seconds,
     }
@@ -160,7 +160,7 @@ def _store(diagnosis: Diagnosis, size: int) -> str:
 
 
 def _format_advice(diagnosis: Diagnosis) -> str:
-    lines = [f"longest pole: {longest_pole(diagnosis)}"]
+    lines = [f"bottleneck: {bottleneck(diagnosis)}"]
     for advice in advise(diagnosis):
         lines.append(
             textwrap.fill(

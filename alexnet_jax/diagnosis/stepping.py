@@ -10,12 +10,12 @@ import numpy as np
 
 from alexnet_jax.data.stream import Batch, TrainingBatches
 from alexnet_jax.diagnosis.timing import Outcome, Skipped, Speed, time_calls
-from alexnet_jax.parallel.feed import feed
 from alexnet_jax.parallel.mesh import to_devices
+from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.parallel.runtime import compile_and_tidy
-from alexnet_jax.training.learner import Learner
+from alexnet_jax.training.experiment import Experiment
+from alexnet_jax.training.metric_window import MetricWindow, steps_in_flight
 from alexnet_jax.training.step import lower_step
-from alexnet_jax.training.window import Window, steps_in_flight
 
 FEWEST_STEPS = 2  # A loop must overlap reading with something.
 
@@ -49,12 +49,12 @@ def random_batch(batch_size: int, image_size: int, num_classes: int) -> Batch:
     }
 
 
-def compile_step(learner: Learner, batch: Batch) -> CompiledStep:
+def compile_step(experiment: Experiment, batch: Batch) -> CompiledStep:
     """Compile the step for batches like `batch`."""
     start = time.perf_counter()
     size, image_size = batch["image"].shape[:2]
-    state, mesh = learner.network.description, learner.mesh
-    lowered = lower_step(learner.train_step, state, size, image_size, mesh)
+    state, mesh = experiment.network.abstract_state, experiment.mesh
+    lowered = lower_step(experiment.train_step, state, size, image_size, mesh)
     compiled = compile_and_tidy(lowered)
     needs = cast(Any, compiled.memory_analysis())
     return CompiledStep(
@@ -68,11 +68,11 @@ def compile_step(learner: Learner, batch: Batch) -> CompiledStep:
     )
 
 
-def transfer_speed(learner: Learner, batch: Batch, seconds: float) -> Speed:
+def transfer_speed(experiment: Experiment, batch: Batch, seconds: float) -> Speed:
     """Send a batch to the devices, waiting for each to arrive."""
 
     def send() -> None:
-        jax.block_until_ready(to_devices(batch, learner.mesh))
+        jax.block_until_ready(to_devices(batch, experiment.mesh))
 
     send()
     elapsed, calls = time_calls(send, seconds)
@@ -80,10 +80,10 @@ def transfer_speed(learner: Learner, batch: Batch, seconds: float) -> Speed:
     return Speed(len(batch["label"]) / elapsed, elapsed, calls, size / elapsed)
 
 
-def step_speed(learner: Learner, step: CompiledStep, batch: Batch, seconds: float) -> Speed:
+def step_speed(experiment: Experiment, step: CompiledStep, batch: Batch, seconds: float) -> Speed:
     """Train on one batch that is on the devices, after a step that does not count."""
-    sent = jax.block_until_ready(to_devices(batch, learner.mesh))
-    state, _ = jax.block_until_ready(step.call(learner.create_state(), sent))
+    sent = jax.block_until_ready(to_devices(batch, experiment.mesh))
+    state, _ = jax.block_until_ready(step.call(experiment.create_state(), sent))
     ahead = max(1, 4 * steps_in_flight())  # Where steps may be queued, the queue hides the host.
 
     def train() -> None:
@@ -96,10 +96,10 @@ def step_speed(learner: Learner, step: CompiledStep, batch: Batch, seconds: floa
     return Speed(step.batch_size * ahead / elapsed, elapsed / ahead, calls * ahead)
 
 
-def augmentation_speed(learner: Learner, batch: Batch, seconds: float) -> Speed:
+def augmentation_speed(experiment: Experiment, batch: Batch, seconds: float) -> Speed:
     """Augment one batch that is on the devices, and do nothing else."""
-    images = to_devices(batch, learner.mesh)["image"]
-    augment = jax.jit(learner.augmentation)
+    images = to_devices(batch, experiment.mesh)["image"]
+    augment = jax.jit(experiment.augmentation)
 
     def run() -> None:
         jax.block_until_ready(augment(jax.random.key(0), images, np.int32(0)))
@@ -110,7 +110,7 @@ def augmentation_speed(learner: Learner, batch: Batch, seconds: float) -> Speed:
 
 
 def loop_speed(
-    learner: Learner,
+    experiment: Experiment,
     step: CompiledStep,
     batches: TrainingBatches,
     threads: int,
@@ -120,7 +120,7 @@ def loop_speed(
     """Train as the training loop does, without its tests and saves.
 
     Args:
-        learner: what trains.
+        experiment: what trains.
         step: its step.
         batches: to train on.
         threads: how many read them.
@@ -130,11 +130,11 @@ def loop_speed(
     Returns:
         The speed, and the share of the time in which the devices waited for data.
     """
-    state = jax.block_until_ready(learner.create_state())
-    with closing(cast(Any, feed(batches, 0, threads, learner.mesh))) as iterator:
+    state = jax.block_until_ready(experiment.create_state())
+    with closing(cast(Any, prefetch_to_device(batches, 0, threads, experiment.mesh))) as iterator:
         batch = next(iterator)
         time.sleep(settling)
-        window, start = Window(step.batch_size), time.perf_counter()
+        window, start = MetricWindow(step.batch_size), time.perf_counter()
         while batch is not None:
             state, metrics = step.call(state, batch)
             batch = window.add(metrics, iterator)
@@ -143,6 +143,6 @@ def loop_speed(
     steps = len(window)
     if steps < FEWEST_STEPS:
         return Skipped("the run is too short"), None
-    values = window.close(steps, float(learner.schedule(0)))
+    values = window.close(steps)
     rate = values["images_per_second"]
     return Speed(rate, step.batch_size / rate, steps), values["data_wait_fraction"]

@@ -8,12 +8,17 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from alexnet_jax.data.preprocessing import Preprocessing
-from alexnet_jax.evaluation.counting import add_up, all_finite, judge, refuse_not_finite
+from alexnet_jax.evaluation.metrics import (
+    all_finite,
+    per_example_metrics,
+    refuse_not_finite,
+    summarize,
+)
 from alexnet_jax.evaluation.views import CENTER, VIEWS, cut_view
 from alexnet_jax.models import AlexNet
 from alexnet_jax.parallel.mesh import replicated, split_over_data
+from alexnet_jax.parallel.partitioned_ops import partition_ops
 from alexnet_jax.parallel.runtime import wait_on_cpus
-from alexnet_jax.parallel.spread import spread_over
 
 # (images uint8 [B, S, S, 3], number of the view) -> probabilities float32 [B, classes]
 Predictor = Callable[[jax.Array, int], jax.Array]
@@ -30,11 +35,11 @@ def make_view_predictor(
         crop_size: side of the views.
         mesh: the devices; the batch is split over them, the parameters lie as they come.
     """
-    spread_model = spread_over(model, mesh)
+    partitioned_model = partition_ops(model, mesh)
 
     def predict(variables: Any, images: jax.Array, view: jax.Array) -> jax.Array:
         crops = preprocessing(cut_view(images, view, crop_size))
-        return jax.nn.softmax(spread_model.apply(variables, crops, train=False))
+        return jax.nn.softmax(partitioned_model.apply(variables, crops, train=False))
 
     split, whole = split_over_data(mesh), replicated(mesh)
     return jax.jit(predict, in_shardings=(None, split, whole), out_shardings=split)
@@ -96,7 +101,7 @@ def score(
     # In a cluster whole on every device: each process adds up all examples, to the same numbers.
     # Not alone: several CPU devices of one process must not run ahead with collectives.
     everywhere = replicated(mesh) if jax.process_count() > 1 else None
-    judge_rows = jax.jit(_judge_rows, out_shardings=everywhere)
+    judge_rows = jax.jit(_example_metrics, out_shardings=everywhere)
     finite_rows = jax.jit(_finite_rows, out_shardings=everywhere)
     judged: dict[str, list[dict[str, jax.Array]]] = {}
     checked: list[dict[str, jax.Array]] = []
@@ -111,13 +116,13 @@ def score(
         jax.block_until_ready(judged["center"][-2:-1])
     names = names or [f"network {number}" for number in range(1, len(predictors) + 1)]
     refuse_not_finite(jax.device_get(checked), names)
-    return {kind: add_up(jax.device_get(parts), count) for kind, parts in judged.items()}
+    return {kind: summarize(jax.device_get(parts), count) for kind, parts in judged.items()}
 
 
-def _judge_rows(
+def _example_metrics(
     probabilities: jax.Array, labels: jax.Array, mask: jax.Array
 ) -> dict[str, jax.Array]:
-    return judge(probabilities, labels) | {"mask": mask}
+    return per_example_metrics(probabilities, labels) | {"mask": mask}
 
 
 def _finite_rows(by_view: Mapping[int, list[jax.Array]], mask: jax.Array) -> dict[str, jax.Array]:

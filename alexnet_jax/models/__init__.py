@@ -9,7 +9,7 @@ from jax.typing import DTypeLike
 from alexnet_jax.errors import UserError
 from alexnet_jax.kernels import FAST
 from alexnet_jax.models.alexnet import AlexNet
-from alexnet_jax.models.changes import CHANGES, apply_changes
+from alexnet_jax.models.modifications import MODIFICATIONS, apply_modifications
 from alexnet_jax.models.ops import PLAIN
 from alexnet_jax.models.spec import Spec
 from alexnet_jax.models.zoo import MODELS
@@ -19,10 +19,10 @@ PRECISIONS = {"float32": lax.Precision.HIGHEST, "fast": lax.Precision.DEFAULT}
 KERNELS = {"fast": FAST, "plain": PLAIN}
 
 __all__ = [
-    "CHANGES",
     "DTYPES",
     "KERNELS",
     "MODELS",
+    "MODIFICATIONS",
     "PRECISIONS",
     "AlexNet",
     "Spec",
@@ -35,7 +35,7 @@ def create_model(
     name: str,
     num_classes: int = 1000,
     dtype: DTypeLike = jnp.float32,
-    changes: Sequence[str] = (),
+    modifications: Sequence[str] = (),
     precision: str = "float32",
     kernels: str = "fast",
 ) -> AlexNet:
@@ -45,7 +45,7 @@ def create_model(
         name: one of `MODELS`.
         num_classes: outputs of the last layer.
         dtype: of activations and products; parameters, normalisation and logits are float32.
-        changes: names of `CHANGES`, applied to the network's table in this order.
+        modifications: names of `MODIFICATIONS`, applied to the network's table in this order.
         precision: of products where `dtype` is float32: "float32" on every platform, or "fast", the
             platform's own: TensorFloat-32 on GPUs since Ampere, bfloat16 on TPUs.
         kernels: "fast" or "plain": forms of the operations that are fast on this platform, or
@@ -66,7 +66,7 @@ def create_model(
     # Products of bfloat16 numbers are exact in float32, where they are summed.
     narrow = jnp.finfo(dtype).bits < 32
     return AlexNet(
-        find_spec(name, changes),
+        find_spec(name, modifications),
         num_classes=num_classes,
         dtype=jnp.dtype(dtype),
         precision=PRECISIONS["fast" if narrow else precision],
@@ -74,12 +74,12 @@ def create_model(
     )
 
 
-def find_spec(name: str, changes: Sequence[str] = ()) -> Spec:
-    """Return the table of the network called `name`, with `changes` applied in order.
+def find_spec(name: str, modifications: Sequence[str] = ()) -> Spec:
+    """Return the table of the network called `name`, with `modifications` applied in order.
 
     Raises:
         UserError: there is no such network or change; the message lists the known ones.
     """
     if name not in MODELS:
         raise UserError(f"no model {name!r}; the known ones: {', '.join(MODELS)}")
-    return apply_changes(MODELS[name], changes)
+    return apply_modifications(MODELS[name], modifications)

@@ -14,8 +14,8 @@ from alexnet_jax.kernels import FAST, Operations
 from alexnet_jax.models.grouped import GroupedConv, GroupedDense
 from alexnet_jax.models.initialization import initializers
 from alexnet_jax.models.ops import dropout
+from alexnet_jax.models.partitioning import PartitionedOp, run_locally
 from alexnet_jax.models.spec import Convolution, Dense, Spec
-from alexnet_jax.models.spread import Spread, compute_here
 
 
 class AlexNet(nn.Module):
@@ -27,7 +27,7 @@ class AlexNet(nn.Module):
         dtype: of activations and what is multiplied; parameters, normalisation and logits are
             float32.
         precision: of products of float32 numbers, see `models.ops.conv2d`.
-        spread: where the layers' products are computed.
+        partitioned_op: computes the products with the layers' kernels.
         operations: in which form the operations are computed.
     """
 
@@ -35,7 +35,7 @@ class AlexNet(nn.Module):
     num_classes: int = 1000
     dtype: DTypeLike = jnp.float32
     precision: lax.Precision = lax.Precision.HIGHEST
-    spread: Spread = compute_here
+    partitioned_op: PartitionedOp = run_locally
     operations: Operations = FAST
 
     @nn.compact
@@ -87,7 +87,7 @@ class AlexNet(nn.Module):
             kernel_init=kernel_init,
             bias_init=bias_init,
             dtype=self.dtype,
-            spread=self.spread,
+            partitioned_op=self.partitioned_op,
             name=name,
         )(x)
         for operation in layer.after:
@@ -145,7 +145,7 @@ class AlexNet(nn.Module):
             dtype=self.dtype,
             result_dtype=result_dtype,
             precision=self.precision,
-            spread=self.spread,
+            partitioned_op=self.partitioned_op,
             name=name,
         )(x)
 

@@ -10,7 +10,7 @@ from flax import linen as nn
 from jax import lax
 from jax.typing import DTypeLike
 
-from alexnet_jax.models.spread import Spread, compute_here
+from alexnet_jax.models.partitioning import PartitionedOp, run_locally
 
 
 class GroupedConv(nn.Module):
@@ -25,7 +25,7 @@ class GroupedConv(nn.Module):
         kernel_init: draws the kernel.
         bias_init: draws the biases.
         dtype: of the products.
-        spread: where they are computed.
+        partitioned_op: computes the product with the kernel.
     """
 
     features: int
@@ -36,7 +36,7 @@ class GroupedConv(nn.Module):
     kernel_init: Callable[..., jax.Array]
     bias_init: Callable[..., jax.Array]
     dtype: DTypeLike
-    spread: Spread = compute_here
+    partitioned_op: PartitionedOp = run_locally
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -48,7 +48,9 @@ class GroupedConv(nn.Module):
             # The kernel becomes `x`'s dtype only here: see `_connect_by_group`.
             return self.convolve(x, kernel.astype(x.dtype), groups=groups)
 
-        sums = self.spread(product, str(self.name), x.astype(self.dtype), kernel, self.groups)
+        sums = self.partitioned_op(
+            product, str(self.name), x.astype(self.dtype), kernel, self.groups
+        )
         if not self.use_bias:
             return sums
         bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
@@ -69,7 +71,7 @@ class GroupedDense(nn.Module):
         dtype: of what is multiplied.
         result_dtype: of the sums and biases.
         precision: of products of float32 numbers.
-        spread: where they are computed.
+        partitioned_op: computes the product with the kernel.
     """
 
     features: int
@@ -79,7 +81,7 @@ class GroupedDense(nn.Module):
     dtype: DTypeLike
     result_dtype: DTypeLike
     precision: lax.Precision
-    spread: Spread = compute_here
+    partitioned_op: PartitionedOp = run_locally
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -91,7 +93,7 @@ class GroupedDense(nn.Module):
         product = partial(
             _connect_by_group, precision=self.precision, result_dtype=self.result_dtype
         )
-        sums = self.spread(product, str(self.name), x, kernel, self.groups)
+        sums = self.partitioned_op(product, str(self.name), x, kernel, self.groups)
         return sums + bias.astype(self.result_dtype)[None]
 
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 import jax
 
-from alexnet_jax.ending import ended_by_the_system
 from alexnet_jax.errors import (
     MachineError,
     UserError,
-    complain,
     explain_os_error,
+    print_error,
 )
 from alexnet_jax.parallel.launcher import Launch, find_launch
+from alexnet_jax.signals import ended_by_the_system
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _check_port(launch: Launch) -> None:
 
 
 def _join(launch: Launch, timeouts: Timeouts) -> None:
-    # JAX's own would swallow SIGTERM; training/interruption.py listens, and agrees on a step.
+    # JAX's own would swallow SIGTERM; training/preemption.py listens, and agrees on a step.
     jax.config.update("jax_enable_preemption_service", False)
     # JAX aborts the process when its own time is up, before one could say why.
     watch = threading.Timer(timeouts.initialization, _give_up, (launch, timeouts.initialization))
@@ -139,7 +139,7 @@ def _join(launch: Launch, timeouts: Timeouts) -> None:
     except (RuntimeError, ValueError) as error:
         # Not by way of Python's own exit, which finds a runtime that is only half there.
         failure = MachineError(f"{_describe(launch)} cannot join the others: {error}")
-        _exit_at_once(complain(failure))
+        _exit_at_once(print_error(failure))
     finally:
         watch.cancel()
 
@@ -151,7 +151,7 @@ def _give_up(launch: Launch, seconds: int) -> None:
         "one of them failed (see its log); the address is not that of process 0, or a firewall "
         "closes its port; http_proxy is set"
     )
-    _exit_at_once(complain(failure))
+    _exit_at_once(print_error(failure))
 
 
 def _describe(launch: Launch) -> str:
@@ -165,7 +165,7 @@ def _report(error: BaseException) -> int:
     if isinstance(error, OSError) and error.errno:
         error = explain_os_error(error)
     if isinstance(error, UserError):
-        return complain(error)
+        return print_error(error)
     traceback.print_exception(error)
     return 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
 

@@ -1,8 +1,8 @@
 """The devices as a mesh, and how batches lie on it.
 
 Every mesh has the axis "data". Each layout but `data` adds a second axis, whose name says what is
-divided over it besides or instead of the batch; parallel/layouts.py has the rules. Neighbours on
-the second axis are neighbours in the list of devices, so an axis no longer than a machine has
+divided over it besides or instead of the batch (the rules: parallel/sharding_rules.py). Neighbours
+on the second axis are neighbours in the list of devices, so an axis no longer than a machine has
 devices stays inside the machine.
 """
 
@@ -24,7 +24,7 @@ LAYOUTS: dict[str, str | None] = {
     "data": None,
     "hybrid": MODEL_AXIS,
     "columns": COLUMN_AXIS,
-    "sharded": SHARD_AXIS,
+    "fsdp": SHARD_AXIS,
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from alexnet_jax.sweeps.planned_trial import PlannedTrial
 from alexnet_jax.sweeps.reporting import Failure, Reporter
 from alexnet_jax.sweeps.trial_process import TrialProcess, Tries
-from alexnet_jax.training.interruption import StopSignal
+from alexnet_jax.training.preemption import PreemptionGuard
 
 _SECONDS_BETWEEN_LOOKS = 0.1
 
@@ -24,13 +24,13 @@ def run_local(
         reporter: is told what happens.
 
     Raises:
-        Interrupted: SIGTERM or Ctrl-C came; the trials that were running have saved and ended.
+        Preempted: SIGTERM or Ctrl-C came; the trials that were running have saved and ended.
     """
     waiting = list(trials)
     tries = {trial: Tries() for trial in trials}
     free = list(device_sets)
     running: dict[PlannedTrial, tuple[TrialProcess, str | None]] = {}
-    with StopSignal() as stop:
+    with PreemptionGuard() as stop:
         while waiting or running:
             while waiting and free:
                 trial, devices = waiting.pop(0), free.pop(0)
@@ -41,7 +41,7 @@ def run_local(
             if stop.received:
                 reporter.say(f"stopping {len(running)} trial(s), which save first ...")
                 _stop_all([process for process, _ in running.values()])
-            stop.raise_if_received()
+            stop.raise_if_preempted()
             for trial in [trial for trial in running if running[trial][0].poll() is not None]:
                 process, devices = running.pop(trial)
                 free.append(devices)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alexnet_jax.whole_file import write_whole
+from alexnet_jax.atomic_write import atomic_write
 
 _STOPPED_EARLY = "stopped_early.json"
 
@@ -45,7 +45,7 @@ class PlannedTrial:
     def note_stopped_early(self, step: int, top1_error: float) -> None:
         """Remember that the scheduler gave it up after `step` steps."""
         text = json.dumps({"step": step, "center": {"top1_error": top1_error}})
-        write_whole(self.workdir / _STOPPED_EARLY, text + "\n")
+        atomic_write(self.workdir / _STOPPED_EARLY, text + "\n")
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,19 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from alexnet_jax.atomic_write import atomic_write
 from alexnet_jax.config.saved import differences, load_config, save_config
 from alexnet_jax.config.schema import check_key, flatten
 from alexnet_jax.errors import UserError
 from alexnet_jax.sweeps.planned_trial import PlannedTrial
 from alexnet_jax.sweeps.trials import SEED, Trial, repeat
-from alexnet_jax.training.assembly import open_split
-from alexnet_jax.training.network import make_model
-from alexnet_jax.training.recipe import check_names, resolve_config, resolve_durations
-from alexnet_jax.whole_file import write_whole
+from alexnet_jax.training.experiment import open_split
+from alexnet_jax.training.recipe import (
+    check_names,
+    make_model,
+    resolve_config,
+    resolve_durations,
+)
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ def _write_trial(workdir: Path, trial: Trial, position: int, first_seed: int) ->
         "seed": trial.overrides.get(SEED, first_seed),
         "published": trial.published,
     }
-    write_whole(workdir / "trial.json", json.dumps(description, indent=2) + "\n")
+    atomic_write(workdir / "trial.json", json.dumps(description, indent=2) + "\n")
 
 
 def _arguments(base: Base, trial: Trial, workdir: Path) -> tuple[str, ...]:

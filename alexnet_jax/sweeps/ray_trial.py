@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ray import tune
 
+from alexnet_jax.atomic_write import atomic_write
 from alexnet_jax.sweeps.planned_trial import Evaluation, PlannedTrial, evaluations
 from alexnet_jax.sweeps.trial_process import TrialProcess, Tries
-from alexnet_jax.whole_file import write_whole
 
 _SECONDS_BETWEEN_LOOKS = 0.25
 
@@ -67,7 +67,7 @@ def train(config: Mapping[str, str], orders: Orders) -> None:
             break
         if not tries.again(code):
             failure = (code, process.last_words())
-            write_whole(failed, json.dumps(failure))
+            atomic_write(failed, json.dumps(failure))
             raise TrialError(*failure)
     _tell(trial, told, up_to=trial.steps)
 

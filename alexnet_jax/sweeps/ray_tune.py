@@ -16,7 +16,7 @@ from typing import Any
 from alexnet_jax.errors import UserError
 from alexnet_jax.sweeps.planned_trial import PlannedTrial, evaluations
 from alexnet_jax.sweeps.reporting import Reporter
-from alexnet_jax.training.interruption import StopSignal
+from alexnet_jax.training.preemption import PreemptionGuard
 
 # Ray reads these when it is imported: no reports to its makers, no logs of its own.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -78,7 +78,7 @@ def run_ray(
         reporter: is told what happens.
 
     Raises:
-        Interrupted: SIGTERM or Ctrl-C came; the trials that were running have saved and ended.
+        Preempted: SIGTERM or Ctrl-C came; the trials that were running have saved and ended.
     """
     folder = Path.cwd()
     there = {trial.name: replace(trial, workdir=folder / trial.workdir) for trial in trials}
@@ -89,10 +89,10 @@ def run_ray(
     orders.failures.mkdir()
     _connect()
     try:
-        with StopSignal() as stop:
+        with PreemptionGuard() as stop:
             watcher = Watcher(trials, reporter, stop, orders.stop_request)
             _make_tuner(orders, _make_scheduler(settings, ended), settings, watcher).fit()
-            stop.raise_if_received()
+            stop.raise_if_preempted()
     finally:
         ray.shutdown()
         _forget(orders)

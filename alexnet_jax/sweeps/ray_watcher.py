@@ -12,7 +12,7 @@ from ray.tune.experiment import Trial as RayTrial
 from alexnet_jax.sweeps.planned_trial import PlannedTrial
 from alexnet_jax.sweeps.ray_trial import TrialError
 from alexnet_jax.sweeps.reporting import Failure, Reporter
-from alexnet_jax.training.interruption import StopSignal
+from alexnet_jax.training.preemption import PreemptionGuard
 
 _SECONDS_TO_SAVE = 60.0
 
@@ -30,7 +30,7 @@ class Watcher(tune.Callback):
         self,
         trials: Sequence[PlannedTrial],
         reporter: Reporter,
-        stop: StopSignal,
+        stop: PreemptionGuard,
         request: Path,
     ) -> None:
         self._trials = {trial.name: trial for trial in trials}

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from alexnet_jax.ending import SAVED_EXIT_CODE
 from alexnet_jax.errors import MachineError
+from alexnet_jax.signals import SAVED_EXIT_CODE
 
 # A trial is one process, also where the sweep is a task of a larger job: it must join no cluster.
 _CLUSTER_VARIABLES = (

@@ -1,4 +1,4 @@
-"""Gradient accumulation: a batch in parts, for batches that do not fit the devices."""
+"""Gradient accumulation: a batch in microbatches, for batches that do not fit the devices."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,8 +14,8 @@ from alexnet_jax.models import Spec
 from alexnet_jax.parallel.mesh import check_batch_divides, row_axes
 
 
-def average_over_parts(
-    function: Callable[..., Any], rows: tuple[jax.Array, ...], parts: int, mesh: Mesh
+def accumulate_gradients(
+    function: Callable[..., Any], rows: tuple[jax.Array, ...], num_microbatches: int, mesh: Mesh
 ) -> Any:
     """Average `function(*rows)` over equal parts of the rows, one after the other.
 
@@ -24,10 +24,10 @@ def average_over_parts(
     Args:
         function: its results are means over the rows that it is given.
         rows: arrays whose first axis is that of the batch.
-        parts: how many; the devices divide what each holds.
+        num_microbatches: how many; the devices divide what each holds.
         mesh: the devices.
     """
-    if parts == 1:
+    if num_microbatches == 1:
         return function(*rows)
     axes = row_axes(mesh)
     holders = 1
@@ -35,8 +35,8 @@ def average_over_parts(
         holders *= mesh.shape[axis]
 
     def divide(array: jax.Array) -> jax.Array:
-        by_holder = array.reshape(holders, parts, -1, *array.shape[1:])
-        by_part = by_holder.swapaxes(0, 1).reshape(parts, -1, *array.shape[1:])
+        by_holder = array.reshape(holders, num_microbatches, -1, *array.shape[1:])
+        by_part = by_holder.swapaxes(0, 1).reshape(num_microbatches, -1, *array.shape[1:])
         return lax.with_sharding_constraint(by_part, NamedSharding(mesh, P(None, axes)))
 
     def add(total: Any, part: tuple[jax.Array, ...]) -> tuple[Any, None]:
@@ -46,10 +46,12 @@ def average_over_parts(
     results = jax.eval_shape(function, *(array[0] for array in divided))
     zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), results)
     total, _ = lax.scan(add, zero, divided)
-    return jax.tree.map(lambda leaf: leaf / parts, total)
+    return jax.tree.map(lambda leaf: leaf / num_microbatches, total)
 
 
-def count_parts(batch_size: int, microbatch_size: int | None, devices: int, spec: Spec) -> int:
+def count_microbatches(
+    batch_size: int, microbatch_size: int | None, devices: int, spec: Spec
+) -> int:
     """Return how many microbatches make a batch; None means one.
 
     Raises:

@@ -18,9 +18,9 @@ from orbax.checkpoint.checkpoint_managers import PolicyCheckpointInfo
 
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import MachineError, UserError
-from alexnet_jax.parallel.agreement import from_first, largest_of_all
+from alexnet_jax.parallel.multihost import broadcast_from_process_0, largest_of_all
 from alexnet_jax.parallel.runtime import wait_on_cpus
-from alexnet_jax.training.interruption import Interrupted
+from alexnet_jax.training.preemption import Preempted
 from alexnet_jax.training.read_trouble import describe_trouble
 from alexnet_jax.training.state import TrainState
 
@@ -80,7 +80,7 @@ class Checkpoints:
         traceback: TracebackType | None,
     ) -> None:
         # A process of a cluster that fails must not wait here for the others, who wait for it.
-        if error is None or isinstance(error, Interrupted) or jax.process_count() == 1:
+        if error is None or isinstance(error, Preempted) or jax.process_count() == 1:
             self.close()
 
     def steps(self) -> list[int]:
@@ -103,23 +103,23 @@ class Checkpoints:
         with full_disk_reported(self._directory, "a checkpoint"):
             self._manager.save(step, args=ocp.args.StandardSave(item), force=True)
 
-    def restore(self, description: TrainState) -> TrainState | None:
+    def restore(self, abstract_state: TrainState) -> TrainState | None:
         """Return the latest state that can be read whole, or None where nothing was ever saved.
 
         A damaged checkpoint is reported and moved to `checkpoints/../damaged_checkpoints`, so that
         its step can be saved anew.
 
         Args:
-            description: shapes, dtypes and shardings, from `abstract_state`.
+            abstract_state: shapes, dtypes and shardings, from `training.state.abstract_state`.
 
         Raises:
             UserError: there are checkpoints and all are damaged.
             MachineError: the system does not let one be read; then nothing is moved.
         """
         damages: dict[int, str] = {}
-        for step in from_first(lambda: self.steps()[::-1]):
+        for step in broadcast_from_process_0(lambda: self.steps()[::-1]):
             try:
-                state = self._read_patiently(step, description)
+                state = self._read_patiently(step, abstract_state)
             except _DamagedError as damage:
                 damages[step] = str(damage)
                 print(
@@ -138,7 +138,7 @@ class Checkpoints:
             )
         return None
 
-    def read(self, step: int, description: TrainState) -> TrainState:
+    def read(self, step: int, abstract_state: TrainState) -> TrainState:
         """Return the state that was saved at `step`.
 
         Raises:
@@ -146,7 +146,7 @@ class Checkpoints:
             MachineError: the system does not let it be read.
         """
         try:
-            return self._read_patiently(step, description)
+            return self._read_patiently(step, abstract_state)
         except _DamagedError as damage:
             others = ", ".join(str(other) for other in self.steps() if other != step)
             raise UserError(
@@ -157,7 +157,7 @@ class Checkpoints:
     def set_aside(self, steps: Sequence[int], folder: str) -> None:
         """Move the checkpoints of `steps` to `folder` beside theirs; nothing there is replaced."""
         self.close()
-        from_first(partial(self._move, steps, self._directory.with_name(folder)))
+        broadcast_from_process_0(partial(self._move, steps, self._directory.with_name(folder)))
         self._manager = self._open()
 
     def close(self) -> None:
@@ -186,7 +186,7 @@ class Checkpoints:
         handler = ocp.StandardCheckpointHandler()
         return ocp.CheckpointManager(self._directory, item_handlers=handler, options=options)
 
-    def _read_patiently(self, step: int, description: TrainState) -> TrainState:
+    def _read_patiently(self, step: int, abstract_state: TrainState) -> TrainState:
         """Read a checkpoint, again after a pause where the system does not let it be read.
 
         Raises:
@@ -194,7 +194,7 @@ class Checkpoints:
             MachineError: the system did not let it be read.
         """
         for pause in (*_PAUSES, None):
-            outcome, state, reason = self._try_to_read(step, description)
+            outcome, state, reason = self._try_to_read(step, abstract_state)
             # What one process of a cluster cannot read, none uses.
             outcome = _Outcome(largest_of_all(outcome))
             if outcome is _Outcome.READ and state is not None:
@@ -210,11 +210,11 @@ class Checkpoints:
         )
 
     def _try_to_read(
-        self, step: int, description: TrainState
+        self, step: int, abstract_state: TrainState
     ) -> tuple[_Outcome, TrainState | None, str]:
         """Return how a read went, the state if it went well, what was wrong if not."""
         try:
-            state = self._read(step, description)
+            state = self._read(step, abstract_state)
         except Exception as error:  # noqa: BLE001 Orbax raises bare Exceptions for bad files.
             trouble = describe_trouble(error)
             if trouble is not None:
@@ -222,10 +222,10 @@ class Checkpoints:
             return _Outcome.DAMAGED, None, " ".join(str(error).split())[:200]
         return _Outcome.READ, state, "another process of the cluster cannot read it"
 
-    def _read(self, step: int, description: TrainState) -> TrainState:
-        sharding = description.step.sharding
+    def _read(self, step: int, abstract_state: TrainState) -> TrainState:
+        sharding = abstract_state.step.sharding
         fingerprint = jax.ShapeDtypeStruct((), jnp.uint32, sharding=sharding)
-        item = {"state": _fields(description), "fingerprint": fingerprint}
+        item = {"state": _fields(abstract_state), "fingerprint": fingerprint}
         saved = self._manager.restore(step, args=ocp.args.StandardRestore(item))
         if int(_fingerprint(saved["state"])) != int(saved["fingerprint"]):
             raise ValueError("its numbers are not the ones that were saved")

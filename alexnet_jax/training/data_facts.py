@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from alexnet_jax.data.pixels import Pixels
+from alexnet_jax.atomic_write import atomic_write
+from alexnet_jax.data.image_source import ImageSource
 from alexnet_jax.data.preprocessing import Preprocessing, load_preprocessing, save_preprocessing
 from alexnet_jax.data.statistics import Statistics
 from alexnet_jax.errors import UserError
-from alexnet_jax.whole_file import write_whole
 
 FILE, CLASSES = "data.json", "classes.json"
 _NAMED = 3  # Classes that a message names before it only counts them.
@@ -36,8 +36,8 @@ class DataFacts:
         preprocessing: of the network's input; of another run's data where that run came first.
         fingerprint: of the records; None where nothing tells it.
         channel_means: float32 [3], of the data's mean image, RGB.
-        color_axes: float32 [3, 3], as in `Statistics`.
-        color_std: float32 [3], as in `Statistics`.
+        pca_eigenvectors: float32 [3, 3], as in `Statistics`.
+        pca_std: float32 [3], as in `Statistics`.
     """
 
     examples: int
@@ -46,11 +46,13 @@ class DataFacts:
     preprocessing: Preprocessing
     fingerprint: str | None
     channel_means: np.ndarray
-    color_axes: np.ndarray
-    color_std: np.ndarray
+    pca_eigenvectors: np.ndarray
+    pca_std: np.ndarray
 
 
-def find_facts(pixels: Pixels, statistics: Statistics, preprocessing: Preprocessing) -> DataFacts:
+def find_facts(
+    pixels: ImageSource, statistics: Statistics, preprocessing: Preprocessing
+) -> DataFacts:
     """Return what the data say, with the preprocessing of a run that begins on them."""
     return DataFacts(
         examples=len(pixels),
@@ -59,8 +61,8 @@ def find_facts(pixels: Pixels, statistics: Statistics, preprocessing: Preprocess
         preprocessing=preprocessing,
         fingerprint=pixels.fingerprint,
         channel_means=statistics.mean_image.mean((0, 1), np.float64).astype(np.float32),
-        color_axes=statistics.color_axes,
-        color_std=statistics.color_std,
+        pca_eigenvectors=statistics.pca_eigenvectors,
+        pca_std=statistics.pca_std,
     )
 
 
@@ -74,15 +76,15 @@ def save_facts(facts: DataFacts, workdir: Path) -> None:
         **({} if same else {"class_names": facts.data_names}),
         "fingerprint": facts.fingerprint,
         "channel_means": facts.channel_means.tolist(),
-        "color_axes": facts.color_axes.tolist(),
-        "color_std": facts.color_std.tolist(),
+        "color_axes": facts.pca_eigenvectors.tolist(),
+        "color_std": facts.pca_std.tolist(),
     }
-    write_whole(workdir / FILE, json.dumps(values, indent=2) + "\n")
+    atomic_write(workdir / FILE, json.dumps(values, indent=2) + "\n")
 
 
 def save_class_names(names: list[str], workdir: Path) -> None:
     """Write classes.json, whole or not at all."""
-    write_whole(workdir / CLASSES, json.dumps(names) + "\n")
+    atomic_write(workdir / CLASSES, json.dumps(names) + "\n")
 
 
 def has_facts(workdir: Path) -> bool:
@@ -115,12 +117,37 @@ def load_facts(workdir: Path, found: DataFacts) -> DataFacts:
             examples=int(values["examples"]),
             fingerprint=values["fingerprint"],
             channel_means=_numbers(values["channel_means"], 3),
-            color_axes=_numbers(values["color_axes"], 3, 3),
-            color_std=_numbers(values["color_std"], 3),
+            pca_eigenvectors=_numbers(values["color_axes"], 3, 3),
+            pca_std=_numbers(values["color_std"], 3),
         )
 
 
-def check_same_classes(workdir: Path, pixels: Pixels) -> None:
+def keep_facts(workdir: Path, found: DataFacts, image_size: int) -> tuple[DataFacts, list[str]]:
+    """Return the facts with which the run in `workdir` resumes, and how the data have changed.
+
+    If the data have changed, the run can only resume with their images and colours. It keeps its
+    preprocessing and class names, which belong to its parameters.
+    """
+    kept = load_facts(workdir, found)
+    check_image_size(kept.preprocessing, image_size, str(workdir))
+    changes = describe_changes(kept, found)
+    if changes:
+        own = replace(found, preprocessing=kept.preprocessing, class_names=kept.class_names)
+        return own, changes
+    return replace(kept, fingerprint=kept.fingerprint or found.fingerprint), []
+
+
+def check_image_size(preprocessing: Preprocessing, image_size: int, workdir: str) -> None:
+    """Raise UserError if the mean image of `workdir` does not have the size of the images."""
+    size = len(preprocessing.mean)
+    if size != image_size:
+        raise UserError(
+            f"{workdir} was trained on images of {size} pixels, not {image_size}: its mean image "
+            f"does not fit; give --config.data.image_size={size}"
+        )
+
+
+def check_same_classes(workdir: Path, pixels: ImageSource) -> None:
     """Raise UserError if the data's classes are not those that the run in `workdir` learned.
 
     Imported weights were trained on data that are not known here: nothing is compared.
@@ -173,10 +200,8 @@ def describe_changes(kept: DataFacts, found: DataFacts) -> list[str]:
     mean = np.abs(kept.channel_means - found.channel_means)
     if mean.max() > _TOLERANCE:
         changes.append(f"the mean image differs by {mean.max():.2f} of 255")
-    if not np.allclose(kept.color_std, found.color_std, rtol=_TOLERANCE, atol=_TOLERANCE):
-        changes.append(
-            f"the colours' deviations {_list(kept.color_std)} -> {_list(found.color_std)}"
-        )
+    if not np.allclose(kept.pca_std, found.pca_std, rtol=_TOLERANCE, atol=_TOLERANCE):
+        changes.append(f"the colours' deviations {_list(kept.pca_std)} -> {_list(found.pca_std)}")
     known = None not in (kept.fingerprint, found.fingerprint)
     if known and kept.fingerprint != found.fingerprint and not changes:
         changes.append("the records are other ones: their splits, shards or bytes differ")

@@ -1,4 +1,4 @@
-"""Runs that diverge: which checkpoint is known to be good, and how to go on from it."""
+"""Runs that diverge: which checkpoint is known to be good, and how to continue from it."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -53,3 +53,23 @@ def confirmed_step(
     limit = blow_up_limit(means.values(), num_classes)
     good = [step for step, loss in (means | dict(losses or {})).items() if loss <= limit]
     return max((step for step in steps if step < max(good, default=0)), default=None)
+
+
+def describe_way_out(good: int | None, set_aside: Sequence[int]) -> str:
+    """Say how to continue a run that diverged.
+
+    Args:
+        good: the latest checkpoint that is known to be good, if any.
+        set_aside: later ones, which were moved.
+    """
+    if good is None:
+        return (
+            "No checkpoint is known to be good: lower --config.schedule.learning_rate (to a third, "
+            "say) and start in a new --workdir"
+        )
+    steps = ", ".join(map(str, set_aside))
+    moved = f" (moved to diverged_checkpoints: {steps})" if steps else ""
+    return (
+        f"Checkpoint {good} is known to be good{moved}. To resume from it, run the same command "
+        "with --resume=ignore_config and a lower --config.schedule.learning_rate, a third, say"
+    )

@@ -7,7 +7,7 @@ import jax
 from alexnet_jax.errors import UserError
 
 
-def take_over(params: Any, fresh: Any, output: str, source: str) -> Any:
+def load_pretrained(params: Any, fresh: Any, output: str, source: str) -> Any:
     """Return `params` of another run for a network that begins with `fresh`.
 
     The output layer is taken over where it has the same classes; else it begins anew.

@@ -13,9 +13,9 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from alexnet_jax.parallel.agreement import from_first, is_first
+from alexnet_jax.atomic_write import atomic_write
+from alexnet_jax.parallel.multihost import broadcast_from_process_0, is_process_0
 from alexnet_jax.process import import_without
-from alexnet_jax.whole_file import write_whole
 
 _FILE = "metrics.jsonl"
 SCORES = ("top1_error", "top5_error", "loss", "count")  # The numbers of a test.
@@ -32,17 +32,17 @@ class RunLog:
 
     def __init__(self, workdir: Path, step: int, total_steps: int) -> None:
         path = workdir / _FILE
-        self.lines = from_first(partial(_begin_file, path, step))
-        self._file = (path if is_first() else Path(os.devnull)).open("a")
+        self.lines = broadcast_from_process_0(partial(_begin_file, path, step))
+        self._file = (path if is_process_0() else Path(os.devnull)).open("a")
         self._board = _import_tensorboard().SummaryWriter(
-            str(workdir / "tensorboard"), purge_step=step + 1, write_to_disk=is_first()
+            str(workdir / "tensorboard"), purge_step=step + 1, write_to_disk=is_process_0()
         )
         self._bar = tqdm(
             total=total_steps,
             initial=step,
             unit="step",
             dynamic_ncols=True,
-            disable=not (is_first() and sys.stderr.isatty()),
+            disable=not (is_process_0() and sys.stderr.isatty()),
         )
 
     def __enter__(self) -> Self:
@@ -100,7 +100,7 @@ class RunLog:
 
     def say(self, text: str) -> None:
         """Print a line, above the bar where there is one."""
-        if is_first():
+        if is_process_0():
             tqdm.write(text)
             sys.stdout.flush()
 
@@ -119,7 +119,7 @@ def _import_tensorboard() -> ModuleType:
 def _begin_file(path: Path, step: int) -> list[dict[str, Any]]:
     """Cut the file off behind `step`, and return its lines."""
     lines = _read_lines(path, up_to=step)
-    write_whole(path, "".join(json.dumps(line) + "\n" for line in lines))
+    atomic_write(path, "".join(json.dumps(line) + "\n" for line in lines))
     return lines
 
 

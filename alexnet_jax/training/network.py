@@ -1,60 +1,113 @@
-"""From a config to its network, as training and testing need it."""
+"""Networks, and trained networks read from their workdirs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import jax
 import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from alexnet_jax.data.preprocessing import Preprocessing
+from alexnet_jax.config.saved import load_config
+from alexnet_jax.data.preprocessing import Preprocessing, load_preprocessing
 from alexnet_jax.errors import UserError
-from alexnet_jax.evaluation.scoring import make_view_predictor
-from alexnet_jax.models import AlexNet, create_model
-from alexnet_jax.training.recipe import make_optimizer, resolve_durations
+from alexnet_jax.evaluation.scoring import Predictor, make_view_predictor
+from alexnet_jax.models import AlexNet
+from alexnet_jax.training.checkpoint_choice import read_chosen
+from alexnet_jax.training.data_facts import load_class_names
+from alexnet_jax.training.durations import Durations
+from alexnet_jax.training.recipe import (
+    make_model,
+    make_optimizer,
+    make_schedule,
+    resolve_config,
+    resolve_durations,
+)
 from alexnet_jax.training.state import TrainState, abstract_state
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network as testing needs it.
+    """A network and its optimizer.
 
     Attributes:
         model: the linen module.
-        predict: (variables, images uint8 [B, S, S, 3], number of the view) -> probabilities.
-        description: shapes, dtypes and shardings of its `TrainState`.
+        optimizer: its update rule.
+        schedule: the learning rate by completed steps.
+        preprocessing: of its input.
+        abstract_state: shapes, dtypes and shardings of its `TrainState`.
+        predict_view: (variables, images uint8 [B, S, S, 3], number of the view) -> probabilities.
     """
 
     model: AlexNet
-    predict: Callable
-    description: TrainState
+    optimizer: optax.GradientTransformation
+    schedule: optax.Schedule
+    preprocessing: Preprocessing
+    abstract_state: TrainState
+    predict_view: Callable[[Any, jax.Array, int], jax.Array]
+
+    def predictor(self, state: TrainState) -> Predictor:
+        """Return (images, number of the view) -> probabilities, with the parameters of `state`."""
+        return lambda images, view: self.predict_view(state.variables, images, view)
 
 
-def make_network(config: ConfigDict, preprocessing: Preprocessing, mesh: Mesh) -> Network:
-    """Build the network as testing needs it; UserError where the crop is too small for it."""
-    model = make_model(config)
-    # Only the structure of the state matters here, which no rate changes.
-    schedule = optax.constant_schedule(0.0)
-    optimizer = make_optimizer(config, schedule, resolve_durations(config, examples=1))
+def make_network(
+    config: ConfigDict, preprocessing: Preprocessing, mesh: Mesh, durations: Durations
+) -> Network:
+    """Build the network that a resolved config names; UserError if the crop is too small for it."""
+    model, crop_size = make_model(config), config.data.crop_size
+    schedule = make_schedule(config, durations)
+    optimizer = make_optimizer(config, schedule, durations)
     try:
-        description = abstract_state(model, optimizer, config.data.crop_size, mesh)
+        state = abstract_state(model, optimizer, crop_size, mesh)
     except ValueError as error:
         raise UserError(
-            f"model {config.model.name!r} cannot take crops of {config.data.crop_size} pixels; it "
-            f"is made for {model.spec.crop_size} ({error})"
+            f"model {config.model.name!r} cannot take crops of {crop_size} pixels; it is made for "
+            f"{model.spec.crop_size} ({error})"
         ) from error
-    predict = make_view_predictor(model, preprocessing, config.data.crop_size, mesh)
-    return Network(model, predict, description)
+    predict_view = make_view_predictor(model, preprocessing, crop_size, mesh)
+    return Network(model, optimizer, schedule, preprocessing, state, predict_view)
 
 
-def make_model(config: ConfigDict) -> AlexNet:
-    """Return the linen module that the config names; UserError lists the known names."""
-    model = config.model
-    return create_model(
-        model.name,
-        model.num_classes,
-        model.dtype,
-        model.changes,
-        model.precision,
-        model.kernels,
-    )
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A network with the parameters of a checkpoint.
+
+    Attributes:
+        config: of its run, resolved.
+        class_names: by label.
+        network: the network.
+        state: of the checkpoint.
+    """
+
+    config: ConfigDict
+    class_names: list[str]
+    network: Network
+    state: TrainState
+
+    @property
+    def predict(self) -> Predictor:
+        """(images, number of the view) -> probabilities."""
+        return self.network.predictor(self.state)
+
+
+def load_trained(workdir: Path, mesh: Mesh, checkpoint: str | None = None) -> TrainedNetwork:
+    """Read a workdir and print which checkpoint was read.
+
+    Args:
+        workdir: of a run.
+        mesh: the devices.
+        checkpoint: "best", "latest" or a step; None: the best, or the latest without evaluations.
+
+    Raises:
+        UserError: it is no workdir, or holds no such checkpoint that can be read.
+    """
+    config = resolve_config(load_config(workdir))
+    # The number of training images sets when the rate changes, which is of no use here.
+    durations = resolve_durations(config, examples=config.train.batch_size)
+    network = make_network(config, load_preprocessing(workdir), mesh, durations)
+    state = read_chosen(workdir, network.abstract_state, checkpoint)
+    class_names = load_class_names(workdir, config.model.num_classes)
+    return TrainedNetwork(config, class_names, network, state)

@@ -30,7 +30,7 @@ def before_any_test() -> Plateau:
     return Plateau(best_error=jnp.float32(jnp.inf), stale=zero, drops=zero, step=zero)
 
 
-def count_test(
+def update_plateau(
     plateau: Plateau, step: int, error: float, patience: int, threshold: float, drops: int
 ) -> Plateau:
     """Count a test; a test of a step that has been counted changes nothing.

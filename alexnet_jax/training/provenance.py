@@ -12,8 +12,8 @@ from typing import Any
 import jax
 
 import alexnet_jax
+from alexnet_jax.atomic_write import atomic_write
 from alexnet_jax.cores import usable_cores
-from alexnet_jax.whole_file import write_whole
 
 _PACKAGES = (
     "jax",
@@ -41,7 +41,7 @@ def save_environment(workdir: Path, step: int = 0) -> None:
     now = describe_environment()
     start = {"step": step, "time": datetime.now(UTC).isoformat(timespec="seconds"), **now}
     starts = [*_read_starts(path), start]
-    write_whole(path, json.dumps({**now, "starts": starts}, indent=2) + "\n")
+    atomic_write(path, json.dumps({**now, "starts": starts}, indent=2) + "\n")
 
 
 def _read_starts(path: Path) -> list[Any]:

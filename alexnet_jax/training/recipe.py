@@ -1,11 +1,9 @@
 """From a config to what is done with every batch: durations, rates, update rule, augmentation.
 
-With assembly.py the one room that reads config values.
+With experiment.py and network.py the only code that reads config values.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,16 +11,20 @@ import optax
 from ml_collections import ConfigDict
 
 from alexnet_jax.config.checks import check_config
-from alexnet_jax.config.rules import MOST_STEPS
 from alexnet_jax.config.schema import SCHEMA, flatten
 from alexnet_jax.data.augment import CROPS, Augmentation
 from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Preprocessing
 from alexnet_jax.data.statistics import Statistics
-from alexnet_jax.errors import UserError
-from alexnet_jax.models import Spec, find_spec
+from alexnet_jax.models import AlexNet, Spec, create_model, find_spec
+from alexnet_jax.training.durations import Durations, check_countable
 from alexnet_jax.training.optimizer import OPTIMIZERS
 from alexnet_jax.training.registry import bind, find_part
-from alexnet_jax.training.schedule import SCHEDULES, geometric, piecewise, warmed_up
+from alexnet_jax.training.schedule import (
+    SCHEDULES,
+    piecewise,
+    staircase_exponential,
+    warmed_up,
+)
 
 _REGISTRIES: dict[str, Mapping[str, Any]] = {
     "augment.crop": CROPS,
@@ -60,45 +62,22 @@ def check_names(config: ConfigDict) -> None:
         find_part(registry, key, values[key])
 
 
+def make_model(config: ConfigDict) -> AlexNet:
+    """Return the linen module that the config names; UserError lists the known names."""
+    model = config.model
+    return create_model(
+        model.name,
+        model.num_classes,
+        model.dtype,
+        model.modifications,
+        model.precision,
+        model.kernels,
+    )
+
+
 def make_spec(config: ConfigDict) -> Spec:
     """Return the table of the network that the config names, with its changes."""
-    return find_spec(config.model.name, config.model.changes)
-
-
-@dataclass(frozen=True)
-class Durations:
-    """The lengths of a run in steps.
-
-    Attributes:
-        total: of the run.
-        per_epoch: steps; seldom a whole number.
-        evaluate_every, save_every, log_every: periods of `is_due`; not whole where they were given
-            in epochs.
-        stuck_after: None for a run that must not warn.
-    """
-
-    total: int
-    per_epoch: float
-    evaluate_every: float
-    save_every: float
-    log_every: float
-    stuck_after: int | None
-
-    def is_due(self, step: int, every: float) -> bool:
-        """Say whether what comes every so many steps is due after `step` completed ones.
-
-        It is due at round(every), round(2·every), … and at the end. So periods of epochs never
-        drift, and meet wherever the epochs do.
-        """
-        number = step / every
-        due = any(round(k * every) == step for k in (math.floor(number), math.ceil(number)))
-        return due or step >= self.total
-
-    def steps(self, epochs: Sequence[float]) -> list[int]:
-        """Turn epochs into completed steps; UserError for more than can be counted."""
-        return [
-            _check_countable(round(epoch * self.per_epoch), f"epoch {epoch:,g}") for epoch in epochs
-        ]
+    return find_spec(config.model.name, config.model.modifications)
 
 
 def resolve_durations(config: ConfigDict, examples: int) -> Durations:
@@ -112,7 +91,7 @@ def resolve_durations(config: ConfigDict, examples: int) -> Durations:
     def in_steps(steps: int | None, epochs: float | None) -> float:
         return steps if steps is not None else max(1.0, (epochs or 0) * per_epoch)
 
-    total = _check_countable(round(in_steps(config.train.steps, config.train.epochs)), "the run")
+    total = check_countable(round(in_steps(config.train.steps, config.train.epochs)), "the run")
     return Durations(
         total=total,
         per_epoch=per_epoch,
@@ -121,12 +100,6 @@ def resolve_durations(config: ConfigDict, examples: int) -> Durations:
         log_every=config.log.every_steps,
         stuck_after=config.log.stuck_after_steps,
     )
-
-
-def _check_countable(steps: int, what: str) -> int:
-    if steps > MOST_STEPS:
-        raise UserError(f"{what} ends at step {steps:,}; a run counts to {MOST_STEPS:,}")
-    return steps
 
 
 def make_schedule(config: ConfigDict, durations: Durations) -> optax.Schedule:
@@ -178,7 +151,9 @@ def make_bias_schedule(config: ConfigDict, durations: Durations) -> optax.Schedu
         case "constant":
             schedule = optax.constant_schedule(rate)
         case "halfway":  # Run 170 of the 2012 code: dexp[10,0,2].
-            schedule = geometric(rate, durations.total, config.optimizer.bias_decay, levels=2)
+            schedule = staircase_exponential(
+                rate, durations.total, config.optimizer.bias_decay, levels=2
+            )
         case _:
             return None
     return _warm_up(schedule, config, durations)
@@ -196,10 +171,10 @@ def make_augmentation(
         crop_size=config.data.crop_size,
         crop=make_crop(config),
         flip=config.augment.flip,
-        share=config.augment.share,
-        color_axes=statistics.color_axes,
-        color_std=statistics.color_std,
-        color_noise=make_color_noise(config, durations),
+        group_size=config.augment.group_size,
+        pca_eigenvectors=statistics.pca_eigenvectors,
+        pca_std=statistics.pca_std,
+        color_noise=make_pca_noise(config, durations),
         color_rescale=config.augment.color_rescale,
     )
 
@@ -208,7 +183,7 @@ def make_crop(config: ConfigDict) -> Callable | None:
     """Return (key, images, size) -> crops; None for the centre."""
     augment = config.augment
     crop = CROPS[augment.crop]
-    return bind(crop, augment.to_dict() | {"together": augment.share}) if crop else None
+    return bind(crop, augment.to_dict()) if crop else None
 
 
 def make_preprocessing(config: ConfigDict, statistics: Statistics) -> Preprocessing:
@@ -219,7 +194,7 @@ def make_preprocessing(config: ConfigDict, statistics: Statistics) -> Preprocess
     return Preprocessing(statistics.mean_image, np.ones(3, np.float32))
 
 
-def make_color_noise(config: ConfigDict, durations: Durations) -> optax.Schedule | None:
+def make_pca_noise(config: ConfigDict, durations: Durations) -> optax.Schedule | None:
     """Return the colour noise as a function of completed steps; None for a run without."""
     noise, until = config.augment.color_noise, config.augment.color_noise_until
     if not noise:

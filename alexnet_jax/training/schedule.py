@@ -16,7 +16,7 @@ def polynomial(learning_rate: float, steps: int, power: float) -> optax.Schedule
     return optax.polynomial_schedule(learning_rate, 0.0, power, steps)
 
 
-def stepped(learning_rate: float, boundaries: Sequence[int], factor: float) -> optax.Schedule:
+def step_decay(learning_rate: float, boundaries: Sequence[int], factor: float) -> optax.Schedule:
     """Multiply the rate by `factor` once `boundaries[i]` steps are completed, for each i.
 
     The 2012 code lowered the rate so, by hand, when the error stood still (factor 0.1).
@@ -25,7 +25,9 @@ def stepped(learning_rate: float, boundaries: Sequence[int], factor: float) -> o
     return piecewise(rates, boundaries)
 
 
-def geometric(learning_rate: float, steps: int, decay: float, levels: int = 4) -> optax.Schedule:
+def staircase_exponential(
+    learning_rate: float, steps: int, decay: float, levels: int = 4
+) -> optax.Schedule:
     """Divide the rate by `decay`, in equal factors, so that `levels` rates share the run evenly.
 
     With decay 250 and 4 levels (÷250^(1/3) at 25, 50 and 75 %) the schedule of run 170 in the 2012
@@ -33,7 +35,7 @@ def geometric(learning_rate: float, steps: int, decay: float, levels: int = 4) -
     beforehand.
     """
     boundaries = [steps * number // levels for number in range(1, levels)]
-    return stepped(learning_rate, boundaries, decay ** (-1 / (levels - 1)))
+    return step_decay(learning_rate, boundaries, decay ** (-1 / (levels - 1)))
 
 
 def warmed_up(schedule: optax.Schedule, steps: int, start: float) -> optax.Schedule:
@@ -56,8 +58,8 @@ def piecewise(values: Sequence[float], boundaries: Sequence[int]) -> optax.Sched
 # and `steps`, those of the run.
 SCHEDULES: dict[str, Callable[..., optax.Schedule]] = {
     "constant": constant,
-    "stepped": stepped,
-    "geometric": geometric,
+    "step_decay": step_decay,
+    "staircase_exponential": staircase_exponential,
     "polynomial": polynomial,
     "plateau": constant,
 }

@@ -12,8 +12,8 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from alexnet_jax.models import AlexNet
-from alexnet_jax.parallel.layouts import lay_out
 from alexnet_jax.parallel.runtime import compiler_options, wait_on_cpus
+from alexnet_jax.parallel.sharding_rules import infer_sharding
 from alexnet_jax.training.plateau import Plateau, before_any_test
 
 
@@ -68,7 +68,7 @@ def abstract_state(
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         shapes,
-        lay_out(mesh, model.spec, shapes),
+        infer_sharding(mesh, model.spec, shapes),
     )
 
 

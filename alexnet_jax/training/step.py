@@ -12,9 +12,9 @@ from jax.sharding import Mesh
 from alexnet_jax.data.augment import Augmentation
 from alexnet_jax.models import AlexNet
 from alexnet_jax.parallel.mesh import replicated, split_over_data
+from alexnet_jax.parallel.partitioned_ops import partition_ops
 from alexnet_jax.parallel.runtime import compiler_options
-from alexnet_jax.parallel.spread import spread_over
-from alexnet_jax.training.accumulation import average_over_parts
+from alexnet_jax.training.accumulation import accumulate_gradients
 from alexnet_jax.training.state import TrainState, abstract_state
 
 TrainStep = Callable[[TrainState, dict[str, jax.Array]], tuple[TrainState, dict[str, jax.Array]]]
@@ -23,11 +23,12 @@ TrainStep = Callable[[TrainState, dict[str, jax.Array]], tuple[TrainState, dict[
 def make_train_step(
     model: AlexNet,
     optimizer: optax.GradientTransformation,
+    schedule: optax.Schedule,
     augmentation: Augmentation,
     seed: int,
     mesh: Mesh,
     plateau_factor: float,
-    parts: int = 1,
+    num_microbatches: int = 1,
 ) -> TrainStep:
     """Compile (state, batch) -> (state, metrics); the state given is consumed.
 
@@ -37,19 +38,20 @@ def make_train_step(
     Args:
         model: the network.
         optimizer: takes `rate_factor`, what its rates are multiplied by.
+        schedule: its learning rate, for the metrics.
         augmentation: what is done to the images first.
         seed: of all draws.
         mesh: the devices.
         plateau_factor: what each plateau of the validation error multiplies the rates by.
-        parts: how many microbatches the gradient is accumulated over. The images are augmented all
-            at once before: they take a tenth of what the network's maps take.
+        num_microbatches: over which the gradient is accumulated. Images are augmented all at once
+            before: they take a tenth of the memory of the network's maps.
 
     Returns:
         A function of the state and a batch (image uint8 [B, S, S, 3], label int32 [B]). Its metrics
         stay on the devices: loss (mean of -log p) and top1_error of the batch before the update,
-        and rate_factor.
+        and learning_rate.
     """
-    spread_model = spread_over(model, mesh)
+    partitioned_model = partition_ops(model, mesh)
 
     def train_step(
         state: TrainState, batch: dict[str, jax.Array]
@@ -61,7 +63,7 @@ def make_train_step(
         def compute_loss(
             params: optax.Params, images: jax.Array, labels: jax.Array, positions: jax.Array
         ) -> tuple[jax.Array, tuple]:
-            logits, updated = spread_model.apply(
+            logits, updated = partitioned_model.apply(
                 state.variables | {"params": params},
                 images,
                 train=True,
@@ -75,15 +77,16 @@ def make_train_step(
 
         differentiate = partial(jax.value_and_grad(compute_loss, has_aux=True), state.params)
         rows = (images, batch["label"], jnp.arange(len(images)))
-        (loss, (top1_error, batch_stats)), gradients = average_over_parts(
-            differentiate, rows, parts, mesh
+        (loss, (top1_error, batch_stats)), gradients = accumulate_gradients(
+            differentiate, rows, num_microbatches, mesh
         )
         rate_factor = jnp.float32(plateau_factor) ** state.plateau.drops.astype(jnp.float32)
         updates, opt_state = optimizer.update(
             gradients, state.opt_state, state.params, rate_factor=rate_factor
         )
         params = optax.apply_updates(state.params, updates)
-        metrics = {"loss": loss, "top1_error": top1_error, "rate_factor": rate_factor}
+        learning_rate = schedule(state.step) * rate_factor
+        metrics = {"loss": loss, "top1_error": top1_error, "learning_rate": learning_rate}
         return TrainState(state.step + 1, params, opt_state, state.plateau, batch_stats), metrics
 
     described = abstract_state(model, optimizer, augmentation.crop_size, mesh)

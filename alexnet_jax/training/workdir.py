@@ -9,16 +9,16 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from alexnet_jax.atomic_write import atomic_write
 from alexnet_jax.config.saved import differences, load_config, save_config
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.views import VIEWS
 from alexnet_jax.folder_lock import FolderLock
-from alexnet_jax.training.assembly import Run
 from alexnet_jax.training.data_facts import save_facts
+from alexnet_jax.training.experiment import Run
 from alexnet_jax.training.logging import SCORES, has_numbers
 from alexnet_jax.training.provenance import save_environment
-from alexnet_jax.whole_file import write_whole
 
 
 def check_same_run(workdir: Path, config: ConfigDict) -> None:
@@ -75,7 +75,7 @@ def describe_run(workdir: Path, config: ConfigDict, run: Run, step: int) -> None
     What it stands on besides its parameters is stored beside them, so that a workdir stands alone.
     """
     save_environment(workdir, step)
-    save_facts(run.data, workdir)
+    save_facts(run.facts, workdir)
     save_config(config, workdir)
 
 
@@ -108,5 +108,5 @@ def _find_damage(result: Any) -> str | None:
 
 def write_result(workdir: Path, result: dict[str, Any]) -> dict[str, Any]:
     """Write result.json, whole or not at all, and return what it says."""
-    write_whole(workdir / "result.json", json.dumps(result, indent=2) + "\n")
+    atomic_write(workdir / "result.json", json.dumps(result, indent=2) + "\n")
     return result

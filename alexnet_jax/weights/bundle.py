@@ -28,7 +28,7 @@ class Bundle:
         class_names: of the outputs, in their order.
         crop_size: side of the network's input.
         dtype: of activations and products.
-        changes: of the network's table, names of `alexnet_jax.models.CHANGES`.
+        changes: of the network's table, names of `alexnet_jax.models.MODIFICATIONS`.
         config: of the run that trained it, where it was ours.
         batch_stats: float32, running means and variances of batch normalisation, by layer.
         precision: of products, as `create_model` takes it.

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from alexnet_jax.atomic_write import atomic_file
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
-from alexnet_jax.whole_file import whole_file
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def exported_file(path: Path) -> Iterator[Path]:
     if not path.parent.is_dir():
         raise UserError(f"{path} cannot be written: there is no folder {path.parent}")
     try:
-        with full_disk_reported(path.parent, path.name), whole_file(path) as unfinished:
+        with full_disk_reported(path.parent, path.name), atomic_file(path) as unfinished:
             yield unfinished
     except PermissionError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}") from error

@@ -76,7 +76,7 @@ def import_own(path: Path, model_name: str | None = None, num_classes: int | Non
         raise UserError(f"{path} holds network {found_name!r}, not {model_name!r}")
     crop_size = description["crop_size"]
     preprocessing = _take_preprocessing(path, tensors, crop_size)
-    spec = create_model(found_name, len(class_names), changes=description["changes"]).spec
+    spec = create_model(found_name, len(class_names), modifications=description["changes"]).spec
     statistics = statistics_shapes(spec, len(class_names))
     expected = parameter_shapes(spec, len(class_names)) | _mark(statistics)
     check_tensors(path, tensors, expected, found_name)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import optax
 from ml_collections import ConfigDict
 
 from alexnet_jax.config import default_config
@@ -15,12 +14,17 @@ from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated
 from alexnet_jax.parallel.runtime import configure_jax
+from alexnet_jax.training.checkpoint_choice import read_chosen
 from alexnet_jax.training.checkpoints import Checkpoints
-from alexnet_jax.training.choice import read_chosen
 from alexnet_jax.training.data_facts import load_class_names, save_class_names
 from alexnet_jax.training.network import make_network
 from alexnet_jax.training.provenance import save_environment
-from alexnet_jax.training.recipe import make_optimizer, resolve_config, resolve_durations
+from alexnet_jax.training.recipe import (
+    make_optimizer,
+    make_schedule,
+    resolve_config,
+    resolve_durations,
+)
 from alexnet_jax.training.state import TrainState, fresh_state
 from alexnet_jax.training.workdir import make_workdir
 from alexnet_jax.weights.bundle import Bundle
@@ -62,8 +66,9 @@ def read_workdir(workdir: Path, checkpoint: str | None = None) -> Bundle:
     config = resolve_config(load_config(workdir))
     configure_jax()
     preprocessing = load_preprocessing(workdir)
-    network = make_network(config, preprocessing, make_data_mesh())
-    state = read_chosen(workdir, network.description, checkpoint)
+    durations = resolve_durations(config, examples=config.train.batch_size)
+    network = make_network(config, preprocessing, make_data_mesh(), durations)
+    state = read_chosen(workdir, network.abstract_state, checkpoint)
     # Where the data lie is a fact of this machine, not of the network.
     config.data.dir = default_config().data.dir
     return Bundle(
@@ -73,7 +78,7 @@ def read_workdir(workdir: Path, checkpoint: str | None = None) -> Bundle:
         class_names=load_class_names(workdir, config.model.num_classes),
         crop_size=config.data.crop_size,
         dtype=config.model.dtype,
-        changes=tuple(config.model.changes),
+        changes=tuple(config.model.modifications),
         precision=config.model.precision,
         config=config.to_dict(),
         batch_stats=jax.device_get(state.batch_stats),
@@ -93,7 +98,7 @@ def _make_config(bundle: Bundle) -> ConfigDict:
         name=bundle.model_name,
         num_classes=len(bundle.class_names),
         dtype=bundle.dtype,
-        changes=tuple(bundle.changes),
+        modifications=tuple(bundle.changes),
     )
     config.data.update(image_size=bundle.image_size, crop_size=bundle.crop_size)
     return config
@@ -101,9 +106,8 @@ def _make_config(bundle: Bundle) -> ConfigDict:
 
 def _first_state(bundle: Bundle, config: ConfigDict) -> TrainState:
     """Return the state before the first step: the variables, and an optimizer that begins."""
-    # No rate changes what an optimizer begins with.
-    durations = resolve_durations(config, examples=1)
-    optimizer = make_optimizer(config, optax.constant_schedule(0.0), durations)
+    durations = resolve_durations(config, examples=config.train.batch_size)
+    optimizer = make_optimizer(config, make_schedule(config, durations), durations)
     variables = jax.tree.map(jnp.asarray, bundle.variables)
     state = fresh_state(variables["params"], variables["batch_stats"], optimizer)
     return jax.device_put(state, replicated(make_data_mesh()))

@@ -2,7 +2,7 @@
 
 Apply an entry's overrides to configs/automatic.py, say, and compare with the run without any:
 
-  python -m alexnet_jax.main --config=configs/automatic.py --config.model.changes="('no_overlap',)"
+  python -m alexnet_jax.main --config=automatic --config.model.modifications="('no_overlap',)"
 
 Differences are in points of top-1 / top-5 error that leaving the thing out costs. Equal runs differ
 by 0.2 to 0.3 points in the 2012 log.
@@ -28,20 +28,20 @@ def get_sweep() -> list[Ablation]:
         Ablation("baseline", {}, "42.3 / 19.6 centre, 40.5 / 18.0 ten crops", "code, run 170"),
         Ablation(
             "no_normalisation",
-            {"model.changes": ("no_lrn", "no_spatial_norm")},
+            {"model.modifications": ("no_lrn", "no_spatial_norm")},
             "+1.4 / +1.2 (paper), +1.4 / +1.2 (run 148 over 145)",
             "paper §3.3; code, run 148: 42.034 / 19.362 against 40.664 / 18.210",
         ),
         Ablation(
             "no_conv2_normalisation",
-            {"model.changes": ("no_conv2_norms",)},
+            {"model.modifications": ("no_conv2_norms",)},
             "0.0 / +0.1 (with another schedule)",
             "code, run 167: 40.488 / 18.118 against run 170's 40.528 / 18.048; run 167 divided the "
             "rate by 1000 in all (dexp[1000,4]), run 170 by 250, so the difference is of both",
         ),
         Ablation(
             "no_overlap",
-            {"model.changes": ("no_overlap",)},
+            {"model.modifications": ("no_overlap",)},
             "+0.4 / +0.3",
             "paper §3.4; code, run 147: 41.058 / 18.510, whose network is another in more than its "
             "pooling: conv2 padded by 1, conv5 not at all, pooling by ceil (55-28-26-13-11-6)",
@@ -54,27 +54,27 @@ def get_sweep() -> list[Ablation]:
         ),
         Ablation(
             "separate_columns",
-            {"model.changes": ("separate_columns",)},
+            {"model.modifications": ("separate_columns",)},
             "+1.2 / +1.1",
             "code, run 150: 41.828 / 19.330",
         ),
         Ablation("no_color_noise", {"augment.color_noise": 0.0}, "over +1 top-1", "paper §4.1"),
         Ablation(
             "no_dropout",
-            {"model.changes": ("no_dropout",)},
+            {"model.modifications": ("no_dropout",)},
             "substantial overfitting; no number",
             "paper §4.2",
         ),
         Ablation(
             "tanh",
-            {"model.changes": ("tanh",)},
+            {"model.modifications": ("tanh",)},
             "six times as long to 25 % training error (CIFAR-10, four layers)",
             "paper figure 1",
         ),
         *(
             Ablation(
                 f"without_conv{number}",
-                {"model.changes": (f"without_conv{number}",)},
+                {"model.modifications": (f"without_conv{number}",)},
                 "about +2 top-1",
                 "paper §7",
             )

@@ -21,40 +21,40 @@ def numbered():
     return jnp.asarray(np.broadcast_to(image, (64, 8, 8, 3)))
 
 
-def make(crop=None, flip=False, share=1, color_noise=None, color_rescale=True, mean=0.0):
+def make(crop=None, flip=False, group_size=1, color_noise=None, color_rescale=True, mean=0.0):
     return Augmentation(
         preprocessing=Preprocessing(np.full((8, 8, 3), mean, np.float32), np.ones(3, np.float32)),
         crop_size=6,
-        color_axes=np.eye(3, dtype=np.float32),
-        color_std=np.array([3.0, 2.0, 1.0], np.float32),
+        pca_eigenvectors=np.eye(3, dtype=np.float32),
+        pca_std=np.array([3.0, 2.0, 1.0], np.float32),
         crop=crop,
         flip=flip,
-        share=share,
+        group_size=group_size,
         color_noise=color_noise,
         color_rescale=color_rescale,
     )
 
 
 def test_crops_are_windows_of_their_images(numbered):
-    for crop in np.asarray(random_crop(jax.random.key(0), numbered, 6)):
+    for crop in np.asarray(random_crop(jax.random.key(0), numbered, 6, 1)):
         top, left = divmod(int(crop[0, 0, 0]), 8)
         np.testing.assert_array_equal(crop, numbered[0, top : top + 6, left : left + 6])
 
 
 @pytest.mark.slow
 def test_crops_reach_every_offset(numbered):
-    corners = {int(crop[0, 0, 0]) for crop in random_crop(jax.random.key(0), numbered, 6)}
+    corners = {int(crop[0, 0, 0]) for crop in random_crop(jax.random.key(0), numbered, 6, 1)}
     assert corners == {8 * top + left for top in range(3) for left in range(3)}
 
 
 def test_the_crops_of_a_key_never_change(numbered):
     """A run that goes on must draw what it would have drawn, whatever the version of the code."""
-    corners = np.asarray(random_crop(jax.random.key(0), numbered[:8], 6))[:, 0, 0, 0]
+    corners = np.asarray(random_crop(jax.random.key(0), numbered[:8], 6, 1))[:, 0, 0, 0]
     assert corners.tolist() == [8, 17, 16, 2, 0, 8, 8, 17]
 
 
 def test_the_flips_of_a_key_never_change(numbered):
-    mirrored = np.asarray(random_flip(jax.random.key(0), numbered[:8]))[:, 0, 0, 0] == 7
+    mirrored = np.asarray(random_flip(jax.random.key(0), numbered[:8], 1))[:, 0, 0, 0] == 7
     assert mirrored.tolist() == [False, False, True, True, False, True, True, False]
 
 
@@ -74,13 +74,13 @@ def test_colours_are_multiplied_in_float32_on_every_platform():
 @pytest.mark.slow
 def test_the_colour_is_added(numbered):
     key, augment = jax.random.key(0), make(color_noise=lambda step: 0.1, color_rescale=False)
-    shift = color_shift(jax.random.split(key, 3)[2], 64, augment.color_axes, augment.color_std)
+    shift = color_shift(jax.random.split(key, 3)[2], 64, augment.pca_eigenvectors, augment.pca_std)
     expected = np.float32(numbered[:, 1:7, 1:7]) + 0.1 * np.asarray(shift)[:, None, None]
     np.testing.assert_allclose(augment(key, numbered, 0), expected, rtol=1e-6, atol=1e-5)
 
 
 def test_flips_mirror_about_half_of_the_images(numbered):
-    flipped = np.asarray(random_flip(jax.random.key(0), numbered))
+    flipped = np.asarray(random_flip(jax.random.key(0), numbered, 1))
     mirrored = (flipped == numbered[:, :, ::-1]).all(axis=(1, 2, 3))
     same = (flipped == numbered).all(axis=(1, 2, 3))
     assert np.all(mirrored ^ same)
@@ -88,31 +88,31 @@ def test_flips_mirror_about_half_of_the_images(numbered):
 
 
 def test_each_image_has_an_offset_of_its_own(numbered):
-    corners = np.asarray(random_crop(jax.random.key(0), numbered, 6))[:, 0, 0, 0]
+    corners = np.asarray(random_crop(jax.random.key(0), numbered, 6, 1))[:, 0, 0, 0]
     assert np.sum(corners[::2] != corners[1::2]) > 20, "of 32 pairs about 28 differ"
 
 
 def test_all_offsets_are_equally_likely():
     images = jnp.broadcast_to(jnp.arange(9).reshape(1, 3, 3, 1), (9000, 3, 3, 1))
-    counts = np.bincount(random_crop(jax.random.key(0), images, 1).ravel(), minlength=9)
+    counts = np.bincount(random_crop(jax.random.key(0), images, 1, 1).ravel(), minlength=9)
     assert np.all(np.abs(counts - 1000) < 150), "five deviations; twice as many would be 2000"
 
 
 def test_each_image_has_a_flip_of_its_own(numbered):
-    mirrored = np.asarray(random_flip(jax.random.key(0), numbered))[:, 0, 0, 0] == 7
+    mirrored = np.asarray(random_flip(jax.random.key(0), numbered, 1))[:, 0, 0, 0] == 7
     assert 6 < np.sum(mirrored[::2] != mirrored[1::2]) < 26, "of 32 pairs about 16 differ"
 
 
 def test_consecutive_images_can_share_a_crop_and_a_flip(numbered):
-    corners = np.asarray(random_crop(jax.random.key(0), numbered, 6, together=32))[:, 0, 0, 0]
-    mirrored = np.asarray(random_flip(jax.random.key(4), numbered, together=32))[:, 0, 0, 0] == 7
+    corners = np.asarray(random_crop(jax.random.key(0), numbered, 6, group_size=32))[:, 0, 0, 0]
+    mirrored = np.asarray(random_flip(jax.random.key(4), numbered, group_size=32))[:, 0, 0, 0] == 7
     for half in (slice(0, 32), slice(32, 64)):
         assert len(set(corners[half])) == len(set(mirrored[half])) == 1
     assert len(set(corners)) == 2
 
 
 def test_an_augmentation_flips_its_share_alike(numbered):
-    flipped = np.asarray(make(flip=True, share=32)(jax.random.key(4), numbered, 0))[:, 0, 0, 0]
+    flipped = np.asarray(make(flip=True, group_size=32)(jax.random.key(4), numbered, 0))[:, 0, 0, 0]
     assert len(set(flipped[:32])) == len(set(flipped[32:])) == 1
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from made_files import jpeg, training_images
 
+from alexnet_jax.data.image_source import DecodedImages
 from alexnet_jax.data.images import read_image
-from alexnet_jax.data.pixels import DecodedRecords
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import (
     compute_statistics,
@@ -25,7 +25,7 @@ def records(imagenet_dir):
 
 @pytest.fixture(scope="module")
 def statistics(records):
-    return compute_statistics(DecodedRecords(records, SIZE))
+    return compute_statistics(DecodedImages(records, SIZE))
 
 
 @pytest.fixture(scope="module")
@@ -40,27 +40,30 @@ def test_mean_image_is_numpys(statistics, pixels):
 
 def test_axes_and_deviations_rebuild_numpys_covariance(statistics, pixels):
     covariance = np.cov(pixels.reshape(-1, 3), rowvar=False, bias=True)
-    axes, std = statistics.color_axes.astype(np.float64), statistics.color_std.astype(np.float64)
+    axes, std = (
+        statistics.pca_eigenvectors.astype(np.float64),
+        statistics.pca_std.astype(np.float64),
+    )
     np.testing.assert_allclose(axes @ np.diag(std**2) @ axes.T, covariance, rtol=1e-5)
 
 
 def test_deviations_decrease(statistics):
-    assert list(statistics.color_std) == sorted(statistics.color_std, reverse=True)
+    assert list(statistics.pca_std) == sorted(statistics.pca_std, reverse=True)
 
 
 def test_deviation_is_that_of_the_pixels_along_its_axis(statistics, pixels):
-    along = pixels.reshape(-1, 3) @ statistics.color_axes.astype(np.float64)
-    np.testing.assert_allclose(along.std(axis=0), statistics.color_std, rtol=1e-5)
+    along = pixels.reshape(-1, 3) @ statistics.pca_eigenvectors.astype(np.float64)
+    np.testing.assert_allclose(along.std(axis=0), statistics.pca_std, rtol=1e-5)
 
 
 def test_each_axis_points_to_where_its_largest_component_is_positive(statistics):
-    axes = statistics.color_axes
+    axes = statistics.pca_eigenvectors
     assert (axes[np.abs(axes).argmax(axis=0), np.arange(3)] > 0).all()
 
 
 def test_every_image_counts_once_and_is_reported(records):
     reported = []
-    pixels = DecodedRecords(records, SIZE)
+    pixels = DecodedImages(records, SIZE)
     assert compute_statistics(pixels, reported.append).count == 12 == sum(reported)
 
 
@@ -84,23 +87,23 @@ def test_the_order_of_the_images_does_not_change_a_bit():
     files = [jpeg(seed) for seed in range(100)]
     forward = compute_statistics(OrderedPixels(files))
     backward = compute_statistics(OrderedPixels(files[::-1]))
-    for name in ("mean_image", "color_axes", "color_std"):
+    for name in ("mean_image", "pca_eigenvectors", "pca_std"):
         np.testing.assert_array_equal(getattr(forward, name), getattr(backward, name))
 
 
 def test_grey_images_have_one_axis_of_colour():
     grey = compute_statistics(OrderedPixels([jpeg(seed, mode="L") for seed in range(3)]))
-    np.testing.assert_allclose(grey.color_axes[:, 0], 3**-0.5, rtol=1e-6)
-    assert grey.color_std[0] > 10
-    assert (grey.color_std[1:] < 1e-3).all()
+    np.testing.assert_allclose(grey.pca_eigenvectors[:, 0], 3**-0.5, rtol=1e-6)
+    assert grey.pca_std[0] > 10
+    assert (grey.pca_std[1:] < 1e-3).all()
 
 
 def test_saved_statistics_come_back_as_they_were(statistics, tmp_path):
     save_statistics(statistics, tmp_path)
     loaded = load_statistics(tmp_path, SIZE, count=12)
-    for name in ("mean_image", "color_axes", "color_std", "count"):
+    for name in ("mean_image", "pca_eigenvectors", "pca_std", "count"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(statistics, name))
-    assert loaded.mean_image.dtype == loaded.color_axes.dtype == np.float32
+    assert loaded.mean_image.dtype == loaded.pca_eigenvectors.dtype == np.float32
 
 
 def test_saving_leaves_one_file(statistics, tmp_path):

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from alexnet_jax.data.pixels import DecodedRecords
+from alexnet_jax.data.image_source import DecodedImages
 from alexnet_jax.data.preparation import Request, check_store, prepare_dataset, prepare_store
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import compute_statistics, load_statistics
@@ -48,9 +48,9 @@ def test_an_image_above_the_limit_on_megapixels_stops_it_in_a_line(stored):
 
 def test_the_store_brings_its_statistics(stored):
     records = Records(stored[0], IMAGENET, "train")
-    expected = compute_statistics(DecodedRecords(records, SIZE))
+    expected = compute_statistics(DecodedImages(records, SIZE))
     loaded = load_statistics(stored[1], SIZE, count=12)
-    for name in ("mean_image", "color_axes", "color_std", "count"):
+    for name in ("mean_image", "pca_eigenvectors", "pca_std", "count"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(expected, name))
 
 
@@ -61,7 +61,7 @@ def test_statistics_from_the_store_are_those_from_the_records(stored):
     prepare_store(request(stored[0]))
     for directory in (stored[1], stored[1].parent):
         after = load_statistics(directory, SIZE)
-        for name in ("mean_image", "color_axes", "color_std", "count"):
+        for name in ("mean_image", "pca_eigenvectors", "pca_std", "count"):
             np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
 
 

@@ -4,8 +4,8 @@ import time
 import numpy as np
 import pytest
 
+from alexnet_jax.data.image_source import DecodedImages
 from alexnet_jax.data.images import read_image
-from alexnet_jax.data.pixels import DecodedRecords
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches, read_ahead, read_and_send
 
@@ -19,7 +19,7 @@ def records(fractals_dir):
 
 @pytest.fixture(scope="module")
 def training(records):
-    return TrainingBatches(DecodedRecords(records, SIZE), batch_size=96, seed=5, steps=20)
+    return TrainingBatches(DecodedImages(records, SIZE), batch_size=96, seed=5, steps=20)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_an_error_in_a_thread_is_raised_where_the_batch_is_asked_for():
 
 
 def test_evaluation_shows_every_example_once_and_masks_the_rest(validation_records):
-    batches = EvaluationBatches(DecodedRecords(validation_records, SIZE), batch_size=16)
+    batches = EvaluationBatches(DecodedImages(validation_records, SIZE), batch_size=16)
     everything = list(read_ahead(batches, 0, threads=2))
     labels = np.concatenate([batch["label"][batch["mask"]] for batch in everything])
     expected = [example["label"] for example in validation_records.read(range(batches.count))]

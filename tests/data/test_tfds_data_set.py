@@ -11,14 +11,14 @@ from PIL import Image
 from short_run import short_config
 
 from alexnet_jax.data.data_dir_lock import data_dir_lock
+from alexnet_jax.data.image_source import DecodedImages
 from alexnet_jax.data.images import read_image
 from alexnet_jax.data.missing_statistics import add_statistics
-from alexnet_jax.data.pixels import DecodedRecords
 from alexnet_jax.data.preparation import Request, prepare_dataset, prepare_store
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import has_statistics, load_statistics, make_statistics
 from alexnet_jax.errors import UserError
-from alexnet_jax.training.assembly import assemble
+from alexnet_jax.training.experiment import build_run
 
 SIZE = 24
 
@@ -115,7 +115,7 @@ def test_prepare_makes_its_store(shapes):
 
 
 def test_training_computes_missing_statistics_and_evaluates_on_test(shapes):
-    run = assemble(config_for(shapes))
+    run = build_run(config_for(shapes))
     assert run.validation.count == 6
     assert has_statistics(shapes / "shapes" / "small" / "1.2.0", 80)
 
@@ -125,7 +125,7 @@ def test_a_run_on_data_that_cannot_be_written_keeps_statistics_in_its_workdir(
 ):
     directory = prepare_with_tfds(tmp_path, FEATURES, splits())
     monkeypatch.setattr(os, "access", lambda path, mode: path != directory)  # Root may write.
-    assemble(config_for(tmp_path), tmp_path / "run")
+    build_run(config_for(tmp_path), tmp_path / "run")
     assert not has_statistics(directory, 80)
     assert has_statistics(tmp_path / "run", 80)
 
@@ -134,7 +134,7 @@ def test_a_run_on_data_that_cannot_be_written_keeps_statistics_in_its_workdir(
 def test_statistics_that_another_run_computes_are_waited_for(tmp_path):
     """As in a sweep whose trials start together on data without statistics."""
     prepare_with_tfds(tmp_path, FEATURES, splits())
-    pixels = DecodedRecords(Records(tmp_path, "shapes/small", "train"), SIZE)
+    pixels = DecodedImages(Records(tmp_path, "shapes/small", "train"), SIZE)
     first = data_dir_lock(tmp_path)
     first.acquire()
     with ThreadPoolExecutor(1) as pool:
@@ -172,7 +172,7 @@ def test_a_data_set_without_image_or_class_is_refused(tmp_path, features, messag
 def test_a_data_set_without_a_split_to_evaluate_on_names_those_there_are(tmp_path):
     prepare_with_tfds(tmp_path, FEATURES, {"train": rows(4), "extra": rows(4)})
     with pytest.raises(UserError, match=r"no split 'validation', only \['extra', 'train'\]"):
-        assemble(config_for(tmp_path))
+        build_run(config_for(tmp_path))
 
 
 def test_a_label_that_is_withheld_is_no_class(tmp_path):

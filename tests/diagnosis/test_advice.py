@@ -2,14 +2,14 @@ from dataclasses import replace
 
 from made_diagnosis import DATA, MEMORY, made_diagnosis
 
-from alexnet_jax.diagnosis.advice import Advice, advise, fits_device, longest_pole
+from alexnet_jax.diagnosis.advice import Advice, advise, bottleneck, fits_device
 
 FAST_INPUT = {"batches": 60_000.0, "decoding": 61_000.0, "loop": 30_900.0}
 
 
 def test_slow_decoding_asks_for_the_pixel_store():
     diagnosis = made_diagnosis()
-    assert longest_pole(diagnosis) == "batches"
+    assert bottleneck(diagnosis) == "batches"
     assert advise(diagnosis) == [
         Advice(
             "records: 1,210 images/s on 2 cores, the step wants 31,000: build the pixel store, "
@@ -22,7 +22,7 @@ def test_slow_decoding_asks_for_the_pixel_store():
 
 def test_a_busy_device_has_no_trouble_with_its_input():
     diagnosis = made_diagnosis(FAST_INPUT)
-    assert longest_pole(diagnosis) == "step"
+    assert bottleneck(diagnosis) == "step"
     assert advise(diagnosis) == [
         Advice(
             "step: 31,000 images/s, 50% of this machine's matrix products; batches come 1.9x as "
@@ -49,7 +49,7 @@ def test_a_slow_store_that_fits_on_the_device_should_go_there():
 def test_a_resident_data_set_needs_no_link():
     resident = replace(DATA, source="device", examples=50_000)
     diagnosis = made_diagnosis(FAST_INPUT | {"transfer": 9_000.0}, data=resident)
-    assert longest_pole(diagnosis) == "step"
+    assert bottleneck(diagnosis) == "step"
 
 
 def test_a_slow_link_is_named_even_where_nothing_helps():
@@ -83,7 +83,7 @@ def test_augmentation_above_a_twentieth_of_the_step_is_named():
 def test_a_loop_far_below_its_longest_pole_is_named():
     texts = [advice.text for advice in advise(made_diagnosis(FAST_INPUT | {"loop": 20_000.0}))]
     assert texts[1] == (
-        "the whole loop runs at 20,000 images/s, its longest pole at 31,000: reading, transfer "
+        "the whole loop runs at 20,000 images/s, its bottleneck at 31,000: reading, transfer "
         "and the step do not overlap as they should"
     )
 

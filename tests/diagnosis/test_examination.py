@@ -6,7 +6,7 @@ from short_run import short_config
 from alexnet_jax.diagnosis.examination import affordable_batch_size, diagnose, input_stages
 from alexnet_jax.diagnosis.report import format_json, format_table
 from alexnet_jax.diagnosis.timing import Budget, Skipped, Speed
-from alexnet_jax.training.rehearsal import find_material, rehearse
+from alexnet_jax.training.experiment import build_run, build_without_data
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +27,8 @@ def diagnosis(fractals_dir):
     config = short_config(fractals_dir)
     config.train.steps = 400
     config.schedule.name = "constant"  # The same program, whatever the length of the run.
-    return diagnose(rehearse(config), find_material(config), seconds=4)
+    run = build_run(config)
+    return diagnose(run.experiment, run, missing="", seconds=4)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def test_the_json_holds_every_key(described):
         "flops",
         "memory",
         "store",
-        "longest_pole",
+        "bottleneck",
         "advice",
         "seconds",
     }
@@ -95,8 +96,11 @@ def test_the_table_of_a_real_machine_fits_a_terminal(diagnosis):
 
 def test_a_step_too_slow_for_the_time_is_tried_on_fewer_images_divided_over_the_devices(config):
     # 32 images at a fifth of 1,000 operations a second in a quarter of 160 s: 8,000 operations.
+    experiment = build_without_data(config)
     sizes = [
-        affordable_batch_size(rehearse(config), flops, ceiling=1_000.0, budget=Budget(160.0))
+        affordable_batch_size(
+            build_without_data(config), flops, ceiling=1_000.0, budget=Budget(160.0)
+        )
         for flops in (250, 251, 1_000, 100_000)
     ]
     assert sizes == [32, 16, 8, 4]
@@ -104,20 +108,20 @@ def test_a_step_too_slow_for_the_time_is_tried_on_fewer_images_divided_over_the_
 
 def test_fewer_images_still_make_whole_microbatches(config):
     config.train.microbatch_size = 16
-    rehearsal = rehearse(config)
-    assert affordable_batch_size(rehearsal, 100_000, ceiling=1.0, budget=Budget(1.0)) == 8
+    experiment = build_without_data(config)
+    assert affordable_batch_size(experiment, 100_000, ceiling=1.0, budget=Budget(1.0)) == 8
 
 
 @pytest.mark.parametrize("source", ["store", "device"])
 def test_pixels_are_read_and_made_into_batches_but_not_decoded(config, stored_fractals, source):
     config.data.update(dir=str(stored_fractals), source=source)
-    stages = input_stages(rehearse(config), find_material(config), Budget(10.0))
+    stages = input_stages(build_run(config), Budget(10.0))
     assert stages["decoding"] == Skipped("the store holds pixels")
     warm = stages["reading_warm"]
     assert warm.bytes_per_second / warm.images_per_second == pytest.approx(96 * 96 * 3)
     assert stages["batches"].repetitions == 5  # Of six, the first starts the clock.
 
 
-def test_without_data_no_input_is_measured(config):
-    stages = input_stages(rehearse(config), None, Budget(10.0))
+def test_without_data_no_input_is_measured():
+    stages = input_stages(None, Budget(10.0))
     assert set(stages.values()) == {Skipped("no data")}

@@ -6,61 +6,61 @@ from short_run import short_config
 from alexnet_jax.data.stream import TrainingBatches, read_ahead
 from alexnet_jax.diagnosis.stepping import CompiledStep, compile_step, loop_speed, random_batch
 from alexnet_jax.diagnosis.timing import Skipped
-from alexnet_jax.training.rehearsal import find_material, rehearse
+from alexnet_jax.training.experiment import build_run, build_without_data
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def learner(fractals_dir):
+def experiment(fractals_dir):
     config = short_config(fractals_dir)
     config.schedule.name = "constant"  # The same program, whatever the length of the run.
-    return rehearse(config).learner
+    return build_without_data(config)
 
 
 @pytest.fixture(scope="module")
-def step(learner):
-    return compile_step(learner, random_batch(32, 96, 10))
+def step(experiment):
+    return compile_step(experiment, random_batch(32, 96, 10))
 
 
 def test_a_random_batch_is_of_the_kind_that_training_reads(fractals_dir):
     made = random_batch(32, 96, 10)
-    read = next(read_ahead(find_material(short_config(fractals_dir)).batches, 0, threads=1))
+    read = next(read_ahead(build_run(short_config(fractals_dir)).training, 0, threads=1))
     assert {name: (rows.shape, rows.dtype) for name, rows in made.items()} == {
         name: (rows.shape, rows.dtype) for name, rows in read.items()
     }
     assert made["label"].max() < 10
 
 
-def test_the_whole_loop_trains_on_every_batch_of_a_short_run(learner, step, fractals_dir):
-    batches = find_material(short_config(fractals_dir)).batches
-    speed, _ = loop_speed(learner, step, batches, threads=2, settling=0.1, seconds=60)
+def test_the_whole_loop_trains_on_every_batch_of_a_short_run(experiment, step, fractals_dir):
+    batches = build_run(short_config(fractals_dir)).training
+    speed, _ = loop_speed(experiment, step, batches, threads=2, settling=0.1, seconds=60)
     assert speed.repetitions == 6
     assert speed.images_per_second * speed.seconds == pytest.approx(32)
 
 
 @pytest.mark.parametrize(("step_seconds", "period", "idle"), WAITS)
 def test_waiting_for_a_slow_source_is_the_share_of_time_in_which_the_devices_idle(
-    learner, step_seconds, period, idle
+    experiment, step_seconds, period, idle
 ):
     step = TimedStep(step_seconds)
     batches = TrainingBatches(SlowPixels(period), batch_size=8, seed=0, steps=10)
     compiled = CompiledStep(step, batch_size=8, compile_seconds=0.0, bytes_per_device=0)
-    _, fraction = loop_speed(learner, compiled, batches, threads=2, settling=0.0, seconds=60)
+    _, fraction = loop_speed(experiment, compiled, batches, threads=2, settling=0.0, seconds=60)
     assert fraction == pytest.approx(step.idle_fraction(), abs=0.05)
     assert step.idle_fraction() > idle - 0.15  # Loose: a busy machine may make it more.
 
 
-def test_a_run_of_one_step_has_no_loop_to_measure(learner, step, fractals_dir):
+def test_a_run_of_one_step_has_no_loop_to_measure(experiment, step, fractals_dir):
     config = short_config(fractals_dir)
     config.train.steps = 1
-    batches = find_material(config).batches
-    assert loop_speed(learner, step, batches, threads=2, settling=0.1, seconds=60) == (
+    batches = build_run(config).training
+    assert loop_speed(experiment, step, batches, threads=2, settling=0.1, seconds=60) == (
         Skipped("the run is too short"),
         None,
     )
 
 
-def test_the_step_needs_room_for_the_state_and_a_batch(learner, step):
+def test_the_step_needs_room_for_the_state_and_a_batch(experiment, step):
     state = 2 * 4 * 182_778  # Parameters and their momentum.
-    assert step.bytes_per_device > state + 32 // learner.mesh.size * np.prod((96, 96, 3))
+    assert step.bytes_per_device > state + 32 // experiment.mesh.size * np.prod((96, 96, 3))

@@ -5,7 +5,7 @@ import pytest
 from compiled_network import apply, init
 
 from alexnet_jax.data.preprocessing import Preprocessing
-from alexnet_jax.evaluation.counting import NotFiniteError
+from alexnet_jax.evaluation.metrics import NotFiniteError
 from alexnet_jax.evaluation.scoring import make_view_predictor, score, view_probabilities
 from alexnet_jax.models import create_model
 from alexnet_jax.parallel.mesh import make_data_mesh, split_over_data, to_devices

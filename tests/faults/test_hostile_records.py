@@ -11,14 +11,14 @@ from cluster_runs import finish, options, start
 from short_run import FRACTALS
 from tensorflow_datasets.proto import tf_example_pb2
 
-from alexnet_jax.data.pixels import DecodedRecords
+from alexnet_jax.data.image_source import DecodedImages
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import compute_statistics, load_statistics
 from alexnet_jax.data.store_manifest import records_fingerprint
 from alexnet_jax.data.stream import read_ahead
 from alexnet_jax.diagnosis.reading import decoding_speed
 from alexnet_jax.errors import UserError
-from alexnet_jax.training.assembly import assemble
+from alexnet_jax.training.experiment import build_run
 
 pytestmark = pytest.mark.slow
 
@@ -143,7 +143,7 @@ def halve(shard):
 
 def test_a_damaged_record_is_named_by_its_place_in_its_own_file(changed):
     data_dir = changed(lambda shard: cut_an_image(halve(shard)))
-    pixels = DecodedRecords(Records(data_dir, FRACTALS, "train"), 96)
+    pixels = DecodedImages(Records(data_dir, FRACTALS, "train"), 96)
     image, label = np.empty((1, 96, 96, 3), np.uint8), np.empty(1, np.int32)
     with pytest.raises(UserError, match=r"example 310 .*: record 10 of .*-00001-of-00002: not a"):
         pixels.read_into([310], image, label)
@@ -153,7 +153,7 @@ def test_a_damaged_record_is_named_by_its_place_in_its_own_file(changed):
 def test_a_damaged_record_ends_training_in_a_line(changed, config, how):
     config.data.dir = str(changed(how))
     config.train.steps = 20  # An epoch and more.
-    run = assemble(config)
+    run = build_run(config)
     with pytest.raises(UserError) as error:
         list(read_ahead(run.training, 0, threads=2))
     message = str(error.value)
@@ -167,13 +167,13 @@ def test_an_image_that_cannot_be_decoded_is_named_by_its_file(changed):
     records = Records(changed(cut_an_image), FRACTALS, "train")
     name = re.escape(records[10]["file_name"].decode())
     with pytest.raises(UserError, match=rf"example 10 \({name}\) of the train split"):
-        compute_statistics(DecodedRecords(records, 96))
+        compute_statistics(DecodedImages(records, 96))
     with pytest.raises(UserError, match="example 10 "):
-        decoding_speed(DecodedRecords(records, 96), batch_size=1, threads=2, seconds=5)
+        decoding_speed(DecodedImages(records, 96), batch_size=1, threads=2, seconds=5)
 
 
 def test_training_refuses_images_above_the_configs_limit(config):
     config.data.max_megapixels = 0.009
-    run = assemble(config)
+    run = build_run(config)
     with pytest.raises(UserError, match="96x96 pixels are more than 0.009 .*raise max_megapixels"):
         next(read_ahead(run.training, 0, threads=2))

@@ -25,13 +25,13 @@ from short_run import short_config
 from alexnet_jax.data.stream import TrainingBatches, read_ahead
 from alexnet_jax.parallel.mesh import to_devices
 from alexnet_jax.training import loop
-from alexnet_jax.training.assembly import Run, assemble
-from alexnet_jax.training.interruption import Interrupted
+from alexnet_jax.training.experiment import Run, build_run
 from alexnet_jax.training.loop import train_and_evaluate
+from alexnet_jax.training.network import load_trained
+from alexnet_jax.training.preemption import Preempted
 from alexnet_jax.training.recipe import make_optimizer, resolve_config
 from alexnet_jax.training.state import TrainState, create_state
 from alexnet_jax.training.step import make_train_step
-from alexnet_jax.training.trained import load_trained
 
 STEPS, INTERRUPTED_AT = 100, 47
 PART = 5  # Steps that are hashed together, and trained without the loop.
@@ -63,7 +63,7 @@ def golden_config(data_dir: Path) -> Any:
     config.augment.color_noise_until = 1.5
     config.optimizer.bias_schedule = "halfway"
     config.schedule.update(
-        name="stepped",
+        name="step_decay",
         learning_rate=0.005,
         boundary_steps=(70,),
         warmup_epochs=0.5,
@@ -90,7 +90,7 @@ def record(data_dir: Path, workdir: Path) -> dict[str, Any]:
         What JSON can hold; steps count completed ones.
     """
     config = resolve_config(golden_config(data_dir))
-    run = assemble(config)
+    run = build_run(config)
     return {
         "batches_sha256": _hash_batches(run),
         "loop": _train_by_the_loop(config, run, workdir),
@@ -145,10 +145,10 @@ def _hash_batches(run: Run) -> dict[str, str]:
 
 def _train_by_the_loop(config: Any, run: Run, workdir: Path) -> dict[str, Any]:
     """Interrupt and resume; return the log without its times, and the parameters' norms."""
-    feed = loop.feed
+    prefetch_to_device = loop.prefetch_to_device
 
     def interrupting(batches: Any, start: int, *others: Any) -> Iterator[Any]:
-        for number, batch in enumerate(feed(batches, start, *others), start):
+        for number, batch in enumerate(prefetch_to_device(batches, start, *others), start):
             if isinstance(batches, TrainingBatches) and number == INTERRUPTED_AT:
                 os.kill(os.getpid(), signal.SIGTERM)
             yield batch
@@ -156,7 +156,7 @@ def _train_by_the_loop(config: Any, run: Run, workdir: Path) -> dict[str, Any]:
     with mock.patch.object(loop, "feed", interrupting):
         try:
             train_and_evaluate(config, workdir)
-        except Interrupted:
+        except Preempted:
             assert (workdir / "checkpoints" / str(INTERRUPTED_AT)).is_dir()
         else:
             raise AssertionError("the run was not interrupted")
@@ -168,7 +168,7 @@ def _train_by_the_loop(config: Any, run: Run, workdir: Path) -> dict[str, Any]:
         "loss": _by_step(train, "loss"),
         "learning_rate": _by_step(train, "learning_rate"),
         "test_loss": {f"{line['step']} {line['views']}": _short(line["loss"]) for line in tests},
-        "parameter_norms": _norms(load_trained(workdir, run.mesh).params),
+        "parameter_norms": _norms(load_trained(workdir, run.experiment.mesh).state.params),
     }
 
 
@@ -180,17 +180,19 @@ def _train_step_by_step(config: Any, run: Run) -> dict[str, Any]:
     where rounding turns a unit on, and after some 25 steps two processors train two networks. It
     jumps about twice in a hundred steps.
     """
-    optimizer = _recording(make_optimizer(config, run.schedule, run.durations))
-    model, seed = run.network.model, config.train.seed
-    factor = config.schedule.factor
-    train_step = make_train_step(model, optimizer, run.augmentation, seed, run.mesh, factor)
-    first = create_state(model, optimizer, config.data.crop_size, seed, run.mesh)
+    experiment, seed = run.experiment, config.train.seed
+    model, schedule, mesh = experiment.network.model, experiment.network.schedule, experiment.mesh
+    optimizer = _recording(make_optimizer(config, schedule, experiment.durations))
+    train_step = make_train_step(
+        model, optimizer, schedule, experiment.augmentation, seed, mesh, config.schedule.factor
+    )
+    first = create_state(model, optimizer, config.data.crop_size, seed, mesh)
     losses, norms, kept = {}, {}, {}
     for step, batch in enumerate(read_ahead(run.training, 0, run.threads), start=1):
         if step % PART == 1:
             # A copy: the step takes its buffers.
             state = _count_from(step - 1, jax.tree.map(jnp.copy, first))
-        state, metrics = train_step(state, to_devices(batch, run.mesh))
+        state, metrics = train_step(state, to_devices(batch, mesh))
         gradient_norms = jax.device_get(state.opt_state["gradient_norms"])
         losses[str(step)] = _short(metrics["loss"])
         norms[str(step)] = _short(optax.tree.norm(gradient_norms))

@@ -26,7 +26,7 @@ def arguments(fractals_dir, tmp_path):
     )
     return [
         *small_training(fractals_dir),
-        "--config.model.changes=('no_dropout',)",
+        "--config.model.modifications=('no_dropout',)",
         "--config.augment.crop=center",
         "--config.augment.color_noise=0.0",
         "--config.augment.flip=False",

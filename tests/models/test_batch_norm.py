@@ -19,7 +19,7 @@ def initialize(model):
 @pytest.fixture(scope="module")
 def network():
     """`tiny` with batch normalisation, and variables none of which is where it begins."""
-    model = create_model("tiny", num_classes=4, changes=["batch_norm", "no_dropout"])
+    model = create_model("tiny", num_classes=4, modifications=["batch_norm", "no_dropout"])
     variables = initialize(model)
     leaves, structure = jax.tree.flatten(variables)
     keys = jax.random.split(jax.random.key(1), len(leaves))
@@ -87,13 +87,13 @@ def test_running_statistics_keep_nine_tenths_of_themselves(network):
 
 
 def test_statistics_stay_float32_where_products_are_bfloat16():
-    model = create_model("tiny", num_classes=4, dtype=jnp.bfloat16, changes=["batch_norm"])
+    model = create_model("tiny", num_classes=4, dtype=jnp.bfloat16, modifications=["batch_norm"])
     variables = jax.eval_shape(lambda: initialize(model))
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
 
 
 def test_it_follows_each_convolution_and_takes_the_norms_of_2012_away():
-    spec = create_model("original", changes=["batch_norm"]).spec
+    spec = create_model("original", modifications=["batch_norm"]).spec
     assert [layer.after for layer in spec.convolutions] == [
         ("batch_norm", "pool", "activation"),
         ("batch_norm", "activation", "pool"),
@@ -116,7 +116,8 @@ def test_a_network_without_has_no_statistics():
 
 def test_the_table_has_a_row_for_each_norm():
     rows = {
-        row.name: row for row in describe_layers(create_model("caffe", changes=["batch_norm"]), 227)
+        row.name: row
+        for row in describe_layers(create_model("caffe", modifications=["batch_norm"]), 227)
     }
     assert (rows["conv1"].parameters, rows["conv1_norm"].parameters) == (34_848, 192)
     assert rows["conv1_norm"].multiply_adds == 0

@@ -13,7 +13,8 @@ from alexnet_jax.data.statistics import Statistics
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import create_model
 from alexnet_jax.parallel.mesh import make_data_mesh
-from alexnet_jax.training.learner import make_learner
+from alexnet_jax.training.experiment import make_experiment
+from alexnet_jax.training.recipe import make_preprocessing
 from alexnet_jax.training.step import describe_batch
 from configs import imagenet
 
@@ -66,9 +67,10 @@ def lowered_products(platform, devices=1, **model):
     size = config.data.image_size
     grey = Statistics(np.zeros((size, size, 3), np.float32), np.eye(3), np.ones(3), 1)
     mesh = make_data_mesh(jax.devices()[:devices])
-    learner = make_learner(config, mesh, grey, examples=1000)
+    preprocessing = make_preprocessing(config, grey)
+    experiment = make_experiment(config, mesh, grey, 1000, preprocessing)
     batch = describe_batch(8, size, mesh)
-    traced = learner.train_step.trace(learner.network.description, batch)
+    traced = experiment.train_step.trace(experiment.network.abstract_state, batch)
     text = traced.lower(lowering_platforms=(platform,)).as_text()
     return [line for line in text.splitlines() if PRODUCT.search(line)]
 

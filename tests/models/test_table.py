@@ -73,7 +73,7 @@ def test_the_chain_has_no_pooling_behind_a_convolution_that_has_none():
 
 
 def test_the_chain_leaves_batch_normalisation_out():
-    chain = format_chain(describe_layers(create_model("caffe", changes=("batch_norm",)), 227))
+    chain = format_chain(describe_layers(create_model("caffe", modifications=("batch_norm",)), 227))
     assert chain == format_chain(describe_layers(create_model("caffe"), 227))
 
 

@@ -30,16 +30,16 @@ from alexnet_jax.training.step import make_train_step  # noqa: E402
 STEPS = 20
 RATE = 0.01
 BATCH = 16
-SIDE, CROP = 64, 56  # Pixels.
+SIDE, CROP = 64, 56  # ImageSource.
 
 AUGMENTATION = Augmentation(
     preprocessing=Preprocessing(np.full((SIDE, SIDE, 3), 120, np.float32), np.ones(3)),
     crop_size=CROP,
     crop=random_crop,
     flip=True,
-    share=1,
-    color_axes=np.eye(3, dtype=np.float32),
-    color_std=np.full(3, 60, np.float32),
+    group_size=1,
+    pca_eigenvectors=np.eye(3, dtype=np.float32),
+    pca_std=np.full(3, 60, np.float32),
     color_noise=lambda step: jnp.float32(0.1),
     color_rescale=True,
 )
@@ -50,7 +50,7 @@ RUNS = {
     "data": ("data", None, 8, 1),
     "hybrid": ("hybrid", 4, 8, 1),
     "columns": ("columns", None, 8, 1),
-    "sharded": ("sharded", 4, 8, 1),
+    "fsdp": ("fsdp", 4, 8, 1),
     "hybrid in parts": ("hybrid", 4, 8, 2),
 }
 
@@ -64,11 +64,15 @@ def make_batches():
     return [{"image": image, "label": np.arange(BATCH, dtype=np.int32) % 4} for image in images]
 
 
+def _rate(step):
+    return jnp.float32(RATE)
+
+
 def build(mesh, parts, dtype):
     """Return the step, and what describes the state."""
     model = AlexNet(find_spec("tiny"), 4, dtype)  # `create_model` takes no float64.
-    optimizer = krizhevsky_sgd(lambda step: RATE)
-    step = make_train_step(model, optimizer, AUGMENTATION, 3, mesh, 0.1, parts)
+    optimizer = krizhevsky_sgd(_rate)
+    step = make_train_step(model, optimizer, _rate, AUGMENTATION, 3, mesh, 0.1, parts)
     return step, abstract_state(model, optimizer, CROP, mesh)
 
 

@@ -28,15 +28,15 @@ FAILING = (
 from alexnet_jax import command_line, main
 from alexnet_jax.training import loop
 
-feed = loop.feed
+feed = loop.prefetch_to_device
 
 def from_a_broken_disk(*arguments):
-    for number, batch in enumerate(feed(*arguments)):
+    for number, batch in enumerate(prefetch_to_device(*arguments)):
         if number == 3:
             raise ValueError("the disk of this host is broken")
         yield batch
 
-loop.feed = from_a_broken_disk
+loop.prefetch_to_device = from_a_broken_disk
 command_line.run(main.main)
 """,
 )
@@ -148,7 +148,7 @@ def short_options(data_dir, folder, **changed):
         train__steps=8,
         eval__every_steps=2,
         checkpoint__every_steps=1,
-        schedule__name="stepped",
+        schedule__name="step_decay",
         schedule__boundary_steps="(4, 4, 4, 4, 4)",
         **changed,
     )

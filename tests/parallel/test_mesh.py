@@ -33,7 +33,7 @@ def test_a_second_axis_that_does_not_divide_the_devices_names_those_that_do():
 
 
 def test_an_unknown_layout_lists_the_known_ones():
-    with pytest.raises(UserError, match="'pipeline'; the known ones: data, hybrid, columns, shard"):
+    with pytest.raises(UserError, match="'pipeline'; the known ones: data, hybrid, columns, fsdp"):
         make_mesh("pipeline")
 
 
@@ -49,7 +49,7 @@ def test_the_data_layout_has_no_second_axis():
         ("hybrid", None, {"data": 1, "model": 4}),
         ("hybrid", 2, {"data": 2, "model": 2}),
         ("columns", None, {"data": 2, "column": 2}),
-        ("sharded", None, {"data": 1, "shard": 4}),
+        ("fsdp", None, {"data": 1, "shard": 4}),
     ],
 )
 def test_a_layout_names_the_axes_of_the_mesh(layout, model_axis, shape):

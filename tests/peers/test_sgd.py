@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from alexnet_jax.training.optimizer import pytorch_sgd
-from alexnet_jax.training.schedule import stepped
+from alexnet_jax.training.schedule import step_decay
 
 torch = pytest.importorskip("torch", reason="`make test-peers` installs torch")
 
@@ -19,7 +19,7 @@ STEPS, DROPS = 50, (20, 35)
 def test_fifty_steps_with_two_drops_of_the_rate_equal_pytorchs():
     gradients = np.random.default_rng(0).standard_normal((STEPS, 2, 3), np.float32)
     params = {"fc": {"kernel": jnp.ones(3), "bias": jnp.ones(3)}}
-    optimizer = pytorch_sgd(stepped(0.1, DROPS, 0.1), momentum=0.9, weight_decay=0.05)
+    optimizer = pytorch_sgd(step_decay(0.1, DROPS, 0.1), momentum=0.9, weight_decay=0.05)
     state = optimizer.init(params)
 
     peers = [torch.ones(3, dtype=torch.float64, requires_grad=True) for _ in range(2)]

@@ -7,7 +7,7 @@ import pytest
 from alexnet_jax.models import create_model
 from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
 from alexnet_jax.training.optimizer import pytorch_sgd
-from alexnet_jax.training.schedule import stepped
+from alexnet_jax.training.schedule import step_decay
 from alexnet_jax.training.state import create_state
 from alexnet_jax.training.step import make_train_step
 
@@ -46,11 +46,14 @@ def batch():
 def run_ours(batch):
     """Returns the initial parameters and the loss at each step."""
     mesh = make_data_mesh(jax.devices()[:1])
-    model = create_model("owt", CLASSES, changes=["no_dropout"])
-    optimizer = pytorch_sgd(stepped(RATE, [DROP], 0.1), MOMENTUM, WEIGHT_DECAY)
+    model = create_model("owt", CLASSES, modifications=["no_dropout"])
+    schedule = step_decay(RATE, [DROP], 0.1)
+    optimizer = pytorch_sgd(schedule, MOMENTUM, WEIGHT_DECAY)
     state = create_state(model, optimizer, model.spec.crop_size, seed=0, mesh=mesh)
     initial = jax.device_get(state.params)
-    step = make_train_step(model, optimizer, Untouched(), seed=0, mesh=mesh, plateau_factor=0.1)
+    step = make_train_step(
+        model, optimizer, schedule, Untouched(), seed=0, mesh=mesh, plateau_factor=0.1
+    )
     losses = []
     for _ in range(STEPS):
         state, metrics = step(state, to_devices(batch, mesh))

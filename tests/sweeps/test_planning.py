@@ -20,12 +20,12 @@ def make(config, tmp_path):
 
 
 def test_a_trial_is_the_command_that_trains_it(make, tmp_path):
-    (trial,) = make(Trial({"train.batch_size": 16, "model.changes": ("tanh",)}, name="t"))
+    (trial,) = make(Trial({"train.batch_size": 16, "model.modifications": ("tanh",)}, name="t"))
     assert trial.arguments == (
         "--config=configs/demo.py",
         "--config.train.steps=6",
         "--config.train.batch_size=16",
-        "--config.model.changes=('tanh',)",
+        "--config.model.modifications=('tanh',)",
         f"--workdir={tmp_path}/sweep/t",
     )
     assert trial.steps == 6
@@ -53,7 +53,7 @@ def test_a_trial_without_results_has_none(make):
         ({"train.batch_size": "ten"}, "trial t: .*batch_size"),
         ({"train.batch_size": 8.5}, "trial t: .*batch_size"),
         ({"model.name": "vgg"}, "trial t: .*vgg"),
-        ({"model.changes": ("no_lrm",)}, "trial t: .*no_lrm"),
+        ({"model.modifications": ("no_lrm",)}, "trial t: .*no_lrm"),
         ({"model.num_classes": 7}, "trial t: .* has 10 classes"),
         ({"train.steps": None}, "config.train.steps cannot be unset by a trial"),
     ],

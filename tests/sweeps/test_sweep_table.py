@@ -34,7 +34,7 @@ def root(tmp_path):
     """A baseline with seeds 0 to 2, one ablation with one seed, one trial without a result."""
     for seed, error in enumerate((0.40, 0.42, 0.44)):
         write(tmp_path, f"b{seed}", "baseline", seed, (error, 0.2, error - 0.02, 0.18))
-    tanh = {"model.changes": ["tanh"]}
+    tanh = {"model.modifications": ["tanh"]}
     write(
         tmp_path,
         "tanh",

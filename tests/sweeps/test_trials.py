@@ -19,10 +19,10 @@ def test_a_grid_has_every_combination():
         (Trial(), "baseline"),
         (Trial({"schedule.learning_rate": 0.02}), "schedule.learning_rate=0.02"),
         (
-            Trial({"train.seed": 1, "model.changes": ("no_lrn", "tanh")}),
-            "model.changes=no_lrn+tanh,train.seed=1",
+            Trial({"train.seed": 1, "model.modifications": ("no_lrn", "tanh")}),
+            "model.modifications=no_lrn+tanh,train.seed=1",
         ),
-        (Trial({"model.changes": ()}), "model.changes=none"),
+        (Trial({"model.modifications": ()}), "model.modifications=none"),
         (Trial({"data.name": "fractals/demo"}), "data.name=fractals-demo"),
         (Trial({"train.seed": 1}, name="my trial"), "my-trial"),
     ],

@@ -11,10 +11,10 @@ from short_run import short_config
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import make_data_mesh
-from alexnet_jax.training.assembly import assemble
+from alexnet_jax.training.experiment import build_run
+from alexnet_jax.training.inference import classify_images, evaluate_workdirs
 from alexnet_jax.training.loop import train_and_evaluate
-from alexnet_jax.training.testing import classify_images, evaluate_workdirs
-from alexnet_jax.training.trained import load_trained
+from alexnet_jax.training.network import load_trained
 from alexnet_jax.weights import export_weights, import_weights, read_workdir, write_workdir
 
 pytestmark = pytest.mark.slow
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 def normalized_config(fractals_dir):
     """The short run, with batch normalisation and the update rule that it goes with."""
     config = short_config(fractals_dir)
-    config.model.changes = ("batch_norm",)
+    config.model.modifications = ("batch_norm",)
     config.optimizer.name = "lars"
     config.schedule.update(
         name="polynomial", learning_rate=2.0, power=2.0, warmup_epochs=0.2, warmup_start=0.1
@@ -44,7 +44,7 @@ def finished(fractals_dir, tmp_path_factory):
 
 
 def statistics(workdir):
-    return load_trained(workdir, make_data_mesh()).batch_stats
+    return load_trained(workdir, make_data_mesh()).state.batch_stats
 
 
 def same(left, right):
@@ -97,12 +97,12 @@ def test_the_stablehlo_program_says_what_predict_says(finished, tmp_path):
 
 def test_another_run_begins_with_its_statistics(finished, config):
     config.train.init_from = str(finished[0])
-    state = assemble(config).create_state()
+    state = build_run(config).experiment.create_state()
     assert same(state.batch_stats, statistics(finished[0]))
 
 
 def test_a_network_without_norms_cannot_begin_with_it(finished, config):
-    config.model.changes = ()
+    config.model.modifications = ()
     config.train.init_from = str(finished[0])
     with pytest.raises(UserError, match="holds the layers conv1, conv1_norm.*this network needs"):
-        assemble(config).create_state()
+        build_run(config).experiment.create_state()

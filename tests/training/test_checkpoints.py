@@ -17,11 +17,11 @@ from alexnet_jax.errors import MachineError, UserError
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated
 from alexnet_jax.training import checkpoints
 from alexnet_jax.training.checkpoints import Checkpoints, _fingerprint
-from alexnet_jax.training.interruption import Interrupted
 from alexnet_jax.training.plateau import before_any_test
+from alexnet_jax.training.preemption import Preempted
 from alexnet_jax.training.state import TrainState
 
-# When a read fails, Orbax leaves tasks on a closed event loop, which complain when collected.
+# When a read fails, Orbax leaves tasks on a closed event loop, which print_error when collected.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
@@ -36,7 +36,7 @@ def only_what_these_tests_make():
 
 @pytest.fixture(autouse=True)
 def collect_here():
-    """Let what a test left behind complain here, not in a later test."""
+    """Let what a test left behind print_error here, not in a later test."""
     yield
     gc.collect()
 
@@ -129,7 +129,7 @@ def test_only_who_writes_clears_unfinished_saves_away(tmp_path):
     ("error", "processes", "closed"),
     [
         (None, 2, True),
-        (Interrupted(15), 2, True),
+        (Preempted(15), 2, True),
         (ValueError(), 1, True),
         (ValueError(), 2, False),
     ],

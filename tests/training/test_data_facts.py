@@ -12,10 +12,10 @@ from short_run import FRACTALS, short_config
 from alexnet_jax.data.records import dataset_directory
 from alexnet_jax.data.statistics import load_statistics, save_statistics
 from alexnet_jax.errors import UserError
-from alexnet_jax.training.assembly import assemble
 from alexnet_jax.training.data_facts import load_class_names, save_facts
+from alexnet_jax.training.experiment import build_run
+from alexnet_jax.training.inference import evaluate_workdirs
 from alexnet_jax.training.loop import train_and_evaluate
-from alexnet_jax.training.testing import evaluate_workdirs
 from alexnet_jax.weights import read_workdir, write_workdir
 
 pytestmark = pytest.mark.slow
@@ -94,18 +94,18 @@ def test_other_records_of_the_same_statistics_are_refused(workdir, copied, confi
 
 
 def test_the_same_records_in_another_place_are_the_same(workdir, copied, config):
-    assert assemble(config, workdir).data_changes == []
+    assert build_run(config, workdir).data_changes == []
 
 
 def test_the_same_records_read_through_the_store_are_the_same(workdir, stored_fractals, config):
     config.data.update(dir=str(stored_fractals), source="store")
-    assert assemble(config, workdir).data_changes == []
+    assert build_run(config, workdir).data_changes == []
 
 
 def test_ignoring_what_differs_keeps_preprocessing_and_names_and_says_so(
     workdir, copied, config, capsys
 ):
-    names, mean = read(workdir, "classes.json"), assemble(config, workdir).data.preprocessing.mean
+    names, mean = read(workdir, "classes.json"), build_run(config, workdir).facts.preprocessing.mean
     brighten(copied, 60)
     reverse_names(copied)
     train_and_evaluate(config, workdir, ignore_config=True)
@@ -147,7 +147,7 @@ def test_imported_weights_are_tested_under_the_names_of_their_makers(config, tmp
     """Also after a run has gone on with them, on data that it knows under other names."""
     write_workdir(make_bundle(config=config.to_dict()), tmp_path)
     assert evaluate_workdirs([str(tmp_path)], "center")["center"]["count"] == 100
-    save_facts(assemble(config, tmp_path).data, tmp_path)
+    save_facts(build_run(config, tmp_path).facts, tmp_path)
     assert read(tmp_path, "classes.json")[0] == "kind 0"
     assert evaluate_workdirs([str(tmp_path)], "center")["center"]["count"] == 100
 
@@ -155,7 +155,7 @@ def test_imported_weights_are_tested_under_the_names_of_their_makers(config, tmp
 def test_training_in_an_imported_workdir_keeps_its_preprocessing(config, fractals_dir, tmp_path):
     config.train.steps = 1
     bundle = make_bundle(config=config.to_dict())
-    names = assemble(config).data.class_names
+    names = build_run(config).facts.class_names
     write_workdir(replace(bundle, class_names=names), tmp_path)
     train_and_evaluate(config, tmp_path)
     found = read_workdir(tmp_path).preprocessing
@@ -219,4 +219,4 @@ def test_damaged_class_names_are_one_error(tmp_path, text):
 def test_a_damaged_record_of_the_data_is_one_error(workdir, config, text):
     (workdir / "data.json").write_text(text)
     with pytest.raises(UserError, match=r"data.json is damaged"):
-        assemble(config, workdir)
+        build_run(config, workdir)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from short_run import short_config, wait_for_step
 
+from alexnet_jax.atomic_write import atomic_write
 from alexnet_jax.errors import UserError
 from alexnet_jax.lock_owner import Owner
 from alexnet_jax.training import loop
-from alexnet_jax.training.interruption import Interrupted
 from alexnet_jax.training.loop import train_and_evaluate
-from alexnet_jax.whole_file import write_whole
+from alexnet_jax.training.preemption import Preempted
 
 pytestmark = pytest.mark.slow
 
@@ -126,17 +126,17 @@ def test_sigterm_saves_and_the_run_goes_on_to_the_same_bits(
     finished, config, tmp_path, monkeypatch
 ):
     """The signal arrives while the third step runs and the fourth batch is fetched."""
-    feed = loop.feed
+    prefetch_to_device = loop.prefetch_to_device
 
     def interrupted(batches, start, threads, mesh):
-        for number, batch in enumerate(feed(batches, start, threads, mesh)):
+        for number, batch in enumerate(prefetch_to_device(batches, start, threads, mesh)):
             if number == 3 and batches.__class__.__name__ == "TrainingBatches":
                 os.kill(os.getpid(), signal.SIGTERM)
             yield batch
 
     with monkeypatch.context() as patched:
         patched.setattr(loop, "feed", interrupted)
-        with pytest.raises(Interrupted):
+        with pytest.raises(Preempted):
             train_and_evaluate(config, tmp_path)
     assert (tmp_path / "checkpoints" / "3").is_dir()
     result = train_and_evaluate(config, tmp_path)
@@ -265,7 +265,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(config, tmp_path):
 
 def test_after_a_divergence_the_run_goes_on_as_the_message_says(config, tmp_path):
     """The rate is so high from step 5 on that its update blows up."""
-    config.schedule.update(name="stepped", boundary_steps=(4,) * 5, factor=1000)
+    config.schedule.update(name="step_decay", boundary_steps=(4,) * 5, factor=1000)
     config.eval.every_steps = 100
     config.checkpoint.every_steps = 1
     with pytest.raises(UserError) as caught:
@@ -280,7 +280,7 @@ def test_after_a_divergence_the_run_goes_on_as_the_message_says(config, tmp_path
 
 def test_a_good_checkpoint_outlives_the_latest_while_the_loss_grows(config, tmp_path):
     """From step 5 on the losses are finite for some more saves, but have blown up."""
-    config.schedule.update(name="stepped", boundary_steps=(4,), factor=30.0)
+    config.schedule.update(name="step_decay", boundary_steps=(4,), factor=30.0)
     config.eval.every_steps = 100
     config.checkpoint.every_steps = 1
     config.train.steps = 10
@@ -294,7 +294,7 @@ def test_a_good_checkpoint_outlives_the_latest_while_the_loss_grows(config, tmp_
 
 def test_a_divergence_that_a_test_finds_is_reported_as_one(config, tmp_path):
     """The last step before the test has a finite loss and an update that blows up."""
-    config.schedule.update(name="stepped", boundary_steps=(3,) * 5, factor=1000)
+    config.schedule.update(name="step_decay", boundary_steps=(3,) * 5, factor=1000)
     with pytest.raises(UserError, match=r"not finite.*Checkpoint 2 is known to be good"):
         train_and_evaluate(config, tmp_path)
     assert all("NaN" not in json.dumps(line) for line in read_lines(tmp_path))
@@ -336,7 +336,7 @@ def test_a_run_whose_workdir_another_one_took_writes_nothing_more(config, tmp_pa
     def take():
         wait_for_step(workdir, 2)
         other = replace(Owner.this_process(), host="elsewhere", pid=4711)
-        write_whole(workdir / "run.lock", other.to_json())
+        atomic_write(workdir / "run.lock", other.to_json())
         taken["log"] = (workdir / "metrics.jsonl").read_text()
 
     with ThreadPoolExecutor(1) as pool:

@@ -5,7 +5,7 @@ import optax
 import pytest
 
 from alexnet_jax.training.optimizer import krizhevsky_sgd, lars, pytorch_sgd
-from alexnet_jax.training.schedule import piecewise, stepped, warmed_up
+from alexnet_jax.training.schedule import piecewise, step_decay, warmed_up
 
 
 def train(steps, schedule):
@@ -25,7 +25,7 @@ def train(steps, schedule):
 
 
 def test_fifty_steps_with_two_drops_of_the_rate_follow_the_paper():
-    gradients, history = train(50, stepped(0.01, [20, 35], 0.1))
+    gradients, history = train(50, step_decay(0.01, [20, 35], 0.1))
     kernel, bias = np.ones(3), np.ones(3)
     kernel_velocity, bias_velocity = np.zeros(3), np.zeros(3)
     for step, (kernel_gradient, bias_gradient) in enumerate(gradients):
@@ -110,13 +110,13 @@ def test_a_rate_factor_takes_hold_where_layers_have_factors_of_their_own():
 
 def test_biases_can_keep_a_rate_while_kernels_slow_down():
     optimizer = krizhevsky_sgd(
-        stepped(0.01, [1], 0.1), momentum=0.0, bias_learning_rate=optax.constant_schedule(0.02)
+        step_decay(0.01, [1], 0.1), momentum=0.0, bias_learning_rate=optax.constant_schedule(0.02)
     )
     assert first_updates(optimizer, 2)["conv2"] == {"kernel": -0.001, "bias": -0.02}
 
 
 def test_the_biases_own_rate_goes_by_completed_steps():
-    rate = stepped(0.02, [1], 0.5)
+    rate = step_decay(0.02, [1], 0.5)
     optimizer = krizhevsky_sgd(0.01, momentum=0.0, bias_learning_rate=rate)
     assert first_updates(optimizer, 1)["conv2"]["bias"] == -0.02
     assert first_updates(optimizer, 2)["conv2"]["bias"] == -0.01
@@ -140,7 +140,7 @@ def test_completed_steps_are_counted_in_int32():
 
 
 def test_pytorch_keeps_the_rate_outside_the_velocity():
-    optimizer = pytorch_sgd(stepped(0.1, [1], 0.1), momentum=0.5, weight_decay=0.1)
+    optimizer = pytorch_sgd(step_decay(0.1, [1], 0.1), momentum=0.5, weight_decay=0.1)
     params = {"fc": {"bias": jnp.ones(1)}}
     gradients, state = jax.tree.map(jnp.zeros_like, params), optimizer.init(params)
     first, state = optimizer.update(gradients, state, params)

@@ -2,14 +2,14 @@ import math
 
 import pytest
 
-from alexnet_jax.training.plateau import before_any_test, count_test
+from alexnet_jax.training.plateau import before_any_test, update_plateau
 
 
 def follow(errors, patience=2, threshold=0.01, drops=3):
     """Return how often the rate has been lowered after each of the tests."""
     plateau, history = before_any_test(), []
     for step, error in enumerate(errors, start=1):
-        plateau = count_test(plateau, step, error, patience, threshold, drops)
+        plateau = update_plateau(plateau, step, error, patience, threshold, drops)
         history.append(int(plateau.drops))
     return history
 
@@ -34,6 +34,6 @@ def test_an_error_that_falls_by_just_the_threshold_has_not_improved():
 
 
 def test_a_test_is_counted_once():
-    plateau = count_test(before_any_test(), 5, 0.5, 2, 0.01, 3)
-    again = count_test(plateau, 5, 0.5, 2, 0.01, 3)
+    plateau = update_plateau(before_any_test(), 5, 0.5, 2, 0.01, 3)
+    again = update_plateau(plateau, 5, 0.5, 2, 0.01, 3)
     assert int(again.stale) == int(plateau.stale)

@@ -12,23 +12,24 @@ from alexnet_jax.data.augment import random_crop
 from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Preprocessing
 from alexnet_jax.data.resized_crop import random_resized_crop
 from alexnet_jax.data.statistics import Statistics
+from alexnet_jax.diagnosis.examination import name_network
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import MODELS
 from alexnet_jax.models.table import describe_layers, format_layers
-from alexnet_jax.training.network import make_model
+from alexnet_jax.training.experiment import build_without_data
 from alexnet_jax.training.optimizer import krizhevsky_sgd, lars, pytorch_sgd
 from alexnet_jax.training.recipe import (
     Durations,
     make_augmentation,
     make_crop,
     make_layer_factors,
+    make_model,
     make_optimizer,
     make_preprocessing,
     make_schedule,
     resolve_config,
     resolve_durations,
 )
-from alexnet_jax.training.rehearsal import rehearse
 from configs import demo, imagenet
 
 
@@ -98,10 +99,10 @@ def test_a_name_alone_gives_the_crops_of_the_networks_table(name):
 
 
 def test_a_name_alone_gives_the_doctor_the_network_of_the_textbooks():
-    rehearsal = rehearse(named("paper"))
-    rows = describe_layers(rehearsal.learner.network.model, rehearsal.crop_size)
+    experiment = build_without_data(named("paper"))
+    rows = describe_layers(experiment.network.model, experiment.config.data.crop_size)
     lines = format_layers(rows).splitlines()
-    assert rehearsal.name == "paper"
+    assert name_network(experiment.config) == "paper"
     assert lines[0] == (
         "227x227x3 → 55x55x96 → 27x27x256 → 13x13x384 → 13x13x384 → 13x13x256 → 6x6x256 → "
         "4096 → 4096 → 1000"
@@ -112,7 +113,7 @@ def test_a_name_alone_gives_the_doctor_the_network_of_the_textbooks():
 def test_the_doctor_names_crops_that_are_not_the_tables():
     config = demo.get_config()
     config.data.crop_size = 72
-    assert rehearse(config).name == "tiny on crops of 72"
+    assert name_network(config) == "tiny on crops of 72"
 
 
 def test_crops_that_the_config_asks_for_are_taken():
@@ -156,7 +157,7 @@ def test_a_whole_number_for_a_real_one_is_a_float():
 )
 def test_the_output_layers_rate_is_that_of_the_changed_networks_output(changes, output):
     config = imagenet.get_config("one_cnn_star")
-    config.model.update(name="original", changes=changes)
+    config.model.update(name="original", modifications=changes)
     durations = resolve_durations(config, examples=1000)
     assert set(make_layer_factors(config, durations)) == {"conv1", output}
     assert make_model(config).spec.output_name == output
@@ -249,16 +250,16 @@ def test_augmentation_has_the_numbers_of_the_config_and_of_the_training_set(dura
     config = imagenet.get_config()
     config.data.crop_size = 8
     config.augment.update(
-        flip=False, share=3, color_noise=0.2, color_noise_until=4.0, color_rescale=False
+        flip=False, group_size=3, color_noise=0.2, color_noise_until=4.0, color_rescale=False
     )
     preprocessing = Preprocessing(statistics.mean_image, np.ones(3, np.float32))
     augmentation = make_augmentation(config, preprocessing, statistics, durations)
     assert augmentation.preprocessing is preprocessing
     assert augmentation.crop_size == 8
     assert augmentation.crop.func is random_crop
-    assert (augmentation.flip, augmentation.share) == (False, 3)
-    assert augmentation.color_axes is statistics.color_axes
-    assert augmentation.color_std is statistics.color_std
+    assert (augmentation.flip, augmentation.group_size) == (False, 3)
+    assert augmentation.pca_eigenvectors is statistics.pca_eigenvectors
+    assert augmentation.pca_std is statistics.pca_std
     noise = [float(augmentation.color_noise(step)) for step in (0, 39, 40)]
     assert noise == pytest.approx([0.2, 0.2, 0])
     assert augmentation.color_rescale is False
@@ -267,13 +268,13 @@ def test_augmentation_has_the_numbers_of_the_config_and_of_the_training_set(dura
 @pytest.mark.parametrize(
     ("name", "function", "numbers"),
     [
-        ("random", random_crop, {"together": 3}),
+        ("random", random_crop, {"group_size": 3}),
         ("random_resized", random_resized_crop, {"smallest_area": 0.3, "largest_ratio": 1.5}),
     ],
 )
 def test_the_crop_is_the_one_that_is_named_with_its_numbers(name, function, numbers):
     config = imagenet.get_config()
-    config.augment.update(crop=name, share=3, smallest_area=0.3, largest_ratio=1.5)
+    config.augment.update(crop=name, group_size=3, smallest_area=0.3, largest_ratio=1.5)
     crop = make_crop(config)
     assert (crop.func, crop.args, crop.keywords) == (function, (), numbers)
 

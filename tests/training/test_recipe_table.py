@@ -13,8 +13,8 @@ import pytest
 import configs
 from alexnet_jax.training.recipe import (
     make_bias_schedule,
-    make_color_noise,
     make_layer_factors,
+    make_pca_noise,
     make_schedule,
     make_spec,
     resolve_config,
@@ -150,7 +150,7 @@ def numbers_at(recipe, step):
         rate * float(factors[layer](step)) if layer in factors else rate
         for layer in ("conv1", make_spec(config).output_name)
     ]
-    noise = make_color_noise(config, durations)
+    noise = make_pca_noise(config, durations)
     return rate, bias_rate if own else rate, *layers, float(noise(step)) if noise else 0
 
 

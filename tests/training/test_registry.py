@@ -17,7 +17,11 @@ def test_a_function_gets_the_values_that_it_has_parameters_for():
 @pytest.mark.parametrize(
     ("key", "name", "known"),
     [
-        ("schedule.name", "cosine", "constant, stepped, geometric, polynomial, plateau"),
+        (
+            "schedule.name",
+            "cosine",
+            "constant, step_decay, staircase_exponential, polynomial, plateau",
+        ),
         ("optimizer.name", "adam", "krizhevsky_sgd, pytorch_sgd, lars"),
         ("augment.crop", "left", "random, random_resized, center"),
     ],

@@ -2,25 +2,27 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from alexnet_jax.training.schedule import geometric, piecewise, stepped, warmed_up
+from alexnet_jax.training.schedule import piecewise, staircase_exponential, step_decay, warmed_up
 
 
 @pytest.mark.parametrize(
     ("step", "rate"),
     [(0, 0.01), (249, 0.01), (250, 1.587e-3), (500, 2.52e-4), (750, 4e-5), (999, 4e-5)],
 )
-def test_geometric_rates_are_those_of_run_170(step, rate):
-    assert float(geometric(0.01, 1000, 250.0)(step)) == pytest.approx(rate, rel=1e-3)
+def test_staircase_exponential_rates_are_those_of_run_170(step, rate):
+    assert float(staircase_exponential(0.01, 1000, 250.0)(step)) == pytest.approx(rate, rel=1e-3)
 
 
 @pytest.mark.parametrize(("step", "rate"), [(9, 0.1), (10, 0.01), (19, 0.01), (20, 0.001)])
-def test_stepped_rates_change_once_the_boundary_is_completed(step, rate):
-    assert float(stepped(0.1, [10, 20], 0.1)(step)) == pytest.approx(rate, rel=1e-6)
+def test_step_decay_rates_change_once_the_boundary_is_completed(step, rate):
+    assert float(step_decay(0.1, [10, 20], 0.1)(step)) == pytest.approx(rate, rel=1e-6)
 
 
 @pytest.mark.parametrize(("step", "rate"), [(499, 0.02), (500, 0.002), (999, 0.002)])
 def test_two_levels_are_the_biases_rates_of_run_170(step, rate):
-    assert float(geometric(0.02, 1000, 10.0, levels=2)(step)) == pytest.approx(rate, rel=1e-6)
+    assert float(staircase_exponential(0.02, 1000, 10.0, levels=2)(step)) == pytest.approx(
+        rate, rel=1e-6
+    )
 
 
 @pytest.mark.parametrize(("step", "value"), [(0, 1.0), (67, 0.1), (71, 0.1), (72, 0.0)])
@@ -32,7 +34,7 @@ def test_piecewise_values_change_once_the_boundary_is_completed(step, value):
     ("step", "rate"), [(0, 0.02), (5, 0.11), (10, 0.2), (19, 0.2), (20, 0.02), (29, 0.02)]
 )
 def test_warm_up_grows_evenly_to_a_rate_that_then_takes_its_course(step, rate):
-    schedule = warmed_up(stepped(0.2, [20], 0.1), 10, 0.1)
+    schedule = warmed_up(step_decay(0.2, [20], 0.1), 10, 0.1)
     assert float(schedule(step)) == pytest.approx(rate, rel=1e-6)
 
 

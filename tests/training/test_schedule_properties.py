@@ -2,14 +2,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alexnet_jax.training.schedule import geometric, piecewise, stepped
+from alexnet_jax.training.schedule import piecewise, staircase_exponential, step_decay
 
 BOUNDARIES = st.lists(st.integers(1, 10**6), max_size=5, unique=True).map(sorted)
 
 
 @given(BOUNDARIES, st.floats(1e-4, 1.0), st.floats(0.1, 0.9))
 def test_the_rate_falls_at_each_boundary_not_before(boundaries, rate, factor):
-    schedule = stepped(rate, boundaries, factor)
+    schedule = step_decay(rate, boundaries, factor)
     for step in {s + d for s in boundaries for d in (-1, 0, 1)} | {0}:
         passed = sum(step >= boundary for boundary in boundaries)
         np.testing.assert_allclose(schedule(np.int32(step)), rate * factor**passed, rtol=1e-6)
@@ -28,8 +28,8 @@ def test_values_hold_from_their_boundary_to_the_next(boundaries, data):
 
 
 @given(st.integers(8, 10**6), st.floats(2.0, 1000.0))
-def test_geometric_levels_share_the_run_and_divide_by_the_decay(steps, decay):
-    schedule = geometric(1.0, steps, decay)
+def test_staircase_exponential_levels_share_the_run_and_divide_by_the_decay(steps, decay):
+    schedule = staircase_exponential(1.0, steps, decay)
     for quarter in range(4):
         first = steps * quarter // 4
         np.testing.assert_allclose(schedule(np.int32(first)), decay ** (-quarter / 3), rtol=1e-5)

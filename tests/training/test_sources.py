@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.parallel.feed import feed
-from alexnet_jax.training.assembly import assemble
+from alexnet_jax.parallel.prefetch import prefetch_to_device
+from alexnet_jax.training.experiment import build_run
+from alexnet_jax.training.inference import evaluate_workdirs
 from alexnet_jax.training.loop import train_and_evaluate
-from alexnet_jax.training.testing import evaluate_workdirs
 
 pytestmark = pytest.mark.slow
 
@@ -24,8 +24,8 @@ def stored_config(config, stored_fractals):
 
 def read_all(config, source, kind):
     config.data.source = source
-    run = assemble(config)
-    return list(feed(getattr(run, kind), 0, run.threads, run.mesh))
+    run = build_run(config)
+    return list(prefetch_to_device(getattr(run, kind), 0, run.threads, run.experiment.mesh))
 
 
 @pytest.mark.parametrize("kind", ["training", "validation"])
@@ -63,10 +63,10 @@ def test_a_store_alone_is_enough_to_train_and_test(stored_config, stored_fractal
 def test_without_a_store_it_says_what_to_run(config, source):
     config.data.source = source
     with pytest.raises(UserError, match=r"no pixel store of .* make it with: .*--store_only"):
-        assemble(config)
+        build_run(config)
 
 
 def test_an_unknown_source_lists_the_known_ones(config):
     config.data.source = "cloud"
     with pytest.raises(UserError, match="'cloud'; the known ones: records, store, device"):
-        assemble(config)
+        build_run(config)

@@ -4,6 +4,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
@@ -24,9 +25,9 @@ def augmentation(random):
         crop_size=80,
         crop=random_crop if random else None,
         flip=random,
-        share=1,
-        color_axes=np.eye(3, dtype=np.float32),
-        color_std=np.full(3, 60, np.float32),
+        group_size=1,
+        pca_eigenvectors=np.eye(3, dtype=np.float32),
+        pca_std=np.full(3, 60, np.float32),
         color_noise=(lambda step: jnp.where(step < 100, 0.1, 0.0)) if random else None,
         color_rescale=True,
     )
@@ -43,10 +44,11 @@ def batches():
 
 def train(batches, devices, steps, random, rate=0.01, changes=()):
     mesh = make_data_mesh(jax.devices()[:devices])
-    model = create_model("tiny", num_classes=4, changes=changes)
-    optimizer = krizhevsky_sgd(lambda step: rate)
+    model = create_model("tiny", num_classes=4, modifications=changes)
+    schedule = optax.constant_schedule(rate)
+    optimizer = krizhevsky_sgd(schedule)
     step = make_train_step(
-        model, optimizer, augmentation(random), seed=3, mesh=mesh, plateau_factor=0.1
+        model, optimizer, schedule, augmentation(random), seed=3, mesh=mesh, plateau_factor=0.1
     )
     state = create_state(model, optimizer, 80, seed=3, mesh=mesh)
     losses = []
@@ -111,9 +113,10 @@ def test_the_state_is_updated_in_place(batches):
 
 
 def test_a_step_can_be_lowered_before_its_arguments_are_there():
-    mesh, model, optimizer = make_data_mesh(), create_model("tiny", 4), krizhevsky_sgd(0.01)
+    mesh, model, schedule = make_data_mesh(), create_model("tiny", 4), optax.constant_schedule(0.01)
+    optimizer = krizhevsky_sgd(schedule)
     step = make_train_step(
-        model, optimizer, augmentation(True), seed=3, mesh=mesh, plateau_factor=0.1
+        model, optimizer, schedule, augmentation(True), seed=3, mesh=mesh, plateau_factor=0.1
     )
     batch = {
         "image": np.zeros((8, 96, 96, 3), np.uint8),
@@ -135,9 +138,17 @@ def take_one_step(batches, parts=1):
         The step itself, the parameters before, the state after, the metrics.
     """
     mesh, model = make_data_mesh(), create_model("tiny", num_classes=4)
-    optimizer = krizhevsky_sgd(lambda step: 0.01, momentum=0.0, weight_decay=0.0)
+    schedule = optax.constant_schedule(0.01)
+    optimizer = krizhevsky_sgd(schedule, momentum=0.0, weight_decay=0.0)
     step = make_train_step(
-        model, optimizer, augmentation(False), seed=3, mesh=mesh, plateau_factor=0.1, parts=parts
+        model,
+        optimizer,
+        schedule,
+        augmentation(False),
+        seed=3,
+        mesh=mesh,
+        plateau_factor=0.1,
+        num_microbatches=parts,
     )
     before = create_state(model, optimizer, 80, seed=3, mesh=mesh)
     params = jax.device_get(before.params)
@@ -186,14 +197,14 @@ def test_two_microbatches_make_the_step_of_the_whole_batch(batches, one_step):
 
 def test_each_plateau_multiplies_the_rates(batches, one_step):
     step, params, after, metrics = one_step
-    assert metrics["rate_factor"] == 1.0
+    assert metrics["learning_rate"] == np.float32(0.01)
     mesh, model = make_data_mesh(), create_model("tiny", num_classes=4)
     optimizer = krizhevsky_sgd(lambda step: 0.01, momentum=0.0, weight_decay=0.0)
     state = create_state(model, optimizer, 80, seed=3, mesh=mesh)
     drops = jax.device_put(jnp.int32(2), state.plateau.drops.sharding)
     state = replace(state, plateau=replace(state.plateau, drops=drops))
     lowered, metrics = step(state, to_devices(batches[0], mesh))
-    assert metrics["rate_factor"] == pytest.approx(0.01)
+    assert metrics["learning_rate"] == pytest.approx(0.0001)
     whole, hundredth = (
         np.asarray(ravel_pytree(jax.tree.map(np.subtract, jax.device_get(end.params), params))[0])
         for end in (after, lowered)

@@ -10,8 +10,8 @@ from short_run import FRACTALS, short_config
 
 from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError, explain_os_error
+from alexnet_jax.training.inference import evaluate_workdirs
 from alexnet_jax.training.loop import train_and_evaluate
-from alexnet_jax.training.testing import evaluate_workdirs
 from alexnet_jax.training.workdir import read_result
 from alexnet_jax.weights import write_workdir
 

@@ -26,7 +26,7 @@ def random_tensors(shapes, seed=0):
 
 def make_bundle(model_name="tiny", num_classes=10, changes=(), **fields):
     """A network with random parameters and a mean image of its own."""
-    spec = create_model(model_name, num_classes, changes=changes).spec
+    spec = create_model(model_name, num_classes, modifications=changes).spec
     size = spec.crop_size + 16
     mean = np.random.default_rng(1).uniform(90, 140, (size, size, 3)).astype(np.float32)
     params = unflatten(random_tensors(parameter_shapes(spec, num_classes)))

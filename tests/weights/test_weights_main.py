@@ -13,10 +13,9 @@ import pytest
 from made_weights import make_bundle, random_tensors, same_params
 from short_run import REPOSITORY
 
-from alexnet_jax.config.saved import load_config
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated
 from alexnet_jax.training.checkpoints import Checkpoints
-from alexnet_jax.training.network import make_network
+from alexnet_jax.training.network import load_trained
 from alexnet_jax.weights import export_weights, import_weights, write_workdir
 from alexnet_jax.weights.bundle import flatten, unflatten
 
@@ -67,9 +66,9 @@ def trained(tmp_path):
     workdir = tmp_path / "run"
     bundle = make_bundle()
     write_workdir(replace(bundle, params=random_params(0)), workdir)
-    description = make_network(load_config(workdir), bundle.preprocessing, make_data_mesh())
+    network = load_trained(workdir, make_data_mesh()).network
     with closing(Checkpoints(workdir)) as checkpoints:
-        first = checkpoints.read(0, description.description)
+        first = checkpoints.read(0, network.abstract_state)
         for step in (1, 2):
             state = replace(first, step=jnp.int32(step), params=random_params(step))
             checkpoints.save(jax.device_put(state, replicated(make_data_mesh())), keep=[0])

@@ -1,0 +1,97 @@
+"""The images of a split as squares of pixels, decoded now or, in a store, long ago."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from alexnet_jax.data.images import MAX_MEGAPIXELS, read_image
+from alexnet_jax.data.records import Records
+from alexnet_jax.data.store_manifest import records_fingerprint
+from alexnet_jax.errors import UserError
+
+
+class ImageSource(Protocol):
+    """What training and evaluation read, wherever the pixels come from.
+
+    Attributes:
+        directory: where the statistics lie.
+        num_classes: how many classes the data set declares.
+        class_names: their names, by label.
+        image_size: side of the images in pixels.
+        fingerprint: of the records, wherever they or their pixels lie; None where nothing tells it.
+    """
+
+    directory: Path
+    num_classes: int
+    class_names: list[str]
+    image_size: int
+    fingerprint: str | None
+
+    def __len__(self) -> int:
+        """Return the number of examples in the split."""
+
+    def read_into(
+        self, indices: Sequence[int] | np.ndarray, images: np.ndarray, labels: np.ndarray
+    ) -> None:
+        """Fill rows with the examples at `indices`, from any thread.
+
+        Args:
+            indices: n of them, each in [0, length).
+            images: uint8 [n, S, S, 3], contiguous.
+            labels: int32 [n].
+        """
+
+
+class DecodedImages:
+    """Records read as pixels: each image decoded and scaled whenever it is asked for.
+
+    Attributes:
+        records: the encoded images.
+        files: of the split, in the order of its examples.
+    """
+
+    def __init__(
+        self, records: Records, image_size: int, max_megapixels: float = MAX_MEGAPIXELS
+    ) -> None:
+        """Args: the records; side of the pixels; above how many megapixels an image is refused."""
+        self.records = records
+        self.directory = records.directory
+        self.num_classes = records.num_classes
+        self.class_names = records.class_names
+        self.image_size = image_size
+        self.fingerprint = records_fingerprint(records.directory)
+        self.files = records.files
+        self._max_megapixels = max_megapixels
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def read_into(
+        self, indices: Sequence[int] | np.ndarray, images: np.ndarray, labels: np.ndarray
+    ) -> None:
+        """Decode the examples at `indices` into `images` and `labels`.
+
+        Raises:
+            UserError: one of them cannot be read or decoded, or its label is no class.
+        """
+        for row, index in enumerate(indices):
+            example = self.records[index]
+            self.decode(index, example, out=images[row])
+            labels[row] = self._check_label(example["label"], index)
+
+    def decode(self, index: int, example: dict[str, Any], out: np.ndarray) -> None:
+        """Fill `out`, uint8 [S, S, 3], with the image of the example that was read at `index`."""
+        try:
+            read_image(example["image"], self.image_size, out, self._max_megapixels)
+        except ValueError as error:
+            raise self.records.damaged(index, error, example) from error
+
+    def _check_label(self, label: int, index: int) -> int:
+        if not 0 <= label < self.num_classes:
+            raise UserError(
+                f"{self.directory}: image {index} has the label {label}, which is not in [0, "
+                f"{self.num_classes}); TFDS writes -1 where the makers withhold the class"
+            )
+        return label

@@ -1,0 +1,104 @@
+"""What the processes of a cluster tell each other besides gradients; alone, each is a no-op."""
+
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from alexnet_jax.errors import MachineError, UserError, explain_os_error
+
+_Value = TypeVar("_Value")
+_AXIS = "device"
+
+
+def is_process_0() -> bool:
+    """Say whether this is the process that writes what is written once."""
+    return jax.process_index() == 0
+
+
+def broadcast_from_process_0(compute: Callable[[], _Value]) -> _Value:
+    """Run `compute` on the first process and return its result on all.
+
+    Args:
+        compute: returns something that JSON can hold.
+
+    Raises:
+        UserError: `compute` raised it; all processes do.
+    """
+    if jax.process_count() == 1:
+        return compute()
+    told: dict[str, Any] = {}
+    if is_process_0():
+        try:
+            told["value"] = compute()
+        except UserError as error:
+            told["error"], told["exit_code"] = str(error), error.exit_code
+        except OSError as error:
+            failure = explain_os_error(error)
+            told["error"], told["exit_code"] = str(failure), failure.exit_code
+    told = _gather(told)[0]
+    if "error" in told:
+        environment = told["exit_code"] == MachineError.exit_code
+        raise (MachineError if environment else UserError)(told["error"])
+    return told["value"]
+
+
+def check_same_on_all_processes(values: Mapping[str, Any]) -> None:
+    """Raise UserError, on all processes, naming what differs between them.
+
+    Args:
+        values: names, and what JSON can hold.
+    """
+    everywhere = _gather(dict(values))
+    for number, others in enumerate(everywhere):
+        differing = sorted(
+            f"{name}: {everywhere[0].get(name)!r}, {others.get(name)!r}"
+            for name in everywhere[0].keys() | others.keys()
+            if everywhere[0].get(name) != others.get(name)
+        )
+        if differing:
+            raise UserError(
+                f"processes 0 and {number} were not started alike ({'; '.join(differing)}); give "
+                "all processes the same config and data"
+            )
+
+
+def max_over_processes(number: int) -> jax.Array:
+    """Return the largest `number` that any process gave, without waiting for the others.
+
+    Every process must ask equally often, in the same order among its other computations.
+    """
+    sharding, largest = _reduction()
+    mine = np.full(jax.local_device_count(), number, np.int32)
+    return largest(jax.make_array_from_process_local_data(sharding, mine))
+
+
+def largest_of_all(number: int) -> int:
+    """Return, on all processes, the largest `number` that any gave."""
+    return number if jax.process_count() == 1 else int(max_over_processes(number))
+
+
+@cache
+def _reduction() -> tuple[NamedSharding, Callable[[jax.Array], jax.Array]]:
+    mesh = jax.make_mesh((jax.device_count(),), (_AXIS,), axis_types=(AxisType.Auto,))
+    whole = NamedSharding(mesh, P())
+    return NamedSharding(mesh, P(_AXIS)), jax.jit(jnp.max, out_shardings=whole)
+
+
+def _gather(told: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what every process told, by process."""
+    if jax.process_count() == 1:
+        return [told]
+    text = np.frombuffer(json.dumps(told).encode(), np.uint8)
+    lengths = multihost_utils.process_allgather(np.int32(len(text))).ravel()
+    padded = np.zeros(lengths.max(), np.uint8)
+    padded[: len(text)] = text
+    rows = multihost_utils.process_allgather(padded)
+    return [json.loads(row[:length].tobytes()) for row, length in zip(rows, lengths, strict=True)]

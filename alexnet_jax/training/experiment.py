@@ -1,0 +1,316 @@
+"""From a config to the parts of a run.
+
+Only this file, `recipe.py`, `network.py` and the front doors read config values; all parts take
+plain arguments.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from alexnet_jax.config.saved import must_be_same
+from alexnet_jax.cores import usable_cores
+from alexnet_jax.data.augment import Augmentation
+from alexnet_jax.data.image_source import DecodedImages, ImageSource
+from alexnet_jax.data.missing_statistics import add_statistics, statistics_directory
+from alexnet_jax.data.pixel_store import PixelStore
+from alexnet_jax.data.preprocessing import Preprocessing
+from alexnet_jax.data.records import Records
+from alexnet_jax.data.statistics import Statistics, load_statistics
+from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches
+from alexnet_jax.errors import UserError
+from alexnet_jax.parallel.device_cache import DeviceCache
+from alexnet_jax.parallel.distributed import Timeouts, check_cluster
+from alexnet_jax.parallel.mesh import check_batch_divides, make_mesh, replicated
+from alexnet_jax.parallel.multihost import broadcast_from_process_0, check_same_on_all_processes
+from alexnet_jax.parallel.runtime import configure_jax
+from alexnet_jax.parallel.sharding_rules import check_layout
+from alexnet_jax.training.accumulation import count_microbatches
+from alexnet_jax.training.data_facts import (
+    DataFacts,
+    check_image_size,
+    find_facts,
+    has_facts,
+    keep_facts,
+)
+from alexnet_jax.training.durations import Durations
+from alexnet_jax.training.finetuning import load_pretrained
+from alexnet_jax.training.network import Network, TrainedNetwork, load_trained, make_network
+from alexnet_jax.training.plateau import update_plateau
+from alexnet_jax.training.recipe import (
+    check_names,
+    make_augmentation,
+    make_model,
+    make_preprocessing,
+    make_spec,
+    resolve_config,
+    resolve_durations,
+)
+from alexnet_jax.training.state import TrainState, create_state
+from alexnet_jax.training.step import TrainStep, make_train_step
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything in a run that does not depend on the input pipeline.
+
+    Attributes:
+        config: resolved.
+        mesh: the devices.
+        network: the network and its optimizer.
+        durations: in steps.
+        augmentation: of training images, on the devices.
+        num_microbatches: per step.
+        train_step: (state, batch) -> (state, metrics).
+        create_state: draws the first state.
+        update_plateau: (state, validation error) -> state.
+    """
+
+    config: ConfigDict
+    mesh: Mesh
+    network: Network
+    durations: Durations
+    augmentation: Augmentation
+    num_microbatches: int
+    train_step: TrainStep
+    create_state: Callable[[], TrainState]
+    update_plateau: Callable[[TrainState, float], TrainState]
+
+
+@dataclass(frozen=True)
+class Run:
+    """An experiment and its data.
+
+    Attributes:
+        experiment: what does not depend on the input pipeline.
+        training: the training batches.
+        validation: the evaluation batches.
+        threads: how many prepare batches.
+        facts: what the run takes from its data.
+        data_changes: how the data differ from those that the run began with.
+    """
+
+    experiment: Experiment
+    training: TrainingBatches
+    validation: EvaluationBatches
+    threads: int
+    facts: DataFacts
+    data_changes: list[str]
+
+
+def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
+    """Set up JAX and build all parts of a run.
+
+    Args:
+        config: see docs/config.md.
+        workdir: of the run. A run that has begun keeps the preprocessing, class names and colours
+            that it began with; `data_changes` says how the data now differ.
+
+    Raises:
+        UserError: a config value is not possible, or the data are missing.
+    """
+    config = resolve_config(config)
+    mesh = set_up(config)
+    images = open_split(config, "train")
+    check_same_on_all_processes(must_be_same(config) | {"training examples": len(images)})
+    statistics = _find_statistics(config, images, workdir)
+    load_source = cache(lambda: _load_source(config, mesh))
+    changes: list[str] = []
+    facts = find_facts(images, statistics, make_preprocessing(config, statistics))
+    if workdir is not None and has_facts(workdir):
+        facts, changes = keep_facts(workdir, facts, config.data.image_size)
+    elif source := load_source():
+        facts = replace(facts, preprocessing=source.network.preprocessing)
+    colors = replace(statistics, pca_eigenvectors=facts.pca_eigenvectors, pca_std=facts.pca_std)
+    experiment = make_experiment(config, mesh, colors, facts.examples, facts.preprocessing)
+    create_state = experiment.create_state
+    experiment = replace(
+        experiment, create_state=lambda: _begin_with(load_source(), create_state(), config)
+    )
+    return Run(
+        experiment=experiment,
+        training=TrainingBatches(
+            _place(config, images, mesh),
+            config.train.batch_size,
+            config.train.seed,
+            experiment.durations.total,
+        ),
+        validation=make_validation(config, mesh),
+        threads=host_threads(config),
+        facts=facts,
+        data_changes=changes,
+    )
+
+
+def build_without_data(config: ConfigDict) -> Experiment:
+    """Set up JAX and build an experiment for made-up statistics, which do not change its speed.
+
+    Raises:
+        UserError: a config value is not possible, whatever the data.
+    """
+    config = resolve_config(config)
+    size = config.data.image_size
+    grey = np.full((size, size, 3), 128, np.float32)
+    statistics = Statistics(grey, np.eye(3, dtype=np.float32), np.ones(3, np.float32), count=1)
+    mesh, examples = set_up(config), 1000 * config.train.batch_size
+    return make_experiment(
+        config, mesh, statistics, examples, make_preprocessing(config, statistics)
+    )
+
+
+def set_up(config: ConfigDict) -> Mesh:
+    """Set up JAX and arrange the devices; UserError if the config does not fit them."""
+    check_names(config)
+    configure_jax(config.train.deterministic)
+    check_cluster(config.parallel.processes, config.parallel.devices)
+    mesh = make_mesh(config.parallel.layout, config.parallel.model_axis)
+    check_layout(mesh, make_model(config).spec)
+    check_batch_divides(config.train.batch_size, mesh.size, "config.train.batch_size")
+    return mesh
+
+
+def make_experiment(
+    config: ConfigDict,
+    mesh: Mesh,
+    statistics: Statistics,
+    examples: int,
+    preprocessing: Preprocessing,
+) -> Experiment:
+    """Build the network and its training step.
+
+    Args:
+        config: from `resolve_config`.
+        mesh: from `set_up`.
+        statistics: of the training images.
+        examples: number of training images.
+        preprocessing: of the network's input.
+
+    Raises:
+        UserError: parts of the config do not fit together.
+    """
+    durations = resolve_durations(config, examples)
+    network = make_network(config, preprocessing, mesh, durations)
+    augmentation = make_augmentation(config, preprocessing, statistics, durations)
+    model, optimizer, train = network.model, network.optimizer, config.train
+    num_microbatches = count_microbatches(
+        train.batch_size, train.microbatch_size, mesh.size, model.spec
+    )
+    return Experiment(
+        config=config,
+        mesh=mesh,
+        network=network,
+        durations=durations,
+        augmentation=augmentation,
+        num_microbatches=num_microbatches,
+        train_step=make_train_step(
+            model,
+            optimizer,
+            network.schedule,
+            augmentation,
+            train.seed,
+            mesh,
+            config.schedule.factor,
+            num_microbatches,
+        ),
+        create_state=partial(
+            create_state, model, optimizer, config.data.crop_size, train.seed, mesh
+        ),
+        update_plateau=make_plateau_update(config, mesh),
+    )
+
+
+def make_plateau_update(
+    config: ConfigDict, mesh: Mesh
+) -> Callable[[TrainState, float], TrainState]:
+    """Return (state, validation error) -> state; only the plateau schedule changes the state."""
+    schedule = config.schedule
+    if schedule.name != "plateau":
+        return lambda state, error: state
+
+    def update(state: TrainState, error: float) -> TrainState:
+        plateau = update_plateau(
+            state.plateau,
+            int(state.step),
+            error,
+            schedule.patience,
+            schedule.threshold,
+            schedule.drops,
+        )
+        return replace(state, plateau=jax.device_put(plateau, replicated(mesh)))
+
+    return update
+
+
+def open_split(config: ConfigDict, split: str) -> DecodedImages | PixelStore:
+    """Open a split; UserError if the data set has another number of classes than the model."""
+    data, num_classes = config.data, config.model.num_classes
+    images: DecodedImages | PixelStore
+    if data.source == "records":
+        records = Records(data.dir, data.name, split)
+        images = DecodedImages(records, data.image_size, data.max_megapixels)
+    else:
+        images = PixelStore(data.dir, data.name, split, data.image_size)
+    if images.num_classes != num_classes:
+        raise UserError(
+            f"{data.name} has {images.num_classes} classes, the model {num_classes}: give "
+            f"--config.model.num_classes={images.num_classes}"
+        )
+    return images
+
+
+def make_validation(config: ConfigDict, mesh: Mesh) -> EvaluationBatches:
+    """Return the batches of every evaluation."""
+    check_batch_divides(config.eval.batch_size, mesh.size, "config.eval.batch_size")
+    images = _place(config, open_split(config, "validation"), mesh)
+    return EvaluationBatches(images, config.eval.batch_size)
+
+
+def host_threads(config: ConfigDict) -> int:
+    """Return how many threads prepare batches: by default one per usable core."""
+    return config.data.threads or usable_cores()
+
+
+def make_timeouts(config: ConfigDict) -> Timeouts:
+    """Return how long the processes of a cluster wait for each other."""
+    parallel = config.parallel
+    return Timeouts(
+        initialization=parallel.initialization_timeout,
+        heartbeat=parallel.heartbeat_timeout,
+        shutdown=parallel.shutdown_timeout,
+    )
+
+
+def _find_statistics(config: ConfigDict, images: ImageSource, workdir: Path | None) -> Statistics:
+    """Load the training split's statistics; process 0 computes them where they are missing."""
+    broadcast_from_process_0(partial(add_statistics, images, Path(config.data.dir), workdir))
+    directory = statistics_directory(images, workdir)
+    return load_statistics(directory, config.data.image_size, count=len(images))
+
+
+def _place(config: ConfigDict, images: ImageSource, mesh: Mesh) -> ImageSource:
+    return DeviceCache(images, mesh) if config.data.source == "device" else images
+
+
+def _load_source(config: ConfigDict, mesh: Mesh) -> TrainedNetwork | None:
+    """Load the network whose parameters the run starts from; None if it starts from scratch."""
+    workdir = config.train.init_from
+    if workdir is None:
+        return None
+    source = load_trained(Path(workdir), mesh, config.train.init_checkpoint)
+    check_image_size(source.network.preprocessing, config.data.image_size, workdir)
+    return source
+
+
+def _begin_with(source: TrainedNetwork | None, fresh: TrainState, config: ConfigDict) -> TrainState:
+    """Return a fresh state with the parameters of `source`, if there is one."""
+    if source is None:
+        return fresh
+    output, name = make_spec(config).output_name, config.train.init_from
+    params = load_pretrained(source.state.params, fresh.params, output, name)
+    return replace(fresh, params=params, batch_stats=source.state.batch_stats)

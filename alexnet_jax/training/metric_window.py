@@ -1,0 +1,136 @@
+"""The training steps since the last line of the log: their metrics, their time, their health."""
+
+import math
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import jax
+import numpy as np
+
+from alexnet_jax.training.divergence import DivergedError
+
+_Batch = TypeVar("_Batch")
+
+
+def steps_in_flight() -> int:
+    """Return how many steps the host may queue before the devices have done them.
+
+    Each keeps a batch alive, and two are enough to hide the host. None on CPUs, where it gains
+    nothing, and where several devices of one process share its threads: one step waiting in a
+    collective for another that finds no thread would wait forever.
+    """
+    return 0 if jax.default_backend() == "cpu" else 2
+
+
+class MetricWindow:
+    """Gathers metrics on the devices and fetches them all at once, when a line is due.
+
+    Its clock runs from `restart_clock` or the last `close`. Call `restart_clock` before the first
+    step: what happens before it (compilation, reading the first batch) is no part of a window.
+
+    Args:
+        batch_size: images a step.
+    """
+
+    def __init__(self, batch_size: int) -> None:
+        self._batch_size = batch_size
+        self._ahead = steps_in_flight()
+        self._metrics: list[dict[str, jax.Array]] = []
+        self._waits: list[_Wait] = []
+        # Blocks until each step has ended, to note the time, so that the loop need not.
+        self._watcher = ThreadPoolExecutor(1, "step-ends")
+        self._start = time.perf_counter()
+
+    def __len__(self) -> int:
+        return len(self._metrics)
+
+    def add(self, metrics: dict[str, jax.Array], batches: Iterator[_Batch]) -> _Batch | None:
+        """Take the metrics of a step that was just started; fetch the next batch while it runs.
+
+        Holds the host back while the devices are more than `steps_in_flight` behind.
+
+        Returns:
+            The next batch; None at the end of `batches`.
+        """
+        ended = self._watcher.submit(_time_of_end, metrics)
+        asked = time.perf_counter()
+        batch = next(batches, None)
+        self._waits.append(_Wait(asked, time.perf_counter(), ended))
+        self._metrics.append(metrics)
+        jax.block_until_ready(self._metrics[: len(self._metrics) - self._ahead])
+        return batch
+
+    def restart_clock(self) -> None:
+        """Leave what happened since the last `close` (a test, a save) out of the next speed."""
+        self._start = time.perf_counter()
+
+    def close(self, step: int) -> dict[str, float]:
+        """Return the window's means and speed, and start the next window.
+
+        Args:
+            step: completed steps.
+
+        Raises:
+            DivergedError: a loss is not finite.
+        """
+        fetched = jax.device_get(self._metrics)
+        seconds = time.perf_counter() - self._start
+        losses = np.array([metrics["loss"] for metrics in fetched], np.float64)
+        learning_rate = float(fetched[-1]["learning_rate"])
+        _check_finite(losses, step, learning_rate)
+        values = {
+            "loss": float(losses.mean()),
+            "top1_error": float(np.mean([metrics["top1_error"] for metrics in fetched])),
+            "learning_rate": learning_rate,
+            "images_per_second": len(fetched) * self._batch_size / seconds,
+            "data_wait_fraction": sum(wait.idle_seconds() for wait in self._waits) / seconds,
+        }
+        self._metrics, self._waits = [], []
+        self.restart_clock()
+        return values
+
+
+@dataclass(frozen=True)
+class _Wait:
+    """A wait for the next batch, and the end of the last step that was started before it."""
+
+    asked: float
+    given: float
+    ended: Future[float]
+
+    def idle_seconds(self) -> float:
+        """Return the part of the wait in which the devices had no step left to run."""
+        return max(0.0, self.given - max(self.asked, self.ended.result()))
+
+
+def _time_of_end(metrics: dict[str, jax.Array]) -> float:
+    jax.block_until_ready(metrics)
+    return time.perf_counter()
+
+
+def stuck_advice(loss: float, num_classes: int) -> str | None:
+    """Return advice if `loss` is that of a network that has learnt nothing; else None."""
+    chance = math.log(num_classes)
+    if loss < 0.99 * chance:
+        return None
+    return (
+        f"the loss is {loss:.3f}, still that of guessing (ln {num_classes} = {chance:.3f}). What "
+        "helps AlexNet start: inputs on the 0-255 scale (not divided by a deviation), initial "
+        "deviation 0.03 in conv3 to conv5 (model 'original'), biases at twice the rate, dropout "
+        "not inverted. See docs/training.md."
+    )
+
+
+def _check_finite(losses: np.ndarray, step: int, learning_rate: float) -> None:
+    broken = np.flatnonzero(~np.isfinite(losses))
+    if broken.size:
+        before = step - len(losses) + 1  # The step of the first loss.
+        first = int(broken[0])
+        raise DivergedError(
+            f"the loss of step {before + first} is {losses[first]} at learning rate "
+            f"{learning_rate:g}",
+            {before + number: float(loss) for number, loss in enumerate(losses[:first])},
+        )

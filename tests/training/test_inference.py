@@ -1,0 +1,248 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_weights import make_bundle
+from short_run import REPOSITORY, short_config
+
+from alexnet_jax.data.records import Records
+from alexnet_jax.errors import UserError
+from alexnet_jax.training.inference import check_same_task, classify_images, evaluate_workdirs
+from alexnet_jax.training.loop import train_and_evaluate
+from alexnet_jax.training.network import TrainedNetwork
+from alexnet_jax.weights import read_workdir, write_workdir
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def finished(fractals_dir, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("trained") / "run"
+    return workdir, train_and_evaluate(short_config(fractals_dir), workdir)
+
+
+def test_a_workdir_alone_gives_the_numbers_of_the_run(finished):
+    workdir, result = finished
+    scores = evaluate_workdirs([str(workdir)], "ten_crop", checkpoint="latest")
+    assert scores == {"center": result["center"], "ten_crop": result["ten_crop"]}
+
+
+def logged(workdir, step):
+    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    return next(line for line in lines if line["kind"] == "eval" and line["step"] == step)
+
+
+@pytest.mark.parametrize("step", [4, 6])
+def test_a_step_can_be_named_and_is_printed(finished, capsys, step):
+    scores = evaluate_workdirs([str(finished[0])], "center", checkpoint=str(step))
+    assert scores["center"]["top1_error"] == logged(finished[0], step)["top1_error"]
+    assert f"run: checkpoint {step} (as asked for)" in capsys.readouterr().out
+
+
+def test_without_a_name_the_best_is_taken(finished, tmp_path, capsys):
+    """The log is changed so that step 4 was the best."""
+    shutil.copytree(finished[0], tmp_path / "run")
+    log = tmp_path / "run" / "metrics.jsonl"
+    best = logged(finished[0], 4)
+    log.write_text(log.read_text() + json.dumps(best | {"top1_error": 0.0}) + "\n")
+    evaluate_workdirs([str(tmp_path / "run")], "center")
+    assert "run: checkpoint 4 (best of 4, 6: top-1 error 0.0000" in capsys.readouterr().out
+
+
+def test_a_network_averaged_with_itself_scores_the_same(finished):
+    workdir, result = finished
+    scores = evaluate_workdirs([str(workdir)] * 2, "center", checkpoint="latest")
+    assert scores["center"]["top1_error"] == result["center"]["top1_error"]
+
+
+def test_a_data_set_that_moved_can_be_named(finished, tmp_path):
+    with pytest.raises(UserError, match="no data set"):
+        evaluate_workdirs([str(finished[0])], "center", data_dir=str(tmp_path))
+
+
+def test_a_workdir_without_checkpoints_is_refused(finished, tmp_path):
+    shutil.copytree(finished[0], tmp_path / "run", ignore=lambda *_: ["checkpoints"])
+    with pytest.raises(UserError, match="has no checkpoint yet"):
+        evaluate_workdirs([str(tmp_path / "run")], "center")
+
+
+def test_images_are_classified_by_name(finished, fractals_dir, tmp_path):
+    records = Records(fractals_dir, "fractals/demo_50", "validation")
+    paths = [tmp_path / f"{index}.jpg" for index in range(3)]
+    for path, example in zip(paths, records.read(range(3)), strict=True):
+        path.write_bytes(example["image"])
+    for path, classes in classify_images(finished[0], paths):
+        assert path in paths
+        assert len(classes) == 5
+        assert {name for name, _ in classes} <= set(records.class_names)
+        assert sorted((p for _, p in classes), reverse=True) == [p for _, p in classes]
+
+
+@pytest.fixture
+def images(finished, fractals_dir, tmp_path):
+    """Write images as 0.png, 1.png, ...; returns their paths."""
+
+    def write(count):
+        records = Records(fractals_dir, "fractals/demo_50", "validation")
+        paths = [tmp_path / f"{index}.png" for index in range(count)]
+        for path, example in zip(paths, records.read(range(count)), strict=True):
+            path.write_bytes(example["image"])
+        return paths
+
+    return write
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_file_that_is_no_image_is_named_and_the_others_are_classified(
+    finished, images, tmp_path, place
+):
+    paths = images(2)
+    notes = tmp_path / "notes.txt"
+    notes.write_text("hello")
+    expected = dict(classify_images(finished[0], paths))
+    found = dict(classify_images(finished[0], [*paths[:place], notes, *paths[place:]]))
+    assert found.pop(notes).startswith("not a readable image")
+    assert found == expected
+
+
+def test_an_image_above_the_runs_limit_on_megapixels_is_refused(finished, images, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
+    path = workdir / "config.json"
+    path.write_text(path.read_text().replace('"max_megapixels": 64.0', '"max_megapixels": 0.009'))
+    ((_, problem),) = classify_images(workdir, images(1))
+    assert "96x96 pixels are more than 0.009 megapixels" in problem
+
+
+def test_batches_do_not_change_what_is_seen(finished, images, monkeypatch):
+    paths = images(7)
+    whole = list(classify_images(finished[0], paths))
+    monkeypatch.setattr("alexnet_jax.training.inference._IMAGES_AT_ONCE", 4)
+    parts = list(classify_images(finished[0], paths))
+    assert [path for path, _ in parts] == paths
+    for (_, one), (_, other) in zip(whole, parts, strict=True):
+        assert [name for name, _ in one] == [name for name, _ in other]
+        assert np.allclose([p for _, p in one], [p for _, p in other], rtol=1e-4)
+
+
+def run(module, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", f"alexnet_jax.{module}", *arguments],
+        cwd=REPOSITORY,
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_predict_prints_what_it_can_and_exits_with_2(finished, images, tmp_path):
+    (image,) = images(1)
+    os.mkfifo(tmp_path / "pipe")
+    huge = tmp_path / "huge.jpg"
+    with huge.open("wb") as file:
+        file.truncate(1 << 40)
+    odd = [tmp_path / "pipe", "/dev/zero", huge, tmp_path, tmp_path / "no\x1b[2J.jpg"]
+    done = run("predict", f"--workdir={finished[0]}", *odd, image)
+    out, err = done.stdout, done.stderr
+    assert done.returncode == 2
+    assert f"{image}\n" in out
+    assert out.count("%") == 5
+    err = "".join(line for line in err.splitlines(True) if line.startswith("error: "))
+    assert [line.split(": ", 2)[2] for line in err.splitlines()] == [
+        "it is no regular file",
+        "it is no regular file",
+        "it has 1,099,512 MB, more than the 256 MB that are read",
+        "cannot be read: Is a directory",
+        "cannot be read: No such file or directory",
+    ]
+    assert "\x1b" not in err
+
+
+def import_random(finished, workdir, kernel):
+    """Make a workdir of the same data whose output layer's weights are all `kernel`."""
+    config, names = (
+        json.loads((finished[0] / name).read_text()) for name in ("config.json", "classes.json")
+    )
+    bundle = make_bundle(config=config)
+    bundle.params["fc8"]["kernel"][:] = kernel
+    write_workdir(replace(bundle, class_names=names), workdir)
+
+
+@pytest.fixture(scope="module")
+def broken(finished, tmp_path_factory):
+    """A workdir whose network is finite, but whose logits overflow."""
+    workdir = tmp_path_factory.mktemp("broken") / "run"
+    import_random(finished, workdir, np.finfo(np.float32).max)
+    return workdir
+
+
+def test_a_checkpoint_that_is_not_finite_is_refused(finished, tmp_path):
+    import_random(finished, tmp_path / "run", np.nan)
+    words = r"run: checkpoint 0 holds numbers that are not finite: give another --checkpoint"
+    with pytest.raises(UserError, match=words):
+        evaluate_workdirs([str(tmp_path / "run")], "center")
+    with pytest.raises(UserError, match=words):
+        read_workdir(tmp_path / "run")  # What is exported.
+
+
+def test_predict_of_a_network_that_is_not_finite_is_one_line_and_no_classes(broken, images):
+    done = run("predict", f"--workdir={broken}", *images(2))
+    assert (done.returncode, done.stdout) == (
+        2,
+        f"{broken}: checkpoint 0 (latest of 0: metrics.jsonl has no test of it)\n",
+    )
+    assert done.stderr == (
+        f"error: {broken} predicts numbers that are not finite: give another --checkpoint\n"
+    )
+
+
+def test_evaluate_of_a_network_that_is_not_finite_says_of_how_many_images(broken):
+    words = f"{broken} predicts numbers that are not finite for 100 of 100 images: give another"
+    with pytest.raises(UserError, match=words):
+        evaluate_workdirs([str(broken)], "ten_crop")
+
+
+def test_evaluate_of_several_names_the_network_that_is_not_finite(finished, broken):
+    done = run("evaluate", f"--workdir={finished[0]}", f"--workdir={broken}", "--views=center")
+    assert (done.returncode, done.stdout.count("\n")) == (2, 2)  # The checkpoints, no scores.
+    assert done.stderr == (
+        f"error: {broken} predicts numbers that are not finite for 100 of 100 images: "
+        "give another --checkpoint\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [(["cat"], "b has 1 classes, a has 2"), (["dog", "cat"], "class 0 is 'dog' in b, 'cat' in a")],
+)
+def test_networks_of_other_classes_are_not_tested_together(config, names, words):
+    first, other = (TrainedNetwork(config, each, None, None) for each in (["cat", "dog"], names))
+    with pytest.raises(UserError, match=words):
+        check_same_task("a", first, "b", other)
+
+
+@pytest.mark.parametrize("name", ["preprocessing.npz", "classes.json"])
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_a_workdir_that_lacks_a_file_says_which(finished, tmp_path, name, how):
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
+    (workdir / name).unlink()
+    if how == "empty":
+        (workdir / name).touch()
+    with pytest.raises(UserError, match=rf"{name} .*the command that trained"):
+        evaluate_workdirs([str(workdir)], "center")
+
+
+def test_a_config_that_lacks_a_key_says_which(finished, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
+    path = workdir / "config.json"
+    path.write_text(path.read_text().replace('"crop_size": 80,', ""))
+    with pytest.raises(UserError, match=r"data.crop_size is missing"):
+        evaluate_workdirs([str(workdir)], "center")
