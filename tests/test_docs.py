@@ -8,7 +8,7 @@ from short_run import REPOSITORY
 
 DOCS = REPOSITORY / "docs"
 SITE = sorted(DOCS.rglob("*.md"))
-PAGES = sorted([*REPOSITORY.glob("*.md"), *SITE])
+PAGES = sorted([*REPOSITORY.glob("*.md"), REPOSITORY / "benchmarks" / "README.md", *SITE])
 ROOTS = (REPOSITORY, REPOSITORY / "alexnet_jax")
 
 
