@@ -1,4 +1,4 @@
-"""Between workdirs and bundles: what evaluate, predict and fine-tuning read, and back."""
+"""Bundles from workdirs, and workdirs from bundles."""
 
 from contextlib import closing
 from pathlib import Path
@@ -6,28 +6,28 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import optax
-from ml_collections import ConfigDict
 
 from alexnet_jax.config import default_config
-from alexnet_jax.config.saved import complete, load_config, save_config
-from alexnet_jax.data.preprocessing import load_preprocessing, save_preprocessing
+from alexnet_jax.config.saved import complete, save_config
+from alexnet_jax.data.preprocessing import save_preprocessing
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.training.checkpoints import Checkpoints
-from alexnet_jax.training.choice import read_chosen
-from alexnet_jax.training.data_facts import load_class_names, save_class_names
-from alexnet_jax.training.network import make_network
+from alexnet_jax.training.data_facts import save_class_names
 from alexnet_jax.training.provenance import save_environment
 from alexnet_jax.training.recipe import make_optimizer, resolve_config, resolve_durations
-from alexnet_jax.training.state import TrainState, fresh_state
+from alexnet_jax.training.state import fresh_state
+from alexnet_jax.training.trained import load_trained
 from alexnet_jax.training.workdir import make_workdir
 from alexnet_jax.weights.bundle import Bundle
 
 
 def write_workdir(bundle: Bundle, workdir: Path) -> None:
-    """Make a workdir whose one checkpoint, at step 0, holds the bundle's parameters.
+    """Create a workdir with one checkpoint, at step 0, that holds the bundle's parameters.
+
+    Its config is the bundle's, or else the default one for ImageNet, with the bundle's network.
 
     Raises:
         UserError: the folder holds a run already, or the disk is full.
@@ -37,58 +37,7 @@ def write_workdir(bundle: Bundle, workdir: Path) -> None:
         raise UserError(
             f"{workdir} holds a run already ({taken[0]}); remove it or give another --workdir"
         )
-    config = resolve_config(_make_config(bundle))
-    configure_jax()
-    make_workdir(workdir)
-    with full_disk_reported(workdir, "the imported weights"):
-        save_environment(workdir)
-        save_preprocessing(bundle.preprocessing, workdir)
-        save_class_names(bundle.class_names, workdir)
-        with closing(Checkpoints(workdir)) as checkpoints:
-            checkpoints.save(_first_state(bundle, config))
-        save_config(config, workdir)  # Last: without it the folder is no workdir.
-
-
-def read_workdir(workdir: Path, checkpoint: str | None = None) -> Bundle:
-    """Read a checkpoint of a workdir, which is printed, and what goes with it.
-
-    Args:
-        workdir: of a run.
-        checkpoint: "best", "latest" or a step; None: the best, or the latest if no test says which.
-
-    Raises:
-        UserError: it is no workdir, or holds no such checkpoint that can be read.
-    """
-    config = resolve_config(load_config(workdir))
-    configure_jax()
-    preprocessing = load_preprocessing(workdir)
-    network = make_network(config, preprocessing, make_data_mesh())
-    state = read_chosen(workdir, network.description, checkpoint)
-    # Where the data lie is a fact of this machine, not of the network.
-    config.data.dir = default_config().data.dir
-    return Bundle(
-        model_name=config.model.name,
-        params=jax.device_get(state.params),
-        preprocessing=preprocessing,
-        class_names=load_class_names(workdir, config.model.num_classes),
-        crop_size=config.data.crop_size,
-        dtype=config.model.dtype,
-        changes=tuple(config.model.changes),
-        precision=config.model.precision,
-        config=config.to_dict(),
-        batch_stats=jax.device_get(state.batch_stats),
-    )
-
-
-def _make_config(bundle: Bundle) -> ConfigDict:
-    """Return the config of the run that the bundle comes from, or else ImageNet's for its network.
-
-    Of the latter only what describes the network and its input is a fact; the recipe is there for
-    whoever wants to train it further.
-    """
-    config = default_config()
-    if bundle.config is not None:
-        config = complete(bundle.config)
+    config = default_config() if bundle.config is None else complete(bundle.config)
     config.model.update(
         name=bundle.model_name,
         num_classes=len(bundle.class_names),
@@ -96,14 +45,46 @@ def _make_config(bundle: Bundle) -> ConfigDict:
         changes=tuple(bundle.changes),
     )
     config.data.update(image_size=bundle.image_size, crop_size=bundle.crop_size)
-    return config
-
-
-def _first_state(bundle: Bundle, config: ConfigDict) -> TrainState:
-    """Return the state before the first step: the variables, and an optimizer that begins."""
-    # No rate changes what an optimizer begins with.
-    durations = resolve_durations(config, examples=1)
-    optimizer = make_optimizer(config, optax.constant_schedule(0.0), durations)
+    config = resolve_config(config)
+    configure_jax()
+    make_workdir(workdir)
+    # The optimizer's first state does not depend on the learning rate or on durations.
+    schedule, durations = optax.constant_schedule(0.0), resolve_durations(config, examples=1)
+    optimizer = make_optimizer(config, schedule, durations)
     variables = jax.tree.map(jnp.asarray, bundle.variables)
     state = fresh_state(variables["params"], variables["batch_stats"], optimizer)
-    return jax.device_put(state, replicated(make_data_mesh()))
+    with full_disk_reported(workdir, "the imported weights"):
+        save_environment(workdir)
+        save_preprocessing(bundle.preprocessing, workdir)
+        save_class_names(bundle.class_names, workdir)
+        with closing(Checkpoints(workdir)) as checkpoints:
+            checkpoints.save(jax.device_put(state, replicated(make_data_mesh())))
+        save_config(config, workdir)  # Last, because it makes the folder a workdir.
+
+
+def read_workdir(workdir: Path, checkpoint: str | None = None) -> Bundle:
+    """Read a checkpoint of a workdir, and print which one it is.
+
+    Args:
+        workdir: of a run.
+        checkpoint: "best", "latest" or a step; None: the best, or the latest if none was evaluated.
+
+    Raises:
+        UserError: it is not a workdir, or has no such readable checkpoint.
+    """
+    configure_jax()
+    trained = load_trained(workdir, make_data_mesh(), checkpoint)
+    config = trained.config
+    config.data.dir = default_config().data.dir  # A path of this machine must not be exported.
+    return Bundle(
+        model_name=config.model.name,
+        params=jax.device_get(trained.params),
+        preprocessing=trained.preprocessing,
+        class_names=trained.class_names,
+        crop_size=config.data.crop_size,
+        dtype=config.model.dtype,
+        changes=tuple(config.model.changes),
+        precision=config.model.precision,
+        config=config.to_dict(),
+        batch_stats=jax.device_get(trained.batch_stats),
+    )
