@@ -32,10 +32,7 @@ _NUM_CLASSES = flags.DEFINE_integer(
     "num_classes", None, "import: the number of classes that the file must have."
 )
 _MEAN = flags.DEFINE_list(
-    "mean",
-    None,
-    "import --format=caffe: the mean pixel, blue,green,red. Unset: 104,117,123, as Caffe rounds "
-    "ImageNet's.",
+    "mean", None, "import --format=caffe: the mean pixel, blue,green,red. Unset: 104,117,123."
 )
 
 
@@ -47,18 +44,17 @@ def main(arguments: Sequence[str]) -> None:
             "python -m alexnet_jax.weights import --format=torchvision FILE --workdir=DIR"
         )
     verb, path, workdir = arguments[0], Path(arguments[1]), Path(_WORKDIR.value)
+    for other, holders in {
+        "export": [_CHECKPOINT],
+        "import": [_MODEL, _NUM_CLASSES, _MEAN],
+    }.items():
+        for holder in holders:
+            if verb != other and holder.value is not None:
+                raise UserError(f"--{holder.name} is for {other}")
     if verb == "import":
-        _refuse([_CHECKPOINT], "export")
         _import(path, workdir)
     else:
-        _refuse([_MODEL, _NUM_CLASSES, _MEAN], "import")
         _export(path, workdir)
-
-
-def _refuse(holders: Sequence[flags.FlagHolder], verb: str) -> None:
-    for holder in holders:
-        if holder.value is not None:
-            raise UserError(f"--{holder.name} is for {verb}")
 
 
 def _import(path: Path, workdir: Path) -> None:
@@ -88,9 +84,8 @@ def _parse_mean(texts: list[str]) -> list[float]:
     try:
         blue, green, red = map(float, texts)
     except ValueError:
-        raise UserError(
-            f"--mean={','.join(texts)} should be three numbers: blue,green,red"
-        ) from None
+        given = ",".join(texts)
+        raise UserError(f"--mean={given} should be three numbers: blue,green,red") from None
     return [blue, green, red]
 
 

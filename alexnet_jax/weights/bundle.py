@@ -18,7 +18,6 @@ Tensors = Mapping[str, np.ndarray]  # By name, e.g. "conv1/kernel".
 Shapes = Mapping[str, tuple[int, ...]]
 
 STATISTICS = "batch_stats"  # Prefix of the names of running statistics.
-_IMAGENET_CLASSES = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +67,7 @@ class Bundle:
 
 
 def tensor_shapes(spec: Spec, num_classes: int) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of a network's parameters and running statistics, without computing them.
-
-    Returns:
-        By name: "conv1/kernel", "batch_stats/conv1_norm/mean".
-    """
+    """Return the shapes of parameters, "conv1/kernel", and "batch_stats/conv1_norm/mean"."""
     model = AlexNet(spec, num_classes)
     images = jax.ShapeDtypeStruct((1, spec.crop_size, spec.crop_size, 3), jnp.float32)
     variables = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), images)
@@ -90,9 +85,9 @@ def name_classes(count: int) -> list[str]:
     """Return class names for a file that has none.
 
     1,000 classes get the names of ILSVRC-2012, sorted by synset number, which is the order of
-    torchvision, Caffe and TFDS. Other classes get numbers.
+    torchvision, Caffe and TFDS. Others are numbered.
     """
-    if count == _IMAGENET_CLASSES:
+    if count == 1000:
         # TFDS takes seconds to import.
         from alexnet_jax.data.builders.imagenet2012 import validation_labels
 

@@ -60,12 +60,8 @@ message NetParameter { repeated V1LayerParameter layers = 2; repeated LayerParam
 def import_caffe(path: Path, bgr_mean: Sequence[float] | None = None) -> Bundle:
     """Read a .caffemodel. The order of its layers tells which of the two networks it is.
 
-    Args:
-        path: the file, in Caffe's present format (`layer`) or the one before (`layers`).
-        bgr_mean: subtracted from every pixel; None for `BGR_MEAN`.
-
-    Raises:
-        UserError: the file does not hold all of either network; see `check_tensors`.
+    Both of Caffe's formats since 2014 are read (`layer` and `layers`). `bgr_mean` is subtracted
+    from every pixel; None stands for `BGR_MEAN`.
     """
     order, tensors = read_caffemodel(path)
     specs = {name: find_spec(name) for name in _NETWORKS}
@@ -97,9 +93,6 @@ def read_caffemodel(path: Path) -> tuple[list[str], dict[str, np.ndarray]]:
     """Return the types of the layers, in the file's order, and the blobs ("conv1/kernel").
 
     Types that do not tell the networks apart, such as Dropout, are left out.
-
-    Raises:
-        UserError: it is not such a file, is truncated, or is in Caffe's oldest format.
     """
     require_file(path)
     net = _net_parameter()()

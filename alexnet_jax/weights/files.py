@@ -36,9 +36,7 @@ def exported_file(path: Path) -> Iterator[Path]:
     A link is kept, and its target is written. A pipe or a device, as /dev/stdout may be, is
     refused: the renaming would replace it with a file.
 
-    Raises:
-        UserError: there is no such folder or it is read-only, `path` exists and is not a file, or
-            the disk is full.
+    Raises UserError if `path` cannot be written or the disk is full.
     """
     if path.is_dir():
         raise UserError(f"{path} cannot be written: it is a folder")
@@ -62,11 +60,7 @@ def write_safetensors(path: Path, tensors: Tensors, metadata: Mapping[str, str])
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Return a file's tensors, as float32, and its metadata.
-
-    Raises:
-        UserError: it is not such a file, is truncated, or holds other numbers than floats.
-    """
+    """Return a file's tensors, as float32, and its metadata."""
     require_file(path)
     _check_length(path)
     tensors = {}
@@ -88,8 +82,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]
 def _check_length(path: Path) -> None:
     """Raise UserError if the file is shorter than its header says.
 
-    safetensors would only say that the header does not cover the file. Damaged headers are left to
-    it.
+    safetensors would only say that the header does not cover the file.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -101,7 +94,7 @@ def _check_length(path: Path) -> None:
         end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
         needed = _LENGTH_BYTES + length + end
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return
+        return  # safetensors refuses a damaged header.
     if size < needed:
         raise UserError(f"{path} is truncated: {size:,} of {needed:,} bytes; download it again")
 
@@ -110,10 +103,6 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
     """Return the tensors of a saved `state_dict`, as float32.
 
     PyTorch's restricted reader builds tensors and containers, and runs no code from the file.
-
-    Raises:
-        UserError: PyTorch is not installed; the file is not such a file, is truncated, carries
-            code, or holds something other than a `state_dict`.
     """
     require_file(path)
     try:
@@ -135,26 +124,23 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path} is truncated or no .pth file; download it again") from error
     if not isinstance(loaded, dict):
         raise UserError(f"{path} holds a {type(loaded).__name__}, not a state_dict")
-    others = [str(name) for name, value in loaded.items() if not isinstance(value, torch.Tensor)]
-    if others:
-        raise UserError(
-            f"{path} is no state_dict: {', '.join(others[:4])} are no tensors; of a whole training "
-            'checkpoint save its "state_dict" alone'
-        )
     problems = [f"{name} {each}" for name, value in loaded.items() if (each := _problem(value))]
     if problems:
         raise UserError(
             f"{path}: {'; '.join(problems[:4])}; save plain tensors: "
-            "torch.save(model.cpu().state_dict(), FILE)"
+            "torch.save(model.cpu().state_dict(), FILE), of a whole training checkpoint only its "
+            '"state_dict"'
         )
     # Detached because NumPy refuses an nn.Parameter, which records gradients.
     return {str(name): value.detach().to(torch.float32).numpy() for name, value in loaded.items()}
 
 
 def _problem(tensor: Any) -> str | None:
-    """Return why PyTorch's tensor cannot be read, or None if it can."""
+    """Return why a value of a `state_dict` cannot be read, or None if it can."""
     import torch
 
+    if not isinstance(tensor, torch.Tensor):
+        return "is no tensor"
     if tensor.layout != torch.strided:
         return "is sparse"
     if tensor.is_quantized:

@@ -55,18 +55,14 @@ def import_weights(
         case "caffe":
             bundle = import_caffe(path, bgr_mean)
         case _:
-            raise UserError(
-                f"import knows no format {format!r}; the known ones: torchvision, safetensors, "
-                "caffe"
-            )
+            known = "torchvision, safetensors, caffe"
+            raise UserError(f"import knows no format {format!r}; the known ones: {known}")
     if model_name not in (None, bundle.model_name):
         raise UserError(f"{path} holds network {bundle.model_name!r}, not {model_name!r}")
     found = len(bundle.class_names)
     if num_classes not in (None, found):
-        raise UserError(
-            f"{path} has {found} classes, not {num_classes}; import it with {found}, then "
-            "fine-tune it"
-        )
+        way_out = f"import it with {found}, then fine-tune it"
+        raise UserError(f"{path} has {found} classes, not {num_classes}; {way_out}")
     return bundle
 
 
@@ -90,10 +86,8 @@ def export_weights(bundle: Bundle, path: str | Path, format: str) -> None:
         case "stablehlo":
             _export_stablehlo(bundle, Path(path))
         case _:
-            raise UserError(
-                f"export knows no format {format!r}; the known ones: torchvision, safetensors, "
-                "stablehlo"
-            )
+            known = "torchvision, safetensors, stablehlo"
+            raise UserError(f"export knows no format {format!r}; the known ones: {known}")
 
 
 def _export_stablehlo(bundle: Bundle, path: Path) -> None:

@@ -22,16 +22,9 @@ from alexnet_jax.weights.checking import check_tensors
 def convert_params(
     path: Path, tensors: Tensors, model_name: str, rename: Callable[[str], str] = str
 ) -> dict[str, Any]:
-    """Check another program's tensors, and turn them into linen's parameters.
+    """Check that a file's tensors are that network, and turn them into linen's parameters.
 
-    Args:
-        path: the file, for messages.
-        tensors: of the whole network, channels first.
-        model_name: the network that they should be.
-        rename: turns a name of ours, "conv1/kernel", into the file's.
-
-    Raises:
-        UserError: see `check_tensors`.
+    `rename` turns a name of ours, "conv1/kernel", into the file's.
     """
     spec = find_spec(model_name)
     bias = rename(f"{spec.output_name}/bias")

@@ -10,12 +10,7 @@ from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import create_model
 from alexnet_jax.weights.bundle import STATISTICS, Bundle, Tensors, tensor_shapes
-from alexnet_jax.weights.checking import (
-    check_class_names,
-    check_crop_size,
-    check_tensors,
-    identify,
-)
+from alexnet_jax.weights.checking import check_class_names, check_crop_size, check_tensors, identify
 from alexnet_jax.weights.files import read_safetensors, write_safetensors
 
 _KEY = "alexnet_jax"  # In the metadata: one JSON object, with the version and fields of `Bundle`.
@@ -43,11 +38,7 @@ def export_own(bundle: Bundle, path: Path) -> None:
 
 
 def import_own(path: Path) -> Bundle:
-    """Read a file that `export_own` wrote.
-
-    Raises:
-        UserError: it is not such a file, or does not hold all of its network.
-    """
+    """Read a file that `export_own` wrote."""
     tensors, metadata = read_safetensors(path)
     fields = _read_fields(path, metadata, tensors)
     model_name, num_classes = fields["model_name"], len(fields["class_names"])

@@ -39,11 +39,7 @@ _LARGEST_IMAGE = 4096  # A mean image of this side takes 200 MB, and a file can 
 def import_torchvision(path: Path, model_name: str | None = None) -> Bundle:
     """Read a `state_dict` with torchvision's names: .safetensors, or .pth if PyTorch is installed.
 
-    The input is torchvision's, (RGB / 255 - mean) / std, unless `export_torchvision` wrote another
-    one into the file.
-
-    Raises:
-        UserError: the file does not hold all of that network; see `check_tensors`.
+    The input is torchvision's, (RGB / 255 - mean) / std, unless the metadata describe another.
     """
     model_name = model_name or MODEL
     spec = find_spec(model_name)
@@ -68,9 +64,6 @@ def export_torchvision(bundle: Bundle, path: Path) -> None:
 
     The metadata describe the network's input as JSON: the mean is three numbers if it is the same
     for all pixels, else base64 of float32 [S, S, 3].
-
-    Raises:
-        UserError: torchvision's class cannot hold the network.
     """
     spec, mean = bundle.model.spec, bundle.preprocessing.mean.astype("<f4")
     _check_layers(spec, " with ".join([bundle.model_name, *bundle.changes]))
