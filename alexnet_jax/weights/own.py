@@ -23,6 +23,7 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "class_names": list,
     "config": (dict, type(None)),
 }
+_MODIFICATIONS = "changes"  # The name of `Bundle.modifications` in files.
 _MEAN, _STD = "preprocessing/mean", "preprocessing/std"
 
 
@@ -31,7 +32,8 @@ def export_own(bundle: Bundle, path: Path) -> None:
 
     The tensors are called "conv1/kernel", "batch_stats/conv1_norm/mean", "preprocessing/mean".
     """
-    fields = {name: getattr(bundle, name) for name in _FIELDS}
+    fields = {name: getattr(bundle, name) for name in _FIELDS.keys() - {_MODIFICATIONS}}
+    fields[_MODIFICATIONS] = bundle.modifications
     tensors = flatten_dict({**bundle.params, STATISTICS: bundle.batch_stats}, sep="/")
     tensors |= {_MEAN: bundle.preprocessing.mean, _STD: bundle.preprocessing.std}
     write_safetensors(path, tensors, {_KEY: json.dumps({"version": _VERSION} | fields)})
@@ -51,7 +53,8 @@ def import_own(path: Path) -> Bundle:
     except ValueError as error:
         raise UserError(f"{path}: {error} ({_MEAN}, {_STD}); export it again") from error
     check_crop_size(path, fields["crop_size"], preprocessing)
-    spec = create_model(model_name, num_classes, modifications=fields["changes"]).spec
+    fields["modifications"] = fields.pop(_MODIFICATIONS)
+    spec = create_model(model_name, num_classes, modifications=fields["modifications"]).spec
     check_tensors(path, tensors, tensor_shapes(spec, num_classes), model_name)
     params = unflatten_dict(tensors, sep="/")
     batch_stats = params.pop(STATISTICS, {})
