@@ -22,12 +22,11 @@ from ml_collections import config_flags
 from alexnet_jax import command_line
 from alexnet_jax.ending import end_when_asked
 from alexnet_jax.errors import UserError
-from alexnet_jax.sweeps.devices import divide_gpus, visible_gpus
-from alexnet_jax.sweeps.local import run_local
-from alexnet_jax.sweeps.planned_trial import PlannedTrial
+from alexnet_jax.sweeps.local import divide_gpus, run_local, visible_gpus
 from alexnet_jax.sweeps.reporting import Reporter
-from alexnet_jax.sweeps.sweep_file import load_sweep
 from alexnet_jax.sweeps.table import format_csv, format_markdown, read_rows
+from alexnet_jax.sweeps.trial_run import TrialRun
+from alexnet_jax.sweeps.trials import load_sweep
 from alexnet_jax.training.interruption import Interrupted
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config that trials override.")
@@ -84,74 +83,78 @@ def main(arguments: Sequence[str]) -> None:
 def run(root: Path) -> None:
     """Run the trials that have no result.
 
-    Exits with 1 where some failed, with 2 where all that failed did so by a mistake of the user's;
-    stopped by a signal, as alexnet_jax.main does.
+    Exits with 2 or 3 if all failures have that exit code, with 1 for other failures, and after a
+    signal as alexnet_jax.main does.
     """
     trials = make_plan(root)
-    ended = [trial for trial in trials if trial.result() is not None]
-    if _EXECUTOR.value == "ray":
-        ended += [trial for trial in trials if trial.stopped_early() and trial not in ended]
-    missing = [trial for trial in trials if trial not in ended]
+    ray = _EXECUTOR.value == "ray"
+    missing, ended = [], []
+    for trial in trials:
+        has_ended = trial.result() is not None or (ray and trial.stopped_early())
+        (ended if has_ended else missing).append(trial)
     reporter = Reporter(root, trials)
     reporter.say(
         f"{len(trials)} trials in {root}: {len(ended)} ended before, {len(missing)} to run"
     )
-    before = _steps_saved(trials)
+    saved_before = sum(trial.saved_step() for trial in trials)
     try:
         if missing:
             execute(missing, ended, root, reporter)
     except Interrupted as interruption:
-        interruption.saved = _steps_saved(trials) > before
+        interruption.saved = sum(trial.saved_step() for trial in trials) > saved_before
         print(interruption.explain(), file=sys.stderr)
         sys.exit(interruption.exit_code)
     if reporter.failures:
         print(format_markdown(*read_rows(root)))
         for name, failure in reporter.failures.items():
             print(f"failed: {name}, {failure}; see {root / name}/output.txt", file=sys.stderr)
-        print("The same command tries what failed again.", file=sys.stderr)
+        print("The same command runs the failed trials again.", file=sys.stderr)
         codes = {failure.exit_code for failure in reporter.failures.values()}
         sys.exit(codes.pop() if codes in ({2}, {3}) else 1)
 
 
-def _steps_saved(trials: Sequence[PlannedTrial]) -> int:
-    return sum(trial.steps_saved() for trial in trials)
-
-
-def make_plan(root: Path) -> list[PlannedTrial]:
+def make_plan(root: Path) -> list[TrialRun]:
     """Return the checked trials that the flags describe."""
     for flag in ("config", "sweep"):
         if not flags.FLAGS[flag].value:
             raise UserError(f"--{flag} must be given, or --table; see --help")
-    # Imported here so that --help and --table do not wait for JAX.
-    from alexnet_jax.sweeps.planning import Base, plan
+    # Imported here so that --help and --table do not wait for Flax and Orbax.
+    from alexnet_jax.sweeps.planning import plan
 
     config = flags.FLAGS["config"]
-    base = Base(
+    return plan(
         _CONFIG.value,
         config_flags.get_config_filename(config),
         config_flags.get_override_values(config),
+        load_sweep(Path(_SWEEP.value), _SAMPLES.value),
+        _SEEDS.value,
+        root,
     )
-    return plan(base, load_sweep(Path(_SWEEP.value), _SAMPLES.value), _SEEDS.value, root)
 
 
 def execute(
-    missing: Sequence[PlannedTrial],
-    ended: Sequence[PlannedTrial],
-    root: Path,
-    reporter: Reporter,
+    missing: Sequence[TrialRun], ended: Sequence[TrialRun], root: Path, reporter: Reporter
 ) -> None:
     """Run the `missing` trials with the executor that the flags name."""
     if _EXECUTOR.value == "ray":
-        from alexnet_jax.sweeps.ray_tune import RaySettings, run_ray
+        from alexnet_jax.sweeps.ray_tune import run_ray
 
-        settings = RaySettings(_CPUS.value, _GPUS.value, _GRACE.value, _REDUCTION.value)
-        run_ray(missing, ended, root, settings, reporter)
+        run_ray(
+            missing,
+            ended,
+            root,
+            reporter,
+            cpus=_CPUS.value,
+            gpus=_GPUS.value,
+            grace=_GRACE.value,
+            reduction_factor=_REDUCTION.value,
+        )
         return
     for flag in ("cpus_per_trial", "grace", "reduction_factor"):
         if flags.FLAGS[flag].present:
-            raise UserError(f"--{flag} goes with --executor=ray")
+            raise UserError(f"--{flag} needs --executor=ray")
     if _GPUS.value == 0:
-        raise UserError("--gpus_per_trial=0 goes with --executor=ray; leave it out")
+        raise UserError("--gpus_per_trial=0 needs --executor=ray; leave it out")
     sets = divide_gpus(visible_gpus(), _GPUS.value) if _GPUS.value else [None]
     run_local(missing, sets, reporter)
 

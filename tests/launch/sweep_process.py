@@ -60,7 +60,7 @@ def processes_of(root):
     found = []
     for process in psutil.process_iter(["cmdline"]):
         command = process.info["cmdline"] or []
-        if "alexnet_jax.sweeps.guarded_main" in command and any(
+        if "alexnet_jax.sweeps.trial_run" in command and any(
             argument.startswith(f"--workdir={root}") for argument in command
         ):
             found.append(process.pid)

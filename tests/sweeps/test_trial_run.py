@@ -1,4 +1,4 @@
-from alexnet_jax.sweeps.trial_process import trial_environment
+from alexnet_jax.sweeps.trial_run import trial_environment
 
 
 def test_a_trial_in_a_cluster_job_joins_no_cluster():
