@@ -1,19 +1,19 @@
-"""Train one config many times, each time with overrides of its own, and compare.
+"""Train one config many times, each time with its own overrides, and compare the results.
 
   python -m launch.sweep --config=configs/automatic.py --sweep=configs/sweeps/ablations.py \
       --workdir=runs/ablations
   python -m launch.sweep --table --workdir=runs/ablations
 
-The same command again runs only what is missing. --seeds=3 repeats every trial under three seeds;
---gpus_per_trial=1 runs as many side by side as there are GPUs; --executor=ray gives up those that
-fall behind. Any key of the config can be overridden for all trials with --config.group.key=value.
+The same command again runs only the trials that are missing. --seeds=3 repeats each trial under
+three seeds. --gpus_per_trial=1 runs one trial on each GPU, side by side. --executor=ray stops trials
+that fall behind. --config.group.key=value overrides a key for all trials.
 """
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-if not __package__:  # Run by its path, as `python launch/sweep.py`: packages lie a folder up.
+if not __package__:  # Run as `python launch/sweep.py`: the packages are one folder up.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from absl import flags
@@ -30,42 +30,43 @@ from alexnet_jax.sweeps.trials import load_sweep
 from alexnet_jax.training.interruption import Interrupted
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config that trials override.")
-_SWEEP = flags.DEFINE_string("sweep", "", "The sweep file, e.g. configs/sweeps/ablations.py.")
-_WORKDIR = flags.DEFINE_string("workdir", "", "The sweep's folder; each trial has its own in it.")
+_SWEEP = flags.DEFINE_string("sweep", "", "The sweep file, such as configs/sweeps/ablations.py.")
+_WORKDIR = flags.DEFINE_string("workdir", "", "The sweep's folder, with a subfolder per trial.")
 _EXECUTOR = flags.DEFINE_enum(
-    "executor", "local", ["local", "ray"], "What runs the trials: a plain loop here, or Ray Tune."
+    "executor", "local", ["local", "ray"], "Runs the trials: on this machine, or with Ray Tune."
 )
 _SEEDS = flags.DEFINE_integer(
-    "seeds", 1, "How often each trial runs, under train.seed and those after it.", lower_bound=1
+    "seeds", 1, "Repetitions of each trial, with train.seed and the seeds after it.", lower_bound=1
 )
 _SAMPLES = flags.DEFINE_integer(
-    "samples", None, "How many trials to draw from a search space.", lower_bound=1
+    "samples", None, "Number of trials to draw from a search space.", lower_bound=1
 )
 _GPUS = flags.DEFINE_integer(
     "gpus_per_trial",
     None,
-    "Run trials side by side, with so many GPUs each. Default: local, one trial at a time on all "
-    "devices; ray, one GPU where there are any.",
+    "Run trials side by side, each on this number of GPUs. Unset: with the local executor, one "
+    "trial at a time on all devices; with ray, one GPU per trial if there are any.",
     lower_bound=0,
 )
 _CPUS = flags.DEFINE_integer(
-    "cpus_per_trial", 1, "ray: CPUs that a trial is counted with.", lower_bound=1
+    "cpus_per_trial", 1, "ray: CPUs to reserve for each trial.", lower_bound=1
 )
 _GRACE = flags.DEFINE_float(
     "grace",
     0.1,
-    "ray: the share of its steps before which no trial is given up; 1 to give none up.",
+    "ray: fraction of its steps that each trial runs before it can be stopped. 1: stop none.",
     lower_bound=0.001,
     upper_bound=1.0,
 )
 _REDUCTION = flags.DEFINE_float(
     "reduction_factor",
     3.0,
-    "ray: one trial of so many goes on at --grace, and again at so many times that.",
+    "ray: one of this many trials continues after --grace, and again after this many times the "
+    "steps.",
     lower_bound=1.1,
 )
-_TABLE = flags.DEFINE_bool("table", False, "Print the results that are there, and start nothing.")
-_FORMAT = flags.DEFINE_enum("format", "markdown", ["markdown", "csv"], "Of the table.")
+_TABLE = flags.DEFINE_bool("table", False, "Only print the table of the results so far.")
+_FORMAT = flags.DEFINE_enum("format", "markdown", ["markdown", "csv"], "Format of the table.")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -93,9 +94,8 @@ def run(root: Path) -> None:
         has_ended = trial.result() is not None or (ray and trial.stopped_early())
         (ended if has_ended else missing).append(trial)
     reporter = Reporter(root, trials)
-    reporter.say(
-        f"{len(trials)} trials in {root}: {len(ended)} ended before, {len(missing)} to run"
-    )
+    counts = f"{len(ended)} ended before, {len(missing)} to run"
+    print(f"{len(trials)} trials in {root}: {counts}", flush=True)
     saved_before = sum(trial.saved_step() for trial in trials)
     try:
         if missing:
@@ -106,10 +106,10 @@ def run(root: Path) -> None:
         sys.exit(interruption.exit_code)
     if reporter.failures:
         print(format_markdown(*read_rows(root)))
-        for name, failure in reporter.failures.items():
-            print(f"failed: {name}, {failure}; see {root / name}/output.txt", file=sys.stderr)
+        for name, (_, reason) in reporter.failures.items():
+            print(f"failed: {name}, {reason}; see {root / name}/output.txt", file=sys.stderr)
         print("The same command runs the failed trials again.", file=sys.stderr)
-        codes = {failure.exit_code for failure in reporter.failures.values()}
+        codes = {exit_code for exit_code, _ in reporter.failures.values()}
         sys.exit(codes.pop() if codes in ({2}, {3}) else 1)
 
 

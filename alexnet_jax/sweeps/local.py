@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.sweeps.reporting import Failure, Reporter
-from alexnet_jax.sweeps.trial_run import Attempts, TrialRun
+from alexnet_jax.sweeps.reporting import Reporter
+from alexnet_jax.sweeps.trial_run import TrialRun, starts_again
 from alexnet_jax.training.interruption import StopSignal
 
 _SECONDS_BETWEEN_LOOKS = 0.1
@@ -16,18 +16,15 @@ _SECONDS_BETWEEN_LOOKS = 0.1
 def run_local(
     trials: Sequence[TrialRun], device_sets: Sequence[str | None], reporter: Reporter
 ) -> None:
-    """Run the trials; one that fails does not stop the others.
+    """Run the trials, one at a time on each of the `device_sets`; None stands for all devices.
 
-    Args:
-        trials: those to run.
-        device_sets: a CUDA_VISIBLE_DEVICES for each trial that runs at a time. None: all devices.
-        reporter: receives every start and end.
+    A trial that fails does not stop the others.
 
     Raises:
         Interrupted: SIGTERM or Ctrl-C came; the running trials have saved and ended.
     """
     waiting = list(trials)
-    attempts = {trial.name: Attempts() for trial in trials}
+    exit_codes: dict[TrialRun, list[int]] = {trial: [] for trial in trials}
     free = list(device_sets)
     running: dict[TrialRun, tuple[subprocess.Popen[bytes], str | None]] = {}
     with StopSignal() as stop:
@@ -38,7 +35,7 @@ def run_local(
                 reporter.started(trial, devices)
             time.sleep(_SECONDS_BETWEEN_LOOKS)
             if stop.received:
-                reporter.say(f"stopping {len(running)} trial(s), which save first ...")
+                reporter.stopping(len(running))
                 for process, _ in running.values():
                     process.terminate()
                 for process, _ in running.values():
@@ -50,13 +47,14 @@ def run_local(
                     continue
                 del running[trial]
                 free.append(devices)
+                exit_codes[trial].append(code)
                 if code == 0:
                     reporter.finished(trial)
-                elif attempts[trial.name].again(code):
-                    reporter.interrupted(trial, Failure(code, trial.last_output()))
+                elif starts_again(exit_codes[trial]):
+                    reporter.interrupted(trial, trial.explain(code))
                     waiting.append(trial)
                 else:
-                    reporter.failed(trial, Failure(code, trial.last_output()))
+                    reporter.failed(trial, code, trial.explain(code))
 
 
 def divide_gpus(visible: Sequence[str], gpus_per_trial: int) -> list[str]:

@@ -28,13 +28,7 @@ def plan(
 ) -> list[TrialRun]:
     """Check the trials, and write `config.json` of the sweep and `trial.json` of every trial.
 
-    Args:
-        config: what the trials override: `file` with `overrides`.
-        file: the value of --config.
-        overrides: the command line's, by config key.
-        trials: the entries of the sweep file.
-        seeds: the number of repetitions of each trial.
-        root: the sweep's folder.
+    The trials override `config`, which is `file` with the command line's `overrides`.
 
     Raises:
         UserError: a trial cannot run, or `root` holds another run.

@@ -2,7 +2,8 @@
 
 All state is in the trials' folders. A sweep that starts again is a new one for Ray, with the trials
 that are missing, and its scheduler receives the evaluations of the others. Ray's own restore loses
-those, and does not accept a longer list of trials.
+those, and does not accept a longer list of trials. Ray's workers import this module, so it does not
+import JAX.
 """
 
 import json
@@ -10,15 +11,15 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.sweeps.reporting import Failure, Reporter
-from alexnet_jax.sweeps.trial_run import TrialRun, evaluations
-from alexnet_jax.training.interruption import StopSignal
+from alexnet_jax.sweeps.reporting import Reporter
+from alexnet_jax.sweeps.trial_run import TrialRun, evaluations, starts_again
 from alexnet_jax.whole_file import write_whole
 
 # Ray reads these when it is imported: no usage statistics, no logs of its own.
@@ -38,11 +39,14 @@ except ImportError as error:
         f"--executor=ray needs Ray Tune ({error}): pip install -r requirements-sweep.txt"
     ) from error
 
-from alexnet_jax.sweeps.ray_worker import FAILURES, STOP_REQUEST, metrics, train
+# In the sweep's folder, while it runs.
+_STOP_REQUEST = ".stop"  # A file that makes the trials save and end.
+_FAILURES = ".failed"  # A folder with a file for each failed trial: [exit code, reason].
+_TUNE = ".ray_tune"  # Tune's own folder.
 
 _OBJECT_STORE_BYTES = 200 * 2**20  # It holds only a few numbers.
-_TUNE_FOLDER = ".ray_tune"
 _RETRIES = 1  # Of a trial whose worker or machine is lost; it resumes from its checkpoint.
+_SECONDS_BETWEEN_LOOKS = 0.25
 _SECONDS_TO_SAVE = 60.0
 
 
@@ -66,13 +70,14 @@ def run_ray(
         reporter: receives every start and end.
         cpus: for each trial.
         gpus: for each trial. None: one if the cluster has any.
-        grace: the fraction of its steps before which ASHA stops no trial.
-        reduction_factor: at `grace`, and each time a trial has taken this many times more steps, it
-            continues if it is among the best 1/`reduction_factor` so far.
+        grace: the fraction of a trial's steps at which ASHA first compares it with the others.
+        reduction_factor: of so many trials one continues.
 
     Raises:
         Interrupted: SIGTERM or Ctrl-C came; the running trials have saved and ended.
     """
+    from alexnet_jax.training.interruption import StopSignal  # Imports JAX.
+
     scheduler = ASHAScheduler(
         time_attr="progress",
         max_t=1,
@@ -85,24 +90,26 @@ def run_ray(
         known = SimpleNamespace(trial_id=trial.name)
         scheduler.on_trial_add(None, known)
         for evaluation in evaluations(trial.workdir):
-            scheduler.on_trial_result(None, known, metrics(trial, *evaluation))
+            scheduler.on_trial_result(None, known, _metrics(trial, *evaluation))
+    named = {trial.name: trial for trial in trials}
+    trainable = tune.with_parameters(_train, trials=named, folder=Path.cwd(), root=root)
     _remove_files(root)
-    (root / FAILURES).mkdir()
-    _connect()
+    (root / _FAILURES).mkdir()
     try:
+        alone = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
+        cluster = {} if "RAY_ADDRESS" in os.environ else {"address": "local", **alone}
+        ray.init(log_to_driver=False, logging_level="error", **cluster)
         if gpus is None:
             gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
-        named = {trial.name: trial for trial in trials}
-        trainable = tune.with_parameters(train, trials=named, folder=Path.cwd(), root=root)
-        with StopSignal() as stop:
+        with StopSignal() as stop:  # After ray.init, which sets signal handlers of its own.
             tune.Tuner(
                 tune.with_resources(trainable, {"cpu": cpus, "gpu": gpus}),
                 param_space={"name": tune.grid_search(list(named))},
                 tune_config=tune.TuneConfig(scheduler=scheduler),
                 run_config=tune.RunConfig(
-                    name=_TUNE_FOLDER,
+                    name=_TUNE,
                     storage_path=str(root.absolute()),
-                    callbacks=[_Watcher(named, root, reporter, stop)],
+                    callbacks=[_Watcher(named, root, reporter, lambda: stop.received)],
                     failure_config=tune.FailureConfig(max_failures=_RETRIES),
                     verbose=0,
                 ),
@@ -114,72 +121,100 @@ def run_ray(
 
 
 def _remove_files(root: Path) -> None:
-    (root / STOP_REQUEST).unlink(missing_ok=True)
-    shutil.rmtree(root / FAILURES, ignore_errors=True)
-    shutil.rmtree(root / _TUNE_FOLDER, ignore_errors=True)
+    (root / _STOP_REQUEST).unlink(missing_ok=True)
+    for folder in (_FAILURES, _TUNE):
+        shutil.rmtree(root / folder, ignore_errors=True)
 
 
-def _connect() -> None:
-    """Join the cluster that RAY_ADDRESS names, or start one of this machine alone."""
-    alone: dict[str, Any] = {
-        "address": "local",
-        "include_dashboard": False,
-        "object_store_memory": _OBJECT_STORE_BYTES,
-    }
-    settings = {} if "RAY_ADDRESS" in os.environ else alone
-    ray.init(log_to_driver=False, logging_level="error", **settings)
-
-
+@dataclass(eq=False)
 class _Watcher(tune.Callback):
     """Reports the starts and ends of Tune's trials, and ends Tune's loop after a stop signal."""
 
-    def __init__(
-        self, trials: dict[str, TrialRun], root: Path, reporter: Reporter, stop: StopSignal
-    ) -> None:
-        self._trials = trials
-        self._root = root
-        self._reporter = reporter
-        self._stop = stop
-        self._deadline: float | None = None
+    trials: Mapping[str, TrialRun]
+    root: Path
+    reporter: Reporter
+    stopping: Callable[[], bool]
+    deadline: float | None = None
 
-    def on_step_begin(self, iteration: int, trials: list[RayTrial], **info: Any) -> None:
-        if not self._stop.received:
+    def on_step_begin(self, trials: Sequence[RayTrial], **info: Any) -> None:
+        if not self.stopping():
             return
         running = [trial for trial in trials if trial.status == RayTrial.RUNNING]
-        if self._deadline is None:
-            self._deadline = time.monotonic() + _SECONDS_TO_SAVE
-            (self._root / STOP_REQUEST).touch()
-            self._reporter.say(f"stopping {len(running)} trial(s), which save first ...")
-        if not running or time.monotonic() > self._deadline:
+        if self.deadline is None:
+            self.deadline = time.monotonic() + _SECONDS_TO_SAVE
+            (self.root / _STOP_REQUEST).touch()
+            self.reporter.stopping(len(running))
+        if not running or time.monotonic() > self.deadline:
             signal.raise_signal(signal.SIGUSR1)  # Ends Tune's loop.
 
-    def on_trial_start(
-        self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any
-    ) -> None:
-        if not self._stop.received:
-            self._reporter.started(self._trials[trial.config["name"]])
+    def on_trial_start(self, trial: RayTrial, **info: Any) -> None:
+        if not self.stopping():
+            self.reporter.started(self.trials[trial.config["name"]])
 
-    def on_trial_complete(
-        self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any
-    ) -> None:
-        ended = self._trials[trial.config["name"]]
-        failure = self._root / FAILURES / ended.name
+    def on_trial_complete(self, trial: RayTrial, **info: Any) -> None:
+        ended = self.trials[trial.config["name"]]
+        failure = self.root / _FAILURES / ended.name
         if ended.result() is not None:
-            self._reporter.finished(ended)
-        elif self._stop.received:
+            self.reporter.finished(ended)
+        elif self.stopping():
             return
         elif failure.exists():
-            self._reporter.failed(ended, Failure(*json.loads(failure.read_text())))
+            self.reporter.failed(ended, *json.loads(failure.read_text()))
         else:
             step, top1_error = trial.last_result["step"], trial.last_result["top1_error"]
             text = json.dumps({"step": step, "center": {"top1_error": top1_error}})
             write_whole(ended.workdir / "stopped_early.json", text + "\n")
-            self._reporter.stopped_early(ended, step, top1_error)
+            self.reporter.stopped_early(ended, step, top1_error)
 
-    def on_trial_error(
-        self, iteration: int, trials: list[RayTrial], trial: RayTrial, **info: Any
-    ) -> None:
-        if not self._stop.received:  # The signal may have ended the trial, too.
+    def on_trial_error(self, trial: RayTrial, **info: Any) -> None:
+        if not self.stopping():  # The signal may have ended the trial, too.
             error = trial.get_error()
             reason = " ".join(str(getattr(error, "cause", None) or error).split())
-            self._reporter.failed(self._trials[trial.config["name"]], Failure(None, reason))
+            self.reporter.failed(self.trials[trial.config["name"]], None, reason)
+
+
+def _train(
+    config: Mapping[str, str], trials: Mapping[str, TrialRun], folder: Path, root: Path
+) -> None:
+    """Train, in a worker, the trial that Tune's `config` names.
+
+    `folder` is where the sweep was started. The paths of the trials and of the sweep's folder
+    `root` may be relative to it.
+    """
+    os.chdir(folder)
+    trial = trials[config["name"]]
+    exit_codes: list[int] = []
+    reported = 0
+    while not exit_codes or starts_again(exit_codes):
+        process = trial.start()
+        try:
+            while process.poll() is None:
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
+                if (root / _STOP_REQUEST).exists():
+                    process.terminate()
+                    process.wait()
+                    return
+                # The last evaluation waits for result.json, because Tune may end the trial then.
+                reported = _report(trial, reported, up_to=trial.steps - 1)
+        finally:
+            process.kill()  # When ASHA stops the trial, tune.report raises SystemExit.
+            exit_codes.append(process.wait())
+    code = exit_codes[-1]
+    if code == 0:
+        _report(trial, reported, up_to=trial.steps)
+    else:
+        # An exception would make Tune start the trial again, as if its worker were lost.
+        write_whole(root / _FAILURES / trial.name, json.dumps([code, trial.explain(code)]))
+
+
+def _report(trial: TrialRun, reported: int, up_to: int) -> int:
+    """Report the evaluations after step `reported` to Tune; return the step of the last one."""
+    for step, top1_error in evaluations(trial.workdir):
+        if reported < step <= up_to:
+            reported = step
+            tune.report(_metrics(trial, step, top1_error))
+    return reported
+
+
+def _metrics(trial: TrialRun, step: int, top1_error: float) -> dict[str, float]:
+    return {"step": step, "progress": step / trial.steps, "top1_error": top1_error}

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
@@ -14,19 +14,13 @@ from alexnet_jax.training.logging import has_numbers
 _ERRORS = tuple(
     (views, error) for views in ("center", "ten_crop") for error in ("top1_error", "top5_error")
 )
+_HEADERS = ("centre top-1 %", "top-5 %", "ten crops top-1 %", "top-5 %")  # Of _ERRORS.
 _TEN_CROP = slice(2, 4)  # Of _ERRORS.
 
 
 @dataclass(frozen=True)
 class Row:
-    """The trials that differ only in the seed.
-
-    Attributes:
-        name: that of the group.
-        is_baseline: whether they override nothing.
-        published: what the literature reports.
-        scores: for each finished trial, its _ERRORS as fractions.
-    """
+    """The trials that differ only in the seed; `scores` has the _ERRORS of each finished one."""
 
     name: str
     is_baseline: bool
@@ -46,10 +40,7 @@ class Row:
 
 
 def read_rows(root: Path) -> tuple[list[Row], list[str]]:
-    """Read the folders of a sweep's trials.
-
-    Returns:
-        A row for each group, in the order of the sweep file; a line for each unfinished trial.
+    """Return a row for each group of a sweep, and a line for each trial without a result.
 
     Raises:
         UserError: `root` holds no sweep.
@@ -73,26 +64,57 @@ def read_rows(root: Path) -> tuple[list[Row], list[str]]:
     return list(rows.values()), unfinished
 
 
+def _describe_unfinished(workdir: Path) -> str:
+    *_, last = [None, *evaluations(workdir)]
+    if last is None:
+        return workdir.name
+    step, error = last
+    why = "stopped early" if (workdir / "stopped_early.json").exists() else "not finished"
+    return f"{workdir.name}, {why} after step {step} with a centre crop top-1 error of {error:.2%}"
+
+
 def format_markdown(rows: Sequence[Row], unfinished: Sequence[str]) -> str:
     """Return a table whose columns also line up in a terminal; errors in per cent."""
-    header = ["trial", "n", "centre top-1 %", "top-5 %", "ten crops top-1 %", "top-5 %"]
-    cells = [
-        [row.name, str(len(row.scores)), *(_format_error(*pair) for pair in row.statistics())]
-        for row in rows
+    columns = [
+        _align("trial", "<", [row.name for row in rows]),
+        _align("n", ">", [str(len(row.scores)) for row in rows]),
     ]
+    for index, header in enumerate(_HEADERS):
+        cells = [_format_error(*row.statistics()[index]) for row in rows]
+        columns.append(_align(header, ">", cells))
     baseline = next((row for row in rows if row.is_baseline and row.scores), None)
     if baseline is not None and len(rows) > 1:
-        header.append(f"ten crops, less {baseline.name}'s")
-        for line, row in zip(cells, rows, strict=True):
-            line.append("" if row is baseline else _format_difference(row, baseline))
+        cells = ["" if row is baseline else _format_difference(row, baseline) for row in rows]
+        columns.append(_align(f"ten crops, less {baseline.name}'s", ">", cells))
     if any(row.published for row in rows):
-        header.append("published")
-        for line, row in zip(cells, rows, strict=True):
-            line.append(row.published.replace("|", "\\|"))
-    lines = list(_align(header, cells))
+        cells = [row.published.replace("|", "\\|") for row in rows]
+        columns.append(_align("published", "<", cells))
+    lines = [f"| {' | '.join(line)} |" for line in zip(*columns, strict=True)]
     if unfinished:
         lines += ["", *(f"no result: {line}" for line in unfinished)]
     return "\n".join(lines)
+
+
+def _align(header: str, side: str, cells: Sequence[str]) -> list[str]:
+    """Return a column of a Markdown table, aligned to the left "<" or to the right ">"."""
+    width = max(3, *map(len, [header, *cells]))
+    rule = "-" * (width - 1) + ("-" if side == "<" else ":")
+    return [f"{header:{side}{width}}", rule, *(f"{cell:{side}{width}}" for cell in cells)]
+
+
+def _format_error(average: float | None, deviation: float | None) -> str:
+    if average is None:
+        return ""
+    return f"{100 * average:.2f}" + ("" if deviation is None else f" ± {100 * deviation:.2f}")
+
+
+def _format_difference(row: Row, baseline: Row) -> str:
+    pairs = zip(row.statistics()[_TEN_CROP], baseline.statistics()[_TEN_CROP], strict=True)
+    return " / ".join(
+        f"{100 * (own - other):+.2f}"
+        for (own, _), (other, _) in pairs
+        if own is not None and other is not None
+    )
 
 
 def format_csv(rows: Sequence[Row]) -> str:
@@ -105,43 +127,3 @@ def format_csv(rows: Sequence[Row]) -> str:
         numbers = [number for pair in row.statistics() for number in pair]
         writer.writerow([row.name, len(row.scores), *numbers, row.published])
     return text.getvalue().rstrip("\n")
-
-
-def _describe_unfinished(workdir: Path) -> str:
-    *_, last = [None, *evaluations(workdir)]
-    if last is None:
-        return workdir.name
-    step, error = last
-    why = "stopped early" if (workdir / "stopped_early.json").exists() else "not finished"
-    return f"{workdir.name}, {why} after step {step} with a centre crop top-1 error of {error:.2%}"
-
-
-def _format_error(average: float | None, deviation: float | None) -> str:
-    if average is None:
-        return ""
-    spread = "" if deviation is None else f" ± {100 * deviation:.2f}"
-    return f"{100 * average:.2f}{spread}"
-
-
-def _format_difference(row: Row, baseline: Row) -> str:
-    pairs = zip(row.statistics()[_TEN_CROP], baseline.statistics()[_TEN_CROP], strict=True)
-    return " / ".join(
-        f"{100 * (own - other):+.2f}"
-        for (own, _), (other, _) in pairs
-        if own is not None and other is not None
-    )
-
-
-def _align(header: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of a Markdown table: text to the left, numbers to the right."""
-    widths = [max(3, *map(len, column)) for column in zip(header, *cells, strict=True)]
-    sides = ["<" if name in ("trial", "published") else ">" for name in header]
-    rule = [
-        "-" * (width - 1) + ("-" if side == "<" else ":")
-        for width, side in zip(widths, sides, strict=True)
-    ]
-    for line in (header, rule, *cells):
-        padded = [
-            f"{text:{side}{width}}" for text, side, width in zip(line, sides, widths, strict=True)
-        ]
-        yield f"| {' | '.join(padded)} |"

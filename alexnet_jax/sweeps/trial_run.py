@@ -6,12 +6,13 @@ the sweep that started it.
 
 import json
 import os
+import re
 import runpy
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,61 +21,41 @@ from alexnet_jax.ending import SAVED_EXIT_CODE
 from alexnet_jax.errors import MachineError
 
 # A trial is one process. Where the sweep is a task of a larger job, it must not join that cluster.
-_CLUSTER_VARIABLES = (
-    "SLURM_",
-    "OMPI_",
-    "PMI_",
-    "PMIX_",
-    "JAX_COORDINATOR_ADDRESS",
-    "JAX_NUM_PROCESSES",
-    "JAX_PROCESS_ID",
-    "JAX_LOCAL_DEVICE_IDS",
+_CLUSTER_VARIABLE = re.compile(
+    "(SLURM|OMPI|PMIX?)_|JAX_(COORDINATOR_ADDRESS|NUM_PROCESSES|PROCESS_ID|LOCAL_DEVICE_IDS)"
 )
-_ATTEMPTS = 3  # In a row, where the environment of a trial fails.
+_ATTEMPTS = 3  # In a row, when the environment of a trial fails.
 
 
 @dataclass(frozen=True)
 class TrialRun:
-    """A trial that is ready to run.
-
-    Attributes:
-        name: the trial's name.
-        workdir: its own folder.
-        arguments: those of alexnet_jax.main.
-        steps: the number of training steps in total.
-    """
+    """A trial that is ready to run."""
 
     name: str
     workdir: Path
-    arguments: tuple[str, ...]
-    steps: int
+    arguments: tuple[str, ...]  # Those of alexnet_jax.main.
+    steps: int  # The last one.
 
-    def start(
-        self, devices: str | None = None, folder: Path | None = None
-    ) -> subprocess.Popen[bytes]:
-        """Start training in a process of its own, whose output is added to `output.txt`.
+    def start(self, devices: str | None = None) -> subprocess.Popen[bytes]:
+        """Start a process that trains, saves after SIGTERM, and adds its output to `output.txt`.
 
-        SIGTERM makes the process save and end.
-
-        Args:
-            devices: its CUDA_VISIBLE_DEVICES. None: that of this process.
-            folder: its current folder. None: that of this process.
+        `devices` is its CUDA_VISIBLE_DEVICES, None that of this process.
         """
         with (self.workdir / "output.txt").open("ab") as output:
             return subprocess.Popen(
                 [sys.executable, "-m", "alexnet_jax.sweeps.trial_run", *self.arguments],
-                stdin=subprocess.PIPE,  # Never written to; see _main.
+                stdin=subprocess.PIPE,  # Never written to; see _end_with_sweep.
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                cwd=folder,
                 env=trial_environment(os.environ, devices),
                 process_group=0,  # A terminal sends Ctrl-C to the sweep alone, which stops trials.
             )
 
-    def last_output(self) -> str:
-        """Return the last line that the trial printed."""
-        lines = (self.workdir / "output.txt").read_text(errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
+    def explain(self, exit_code: int) -> str:
+        """Return why the trial ended: its exit code and the last line that it printed."""
+        printed = (self.workdir / "output.txt").read_text(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(printed) if line.strip()), "no output")
+        return f"exit code {exit_code}: {last}"
 
     def result(self) -> dict[str, Any] | None:
         """Return `result.json`, or None if the trial has not finished."""
@@ -94,27 +75,19 @@ class TrialRun:
 
 def trial_environment(environment: Mapping[str, str], devices: str | None) -> dict[str, str]:
     """Return the sweep's environment without the cluster's variables, with the trial's devices."""
-    kept = {
-        name: value
-        for name, value in environment.items()
-        if not name.startswith(_CLUSTER_VARIABLES)
-    }
+    kept = {name: value for name, value in environment.items() if not _CLUSTER_VARIABLE.match(name)}
     return kept if devices is None else kept | {"CUDA_VISIBLE_DEVICES": devices}
 
 
-class Attempts:
-    """Decides by exit codes whether a trial that ended without a result starts again."""
+def starts_again(exit_codes: Sequence[int]) -> bool:
+    """Return whether a trial that has ended with these exit codes, oldest first, starts again.
 
-    def __init__(self) -> None:
-        self._failed = 0
-
-    def again(self, exit_code: int) -> bool:
-        """Return whether to start the trial again after this end."""
-        if exit_code == SAVED_EXIT_CODE:  # It was preempted, and has made progress.
-            self._failed = 0
-            return True
-        self._failed += 1
-        return exit_code == MachineError.exit_code and self._failed < _ATTEMPTS
+    It does after it was preempted and saved, and twice in a row after its environment failed.
+    """
+    if exit_codes[-1] == SAVED_EXIT_CODE:
+        return True
+    failed = MachineError.exit_code
+    return exit_codes[-1] == failed and list(exit_codes[-_ATTEMPTS:]) != [failed] * _ATTEMPTS
 
 
 def evaluations(workdir: Path) -> Iterator[tuple[int, float]]:
@@ -141,20 +114,16 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return values if isinstance(values, dict) else None
 
 
-def _main() -> None:
-    """Run alexnet_jax.main, and kill it when the sweep ends.
+def _end_with_sweep() -> None:
+    """Kill this process when the sweep ends, because it would block the next sweep.
 
     The sweep holds the other end of standard input. The system closes it however the sweep ends,
-    kill -9 included. A trial that outlives its sweep would block the next one.
+    kill -9 included.
     """
-
-    def end_with_sweep() -> None:
-        os.read(sys.stdin.fileno(), 1)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=end_with_sweep, daemon=True).start()
-    runpy.run_module("alexnet_jax.main", run_name="__main__", alter_sys=True)
+    os.read(sys.stdin.fileno(), 1)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    _main()
+    threading.Thread(target=_end_with_sweep, daemon=True).start()
+    runpy.run_module("alexnet_jax.main", run_name="__main__", alter_sys=True)

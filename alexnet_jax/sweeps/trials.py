@@ -27,19 +27,12 @@ _LONGEST_NAME = 120
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of a sweep.
+    """One run of a sweep."""
 
-    Attributes:
-        overrides: values by config key, such as {"schedule.learning_rate": 0.02}.
-        name: the trial's folder. Empty: spelled from the overrides.
-        published: what the literature reports, for the table.
-        group: the name that repetitions under other seeds share.
-    """
-
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    name: str = ""
-    published: str = ""
-    group: str = ""
+    overrides: Mapping[str, Any] = field(default_factory=dict)  # {"train.batch_size": 64}.
+    name: str = ""  # That of its folder.
+    published: str = ""  # What the literature reports, for the table.
+    group: str = ""  # The name that repetitions under other seeds share.
 
 
 def grid(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
@@ -61,7 +54,7 @@ def name_trial(trial: Trial) -> Trial:
     if len(name) > _LONGEST_NAME:
         digest = hashlib.sha256(json.dumps(overrides, default=str).encode()).hexdigest()[:8]
         name = f"{name[:_LONGEST_NAME]}-{digest}"
-    return replace(trial, name=name, group=trial.group or name)
+    return replace(trial, name=name, group=name)
 
 
 def _spell(value: Any) -> str:
@@ -92,11 +85,7 @@ def repeat(trials: Sequence[Trial], first_seed: int, seeds: int) -> list[Trial]:
 
 
 def load_sweep(path: Path, samples: int | None) -> list[Trial]:
-    """Return the trials of a sweep file.
-
-    Args:
-        path: the file.
-        samples: the number of draws from a search space.
+    """Return the trials of a sweep file, with `samples` draws from a search space.
 
     Raises:
         UserError: the file cannot be loaded, or does not return a sweep.
