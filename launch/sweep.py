@@ -5,8 +5,8 @@
   python -m launch.sweep --table --workdir=runs/ablations
 
 The same command again runs only the trials that are missing. --seeds=3 repeats each trial under
-three seeds. --gpus_per_trial=1 runs one trial on each GPU, side by side. --executor=ray stops trials
-that fall behind. --config.group.key=value overrides a key for all trials.
+three seeds. --gpus_per_trial=1 runs one trial on each GPU, side by side. --executor=ray stops the
+trials that fall behind. --config.group.key=value overrides a key for all trials.
 """
 
 import sys
