@@ -61,17 +61,11 @@ def run_ray(
     grace: float,
     reduction_factor: float,
 ) -> None:
-    """Run the trials; one that fails does not stop the others.
+    """Run the trials, with `cpus` and `gpus` each; one that fails does not stop the others.
 
-    Args:
-        trials: those to run.
-        ended: those that finished or were stopped early before; ASHA compares with them.
-        root: the sweep's folder, on a file system that all machines share.
-        reporter: receives every start and end.
-        cpus: for each trial.
-        gpus: for each trial. None: one if the cluster has any.
-        grace: the fraction of a trial's steps at which ASHA first compares it with the others.
-        reduction_factor: of so many trials one continues.
+    ASHA first compares a trial when it has taken the fraction `grace` of its steps, and then each
+    time it has taken `reduction_factor` times more. One of `reduction_factor` trials continues. It
+    compares with the trials that have `ended` before, too. `gpus` is None for one if there are any.
 
     Raises:
         Interrupted: SIGTERM or Ctrl-C came; the running trials have saved and ended.
@@ -92,7 +86,6 @@ def run_ray(
         for evaluation in evaluations(trial.workdir):
             scheduler.on_trial_result(None, known, _metrics(trial, *evaluation))
     named = {trial.name: trial for trial in trials}
-    trainable = tune.with_parameters(_train, trials=named, folder=Path.cwd(), root=root)
     _remove_files(root)
     (root / _FAILURES).mkdir()
     try:
@@ -101,6 +94,7 @@ def run_ray(
         ray.init(log_to_driver=False, logging_level="error", **cluster)
         if gpus is None:
             gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
+        trainable = tune.with_parameters(_train, trials=named, folder=Path.cwd(), root=root)
         with StopSignal() as stop:  # After ray.init, which sets signal handlers of its own.
             tune.Tuner(
                 tune.with_resources(trainable, {"cpu": cpus, "gpu": gpus}),
