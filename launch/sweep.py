@@ -1,4 +1,4 @@
-"""Train one config many times, each time with its own overrides, and compare the results.
+r"""Train one config many times, each time with its own overrides, and compare the results.
 
   python -m launch.sweep --config=configs/automatic.py --sweep=configs/sweeps/ablations.py \
       --workdir=runs/ablations
@@ -33,7 +33,7 @@ _CONFIG = config_flags.DEFINE_config_file("config", None, "The config that trial
 _SWEEP = flags.DEFINE_string("sweep", "", "The sweep file, such as configs/sweeps/ablations.py.")
 _WORKDIR = flags.DEFINE_string("workdir", "", "The sweep's folder, with a subfolder per trial.")
 _EXECUTOR = flags.DEFINE_enum(
-    "executor", "local", ["local", "ray"], "Runs the trials: on this machine, or with Ray Tune."
+    "executor", "local", ["local", "ray"], "Run the trials on this machine, or with Ray Tune."
 )
 _SEEDS = flags.DEFINE_integer(
     "seeds", 1, "Repetitions of each trial, with train.seed and the seeds after it.", lower_bound=1
