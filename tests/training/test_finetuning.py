@@ -55,7 +55,7 @@ def test_a_run_begins_with_the_parameters_of_another(config, tmp_path):
 
 def test_a_network_with_a_layer_fewer_takes_other_classes(config, tmp_path):
     """Its output layer is fc7, not fc8."""
-    bundle = make_bundle(num_classes=4, changes=("without_conv3",))
+    bundle = make_bundle(num_classes=4, modifications=("without_conv3",))
     write_workdir(bundle, tmp_path / "four")
     config.model.modifications = ("without_conv3",)
     config.train.init_from = str(tmp_path / "four")
