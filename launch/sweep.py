@@ -23,12 +23,9 @@ from alexnet_jax import command_line
 from alexnet_jax.ending import end_when_asked
 from alexnet_jax.errors import UserError
 from alexnet_jax.sweeps.devices import divide_gpus, visible_gpus
-from alexnet_jax.sweeps.local import run_local
 from alexnet_jax.sweeps.planned_trial import PlannedTrial
 from alexnet_jax.sweeps.reporting import Reporter
 from alexnet_jax.sweeps.sweep_file import load_sweep
-from alexnet_jax.sweeps.table import format_csv, format_markdown, read_rows
-from alexnet_jax.training.interruption import Interrupted
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config that trials override.")
 _SWEEP = flags.DEFINE_string("sweep", "", "The sweep file, e.g. configs/sweeps/ablations.py.")
@@ -76,6 +73,9 @@ def main(arguments: Sequence[str]) -> None:
     root = Path(_WORKDIR.value)
     if not _TABLE.value:
         run(root)
+    # Imported here and below so that --help and mistakes do not wait for JAX.
+    from alexnet_jax.sweeps.table import format_csv, format_markdown, read_rows
+
     rows, unfinished = read_rows(root)
     csv = _FORMAT.value == "csv"
     print(format_csv(rows) if csv else format_markdown(rows, unfinished))
@@ -88,6 +88,9 @@ def run(root: Path) -> None:
     stopped by a signal, as alexnet_jax.main does.
     """
     trials = make_plan(root)
+    from alexnet_jax.sweeps.table import format_markdown, read_rows
+    from alexnet_jax.training.interruption import Interrupted
+
     ended = [trial for trial in trials if trial.result() is not None]
     if _EXECUTOR.value == "ray":
         ended += [trial for trial in trials if trial.stopped_early() and trial not in ended]
@@ -122,7 +125,6 @@ def make_plan(root: Path) -> list[PlannedTrial]:
     for flag in ("config", "sweep"):
         if not flags.FLAGS[flag].value:
             raise UserError(f"--{flag} must be given, or --table; see --help")
-    # Imported here so that --help and --table do not wait for JAX.
     from alexnet_jax.sweeps.planning import Base, plan
 
     config = flags.FLAGS["config"]
@@ -152,6 +154,8 @@ def execute(
             raise UserError(f"--{flag} goes with --executor=ray")
     if _GPUS.value == 0:
         raise UserError("--gpus_per_trial=0 goes with --executor=ray; leave it out")
+    from alexnet_jax.sweeps.local import run_local
+
     sets = divide_gpus(visible_gpus(), _GPUS.value) if _GPUS.value else [None]
     run_local(missing, sets, reporter)
 
