@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from short_run import short_config, wait_for_step
+from short_run import wait_for_step
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.lock_owner import Owner
@@ -17,13 +17,6 @@ from alexnet_jax.training.loop import train_and_evaluate
 from alexnet_jax.whole_file import write_whole
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def finished(fractals_dir, tmp_path_factory):
-    """The workdir and result of a whole run; copy the workdir before changing it."""
-    workdir = tmp_path_factory.mktemp("finished") / "run"
-    return workdir, train_and_evaluate(short_config(fractals_dir), workdir)
 
 
 def read_lines(workdir):
