@@ -92,7 +92,7 @@ def stopped(training, whole, tmp_path_factory):
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     process = start(*training, f"--workdir={workdir}", program=STOPPED_IN_THE_TEST)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=300)
     return workdir, process.returncode, err
 
 
@@ -119,7 +119,7 @@ def test_sigterm_finishes_the_step_saves_and_exits_with_75(training, tmp_path):
     process = start(*training, f"--workdir={tmp_path}")
     wait_for_step(tmp_path, 3)
     process.terminate()
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 75, err
     last = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])["step"]
     assert (tmp_path / "checkpoints" / str(last)).is_dir()
@@ -132,7 +132,7 @@ def test_sigterm_before_there_is_anything_to_save_ends_it_at_once(training, tmp_
     while not int(caught_signals(process.pid), 16) & handles_sigterm:
         time.sleep(0.001)
     process.terminate()
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (143, "stopped by SIGTERM, without saving\n")
     assert not (tmp_path / "run").exists()
 
@@ -151,7 +151,7 @@ def test_a_start_that_takes_no_step_does_not_claim_to_have_saved(training, stopp
     assert code == 75, err
     shutil.copytree(workdir, tmp_path / "run")
     again = start(*training, f"--workdir={tmp_path}/run", program=STOPPED_IN_THE_TEST)
-    _, err = again.communicate(timeout=120)
+    _, err = again.communicate(timeout=300)
     assert again.returncode == 143
     assert err == "stopped by SIGTERM; nothing new to save. The same command goes on from here.\n"
 
@@ -161,7 +161,7 @@ def test_a_run_whose_console_goes_away_trains_to_its_end(training, whole, tmp_pa
     assert process.stdout.readline().startswith("step 1/40")
     process.stdout.close()
     process.stderr.close()
-    assert process.wait(timeout=120) == 0
+    assert process.wait(timeout=300) == 0
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["parameters_sha256"] == whole[0]["parameters_sha256"]
 
