@@ -1,29 +1,35 @@
-"""The training set's mean image and colour axes, computed once and kept beside the records."""
+"""The training set's mean image and colour statistics: computed once, kept beside the records."""
 
 import os
+import sys
+import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from alexnet_jax.data.bounded_map import bounded_map
+from alexnet_jax.data.data_dir_lock import data_dir_lock
 from alexnet_jax.data.pixels import Pixels
 from alexnet_jax.data.progress import Progress
 from alexnet_jax.data.records import dataset_option
 from alexnet_jax.data.store_manifest import MANIFEST, Manifest, data_set_name
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
+from alexnet_jax.folder_lock import LockHeldError
 from alexnet_jax.npz_file import load_arrays
 from alexnet_jax.whole_file import whole_file
 
 _IMAGES_PER_TASK = 32
+_SECONDS_BETWEEN_LOOKS = 2.0
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What the network's input is normalised and its colours are jittered with.
+    """The mean that is subtracted from the network's input, and the axes of the colour noise.
 
     Attributes:
         mean_image: float32 [S, S, 3], RGB, 0-255.
@@ -40,68 +46,104 @@ class Statistics:
     count: int
 
 
-@dataclass(frozen=True)
-class _Sums:
-    """Exact sums over images: int64, so neither threads nor order can change the result."""
-
-    image: np.ndarray  # [S, S, 3]
-    products: np.ndarray  # [3, 3], over all pixels, of channel times channel
-    count: int
-
-    def __add__(self, other: "_Sums") -> "_Sums":
-        return _Sums(
-            self.image + other.image, self.products + other.products, self.count + other.count
-        )
-
-
 def compute_statistics(
     pixels: Pixels, progress: Callable[[int], None] = lambda images: None
 ) -> Statistics:
     """Compute the statistics of a split's images.
 
+    The sums are exact integers, so neither threads nor order can change the result.
+
     Args:
         pixels: the training split, decoded or stored.
-        progress: told how many more images are done.
+        progress: receives the number of images done since its last call.
     """
+    size = pixels.image_size
+    image_sum = np.zeros((size, size, 3), np.int64)
+    products = np.zeros((3, 3), np.int64)
     starts = range(0, len(pixels), _IMAGES_PER_TASK)
-    sums: list[_Sums] = []
-    for part in bounded_map(partial(_sum_images, pixels), starts):
-        sums = [reduce(_Sums.__add__, [*sums, part])]
-        progress(part.count)
-    return _finish(sums[0])
+    for count, task_sum, task_products in bounded_map(partial(_sum_images, pixels), starts):
+        image_sum += task_sum
+        products += task_products
+        progress(count)
+    total = len(pixels) * size * size
+    # Python's integers: total * products exceeds 64 bits, and the subtraction must cancel exactly.
+    channels = image_sum.sum(axis=(0, 1)).astype(object)
+    scatter = total * products.astype(object) - np.outer(channels, channels)
+    eigenvalues, axes = np.linalg.eigh((scatter / total**2).astype(np.float64))
+    eigenvalues, axes = eigenvalues[::-1], axes[:, ::-1]
+    largest = axes[np.abs(axes).argmax(axis=0), np.arange(3)]
+    return Statistics(
+        mean_image=(image_sum / len(pixels)).astype(np.float32),
+        color_axes=(axes * np.sign(largest)).astype(np.float32),
+        # Rounding can leave an eigenvalue of a grey data set just below zero.
+        color_std=np.sqrt(np.maximum(eigenvalues, 0)).astype(np.float32),
+        count=len(pixels),
+    )
 
 
 def save_statistics(statistics: Statistics, directory: Path) -> Path:
-    """Write `statistics_{size}.npz` into the records' directory; all of it or nothing."""
-    path = _path(directory, statistics.mean_image.shape[0])
+    """Write `statistics_{size}.npz` into the records' directory, atomically."""
+    path = _path(directory, len(statistics.mean_image))
     with (
         full_disk_reported(directory, path.name),
         whole_file(path) as unfinished,
         unfinished.open("wb") as file,
     ):
-        np.savez(
-            file,
-            mean_image=statistics.mean_image,
-            color_axes=statistics.color_axes,
-            color_std=statistics.color_std,
-            count=statistics.count,
-        )
+        np.savez(file, **vars(statistics))
         file.flush()
         os.fsync(file.fileno())
     return path
 
 
-def make_statistics(pixels: Pixels, directory: Path) -> None:
-    """Compute the statistics of a training split, tell the user how far it is, and save them."""
+def make_statistics(pixels: Pixels, directory: Path) -> Statistics:
+    """Compute the statistics of a training split, with a progress bar, and save them."""
     what = f"statistics of {pixels.image_size}x{pixels.image_size} pixels"
     with Progress(what, len(pixels), "images") as progress:
         statistics = compute_statistics(pixels, progress.advance)
     save_statistics(statistics, directory)
+    return statistics
 
 
 def has_statistics(directory: Path, size: int) -> bool:
-    """Say whether the statistics for images of `size` pixels have been saved."""
+    """Return whether the statistics for images of `size` pixels have been saved."""
     return _path(directory, size).is_file()
+
+
+def statistics_directory(pixels: Pixels, workdir: Path | None) -> Path:
+    """Return the directory for the statistics of a training split.
+
+    It is that of the records, or the run's workdir where the data cannot be written.
+    """
+    if workdir is None or has_statistics(pixels.directory, pixels.image_size):
+        return pixels.directory
+    return pixels.directory if os.access(pixels.directory, os.W_OK) else workdir
+
+
+def add_statistics(pixels: Pixels, data_dir: Path, workdir: Path | None) -> None:
+    """Compute and save the statistics of a training split if there are none.
+
+    Args:
+        pixels: the training split.
+        data_dir: its lock lets one process at a time compute; the others wait.
+        workdir: of the run.
+    """
+    directory, waited = statistics_directory(pixels, workdir), False
+    if directory == workdir and not has_statistics(directory, pixels.image_size):
+        directory.mkdir(parents=True, exist_ok=True)
+        make_statistics(pixels, directory)
+    lock = data_dir_lock(data_dir)
+    while not has_statistics(directory, pixels.image_size):
+        try:
+            lock.acquire()
+        except LockHeldError as error:
+            if not waited:
+                print(f"waiting for statistics of the data: {error}", file=sys.stderr)
+            waited = True
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            continue
+        with closing(lock):
+            if not has_statistics(directory, pixels.image_size):
+                make_statistics(pixels, directory)
 
 
 def load_statistics(directory: Path, size: int, count: int | None = None) -> Statistics:
@@ -113,17 +155,22 @@ def load_statistics(directory: Path, size: int, count: int | None = None) -> Sta
         count: the training split's number of images, where it should be checked.
 
     Raises:
-        UserError: there are none for this size, or they come from other images.
+        UserError: there are none for this size, they are damaged, or come from other images.
     """
     path = _path(directory, size)
     if not path.is_file():
         raise UserError(f"{path} is missing; make it with: {_prepare_command(directory, size)}")
     try:
         arrays = load_arrays(path)
-        statistics = Statistics(
-            arrays["mean_image"], arrays["color_axes"], arrays["color_std"], int(arrays["count"])
-        )
-        _check_shapes(statistics, size)
+        mean, axes, std = found = [
+            arrays[name] for name in ("mean_image", "color_axes", "color_std")
+        ]
+        if [array.shape for array in found] != [(size, size, 3), (3, 3), (3,)]:
+            shapes = [list(array.shape) for array in found]
+            raise ValueError(f"arrays of {shapes} for {size} pixels")
+        if not all(np.isfinite(array).all() for array in found):
+            raise ValueError("numbers that are not finite")
+        statistics = Statistics(mean, axes, std, int(arrays["count"]))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{path} cannot be read ({error}); remove it, then: {_prepare_command(directory, size)}"
@@ -136,16 +183,8 @@ def load_statistics(directory: Path, size: int, count: int | None = None) -> Sta
     return statistics
 
 
-def _check_shapes(statistics: Statistics, size: int) -> None:
-    found = [statistics.mean_image, statistics.color_axes, statistics.color_std]
-    if [array.shape for array in found] != [(size, size, 3), (3, 3), (3,)]:
-        raise ValueError(f"arrays of {[list(array.shape) for array in found]} for {size} pixels")
-    if not all(np.isfinite(array).all() for array in found):
-        raise ValueError("numbers that are not finite")
-
-
-def _sum_images(pixels: Pixels, start: int) -> _Sums:
-    """Add up the images of one task, `start` the first of them."""
+def _sum_images(pixels: Pixels, start: int) -> tuple[int, np.ndarray, np.ndarray]:
+    """Return one task's number of images, their int64 sum, and [3, 3] sum of channel products."""
     indices = range(start, min(start + _IMAGES_PER_TASK, len(pixels)))
     size = pixels.image_size
     images = np.empty((len(indices), size, size, 3), np.uint8)
@@ -155,26 +194,7 @@ def _sum_images(pixels: Pixels, start: int) -> _Sums:
         # float64 holds integers to 2^53 exactly; one image's sums stay below size^2 * 2^16.
         values = image.reshape(-1, 3).astype(np.float64)
         products += (values.T @ values).astype(np.int64)
-    return _Sums(images.sum(axis=0, dtype=np.int64), products, len(indices))
-
-
-def _finish(sums: _Sums) -> Statistics:
-    pixels = sums.count * sums.image.shape[0] * sums.image.shape[1]
-    # Python's integers: n * products exceeds 64 bits, and the subtraction must cancel exactly.
-    products = sums.products.astype(object)
-    channels = sums.image.sum(axis=(0, 1)).astype(object)
-    scatter = pixels * products - np.outer(channels, channels)
-    covariance = (scatter / pixels**2).astype(np.float64)
-    eigenvalues, axes = np.linalg.eigh(covariance)
-    eigenvalues, axes = eigenvalues[::-1], axes[:, ::-1]
-    largest = axes[np.abs(axes).argmax(axis=0), np.arange(3)]
-    return Statistics(
-        mean_image=(sums.image / sums.count).astype(np.float32),
-        color_axes=(axes * np.sign(largest)).astype(np.float32),
-        # Rounding can leave an eigenvalue of a grey data set just below zero.
-        color_std=np.sqrt(np.maximum(eigenvalues, 0)).astype(np.float32),
-        count=sums.count,
-    )
+    return len(indices), images.sum(axis=0, dtype=np.int64), products
 
 
 def _path(directory: Path, size: int) -> Path:
@@ -184,8 +204,7 @@ def _path(directory: Path, size: int) -> Path:
 def _prepare_command(directory: Path, size: int) -> str:
     manifest = directory / MANIFEST
     if manifest.is_file():  # Of a pixel store.
-        name, store = Manifest.load(manifest).data_set, " --store_only"
-        directory = directory.parent
+        name, store, directory = Manifest.load(manifest).data_set, " --store_only", directory.parent
     else:
         name, store = data_set_name(directory), ""
     # DATA_DIR/NAME/VERSION; a name that the description claims may have more parts than the path.
