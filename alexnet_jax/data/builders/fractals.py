@@ -9,27 +9,18 @@ system's parameters, rotation, flip, colours and background. An image is a pure 
 import dataclasses
 import functools
 import itertools
-import multiprocessing
-import os
 import re
-import signal
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 
 import tensorflow_datasets as tfds
 
 from alexnet_jax.cores import usable_cores
-from alexnet_jax.data.bounded_map import bounded_map
 from alexnet_jax.data.builders.record_builder import Examples, RecordBuilder
-from alexnet_jax.data.fractal_images import Instance, Picture, draw_jpegs
+from alexnet_jax.data.fractal_images import Instance, Picture, draw_in_order
 from alexnet_jax.data.ifs import System, find_systems
 from alexnet_jax.data.progress import Progress
-from alexnet_jax.errors import MachineError, UserError
+from alexnet_jax.errors import UserError
 
 _SEED = 2012  # Another seed is another data set: raise VERSION with it.
-_IMAGES_PER_TASK = 16
 _IMAGES_PER_WORKER = 400  # A worker needs half a second to start.
 
 
@@ -131,7 +122,7 @@ class Fractals(RecordBuilder):
             Instance(self._systems[label], config.picture, (_SEED, split_number, label, number))
             for number, label in places
         )
-        images = _draw_in_order(instances, min(usable_cores(), total // _IMAGES_PER_WORKER))
+        images = draw_in_order(instances, min(usable_cores(), total // _IMAGES_PER_WORKER))
         with Progress(f"drawing {split}", total, "images") as progress:
             # The images first, so that the end of the list lets their generator end as well.
             for image, (number, label) in zip(images, again, strict=True):
@@ -142,39 +133,3 @@ class Fractals(RecordBuilder):
                     name = f"fractals_{split[:3]}_{running:08}.JPEG"
                 yield name, {"image": image, "label": label, "file_name": name}
                 progress.advance(1)
-
-
-def _draw_in_order(instances: Iterator[Instance], workers: int) -> Iterator[bytes]:
-    """Draw in `workers` processes, a few tasks ahead of the reader, and keep the order."""
-    tasks = iter(lambda: list(itertools.islice(instances, _IMAGES_PER_TASK)), [])
-    if workers < 2:
-        yield from itertools.chain.from_iterable(map(draw_jpegs, tasks))
-        return
-    # Not "fork": this process may have threads, and a lock that one holds would stay locked.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin_worker)
-    try:
-        # A thread for each process hands it a task and waits for the images.
-        for images in bounded_map(
-            lambda task: pool.submit(draw_jpegs, task).result(), tasks, workers
-        ):
-            yield from images
-    except BrokenProcessPool as error:
-        raise MachineError(
-            "a process that draws images was killed, perhaps because memory ran out (dmesg); run "
-            "the same command again"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _begin_worker() -> None:
-    """Let a worker end when the process that started it does, however that ends."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "only workers wait for the process that started them"
-
-    def end_with_parent() -> None:
-        parent.join()
-        os._exit(1)
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for that process, which ends this one.
-    threading.Thread(target=end_with_parent, daemon=True).start()

@@ -6,7 +6,7 @@ from PIL import Image
 
 from alexnet_jax.data.builders import fractals
 from alexnet_jax.data.builders.fractals import Fractals, FractalsConfig
-from alexnet_jax.data.fractal_images import Picture
+from alexnet_jax.data.fractal_images import Instance, Picture, draw_jpegs
 from alexnet_jax.data.ifs import find_systems
 from alexnet_jax.data.progress import Progress
 from alexnet_jax.data.records import Records
@@ -100,37 +100,6 @@ def test_more_images_per_class_leave_the_first_as_they_were(prepared, tmp_path):
         assert all(many[name]["image"] == few[name]["image"] for name in few)
 
 
-@pytest.mark.slow
-def test_several_processes_draw_the_same_in_the_same_order():
-    systems = find_systems(seed=1, count=3, max_similarity=0.9)
-    instances = [
-        fractals.Instance(systems[number % 3], TINY.picture, (1, number)) for number in range(300)
-    ]
-
-    alone = list(fractals._draw_in_order(iter(instances), workers=1))
-    together = list(fractals._draw_in_order(iter(instances), workers=2))
-
-    assert together == alone
-    assert len(alone) == 300
-
-
-@pytest.mark.slow
-def test_drawing_runs_only_a_little_ahead_of_the_reader():
-    system = find_systems(seed=1, count=1, max_similarity=0.9)[0]
-    taken = []
-
-    def instances():
-        for number in range(2_000):
-            taken.append(number)
-            yield fractals.Instance(system, TINY.picture, (1, number))
-
-    images = fractals._draw_in_order(instances(), workers=2)
-    next(images)
-    images.close()
-
-    assert len(taken) <= 9 * fractals._IMAGES_PER_TASK  # 144.
-
-
 def test_imagenet_like_has_the_numbers_of_imagenet():
     config = Fractals.find_config("imagenet_like")
 
@@ -144,9 +113,9 @@ def test_imagenet_like_has_the_numbers_of_imagenet():
 def test_files_are_as_large_as_imagenets():
     config = Fractals.find_config("imagenet_like")
     systems = find_systems(fractals._SEED, 10, config.max_similarity)
-    images = fractals.draw_jpegs(
+    images = draw_jpegs(
         [
-            fractals.Instance(system, config.picture, (label, number))
+            Instance(system, config.picture, (label, number))
             for label, system in enumerate(systems)
             for number in range(3)
         ]
