@@ -52,17 +52,19 @@ class Request:
             return None
         name = self.dataset.partition("/")[0]
         if name not in DATA_SETS:
+            configs = {name: builder.BUILDER_CONFIGS for name, builder in DATA_SETS.items()}
+            known = [*DATA_SETS, *(f"{key}/{one.name}" for key in configs for one in configs[key])]
             raise UserError(
-                f"unknown data set {self.dataset!r}; known: {', '.join(known_data_sets())}, and "
+                f"unknown data set {self.dataset!r}; known: {', '.join(known)}, and "
                 "tfds:NAME[/CONFIG] for what TFDS prepared"
             )
         return DATA_SETS[name]
 
     @cached_property
     def config(self) -> Any:
-        """The builder's config, where the builder has configs."""
-        assert self.builder is not None, "TFDS's data sets are only read"
-        return self.builder.find_config(self.dataset.partition("/")[2], self.images_per_class)
+        """The config of the builder, if it has configs."""
+        config = self.dataset.partition("/")[2]
+        return self.builder and self.builder.find_config(config, self.images_per_class)
 
     @property
     def name(self) -> str:
@@ -81,14 +83,12 @@ class Request:
         """Side in pixels of the images that the statistics are for."""
         return self.image_size or _RECIPES[self.recipe][2]
 
-
-def known_data_sets() -> list[str]:
-    """Return the names that `--dataset` takes, without those of TFDS."""
-    return [
-        "/".join(filter(None, [name, config]))
-        for name, builder in DATA_SETS.items()
-        for config in ["", *(config.name for config in builder.BUILDER_CONFIGS)]
-    ]
+    def create_builder(self, data_dir: Path, check: ImageCheck | None = None) -> RecordBuilder:
+        """Create the builder; UserError where it needs a source that is not given."""
+        assert self.builder is not None, "TFDS's data sets are only read"
+        if self.builder.needs_source and self.source is None:
+            raise UserError(f"{self.name} has not been made yet; --source=DIR must say what from")
+        return self.builder(source=self.source, check=check, config=self.config, data_dir=data_dir)
 
 
 def prepare_dataset(request: Request) -> Path:
@@ -107,13 +107,8 @@ def prepare_dataset(request: Request) -> Path:
     if directory is None or not _is_complete(request, directory):
         with _alone_in(request.data_dir) as lock:
             directory = _make_missing(request, lock)
-    if request.builder is not None and request.source is not None:
-        info = open_builder(directory).info
-        if difference := request.builder.find_difference(request.source, info):
-            raise UserError(
-                f"{directory} was made before and has {difference}; "
-                "remove that directory or choose another --data_dir"
-            )
+    if request.source is not None:
+        _check_same(request, directory)
     _print_summary(request, directory)
     return directory
 
@@ -168,7 +163,7 @@ def _make_missing(request: Request, lock: FolderLock) -> Path:
     if request.store:
         lock.check_still_mine()
         _make_store(request, directory)
-    if "train" in _split_sizes(directory) and not has_statistics(directory, request.size):
+    if not _is_complete(request, directory):
         records = Records(request.data_dir, request.name, "train")
         pixels = DecodedRecords(records, request.size, request.max_megapixels)
         lock.check_still_mine()
@@ -177,13 +172,10 @@ def _make_missing(request: Request, lock: FolderLock) -> Path:
 
 
 def _make_records(request: Request) -> None:
-    """Run the builder, after removing what a killed run left: the lock is held."""
+    """Run the builder. The lock is held, so what is unfinished was left by a killed run."""
     for path in (request.data_dir / request.name).glob("incomplete.*"):
         print(f"removing {path}, left unfinished by an earlier run", file=sys.stderr)
         shutil.rmtree(path)
-    assert request.builder is not None, "TFDS's data sets are only read"
-    if request.builder.needs_source and request.source is None:
-        raise UserError(f"{request.name} has not been made yet; --source=DIR must say what from")
     what = f"the data set {request.name}"
     check = ImageCheck(request.max_bad_images, request.max_megapixels)
     tfds.disable_progress_bar()  # Ours show bytes and the time left.
@@ -192,13 +184,22 @@ def _make_records(request: Request) -> None:
         # TFDS makes folders for downloads, even for a builder that downloads nothing.
         tempfile.TemporaryDirectory() as downloads,
     ):
-        builder = request.builder(
-            source=request.source, check=check, config=request.config, data_dir=request.data_dir
-        )
+        builder = request.create_builder(request.data_dir, check)
         require_free_space(request.data_dir, builder.source_bytes(), what)
         builder.download_and_prepare(download_dir=downloads)
     if request.source is not None:
         print(f"unreadable images left out: {len(check.bad)}")
+
+
+def _check_same(request: Request, directory: Path) -> None:
+    """Raise UserError if a data set of the same name was made from another source."""
+    with tempfile.TemporaryDirectory() as empty:  # In data_dir, TFDS loads what is there.
+        builder = request.create_builder(Path(empty))
+    if difference := builder.find_difference(open_builder(directory).info):
+        raise UserError(
+            f"{directory} was made before and has {difference}; "
+            "remove that directory or choose another --data_dir"
+        )
 
 
 def _make_store(request: Request, directory: Path) -> None:

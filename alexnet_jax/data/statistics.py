@@ -4,7 +4,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -49,13 +48,9 @@ class Statistics:
 def compute_statistics(
     pixels: Pixels, progress: Callable[[int], None] = lambda images: None
 ) -> Statistics:
-    """Compute the statistics of a split's images.
+    """Compute the statistics of a split's images; `progress` receives numbers of images.
 
     The sums are exact integers, so neither threads nor order can change the result.
-
-    Args:
-        pixels: the training split, decoded or stored.
-        progress: receives the number of images done since its last call.
     """
     size = pixels.image_size
     image_sum = np.zeros((size, size, 3), np.int64)
@@ -122,37 +117,26 @@ def statistics_directory(pixels: Pixels, workdir: Path | None) -> Path:
 def add_statistics(pixels: Pixels, data_dir: Path, workdir: Path | None) -> None:
     """Compute and save the statistics of a training split if there are none.
 
-    Args:
-        pixels: the training split.
-        data_dir: its lock lets one process at a time compute; the others wait.
-        workdir: of the run.
+    The lock of `data_dir` lets one process at a time compute; the others wait.
     """
     directory, waited = statistics_directory(pixels, workdir), False
     if directory == workdir and not has_statistics(directory, pixels.image_size):
         directory.mkdir(parents=True, exist_ok=True)
         make_statistics(pixels, directory)
-    lock = data_dir_lock(data_dir)
     while not has_statistics(directory, pixels.image_size):
         try:
-            lock.acquire()
+            with data_dir_lock(data_dir):
+                if not has_statistics(directory, pixels.image_size):
+                    make_statistics(pixels, directory)
         except LockHeldError as error:
             if not waited:
                 print(f"waiting for statistics of the data: {error}", file=sys.stderr)
             waited = True
             time.sleep(_SECONDS_BETWEEN_LOOKS)
-            continue
-        with closing(lock):
-            if not has_statistics(directory, pixels.image_size):
-                make_statistics(pixels, directory)
 
 
 def load_statistics(directory: Path, size: int, count: int | None = None) -> Statistics:
-    """Read what `save_statistics` wrote.
-
-    Args:
-        directory: of the records.
-        size: side of the images in pixels.
-        count: the training split's number of images, where it should be checked.
+    """Read the statistics for images of `size` pixels; check the number of images if given.
 
     Raises:
         UserError: there are none for this size, they are damaged, or come from other images.
@@ -162,12 +146,9 @@ def load_statistics(directory: Path, size: int, count: int | None = None) -> Sta
         raise UserError(f"{path} is missing; make it with: {_prepare_command(directory, size)}")
     try:
         arrays = load_arrays(path)
-        mean, axes, std = found = [
-            arrays[name] for name in ("mean_image", "color_axes", "color_std")
-        ]
-        if [array.shape for array in found] != [(size, size, 3), (3, 3), (3,)]:
-            shapes = [list(array.shape) for array in found]
-            raise ValueError(f"arrays of {shapes} for {size} pixels")
+        mean, axes, std = found = [arrays[key] for key in ("mean_image", "color_axes", "color_std")]
+        if (shapes := [array.shape for array in found]) != [(size, size, 3), (3, 3), (3,)]:
+            raise ValueError(f"arrays of {[list(shape) for shape in shapes]} for {size} pixels")
         if not all(np.isfinite(array).all() for array in found):
             raise ValueError("numbers that are not finite")
         statistics = Statistics(mean, axes, std, int(arrays["count"]))

@@ -101,10 +101,9 @@ class Fractals(RecordBuilder):
             validation_per_class=-(-count * config.validation_per_class // config.train_per_class),
         )
 
-    @property
-    def class_names(self) -> list[str]:
-        """The categories: "fractal_0000", "fractal_0001"."""
-        return [f"fractal_{label:04}" for label in range(self.builder_config.num_classes)]
+    def _info(self) -> tfds.core.DatasetInfo:
+        self.class_names = [f"fractal_{n:04}" for n in range(self.builder_config.num_classes)]
+        return super()._info()
 
     @functools.cached_property
     def _systems(self) -> list[System]:

@@ -26,28 +26,19 @@ _HEADER = struct.Struct(">16sQ")  # The hash, and the number of bytes that follo
 class HashOrder:
     """Takes serialized examples in any order and yields them in hash order.
 
-    A small split stays in memory. A larger one goes through temporary files, one for each range of
-    hashes. Each is read, sorted and freed before the next, so that the disk holds every example
-    about once. The files have no names: however the process ends, none stays behind.
-
-    Args:
-        directory: on the disk for the temporary files.
-        salt: TFDS uses the split's name.
-        memory_bytes: the largest split that stays in memory.
-
-    Attributes:
-        count: number of examples added.
-        total_bytes: their serialized size.
+    A split of more than `memory_bytes` goes through temporary files in `directory`, one for each
+    range of hashes. Each is read, sorted and freed before the next, so that the disk holds every
+    example about once. The files have no names: however the process ends, none stays behind.
+    TFDS's salt is the split's name.
     """
 
     def __init__(self, directory: Path, salt: str, memory_bytes: int = _MEMORY_BYTES) -> None:
-        self._directory = directory
+        self._directory, self._memory_bytes = directory, memory_bytes
         self._hasher = Hasher(salt)
-        self._memory_bytes = memory_bytes
-        self._held: list[tuple[bytes, bytes]] = []
+        self._held: list[tuple[bytes, bytes]] = []  # Hash and data, as in the files.
         self._files: dict[int, IO[bytes]] = {}
-        self.count = 0
-        self.total_bytes = 0
+        self.count = 0  # Of the examples added.
+        self.total_bytes = 0  # Their serialized size.
 
     def __enter__(self) -> Self:
         return self
@@ -63,9 +54,13 @@ class HashOrder:
         self.total_bytes += len(data)
         if self._files or self.total_bytes > self._memory_bytes:
             for digest, held in self._held:
-                file = self._bucket(digest)
-                file.write(_HEADER.pack(digest, len(held)))
-                file.write(held)
+                number = int.from_bytes(digest[:8], "big") * _BUCKETS >> 64
+                if number not in self._files:
+                    self._files[number] = tempfile.TemporaryFile(  # noqa: SIM115 (closed when read)
+                        buffering=_BUCKET_BUFFER_BYTES, dir=self._directory
+                    )
+                self._files[number].write(_HEADER.pack(digest, len(held)))
+                self._files[number].write(held)
             self._held.clear()
 
     def __iter__(self) -> Iterator[bytes]:
@@ -77,14 +72,6 @@ class HashOrder:
                 raise UserError(f"two images have the same name, {name!r}")
             previous = digest
             yield data
-
-    def _bucket(self, digest: bytes) -> IO[bytes]:
-        number = int.from_bytes(digest[:8], "big") * _BUCKETS >> 64
-        if number not in self._files:
-            self._files[number] = tempfile.TemporaryFile(  # noqa: SIM115 (closed when read)
-                buffering=_BUCKET_BUFFER_BYTES, dir=self._directory
-            )
-        return self._files[number]
 
     def _sorted(self) -> Iterator[tuple[bytes, bytes]]:
         yield from sorted(self._held)

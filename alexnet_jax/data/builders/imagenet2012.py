@@ -40,21 +40,18 @@ class Imagenet2012(RecordBuilder, official.Builder):
     _info = official.Builder._info
 
     def __init__(self, *, source: Path, **arguments: Any) -> None:
-        self._archives = _archives_in(source)
+        paths = {split: source / name for split, name in ARCHIVES.items()}
+        self._archives = {split: path for split, path in paths.items() if path.is_file()}
+        self.splits = list(self._archives)
         super().__init__(source=source, **arguments)
 
-    @classmethod
-    def find_difference(cls, source: Path, prepared: tfds.core.DatasetInfo) -> str | None:
-        """Find an archive that came later."""
-        missing = sorted(set(_archives_in(source)) - set(prepared.splits))
-        return f"no {missing[0]} split, whose archive is in {source} now" if missing else None
+    def find_difference(self, prepared: tfds.core.DatasetInfo) -> str | None:
+        """Find an archive that came later; one may have been removed."""
+        missing = sorted(set(self.splits) - set(prepared.splits))
+        return f"no {missing[0]} split, whose archive is in {self.source} now" if missing else None
 
     def source_bytes(self) -> int:
-        """Return the size of the archives.
-
-        TFDS's shuffle keeps each image on disk about once, because a temporary file is freed as
-        soon as its images are in the records.
-        """
+        """Return the size of the archives."""
         return sum(path.stat().st_size for path in self._archives.values())
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Examples]:
@@ -65,7 +62,7 @@ class Imagenet2012(RecordBuilder, official.Builder):
             )
         for split, path in self._archives.items():
             require_complete(path, _OFFICIAL_BYTES[split])
-        return {split: self._generate_examples(split) for split in self._archives}
+        return super()._split_generators(dl_manager)
 
     def _generate_images(self, split: str) -> Iterator[SourceImage]:
         path = self._archives[split]
@@ -83,11 +80,6 @@ def validation_labels() -> list[str]:
     """Return the 50,000 synsets of the validation images, ILSVRC2012_val_00000001 first."""
     file = "datasets/imagenet2012/validation_labels.txt"
     return epath.Path(tfds.core.tfds_path(file)).read_text().split()
-
-
-def _archives_in(source: Path) -> dict[str, Path]:
-    paths = {split: source / name for split, name in ARCHIVES.items()}
-    return {split: path for split, path in paths.items() if path.is_file()}
 
 
 def _training_image(file: ArchiveFile, synsets: frozenset[str]) -> SourceImage:

@@ -22,9 +22,8 @@ Examples = Iterator[tuple[str, dict[str, Any]]]
 class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
     """TFDS builder of a data set with the features image, label and file_name.
 
-    A subclass defines `VERSION`, `class_names`, `splits` and `_generate_images`
-    (docs/extending.md), or any method of TFDS instead. `_split_generators` returns a dict of
-    iterators of (key, example).
+    A subclass defines `VERSION`, `class_names` and `_generate_images` (docs/extending.md), or
+    overrides any method of TFDS.
 
     Args:
         source: directory to make the data set from.
@@ -33,8 +32,9 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
     """
 
     description = ""
+    class_names: Sequence[str]  # By label.
     splits: Sequence[str] = ("train", "validation")
-    encoding_format: str | None = None  # Of every image, where they have the same.
+    encoding_format: str | None = None  # Of the images, where all have the same.
     needs_source = False
 
     def __init_subclass__(cls) -> None:
@@ -46,11 +46,6 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
         self.source = source
         self.check = check or ImageCheck(max_bad_images=0)
         super().__init__(**{"file_format": "array_record", **arguments})
-
-    @property
-    def class_names(self) -> Sequence[str]:
-        """The name of each class, by label."""
-        raise NotImplementedError
 
     @classmethod
     def find_config(cls, name: str = "", images_per_class: int | None = None) -> Any:
@@ -67,13 +62,16 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
             raise UserError(f"no {cls.name} config {name!r}; {known}")
         return configs[name] if name else next(iter(configs.values()), None)
 
-    @classmethod
-    def find_difference(cls, source: Path, prepared: tfds.core.DatasetInfo) -> str | None:
-        """Say what a data set that was prepared before has or lacks, compared with `source`."""
+    def find_difference(self, prepared: tfds.core.DatasetInfo) -> str | None:
+        """Return what a data set that was prepared before has that the source has not."""
+        if list(self.class_names) != prepared.features["label"].names:
+            return f"other classes than {self.source}"
+        if set(self.splits) != set(prepared.splits):
+            return f"the splits {sorted(prepared.splits)}, {self.source} has {sorted(self.splits)}"
         return None
 
     def source_bytes(self) -> int:
-        """Return the size of the source's images, about that of the records."""
+        """Return the size of the source's images, which is about that of the records."""
         return 0
 
     def _generate_images(self, split: str) -> Iterator[SourceImage]:
