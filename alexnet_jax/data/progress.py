@@ -13,15 +13,8 @@ _SECONDS_BETWEEN_LINES = 10.0
 class Progress:
     """Shows how much of the work is done and how long the rest takes.
 
-    Use it as a context manager and call `advance`. Where the stream is no terminal, work of less
-    than ten seconds prints nothing.
-
-    Args:
-        what: the work, in a few words.
-        total: its amount.
-        unit: "B" for bytes, or a plural noun.
-        stream: standard error by default.
-        clock: returns seconds.
+    Use it as a context manager and call `advance`. The unit of `total` is "B" for bytes, or a
+    plural noun. Where the stream is no terminal, work of less than ten seconds prints nothing.
     """
 
     def __init__(
@@ -42,12 +35,11 @@ class Progress:
 
     def __enter__(self) -> Self:
         if self._stream.isatty():
-            is_bytes = self._unit == "B"
             self._bar = tqdm(
                 total=self._total,
                 desc=self._what,
-                unit="B" if is_bytes else f" {self._unit}",
-                unit_scale=is_bytes,
+                unit=self._unit if self._unit == "B" else f" {self._unit}",
+                unit_scale=self._unit == "B",
                 dynamic_ncols=True,
                 leave=False,
                 file=self._stream,

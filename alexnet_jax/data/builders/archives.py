@@ -18,16 +18,16 @@ _TAR_ERRORS = (tarfile.TarError, ValueError, ArithmeticError, LookupError, EOFEr
 
 @dataclass(frozen=True)
 class ArchiveFile:
-    """A file in an archive: its name without folders, its bytes, and the archives around it."""
+    """A file in an archive."""
 
-    name: str
+    name: str  # Without folders.
     data: bytes
-    inside: tuple[str, ...]  # Innermost first: ("n01440764.tar", "ILSVRC2012_img_train.tar").
+    place: str  # "n01440764.tar of ILSVRC2012_img_train.tar".
 
     @property
     def origin(self) -> str:
-        """Return the place of the file: "a.JPEG in b.tar of c.tar"."""
-        return f"{self.name} in {' of '.join(self.inside)}"
+        """The name and the place: "a.JPEG in b.tar of c.tar"."""
+        return f"{self.name} in {self.place}"
 
 
 def read_archive(
@@ -39,9 +39,9 @@ def read_archive(
     also a nested one, must end with the block of zeros that closes a tar.
 
     Args:
-        path: the archive.
+        path: of the archive.
         advance: receives the number of bytes read since its last call.
-        nested: the members are tar archives, and the files are in those.
+        nested: the archive's members are archives, and the files are in those.
 
     Raises:
         UserError: the archive is cut short or damaged; the message says how far it is readable.
@@ -56,12 +56,7 @@ def read_archive(
 
 
 def require_complete(path: Path, official_bytes: int) -> None:
-    """Raise UserError if an archive is cut short, before any work is spent on it.
-
-    Args:
-        path: the archive.
-        official_bytes: length of the original, for the message only.
-    """
+    """Raise UserError, with the original's length, if an archive is cut short."""
     size = path.stat().st_size
     with path.open("rb") as file:
         if size < _BLOCK or not _is_end_block(file, size - _BLOCK):
@@ -81,14 +76,14 @@ class _Reader:
     def files(self, nested: bool) -> Iterator[ArchiveFile]:
         for member, file in self._members(self._stream, 0, self._path.name):
             if not nested:
-                yield self._read(member, file, (self._path.name,))
+                yield self._read(member, file, self._path.name)
                 continue
-            inside = (PurePosixPath(member.name).name, self._path.name)
-            for inner, inner_file in self._members(file, member.offset_data, " of ".join(inside)):
-                yield self._read(inner, inner_file, inside)
+            place = f"{PurePosixPath(member.name).name} of {self._path.name}"
+            for inner, inner_file in self._members(file, member.offset_data, place):
+                yield self._read(inner, inner_file, place)
 
     def _members(
-        self, stream: IO[bytes], start: int, where: str
+        self, stream: IO[bytes], start: int, place: str
     ) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
         """Yield the visible files of the archive that starts at byte `start` of the file."""
         try:
@@ -101,28 +96,25 @@ class _Reader:
                 if not _is_end_block(self._stream, start + archive.offset):
                     raise tarfile.ReadError("no end mark")
         except _TAR_ERRORS as error:
-            raise self._broken(where, error) from error
+            raise self._broken(place, error) from error
 
-    def _read(
-        self, member: tarfile.TarInfo, file: IO[bytes], inside: tuple[str, ...]
-    ) -> ArchiveFile:
-        where = " of ".join(inside)
+    def _read(self, member: tarfile.TarInfo, file: IO[bytes], place: str) -> ArchiveFile:
         if member.issparse() or not 0 <= member.size <= _MOST_FILE_BYTES:
             raise UserError(
-                f"{printable(member.name)} in {where} of {self._path} claims {member.size:,} bytes"
+                f"{printable(member.name)} in {place} of {self._path} claims {member.size:,} bytes"
                 f"{', most of them not in the archive' if member.issparse() else ''}; no image is "
                 "like that, so this is not the official archive"
             )
         try:
             data = file.read()
         except _TAR_ERRORS as error:
-            raise self._broken(where, error) from error
+            raise self._broken(place, error) from error
         self._count += 1
-        return ArchiveFile(PurePosixPath(member.name).name, data, inside)
+        return ArchiveFile(PurePosixPath(member.name).name, data, place)
 
-    def _broken(self, where: str, error: Exception) -> UserError:
+    def _broken(self, place: str, error: Exception) -> UserError:
         return UserError(
-            f"{where} is cut short or damaged ({error}) after {self._count:,} images and "
+            f"{place} is cut short or damaged ({error}) after {self._count:,} images and "
             f"{self._stream.tell():,} of {self._path.stat().st_size:,} bytes of {self._path}; "
             "fetch it again"
         )

@@ -16,39 +16,23 @@ _SHOWN_IN_ERROR = 3
 
 @dataclass(frozen=True)
 class SourceImage:
-    """An image file of the source, not yet decoded.
+    """An image file of the source, not yet decoded."""
 
-    Attributes:
-        file_name: its name in the data set, and its key there.
-        label: class name or number.
-        origin: where the user finds it, for messages.
-        data: its bytes, or the path to read them from.
-        convert: turns the bytes into those to store, for the few files whose format must change;
-            its second argument is the limit on an image's megapixels.
-    """
-
-    file_name: str
-    label: str | int
-    origin: str
-    data: bytes | Path
+    file_name: str  # In the data set; also its key there.
+    label: str | int  # Name or number of its class.
+    origin: str  # Where the user finds it, for messages.
+    data: bytes | Path  # The file, or where to read it.
+    # Makes the bytes to store, where the format must change, of the file and the most megapixels.
     convert: Callable[[bytes, float], bytes] | None = None
 
 
 class ImageCheck:
-    """Passes readable images on; names, counts and leaves out the others.
-
-    Args:
-        max_bad_images: how many images may be left out.
-        max_megapixels: larger images are bad.
-
-    Attributes:
-        bad: a line for every image left out so far.
-    """
+    """Passes readable images on; names and leaves out at most `max_bad_images` others."""
 
     def __init__(self, max_bad_images: int, max_megapixels: float = MAX_MEGAPIXELS) -> None:
         self._max_bad_images = max_bad_images
         self._max_megapixels = max_megapixels
-        self.bad: list[str] = []
+        self.bad: list[str] = []  # A line for every image left out so far.
 
     def readable(self, images: Iterable[SourceImage]) -> Iterator[tuple[SourceImage, bytes]]:
         """Yield the images that can be decoded, in order, each with the bytes to store.

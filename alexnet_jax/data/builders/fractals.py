@@ -26,20 +26,12 @@ _IMAGES_PER_WORKER = 400  # A worker needs half a second to start.
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class FractalsConfig(tfds.core.BuilderConfig):
-    """One size of the data set.
-
-    Attributes:
-        num_classes: categories.
-        train_per_class: training images of each category.
-        validation_per_class: validation images of each category.
-        max_similarity: how alike two categories may be; see `ifs.find_systems`.
-        picture: size and look of the images.
-    """
+    """One size of the data set."""
 
     num_classes: int
     train_per_class: int
     validation_per_class: int
-    max_similarity: float
+    max_similarity: float  # Of two categories; see `ifs.find_systems`.
     picture: Picture
 
 
@@ -74,12 +66,9 @@ class Fractals(RecordBuilder):
 
     @classmethod
     def find_config(cls, name: str = "", images_per_class: int | None = None) -> FractalsConfig:
-        """Return the config of that name, or a variant of it with another number of images.
+        """Return the config of that name, or a variant with another number of training images.
 
-        Args:
-            name: "demo", "imagenet_like", or with a number of images: "demo_50".
-            images_per_class: training images of each category; validation keeps its proportion,
-                rounded up. A variant is named for its number, and so is its folder.
+        "demo_50" has 50 images per class. Validation keeps its proportion, rounded up.
 
         Raises:
             UserError: an unknown name, or fewer than one image.

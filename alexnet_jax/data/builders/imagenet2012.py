@@ -83,11 +83,11 @@ def validation_labels() -> list[str]:
 
 
 def _training_image(file: ArchiveFile, synsets: frozenset[str]) -> SourceImage:
-    class_archive = file.inside[0]
+    class_archive, _, archive = file.place.partition(" of ")
     synset = class_archive.removesuffix(".tar")
     if synset not in synsets:
         raise UserError(
-            f"{class_archive} in {file.inside[1]} is named for none of the 1,000 synsets of "
+            f"{class_archive} in {archive} is named for none of the 1,000 synsets of "
             "ILSVRC-2012; is this the classification (CLS-LOC) training archive?"
         )
     convert = _to_rgb_jpeg if file.name in _RE_ENCODED else None
