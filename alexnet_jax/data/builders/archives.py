@@ -49,8 +49,9 @@ def read_archive(
     with path.open("rb") as stream:
         reported = 0
         for file in _Reader(path, stream).files(nested):
-            advance(stream.tell() - reported)
-            reported = stream.tell()
+            position = stream.tell()
+            advance(position - reported)
+            reported = position
             yield file
         advance(path.stat().st_size - reported)
 

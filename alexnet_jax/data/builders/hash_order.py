@@ -57,7 +57,7 @@ class HashOrder:
                 number = int.from_bytes(digest[:8], "big") * _BUCKETS >> 64
                 if number not in self._files:
                     self._files[number] = tempfile.TemporaryFile(  # noqa: SIM115 (closed when read)
-                        buffering=_BUCKET_BUFFER_BYTES, dir=self._directory
+                        "wb", _BUCKET_BUFFER_BYTES, dir=self._directory
                     )
                 self._files[number].write(_HEADER.pack(digest, len(held)))
                 self._files[number].write(held)
@@ -79,8 +79,11 @@ class HashOrder:
         for file in self._files.values():
             file.flush()
         for number in sorted(self._files):
-            with self._files.pop(number) as file:
-                bucket = sorted(_read_bucket(file), reverse=True)
+            with (
+                self._files.pop(number) as file,
+                open(file.fileno(), "rb", closefd=False) as reader,
+            ):
+                bucket = sorted(_read_bucket(reader), reverse=True)
             while bucket:
                 yield bucket.pop()
 
