@@ -100,14 +100,14 @@ class Fractals(RecordBuilder):
         return find_systems(_SEED, config.num_classes, config.max_similarity)
 
     def _generate_examples(self, split: str) -> Examples:
-        config = self.builder_config
+        config, systems = self.builder_config, self._systems
         count = config.train_per_class if split == "train" else config.validation_per_class
         total = count * config.num_classes
         # One image of each class in turn.
         places, again = itertools.tee(itertools.product(range(count), range(config.num_classes)))
         split_number = self.splits.index(split)
         instances = (
-            Instance(self._systems[label], config.picture, (_SEED, split_number, label, number))
+            Instance(systems[label], config.picture, (_SEED, split_number, label, number))
             for number, label in places
         )
         images = draw_in_order(instances, min(usable_cores(), total // _IMAGES_PER_WORKER))
