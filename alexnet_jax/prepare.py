@@ -1,4 +1,4 @@
-"""Make a data set: records that training reads at any index, statistics, a pixel store.
+"""Make a data set: records for random access, statistics, a pixel store.
 
   ImageNet, from the two archives of https://image-net.org/download-images
   (ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar; one of them is enough):
@@ -8,18 +8,18 @@
   GIF, BMP, PPM, TIFF, WebP or AVIF, up to --max_megapixels):
     python -m alexnet_jax.prepare --dataset=folder --source=DIR --data_dir=data
 
-  Fractals, made on the spot, nothing needed:
+  Fractals, made on the spot, without a source:
     python -m alexnet_jax.prepare --dataset=fractals
     python -m alexnet_jax.prepare --dataset=fractals/imagenet_like --images_per_class=100
 
-  What TFDS prepared as ArrayRecord, with an image and a class (only statistics are computed):
+  A data set that TFDS prepared as ArrayRecord, with an image and a class (adds statistics):
     python -m alexnet_jax.prepare --dataset=tfds:cifar10 --data_dir=data
 
   With the pixel store, which training reads without decoding (252 GB for ImageNet), or that alone:
     python -m alexnet_jax.prepare --dataset=imagenet2012 --source=DIR --data_dir=data --store
     python -m alexnet_jax.prepare --dataset=imagenet2012 --data_dir=data --store_only
 
-Running it again does only what is missing, such as the statistics for another --image_size.
+A second run makes only what is missing, such as the statistics for another --image_size.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ _DATASET = flags.DEFINE_string(
 _SOURCE = flags.DEFINE_string(
     "source", None, "Directory of the archives (imagenet2012) or of train and validation (folder)."
 )
-_DATA_DIR = flags.DEFINE_string("data_dir", "data", "Where data sets are made and found.")
+_DATA_DIR = flags.DEFINE_string("data_dir", "data", "Directory of all data sets.")
 _IMAGE_SIZE = flags.DEFINE_integer(
     "image_size",
     None,
@@ -51,10 +51,7 @@ _IMAGES_PER_CLASS = flags.DEFINE_integer(
     "images_per_class", None, "Training images of each class; fractals only.", lower_bound=1
 )
 _MAX_BAD_IMAGES = flags.DEFINE_integer(
-    "max_bad_images",
-    10,
-    "Unreadable images to leave out (each is named) before giving up.",
-    lower_bound=0,
+    "max_bad_images", 10, "Unreadable images to leave out, each with a message.", lower_bound=0
 )
 _MAX_MEGAPIXELS = flags.DEFINE_float(
     "max_megapixels",
@@ -64,12 +61,8 @@ _MAX_MEGAPIXELS = flags.DEFINE_float(
     upper_bound=MOST_MEGAPIXELS,
 )
 _STORE = flags.DEFINE_bool("store", False, "Write the pixel store too.")
-_STORE_ONLY = flags.DEFINE_bool(
-    "store_only", False, "Write the pixel store of records that are there, and nothing else."
-)
-_VERIFY = flags.DEFINE_bool(
-    "verify", False, "Compare every byte of the pixel store with its checksums, and nothing else."
-)
+_STORE_ONLY = flags.DEFINE_bool("store_only", False, "Only write the pixel store of the records.")
+_VERIFY = flags.DEFINE_bool("verify", False, "Only compare the pixel store with its checksums.")
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet_jax.data.builders.fractals import Fractals, fractals_config
+from alexnet_jax.data.builders.fractals import Fractals
 from alexnet_jax.data.image_source import DecodedImages
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import compute_statistics, save_statistics
@@ -31,7 +31,7 @@ TARGET = 0.1
 def make_images(data_dir: Path) -> None:
     """Write 128 training images, and the 16 for validation that every data set has."""
     config = dataclasses.replace(
-        fractals_config("imagenet_like"),
+        Fractals.find_config("imagenet_like"),
         name="overfit",
         num_classes=CLASSES,
         train_per_class=PER_CLASS,

@@ -8,13 +8,49 @@ import sys
 import pytest
 from short_run import FRACTALS, REPOSITORY
 
+from alexnet_jax.data.builders import DATA_SETS
+from alexnet_jax.data.preparation import Request, prepare_dataset
+from alexnet_jax.data.records import Records
+from alexnet_jax.errors import UserError
+
 PAGE = (REPOSITORY / "docs" / "extending.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.fixture
+def stripes(monkeypatch):
+    """The data set of the page, registered while a test runs."""
+    imports, (block,) = BLOCKS[0], [block for block in BLOCKS if "class Stripes" in block]
+    monkeypatch.setitem(DATA_SETS, "stripes", None)  # Removed afterwards.
+    exec(imports + block, {"__name__": "page"})
+    return "stripes"
+
+
+def test_the_data_set_of_the_page_is_made(stripes, tmp_path, capsys):
+    prepare_dataset(Request(stripes, tmp_path, image_size=16))
+    train, validation = (Records(tmp_path, stripes, split) for split in ("train", "validation"))
+    assert (len(train), len(validation)) == (200, 40)
+    assert train.class_names == ["horizontal", "vertical"]
+    name = train[0]["file_name"].decode()
+    assert name.endswith(f"_{train[0]['label']}.png")
+    assert "--config.data.name=stripes --config.model.num_classes=2" in capsys.readouterr().out
+
+
+def test_it_is_known_to_every_message(stripes, tmp_path):
+    with pytest.raises(
+        UserError, match=f"make it with: .* --dataset=stripes --data_dir={tmp_path}"
+    ):
+        Records(tmp_path, stripes, "train")
+    with pytest.raises(UserError, match="stripes is made on the spot; leave --source out"):
+        prepare_dataset(Request(stripes, tmp_path, source=tmp_path))
+    with pytest.raises(UserError, match="known: .*, stripes, "):
+        prepare_dataset(Request("stripe", tmp_path))
 
 
 @pytest.mark.slow
 def test_the_recipe_of_the_page_trains(fractals_dir, tmp_path):
     recipe = tmp_path / "my_recipe.py"
-    recipe.write_text("\n\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)))
+    recipe.write_text("\n\n".join(BLOCKS))
     values = {
         "data.dir": fractals_dir,
         "data.name": FRACTALS,

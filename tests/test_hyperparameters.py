@@ -46,7 +46,6 @@ NO_HYPERPARAMETERS = {
     "fractal_images.py: _TEXTURE_STEPS=32": "pixels of a texture's grid",
     "images.py: IMAGE_SIZE=256": "paper §2",
     "images.py: MAX_MEGAPIXELS=64": "what prepare and predict refuse, which have no config",
-    "preparation.py: _DEMO_IMAGE_SIZE=96": "the size in which the demo's images are drawn",
     "stepping.py: FEWEST_STEPS=2": "of a measurement",
     "trials.py: _LONGEST_NAME=120": "of a folder",
 }

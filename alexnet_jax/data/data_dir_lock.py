@@ -1,15 +1,13 @@
-"""One process at a time makes data sets, stores and statistics in a data_dir."""
+"""The lock of a data_dir: one process at a time makes data sets, stores and statistics."""
 
 from pathlib import Path
 
 from alexnet_jax.folder_lock import FolderLock
 
-LOCK_NAME = ".prepare.lock"
-
 
 def data_dir_lock(data_dir: Path) -> FolderLock:
-    """Return the lock of `data_dir`, not yet taken."""
-    path = data_dir / LOCK_NAME
+    """Return the lock of `data_dir`, not yet acquired."""
+    path = data_dir / ".prepare.lock"
     return FolderLock(
         path,
         held=f"another prepare is at work in {data_dir} and holds {path}",

@@ -1,18 +1,30 @@
 """Pictures of iterated function systems: a fractal in random colours before a cloudy background.
 
 Everything but the fractal's shape is drawn independently of its category, so that colour and
-brightness give nothing away.
+brightness tell nothing about it. Neither JAX nor TFDS is imported: a process that draws must start
+quickly.
 """
 
-import dataclasses
 import functools
 import io
+import itertools
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
+from alexnet_jax.data.bounded_map import bounded_map
 from alexnet_jax.data.ifs import System, count_points, draw_points, jitter_system, turn_points
+from alexnet_jax.errors import MachineError
 
+_IMAGES_PER_TASK = 16
 _JITTER = 0.05
 _MAX_TURN_DEGREES = 20.0
 _SCALE = (0.75, 0.95)  # Half the fractal's side, in halves of the frame's shorter side.
@@ -26,51 +38,63 @@ _TEXTURES = 8
 _TEXTURE_STEPS = 32  # A texture's standard deviation is this many integer steps.
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Picture:
-    """How the images of a data set look, apart from what they show.
-
-    Attributes:
-        width: in pixels.
-        height: in pixels.
-        upright_fraction: share of the images whose width and height are swapped.
-        texture: standard deviation of the background's luma, lowest and highest.
-        jpeg_quality: Pillow's scale, 1 to 95.
-    """
+    """Size and look of the images of a data set, whatever the fractal."""
 
     width: int
     height: int
-    upright_fraction: float
-    texture: tuple[float, float]
-    jpeg_quality: int
+    upright_fraction: float  # Share of the images whose width and height are swapped.
+    texture: tuple[float, float]  # Range of the standard deviation of the background's luma.
+    jpeg_quality: int  # Pillow's scale, 1 to 95.
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Instance:
-    """One image to draw; all that its pixels depend on.
+    """One image to draw: everything that its pixels depend on."""
 
-    Attributes:
-        system: the category.
-        picture: size and look.
-        seed: of this image alone.
-    """
-
-    system: System
+    system: System  # Its category.
     picture: Picture
-    seed: tuple[int, ...]
+    seed: tuple[int, ...]  # Of this image alone.
+
+
+def draw_in_order(instances: Iterator[Instance], workers: int) -> Iterator[bytes]:
+    """Draw JPEG files in `workers` processes, a few tasks ahead of the reader, and keep the order.
+
+    Raises:
+        MachineError: a process was killed.
+    """
+    tasks = iter(lambda: list(itertools.islice(instances, _IMAGES_PER_TASK)), [])
+    if workers < 2:
+        yield from itertools.chain.from_iterable(map(draw_jpegs, tasks))
+        return
+    # Not "fork": this process may have threads, and a lock that one holds would stay locked.
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin_worker)
+    try:
+        # A thread for each process hands it a task and waits for the images.
+        drawn = bounded_map(lambda task: pool.submit(draw_jpegs, task).result(), tasks, workers)
+        for images in drawn:
+            yield from images
+    except BrokenProcessPool as error:
+        raise MachineError(
+            "a process that draws images was killed, perhaps because memory ran out (dmesg); run "
+            "the same command again"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def draw_jpegs(instances: list[Instance]) -> list[bytes]:
-    """Draw images as JPEG files; in whichever process, the same bytes."""
-    return [_encode(draw_pixels(one), one.picture.jpeg_quality) for one in instances]
+    """Draw images as JPEG files: the same bytes in every process."""
+    files = [io.BytesIO() for _ in instances]
+    for one, file in zip(instances, files, strict=True):
+        quality = one.picture.jpeg_quality
+        Image.fromarray(draw_pixels(one)).save(file, "JPEG", quality=quality, subsampling="4:2:0")
+    return [file.getvalue() for file in files]
 
 
 def draw_pixels(instance: Instance) -> np.ndarray:
-    """Draw an image: the fractal over its background.
-
-    Returns:
-        uint8 [height, width, 3] or, upright, [width, height, 3]; RGB.
-    """
+    """Draw an image: uint8 RGB [height, width, 3], or [width, height, 3] if it is upright."""
     picture = instance.picture
     rng = np.random.default_rng(instance.seed)
     height, width = picture.height, picture.width
@@ -85,10 +109,17 @@ def draw_pixels(instance: Instance) -> np.ndarray:
     return np.clip(pixels + np.float32(0.5), 0, 255).astype(np.uint8)
 
 
-def _encode(pixels: np.ndarray, quality: int) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling="4:2:0")
-    return file.getvalue()
+def _begin_worker() -> None:
+    """Let a worker end when the process that started it does, however that ends."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "only workers wait for the process that started them"
+
+    def end_with_parent() -> None:
+        parent.join()
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this one.
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def _draw_cover(system: System, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
@@ -154,12 +185,9 @@ def _texture(index: int) -> np.ndarray:
     """Make a periodic texture with the amplitude spectrum of natural images, 1 / frequency.
 
     Field, *Relations between the statistics of natural images and the response properties of
-    cortical cells* (1987). The values are whole numbers, so that the last bits of a Fourier
-    transform leave no trace.
-
-    Returns:
-        float32 [1024, 1024], of mean 0 and standard deviation 32: the texture four times over,
-        so that a window needs no wrapping.
+    cortical cells* (1987). It is float32 [1024, 1024], of mean 0 and standard deviation 32: four
+    copies, so that a window needs no wrapping. The values are whole numbers, so that the last bits
+    of a Fourier transform leave no trace.
     """
     noise = np.random.default_rng(index).standard_normal((_TEXTURE_SIZE, _TEXTURE_SIZE))
     frequency = np.fft.fftfreq(_TEXTURE_SIZE)

@@ -2,8 +2,7 @@
 
 Categories of fractals are found as in FractalDB (Kataoka et al., *Pre-training without Natural
 Images*, ACCV 2020): draw maps at random, keep the systems whose picture fills enough of the
-frame. Only NumPy, so that a process that draws starts at once; and only additions and products
-of float32 arrays on the way to a point, so that every machine finds the same points.
+frame. Points come from sums and products of float32 arrays, the same on every machine.
 """
 
 import dataclasses
@@ -25,38 +24,28 @@ _DESCRIPTOR_ANGLES = (0, -12, 12, -24, 24)
 
 @dataclasses.dataclass(frozen=True)
 class System:
-    """An iterated function system whose attractor touches all four sides of [-1, 1]².
+    """An iterated function system whose attractor touches all four sides of [-1, 1]²."""
 
-    Attributes:
-        maps: float64 [K, 2, 3], K = 2 to 8; map k sends p to maps[k, :, :2] @ p + maps[k, :, 2].
-        tickets: uint8 [256], the map that each value of a random byte stands for.
-    """
-
+    # float64 [K, 2, 3], K = 2 to 8; map k sends p to maps[k, :, :2] @ p + maps[k, :, 2].
     maps: np.ndarray
-    tickets: np.ndarray
+    tickets: np.ndarray  # uint8 [256], the map that each value of a random byte stands for.
 
 
 def find_systems(seed: int, count: int, max_similarity: float) -> list[System]:
     """Find `count` systems whose pictures fill the frame and differ from one another.
 
-    The first n are the same for any `count` >= n.
-
-    Args:
-        seed: of the search.
-        count: how many systems.
-        max_similarity: in (0, 1]; a candidate is dropped when some turn or mirror image of its
-            picture correlates more than this with a picture already chosen.
+    The first n are the same for any `count` >= n. A candidate is dropped when some turn or mirror
+    image of its picture correlates more than `max_similarity`, in (0, 1], with one already chosen.
     """
     chosen: list[System] = []
     descriptors = np.empty((count, _DESCRIPTOR_SIZE**2))
-    for system, points in _filling_systems(seed):
+    candidates = _filling_systems(seed)
+    while len(chosen) < count:
+        system, points = next(candidates)
         views = _descriptors(points)
-        if chosen and (views @ descriptors[: len(chosen)].T).max() > max_similarity:
-            continue
-        descriptors[len(chosen)] = views[0]
-        chosen.append(system)
-        if len(chosen) == count:
-            break
+        if not chosen or (views @ descriptors[: len(chosen)].T).max() <= max_similarity:
+            descriptors[len(chosen)] = views[0]
+            chosen.append(system)
     return chosen
 
 
@@ -67,13 +56,10 @@ def jitter_system(system: System, strength: float, rng: np.random.Generator) -> 
 
 
 def draw_points(system: System, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Play the chaos game: points of the attractor, with its natural density.
+    """Play the chaos game: float32 [2, count], points of the attractor with its natural density.
 
     Once the chains have reached the attractor, every step keeps the old points and adds as
     many new ones, each the image of an old one under a random map.
-
-    Returns:
-        float32 [2, count], x and y.
     """
     table = system.maps.reshape(-1, 6).astype(np.float32)[system.tickets].T.copy()  # [6, 256]
     points = rng.uniform(-1, 1, (2, _CHAINS)).astype(np.float32)
@@ -85,15 +71,9 @@ def draw_points(system: System, count: int, rng: np.random.Generator) -> np.ndar
 
 
 def count_points(points: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Count the points in each pixel of a frame; those outside are left out.
+    """Count the points in each pixel of a frame, int64 [height, width]; leave out those outside.
 
-    Args:
-        points: float32 [2, N], in pixels: x to the right, y downward, from the upper left corner.
-        height: of the frame.
-        width: of the frame.
-
-    Returns:
-        int64 [height, width].
+    `points`, float32 [2, N], are in pixels: x to the right, y downward, from the upper left corner.
     """
     inside = (points[0] >= 0) & (points[0] < width) & (points[1] >= 0) & (points[1] < height)
     columns, rows = points[:, inside].astype(np.int32)
@@ -102,9 +82,9 @@ def count_points(points: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def turn_points(points: np.ndarray, degrees: float) -> np.ndarray:
     """Rotate points [2, N] about the origin."""
+    # Python floats take the array's float32 instead of widening it.
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     x, y = points
-    # Python floats take the array's float32 instead of widening it.
     return np.stack([cosine * x - sine * y, sine * x + cosine * y])
 
 
@@ -131,20 +111,16 @@ def _filling_systems(seed: int) -> Iterator[tuple[System, np.ndarray]]:
 
 
 def _random_system(rng: np.random.Generator) -> System:
-    maps = np.stack([_random_contraction(rng) for _ in range(rng.integers(2, 9))])
+    """Draw two to eight maps, each until it shrinks every length."""
+    maps = np.full((rng.integers(2, 9), 2, 3), np.eye(2, 3))
+    for affine in maps:
+        while np.linalg.norm(affine[:, :2], ord=2) >= _MAX_STRETCH:
+            affine[:] = rng.uniform(-1, 1, (2, 3))
     # As in FractalDB, a map is chosen in proportion to the area it covers; flat ones seldom.
     areas = np.abs(np.linalg.det(maps[:, :, :2])) + 0.02
     bounds = np.round(np.cumsum(areas) / areas.sum() * _TICKETS).astype(int)
     tickets = np.repeat(np.arange(len(maps)), np.diff(bounds, prepend=0)).astype(np.uint8)
     return System(maps, tickets)
-
-
-def _random_contraction(rng: np.random.Generator) -> np.ndarray:
-    """Draw the six parameters of a map in [-1, 1] until it shrinks every length."""
-    while True:
-        affine = rng.uniform(-1, 1, (2, 3))
-        if np.linalg.norm(affine[:, :2], ord=2) < _MAX_STRETCH:
-            return affine
 
 
 def _fit_to_frame(system: System, low: np.ndarray, high: np.ndarray) -> System:
@@ -159,8 +135,7 @@ def _fit_to_frame(system: System, low: np.ndarray, high: np.ndarray) -> System:
 def _descriptors(points: np.ndarray) -> np.ndarray:
     """Describe a picture by its coarse density, as it is and as an instance may turn it.
 
-    Returns:
-        float64 [views, 256], each row of mean 0 and length 1; the first is the upright view.
+    Each row of the result, float64 [views, 256], has mean 0 and length 1; the first is upright.
     """
     rows = []
     for picture in (points, np.stack([-points[0], points[1]])):

@@ -1,9 +1,8 @@
-"""How far a long piece of work has got: a bar on a terminal, else a line now and then."""
+"""Progress of long work: a bar on a terminal, otherwise a line every ten seconds."""
 
 import sys
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self, TextIO
 
 from tqdm import tqdm
@@ -12,10 +11,10 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress:
-    """Tell the person on `stream` how much of `total` is done and how long the rest takes.
+    """Shows how much of the work is done and how long the rest takes.
 
-    Use it as a context manager and call `advance`; nothing is printed for work that is over
-    within ten seconds when the stream is no terminal.
+    Use it as a context manager and call `advance`. The unit of `total` is "B" for bytes, or a
+    plural noun. Where the stream is no terminal, work of less than ten seconds prints nothing.
     """
 
     def __init__(
@@ -27,7 +26,6 @@ class Progress:
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Args: `what` is going on; `total` in `unit` ("B" for bytes, or a plural noun)."""
         self._what, self._total, self._unit = what, total, unit
         self._stream = stream or sys.stderr
         self._clock = clock
@@ -48,12 +46,7 @@ class Progress:
             )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._bar is not None:
             self._bar.close()
 
@@ -62,25 +55,18 @@ class Progress:
         self._done += amount
         if self._bar is not None:
             self._bar.update(amount)
-            return
-        now = self._clock()
-        if now - self._last_line >= _SECONDS_BETWEEN_LINES:
+        elif (now := self._clock()) - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = now
             print(self._line(now - self._start), file=self._stream, flush=True)
 
     def _line(self, seconds: float) -> str:
-        share = self._done / self._total if self._total else 1.0
-        left = seconds / share - seconds if share else float("inf")
         if self._unit == "B":
             amounts = f"{self._done / 1e9:,.2f} of {self._total / 1e9:,.2f} GB"
         else:
             amounts = f"{self._done:,} of {self._total:,} {self._unit}"
-        return f"{self._what}: {amounts} ({share:.0%}), {_duration(left)} left"
-
-
-def _duration(seconds: float) -> str:
-    if seconds == float("inf"):
-        return "unknown time"
-    minutes, rest = divmod(round(max(seconds, 0)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+        share = self._done / self._total if self._total else 1.0
+        if not share:
+            return f"{self._what}: {amounts} (0%), unknown time left"
+        minutes, left = divmod(max(0, round(seconds / share - seconds)), 60)
+        clock = f"{minutes // 60}:{minutes % 60:02}" if minutes >= 60 else f"{minutes}"
+        return f"{self._what}: {amounts} ({share:.0%}), {clock}:{left:02} left"

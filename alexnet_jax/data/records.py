@@ -13,9 +13,6 @@ from tensorflow_datasets.proto import tf_example_pb2
 from alexnet_jax.data.data_features import Features, find_features, resolve_split
 from alexnet_jax.errors import UserError, printable
 
-# What `alexnet_jax.prepare` makes, for the messages; fractals have configs of their own below.
-PREPARED = ("imagenet2012", "folder", "fractals")
-
 
 def dataset_directory(data_dir: str | Path, name: str) -> Path | None:
     """Find the newest prepared version of data set `name` ("imagenet2012", "fractals/demo").
@@ -45,11 +42,15 @@ def open_builder(directory: Path) -> Any:
 
 def dataset_option(name: str) -> str:
     """Return what --dataset of `prepare` calls the data set `name`."""
-    return name if name.partition("/")[0] in PREPARED else f"tfds:{name}"
+    from alexnet_jax.data.builders import DATA_SETS  # Only messages need the builders.
+
+    return name if name.partition("/")[0] in DATA_SETS else f"tfds:{name}"
 
 
 def missing(data_dir: str | Path, name: str) -> UserError:
     """Return the error that says that there is no data set `name`, and how to make it."""
+    from alexnet_jax.data.builders import DATA_SETS  # Only messages need the builders.
+
     there = f"no data set {name!r} in {data_dir}"
     configs = sorted(
         {path.parts[-3] for path in Path(data_dir, name).glob("*/*/dataset_info.json")}
@@ -58,13 +59,14 @@ def missing(data_dir: str | Path, name: str) -> UserError:
         return UserError(
             f"{there}: it has the configs {', '.join(configs)}; give {name}/{configs[0]}"
         )
-    if name.partition("/")[0] not in PREPARED:
+    builder = DATA_SETS.get(name.partition("/")[0])
+    if builder is None:
         return UserError(
-            f"{there}; alexnet_jax.prepare can make {', '.join(PREPARED)}, TFDS others: "
+            f"{there}; alexnet_jax.prepare can make {', '.join(DATA_SETS)}, TFDS others: "
             f"tensorflow_datasets.builder({name!r}, data_dir={str(data_dir)!r}, "
             "file_format='array_record').download_and_prepare()"
         )
-    source = "" if name.startswith("fractals") else " --source=DIR"
+    source = " --source=DIR" if builder.needs_source else ""
     return UserError(
         f"{there}; make it with: python -m alexnet_jax.prepare --dataset={name}{source} "
         f"--data_dir={data_dir}"

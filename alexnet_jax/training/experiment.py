@@ -18,11 +18,15 @@ from alexnet_jax.config.saved import must_be_same
 from alexnet_jax.cores import usable_cores
 from alexnet_jax.data.augment import Augmentation
 from alexnet_jax.data.image_source import DecodedImages, ImageSource
-from alexnet_jax.data.missing_statistics import add_statistics, statistics_directory
 from alexnet_jax.data.pixel_store import PixelStore
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.data.records import Records
-from alexnet_jax.data.statistics import Statistics, load_statistics
+from alexnet_jax.data.statistics import (
+    Statistics,
+    add_statistics,
+    load_statistics,
+    statistics_directory,
+)
 from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.device_cache import DeviceCache

@@ -8,7 +8,13 @@ import pytest
 from PIL import Image
 
 from alexnet_jax.data import fractal_images
-from alexnet_jax.data.fractal_images import Instance, Picture, draw_jpegs, draw_pixels
+from alexnet_jax.data.fractal_images import (
+    Instance,
+    Picture,
+    draw_in_order,
+    draw_jpegs,
+    draw_pixels,
+)
 from alexnet_jax.data.ifs import find_systems
 
 SMALL = Picture(width=64, height=48, upright_fraction=0.0, texture=(8.0, 24.0), jpeg_quality=90)
@@ -102,6 +108,33 @@ def test_background_has_the_spectrum_of_natural_images():
     high = power[(frequency > 0.2) & (frequency < 0.3)].mean()
     # Amplitude falls as 1 / frequency: a tenfold frequency has a hundredth of the power.
     assert low / high == pytest.approx(100, rel=0.2)
+
+
+@pytest.mark.slow
+def test_several_processes_draw_the_same_in_the_same_order(systems):
+    instances = [Instance(systems[number % 3], SMALL, (1, number)) for number in range(300)]
+
+    alone = list(draw_in_order(iter(instances), workers=1))
+    together = list(draw_in_order(iter(instances), workers=2))
+
+    assert together == alone
+    assert len(alone) == 300
+
+
+@pytest.mark.slow
+def test_drawing_runs_only_a_little_ahead_of_the_reader(systems):
+    taken = []
+
+    def instances():
+        for number in range(2_000):
+            taken.append(number)
+            yield Instance(systems[0], SMALL, (1, number))
+
+    images = draw_in_order(instances(), workers=2)
+    next(images)
+    images.close()
+
+    assert len(taken) <= 9 * fractal_images._IMAGES_PER_TASK  # 144.
 
 
 @pytest.mark.slow

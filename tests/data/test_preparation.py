@@ -124,7 +124,8 @@ def test_fractals_are_made_with_the_images_asked_for(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"dataset": "cifar"}, "unknown data set 'cifar'; known: fractals, imagenet2012, folder"),
+        ({"dataset": "cifar"}, "unknown data set 'cifar'; known: imagenet2012, folder, fractals"),
+        ({"dataset": "folder/cats"}, "no folder config 'cats'; it has none"),
         ({"dataset": "fractals", "source": "."}, "leave --source out"),
         ({"dataset": "folder", "images_per_class": 3}, "--images_per_class is for fractals"),
         ({"dataset": "folder"}, "--source=DIR must say what from"),

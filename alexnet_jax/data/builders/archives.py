@@ -1,11 +1,11 @@
-"""Reading tar archives from end to end, once, without ever holding more than one file of them."""
+"""Tar archives read once, from end to end, one file of them in memory at a time."""
 
-import io
+import os
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO
 
 from alexnet_jax.errors import UserError, printable
 
@@ -18,47 +18,46 @@ _TAR_ERRORS = (tarfile.TarError, ValueError, ArithmeticError, LookupError, EOFEr
 
 @dataclass(frozen=True)
 class ArchiveFile:
-    """A file in an archive: its name without folders, its bytes, and the archives around it."""
+    """A file in an archive."""
 
-    name: str
+    name: str  # Without folders.
     data: bytes
-    inside: tuple[str, ...]  # Innermost first: ("n01440764.tar", "ILSVRC2012_img_train.tar").
+    place: str  # "n01440764.tar of ILSVRC2012_img_train.tar".
 
     @property
     def origin(self) -> str:
-        """Say where the file lies: "a.JPEG in b.tar of c.tar"."""
-        return f"{self.name} in {' of '.join(self.inside)}"
+        """The name and the place: "a.JPEG in b.tar of c.tar"."""
+        return f"{self.name} in {self.place}"
 
 
 def read_archive(
     path: Path, advance: Callable[[int], None], *, nested: bool = False
 ) -> Iterator[ArchiveFile]:
-    """Yield the files of a tar archive in the order in which they lie there.
+    """Yield the files of a tar archive in their order.
 
-    Python's tarfile takes a cut or damaged header for the archive's end; here every archive,
+    Python's tarfile takes a cut or damaged header for the end of the archive. Here every archive,
     also a nested one, must end with the block of zeros that closes a tar.
 
     Args:
-        path: the archive.
-        advance: told about the bytes as they are read.
-        nested: the archive's members are tar archives, and the files lie in those.
+        path: of the archive.
+        advance: receives the number of bytes read since its last call.
+        nested: the archive's members are archives, and the files are in those.
 
     Raises:
-        UserError: the archive is cut short or damaged; says how far it could be read.
+        UserError: the archive is cut short or damaged; the message says how far it is readable.
     """
-    counted = _CountedFile(path, advance)
-    with io.BufferedReader(counted) as stream, path.open("rb") as side:
-        walk = _Walk(path, counted, stream, side)
-        yield from walk.nested_files() if nested else walk.files()
+    with path.open("rb") as stream:
+        reported = 0
+        for file in _Reader(path, stream).files(nested):
+            position = stream.tell()
+            advance(position - reported)
+            reported = position
+            yield file
+        advance(path.stat().st_size - reported)
 
 
 def require_complete(path: Path, official_bytes: int) -> None:
-    """Find an archive that was cut short before any work is spent on it.
-
-    Args:
-        path: the archive.
-        official_bytes: how long the original is, for the message only.
-    """
+    """Raise UserError, with the original's length, if an archive is cut short."""
     size = path.stat().st_size
     with path.open("rb") as file:
         if size < _BLOCK or not _is_end_block(file, size - _BLOCK):
@@ -68,81 +67,59 @@ def require_complete(path: Path, official_bytes: int) -> None:
             )
 
 
-class _Walk:
-    """One pass over an archive, with what must be known when it breaks off."""
+class _Reader:
+    """One pass over an archive; counts its files for the error messages."""
 
-    def __init__(
-        self, path: Path, counted: "_CountedFile", stream: IO[bytes], side: IO[bytes]
-    ) -> None:
-        self._path, self._counted, self._stream, self._side = path, counted, stream, side
+    def __init__(self, path: Path, stream: IO[bytes]) -> None:
+        self._path, self._stream = path, stream
         self._count = 0
 
-    def files(self) -> Iterator[ArchiveFile]:
+    def files(self, nested: bool) -> Iterator[ArchiveFile]:
         for member, file in self._members(self._stream, 0, self._path.name):
-            yield self._read(member, file, self._path.name, (self._path.name,))
-
-    def nested_files(self) -> Iterator[ArchiveFile]:
-        for outer, archive in self._members(self._stream, 0, self._path.name):
-            inner_name = PurePosixPath(outer.name).name
-            where = f"{inner_name} of {self._path.name}"
-            for member, file in self._members(archive, outer.offset_data, where):
-                yield self._read(member, file, where, (inner_name, self._path.name))
-
-    def _read(
-        self, member: tarfile.TarInfo, file: IO[bytes], where: str, inside: tuple[str, ...]
-    ) -> ArchiveFile:
-        if member.issparse() or not 0 <= member.size <= _MOST_FILE_BYTES:
-            raise UserError(
-                f"{printable(member.name)} in {where} of {self._path} claims {member.size:,} bytes"
-                f"{', most of them not in the archive' if member.issparse() else ''}; no image is "
-                "like that, so this is not the official archive"
-            )
-        try:
-            data = file.read()
-        except _TAR_ERRORS as error:
-            raise self._broken(where, error) from error
-        self._count += 1
-        return ArchiveFile(PurePosixPath(member.name).name, data, inside)
+            if not nested:
+                yield self._read(member, file, self._path.name)
+                continue
+            place = f"{PurePosixPath(member.name).name} of {self._path.name}"
+            for inner, inner_file in self._members(file, member.offset_data, place):
+                yield self._read(inner, inner_file, place)
 
     def _members(
-        self, stream: IO[bytes], start: int, where: str
+        self, stream: IO[bytes], start: int, place: str
     ) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
         """Yield the visible files of the archive that starts at byte `start` of the file."""
         try:
             with tarfile.open(fileobj=stream, mode="r|", bufsize=_READ_BYTES) as archive:
                 for member in archive:
                     file = archive.extractfile(member) if member.isfile() else None
-                    # macOS adds "._name" files to the archives it makes.
+                    # macOS adds "._name" files to the archives that it makes.
                     if file is not None and not PurePosixPath(member.name).name.startswith("."):
                         yield member, file
-                if not _is_end_block(self._side, start + archive.offset):
+                if not _is_end_block(self._stream, start + archive.offset):
                     raise tarfile.ReadError("no end mark")
         except _TAR_ERRORS as error:
-            raise self._broken(where, error) from error
+            raise self._broken(place, error) from error
 
-    def _broken(self, where: str, error: Exception) -> UserError:
+    def _read(self, member: tarfile.TarInfo, file: IO[bytes], place: str) -> ArchiveFile:
+        if member.issparse() or not 0 <= member.size <= _MOST_FILE_BYTES:
+            raise UserError(
+                f"{printable(member.name)} in {place} of {self._path} claims {member.size:,} bytes"
+                f"{', most of them not in the archive' if member.issparse() else ''}; no image is "
+                "like that, so this is not the official archive"
+            )
+        try:
+            data = file.read()
+        except _TAR_ERRORS as error:
+            raise self._broken(place, error) from error
+        self._count += 1
+        return ArchiveFile(PurePosixPath(member.name).name, data, place)
+
+    def _broken(self, place: str, error: Exception) -> UserError:
         return UserError(
-            f"{where} is cut short or damaged ({error}) after {self._count:,} images and "
-            f"{self._counted.count:,} of {self._path.stat().st_size:,} bytes of {self._path}; "
+            f"{place} is cut short or damaged ({error}) after {self._count:,} images and "
+            f"{self._stream.tell():,} of {self._path.stat().st_size:,} bytes of {self._path}; "
             "fetch it again"
         )
 
 
-class _CountedFile(io.FileIO):
-    """A file that reports how much of it has been read."""
-
-    def __init__(self, path: Path, advance: Callable[[int], None]) -> None:
-        super().__init__(path)
-        self._advance = advance
-        self.count = 0
-
-    def readinto(self, buffer: Any, /) -> int:
-        count = super().readinto(buffer)
-        self.count += count
-        self._advance(count)
-        return count
-
-
 def _is_end_block(file: IO[bytes], position: int) -> bool:
-    file.seek(position)
-    return file.read(_BLOCK) == bytes(_BLOCK)
+    return os.pread(file.fileno(), _BLOCK, position) == bytes(_BLOCK)

@@ -1,4 +1,4 @@
-"""Every image is decoded once while a data set is made, so that training never meets a bad one."""
+"""Decodes every image once while a data set is made, so that training never meets a bad one."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -10,84 +10,54 @@ from alexnet_jax.data.bounded_map import bounded_map
 from alexnet_jax.data.images import MAX_MEGAPIXELS, read_image, read_image_file
 from alexnet_jax.errors import UserError, printable
 
-_CHECK_SIZE = 32  # Any size decodes the whole file; a small one spends least on scaling.
+_CHECK_SIZE = 32  # Any size decodes the whole file; a small one costs the least scaling.
 _SHOWN_IN_ERROR = 3
 
 
 @dataclass(frozen=True)
 class SourceImage:
-    """An image file as found in the source, before it is known to be one.
+    """An image file of the source, not yet decoded."""
 
-    Attributes:
-        file_name: what the data set will call it; also its key.
-        label: class name or number.
-        origin: where it lies, for the person who has to look at it.
-        data: the bytes, or the path to read them from.
-        convert: makes other bytes of them, for the few files whose format must change; also
-            takes the limit on an image's megapixels.
-    """
-
-    file_name: str
-    label: str | int
-    origin: str
-    data: bytes | Path
+    file_name: str  # In the data set; also its key there.
+    label: str | int  # Name or number of its class.
+    origin: str  # Where the user finds it, for messages.
+    data: bytes | Path  # The file, or where to read it.
+    # Makes the bytes to store, where the format must change, of the file and the most megapixels.
     convert: Callable[[bytes, float], bytes] | None = None
 
 
-@dataclass(frozen=True)
-class _Checked:
-    image: SourceImage
-    data: bytes
-    problem: str | None
-
-
 class ImageCheck:
-    """Let readable images through; name, count and leave out the others.
-
-    Attributes:
-        bad: a line for every image left out so far.
-    """
+    """Passes readable images on; names and leaves out at most `max_bad_images` others."""
 
     def __init__(self, max_bad_images: int, max_megapixels: float = MAX_MEGAPIXELS) -> None:
-        """Args: how many images may be left out; above how many megapixels an image is bad."""
         self._max_bad_images = max_bad_images
         self._max_megapixels = max_megapixels
-        self.bad: list[str] = []
+        self.bad: list[str] = []  # A line for every image left out so far.
 
     def readable(self, images: Iterable[SourceImage]) -> Iterator[tuple[SourceImage, bytes]]:
         """Yield the images that can be decoded, in order, each with the bytes to store.
 
         Raises:
-            UserError: more images than allowed cannot be decoded.
+            UserError: more than `max_bad_images` cannot be decoded.
         """
-        for checked in bounded_map(partial(_check, max_megapixels=self._max_megapixels), images):
-            if checked.problem is None:
-                yield checked.image, checked.data
-            else:
-                self._leave_out(f"{checked.image.origin}: {checked.problem}")
-
-    def _leave_out(self, line: str) -> None:
-        self.bad.append(line)
-        if len(self.bad) > self._max_bad_images:
-            shown = "; ".join(self.bad[:_SHOWN_IN_ERROR])
-            more = "; …" if len(self.bad) > _SHOWN_IN_ERROR else ""
-            raise UserError(
-                f"{len(self.bad)} images cannot be read, --max_bad_images={self._max_bad_images} "
-                f"are allowed: {shown}{more}"
-            )
-        print(f"left out: {printable(line)}", file=sys.stderr)
+        check = partial(_check, max_megapixels=self._max_megapixels)
+        for image, data, problem in bounded_map(check, images):
+            if problem is None:
+                yield image, data
+                continue
+            self.bad.append(f"{image.origin}: {problem}")
+            if len(self.bad) > self._max_bad_images:
+                more = "; …" if len(self.bad) > _SHOWN_IN_ERROR else ""
+                raise UserError(
+                    f"{len(self.bad)} images cannot be read, --max_bad_images="
+                    f"{self._max_bad_images} are allowed: "
+                    f"{'; '.join(self.bad[:_SHOWN_IN_ERROR])}{more}"
+                )
+            print(f"left out: {printable(self.bad[-1])}", file=sys.stderr)
 
 
-def examples(
-    images: Iterable[SourceImage], check: ImageCheck
-) -> Iterator[tuple[str, dict[str, object]]]:
-    """Turn images into what TFDS wants: a key, and the features image, label and file_name."""
-    for image, data in check.readable(images):
-        yield image.file_name, {"image": data, "label": image.label, "file_name": image.file_name}
-
-
-def _check(image: SourceImage, max_megapixels: float) -> _Checked:
-    wrong = partial(_Checked, image, b"")
+def _check(image: SourceImage, max_megapixels: float) -> tuple[SourceImage, bytes, str | None]:
+    """Return the image, the bytes to store, and the problem with them if there is one."""
     try:
         data = image.data
         if isinstance(data, Path):
@@ -96,5 +66,5 @@ def _check(image: SourceImage, max_megapixels: float) -> _Checked:
             data = image.convert(data, max_megapixels)
         read_image(data, _CHECK_SIZE, max_megapixels=max_megapixels)
     except ValueError as error:
-        return wrong(str(error))
-    return _Checked(image, data, None)
+        return image, b"", str(error)
+    return image, data, None

@@ -1,15 +1,14 @@
-"""TFDS's shuffle, without TensorFlow: examples come back in the order of their keys' hashes.
+"""The shuffle of TFDS without TensorFlow: examples in the order of their keys' hashes.
 
-TFDS's own shuffler (`tensorflow_datasets.core.shuffle`) opens its temporary files through
-TensorFlow as soon as a split exceeds 1 GB. This one gives the same order, so a prepared data
-set holds the examples as TFDS would have written them.
+TFDS's own shuffler (`tensorflow_datasets.core.shuffle`) opens its temporary files with TensorFlow
+as soon as a split exceeds 1 GB. This one gives the same order.
 """
 
 import struct
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import IO, Self
 
 from tensorflow_datasets.core.hashing import Hasher
 from tensorflow_datasets.proto import tf_example_pb2
@@ -17,7 +16,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 from alexnet_jax.errors import UserError
 
 _MEMORY_BYTES = 256 << 20
-# ImageNet's 150 GB make buckets of 0.3 GB, each sorted in memory. The number stays under the
+# ImageNet's 150 GB make buckets of 0.3 GB, each sorted in memory. The number stays below the
 # 1,024 open files that most systems allow.
 _BUCKETS = 512
 _BUCKET_BUFFER_BYTES = 256 << 10
@@ -25,68 +24,54 @@ _HEADER = struct.Struct(">16sQ")  # The hash, and the number of bytes that follo
 
 
 class HashOrder:
-    """Take serialized examples in any order, give them back in hash order.
+    """Takes serialized examples in any order and yields them in hash order.
 
-    A small split stays in memory. A larger one goes through files, one for each range of hashes;
-    each is read, sorted, and removed before the next, so the disk holds every example about once.
-
-    Attributes:
-        count: number of examples added.
-        total_bytes: their serialized size.
+    A split of more than `memory_bytes` goes through temporary files in `directory`, one for each
+    range of hashes. Each is read, sorted and freed before the next, so that the disk holds every
+    example about once. The files have no names: however the process ends, none stays behind.
+    TFDS's salt is the split's name.
     """
 
     def __init__(self, directory: Path, salt: str, memory_bytes: int = _MEMORY_BYTES) -> None:
-        """Args: `directory` for the temporary files; `salt`: TFDS uses the split's name."""
-        self._directory = directory
+        self._directory, self._memory_bytes = directory, memory_bytes
         self._hasher = Hasher(salt)
-        self._memory_bytes = memory_bytes
-        self._held: list[tuple[bytes, bytes]] = []
-        self._files: dict[int, BinaryIO] = {}
-        self.count = 0
-        self.total_bytes = 0
+        self._held: list[tuple[bytes, bytes]] = []  # Hash and data, as in the files.
+        self._files: dict[int, IO[bytes]] = {}
+        self.count = 0  # Of the examples added.
+        self.total_bytes = 0  # Their serialized size.
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for number, file in self._files.items():
-            file.close()
-            self._path(number).unlink(missing_ok=True)
-        self._files.clear()
+    def __exit__(self, *error: object) -> None:
+        while self._files:
+            self._files.popitem()[1].close()
 
     def add(self, key: str | bytes, data: bytes) -> None:
         """Add one serialized example under its key."""
-        digest = self._hasher.hash_key(key).to_bytes(16, "big")
+        self._held.append((self._hasher.hash_key(key).to_bytes(16, "big"), data))
         self.count += 1
         self.total_bytes += len(data)
-        if self._files:
-            self._spill(digest, data)
-            return
-        self._held.append((digest, data))
-        if self.total_bytes > self._memory_bytes:
-            for held_digest, held_data in self._held:
-                self._spill(held_digest, held_data)
+        if self._files or self.total_bytes > self._memory_bytes:
+            for digest, held in self._held:
+                number = int.from_bytes(digest[:8], "big") * _BUCKETS >> 64
+                if number not in self._files:
+                    self._files[number] = tempfile.TemporaryFile(  # noqa: SIM115 (closed when read)
+                        "wb", _BUCKET_BUFFER_BYTES, dir=self._directory
+                    )
+                self._files[number].write(_HEADER.pack(digest, len(held)))
+                self._files[number].write(held)
             self._held.clear()
 
     def __iter__(self) -> Iterator[bytes]:
         previous = b""
         for digest, data in self._sorted():
             if digest == previous:
-                raise UserError(f"two images have the same name, {_file_name(data)!r}")
+                features = tf_example_pb2.Example.FromString(data).features.feature
+                name = features["file_name"].bytes_list.value[0].decode(errors="replace")
+                raise UserError(f"two images have the same name, {name!r}")
             previous = digest
             yield data
-
-    def _spill(self, digest: bytes, data: bytes) -> None:
-        number = int.from_bytes(digest[:8], "big") * _BUCKETS >> 64
-        if number not in self._files:
-            self._files[number] = self._path(number).open("wb", buffering=_BUCKET_BUFFER_BYTES)
-        self._files[number].write(_HEADER.pack(digest, len(data)))
-        self._files[number].write(data)
 
     def _sorted(self) -> Iterator[tuple[bytes, bytes]]:
         yield from sorted(self._held)
@@ -94,22 +79,17 @@ class HashOrder:
         for file in self._files.values():
             file.flush()
         for number in sorted(self._files):
-            bucket = sorted(self._read_bucket(number), reverse=True)
-            self._files.pop(number).close()
-            self._path(number).unlink()
+            with (
+                self._files.pop(number) as file,
+                open(file.fileno(), "rb", closefd=False) as reader,
+            ):
+                bucket = sorted(_read_bucket(reader), reverse=True)
             while bucket:
                 yield bucket.pop()
 
-    def _read_bucket(self, number: int) -> Iterator[tuple[bytes, bytes]]:
-        with self._path(number).open("rb") as file:
-            while header := file.read(_HEADER.size):
-                digest, size = _HEADER.unpack(header)
-                yield digest, file.read(size)
 
-    def _path(self, number: int) -> Path:
-        return self._directory / f"bucket_{number:03}.tmp"
-
-
-def _file_name(data: bytes) -> str:
-    features = tf_example_pb2.Example.FromString(data).features.feature
-    return features["file_name"].bytes_list.value[0].decode(errors="replace")
+def _read_bucket(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    file.seek(0)
+    while header := file.read(_HEADER.size):
+        digest, size = _HEADER.unpack(header)
+        yield digest, file.read(size)

@@ -1,8 +1,8 @@
-"""ImageNet (ILSVRC-2012) from its two official archives, as the TFDS data set imagenet2012.
+"""The data set `imagenet2012`: ILSVRC-2012 from its two official archives.
 
-The data set is the official one of TFDS: same features, names, keys, order and version, so that
-every TFDS user can read it. Preparing it differs: no TensorFlow, both archives read as streams,
-either archive alone is enough, and a validation label goes with the number in the file's name.
+Features, names, keys, order and version are those of the official data set of TFDS, so that every
+TFDS user can read it. Preparation differs: no TensorFlow, both archives are read as streams, one
+archive alone is enough, and a validation label belongs to the number in the file's name.
 """
 
 import io
@@ -16,69 +16,64 @@ from etils import epath
 from tensorflow_datasets.datasets.imagenet2012 import imagenet2012_dataset_builder as official
 
 from alexnet_jax.data.builders.archives import ArchiveFile, read_archive, require_complete
-from alexnet_jax.data.builders.checking import ImageCheck, SourceImage, examples
-from alexnet_jax.data.builders.split_writing import SplitWriting
+from alexnet_jax.data.builders.checking import SourceImage
+from alexnet_jax.data.builders.record_builder import Examples, RecordBuilder
 from alexnet_jax.data.images import open_image
 from alexnet_jax.data.progress import Progress
 from alexnet_jax.errors import UserError
 
 ARCHIVES = {"train": "ILSVRC2012_img_train.tar", "validation": "ILSVRC2012_img_val.tar"}
 _OFFICIAL_BYTES = {"train": 147_897_477_120, "validation": 6_744_924_160}  # TFDS's checksums.tsv.
-# 22 CMYK JPEGs and one PNG, all of the training set, which other readers cannot be expected to
-# handle: TFDS stores them as RGB JPEGs, and so do we.
+# 22 CMYK JPEGs and one PNG of the training set, which other readers may not handle. TFDS stores
+# them as RGB JPEGs, and so do we.
 _RE_ENCODED = frozenset(official.CMYK_IMAGES + official.PNG_IMAGES)
 _RE_ENCODED_QUALITY = 100
-_VALIDATION_NUMBER = re.compile(r"(\d+)\.[A-Za-z]+$")
 
 
-def archives_in(source: Path) -> dict[str, Path]:
-    """Return the archives that lie in `source`, by split."""
-    paths = {split: source / name for split, name in ARCHIVES.items()}
-    return {split: path for split, path in paths.items() if path.is_file()}
-
-
-class Imagenet2012(  # type: ignore[call-arg]
-    SplitWriting, official.Builder, skip_registration=True
-):
-    """TFDS's own builder of imagenet2012, with preparation replaced.
-
-    Attributes:
-        check: what became of the images, after preparation.
-    """
+class Imagenet2012(RecordBuilder, official.Builder):
+    """TFDS's own builder of imagenet2012, with preparation replaced."""
 
     name = "imagenet2012"
     pkg_dir_path = epath.Path(official.__file__).parent  # Where TFDS looks for the metadata.
+    needs_source = True
 
-    def __init__(
-        self, *, source: Path | None = None, check: ImageCheck, **tfds_arguments: Any
-    ) -> None:
-        """Args: `source` holds the archives, needed to prepare; the rest as for any builder."""
-        self._source = source
-        self.check = check
-        super().__init__(**tfds_arguments)
+    _info = official.Builder._info
 
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:
-        archives = archives_in(self._source) if self._source else {}
-        if not archives:
+    def __init__(self, *, source: Path, **arguments: Any) -> None:
+        paths = {split: source / name for split, name in ARCHIVES.items()}
+        self._archives = {split: path for split, path in paths.items() if path.is_file()}
+        self.splits = list(self._archives)
+        super().__init__(source=source, **arguments)
+
+    def find_difference(self, prepared: tfds.core.DatasetInfo) -> str | None:
+        """Find an archive that came later; one may have been removed."""
+        missing = sorted(set(self.splits) - set(prepared.splits))
+        return f"no {missing[0]} split, whose archive is in {self.source} now" if missing else None
+
+    def source_bytes(self) -> int:
+        """Return the size of the archives."""
+        return sum(path.stat().st_size for path in self._archives.values())
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Examples]:
+        if not self._archives:
             raise UserError(
-                f"neither {ARCHIVES['train']} nor {ARCHIVES['validation']} is in {self._source}; "
+                f"neither {ARCHIVES['train']} nor {ARCHIVES['validation']} is in {self.source}; "
                 "download them from https://image-net.org/download-images (at least one)"
             )
-        for split, path in archives.items():
+        for split, path in self._archives.items():
             require_complete(path, _OFFICIAL_BYTES[split])
-        return {split: self._generate_examples(split, path) for split, path in archives.items()}
+        return super()._split_generators(dl_manager)
 
-    def _generate_examples(self, split: str, path: Path) -> Iterator[Any]:
+    def _generate_images(self, split: str) -> Iterator[SourceImage]:
+        path = self._archives[split]
         with Progress(f"reading {path.name}", path.stat().st_size, "B") as progress:
+            files = read_archive(path, progress.advance, nested=split == "train")
             if split == "train":
-                files = read_archive(path, progress.advance, nested=True)
                 synsets = frozenset(self.info.features["label"].names)
-                images = (_training_image(file, synsets) for file in files)
+                yield from (_training_image(file, synsets) for file in files)
             else:
-                files = read_archive(path, progress.advance)
                 labels = validation_labels()
-                images = (_validation_image(file, labels) for file in files)
-            yield from examples(images, self.check)
+                yield from (_validation_image(file, labels) for file in files)
 
 
 def validation_labels() -> list[str]:
@@ -88,11 +83,11 @@ def validation_labels() -> list[str]:
 
 
 def _training_image(file: ArchiveFile, synsets: frozenset[str]) -> SourceImage:
-    class_archive = file.inside[0]
+    class_archive, _, archive = file.place.partition(" of ")
     synset = class_archive.removesuffix(".tar")
     if synset not in synsets:
         raise UserError(
-            f"{class_archive} in {file.inside[1]} is named for none of the 1,000 synsets of "
+            f"{class_archive} in {archive} is named for none of the 1,000 synsets of "
             "ILSVRC-2012; is this the classification (CLS-LOC) training archive?"
         )
     convert = _to_rgb_jpeg if file.name in _RE_ENCODED else None
@@ -100,7 +95,7 @@ def _training_image(file: ArchiveFile, synsets: frozenset[str]) -> SourceImage:
 
 
 def _validation_image(file: ArchiveFile, labels: list[str]) -> SourceImage:
-    match = _VALIDATION_NUMBER.search(file.name)
+    match = re.search(r"(\d+)\.[A-Za-z]+$", file.name)
     if match is None:
         raise UserError(
             f"{file.origin} has no number in its name, so its label is unknown; names must be "

@@ -5,9 +5,10 @@ import pytest
 from PIL import Image
 
 from alexnet_jax.data.builders import fractals
-from alexnet_jax.data.builders.fractals import Fractals, FractalsConfig, fractals_config
-from alexnet_jax.data.fractal_images import Picture
+from alexnet_jax.data.builders.fractals import Fractals, FractalsConfig
+from alexnet_jax.data.fractal_images import Instance, Picture, draw_jpegs
 from alexnet_jax.data.ifs import find_systems
+from alexnet_jax.data.progress import Progress
 from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
 
@@ -23,13 +24,10 @@ TINY = FractalsConfig(
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """A tiny data set's folder, and what its builder reported on the way."""
+    """A tiny data set's folder."""
     directory = tmp_path_factory.mktemp("data")
-    builder = Fractals(config=TINY, data_dir=directory, file_format="array_record")
-    reports = []
-    builder.progress = reports.append
-    builder.download_and_prepare()
-    return directory, reports
+    Fractals(config=TINY, data_dir=directory).download_and_prepare()
+    return directory
 
 
 def read_all(directory, split):
@@ -39,27 +37,27 @@ def read_all(directory, split):
 
 
 def test_names_of_training_images_hold_their_class(prepared):
-    examples = read_all(prepared[0], "train")
+    examples = read_all(prepared, "train")
 
     assert set(examples) == {f"f{label:04}_{n}.JPEG" for label in range(3) for n in range(5)}
     assert all(int(name[1:5]) == example["label"] for name, example in examples.items())
 
 
 def test_validation_images_are_numbered_from_one(prepared):
-    examples = read_all(prepared[0], "validation")
+    examples = read_all(prepared, "validation")
 
     assert set(examples) == {f"fractals_val_{n:08}.JPEG" for n in range(1, 7)}
     assert sorted(example["label"] for example in examples.values()) == [0, 0, 1, 1, 2, 2]
 
 
 def test_label_names_count_from_zero(prepared):
-    names = Records(prepared[0], "fractals/tiny", "train").class_names
+    names = Records(prepared, "fractals/tiny", "train").class_names
 
     assert names == ["fractal_0000", "fractal_0001", "fractal_0002"]
 
 
 def test_images_are_jpeg_files_of_the_configs_size(prepared):
-    for example in read_all(prepared[0], "train").values():
+    for example in read_all(prepared, "train").values():
         image = Image.open(io.BytesIO(example["image"]))
         assert (image.format, image.size) == ("JPEG", (40, 32))
 
@@ -68,66 +66,42 @@ def test_no_image_occurs_twice(prepared):
     images = [
         example["image"]
         for split in ("train", "validation")
-        for example in read_all(prepared[0], split).values()
+        for example in read_all(prepared, split).values()
     ]
 
     assert len(set(images)) == len(images) == 21
 
 
-def test_progress_counts_over_all_splits(prepared):
-    assert prepared[1] == list(range(1, 22))
+def test_progress_reaches_the_number_of_images_of_each_split(tmp_path, monkeypatch):
+    made = {}
 
+    class Counted(Progress):
+        def __init__(self, what, total, unit):
+            super().__init__(what, total, unit)
+            made[what] = [total, 0]
 
-def test_total_examples_is_what_progress_reaches(tmp_path):
-    builder = Fractals(config=TINY, data_dir=tmp_path, file_format="array_record")
+        def advance(self, amount):
+            made[self._what][1] += amount
 
-    assert builder.total_examples == 21
+    monkeypatch.setattr(fractals, "Progress", Counted)
+    Fractals(config=TINY, data_dir=tmp_path).download_and_prepare()
+
+    assert made == {"drawing train": [15, 15], "drawing validation": [6, 6]}
 
 
 def test_more_images_per_class_leave_the_first_as_they_were(prepared, tmp_path):
     # The name counts for nothing either; Records asks for this one.
     larger = dataclasses.replace(TINY, train_per_class=8, validation_per_class=3)
-    Fractals(config=larger, data_dir=tmp_path, file_format="array_record").download_and_prepare()
+    Fractals(config=larger, data_dir=tmp_path).download_and_prepare()
 
     for split, number in (("train", 15), ("validation", 6)):
-        few, many = read_all(prepared[0], split), read_all(tmp_path, split)
+        few, many = read_all(prepared, split), read_all(tmp_path, split)
         assert len(many) > len(few) == number
         assert all(many[name]["image"] == few[name]["image"] for name in few)
 
 
-@pytest.mark.slow
-def test_several_processes_draw_the_same_in_the_same_order():
-    systems = find_systems(seed=1, count=3, max_similarity=0.9)
-    instances = [
-        fractals.Instance(systems[number % 3], TINY.picture, (1, number)) for number in range(300)
-    ]
-
-    alone = list(fractals._draw_in_order(iter(instances), workers=1))
-    together = list(fractals._draw_in_order(iter(instances), workers=2))
-
-    assert together == alone
-    assert len(alone) == 300
-
-
-@pytest.mark.slow
-def test_drawing_runs_only_a_little_ahead_of_the_reader():
-    system = find_systems(seed=1, count=1, max_similarity=0.9)[0]
-    taken = []
-
-    def instances():
-        for number in range(2_000):
-            taken.append(number)
-            yield fractals.Instance(system, TINY.picture, (1, number))
-
-    images = fractals._draw_in_order(instances(), workers=2)
-    next(images)
-    images.close()
-
-    assert len(taken) <= 5 * fractals._IMAGES_PER_TASK
-
-
 def test_imagenet_like_has_the_numbers_of_imagenet():
-    config = fractals_config("imagenet_like")
+    config = Fractals.find_config("imagenet_like")
 
     assert (config.num_classes, config.train_per_class, config.validation_per_class) == (
         1000,
@@ -137,11 +111,11 @@ def test_imagenet_like_has_the_numbers_of_imagenet():
 
 
 def test_files_are_as_large_as_imagenets():
-    config = fractals_config("imagenet_like")
+    config = Fractals.find_config("imagenet_like")
     systems = find_systems(fractals._SEED, 10, config.max_similarity)
-    images = fractals.draw_jpegs(
+    images = draw_jpegs(
         [
-            fractals.Instance(system, config.picture, (label, number))
+            Instance(system, config.picture, (label, number))
             for label, system in enumerate(systems)
             for number in range(3)
         ]
@@ -151,37 +125,42 @@ def test_files_are_as_large_as_imagenets():
 
 
 def test_demo_is_the_size_that_the_readme_promises():
-    builder = Fractals(config="demo", file_format="array_record")
+    config = Fractals.find_config("demo")
 
-    assert builder.total_examples == 6_000
-    assert builder.builder_config.picture.width == builder.builder_config.picture.height == 96
+    assert config.num_classes * config.train_per_class == 5_000
+    assert config.num_classes * config.validation_per_class == 1_000
+    assert (config.picture.width, config.picture.height) == (96, 96)
 
 
 def test_number_per_class_replaces_the_default_and_names_the_variant():
-    config = fractals_config("imagenet_like", images_per_class=26)
+    config = Fractals.find_config("imagenet_like", images_per_class=26)
 
     assert (config.name, config.train_per_class) == ("imagenet_like_26", 26)
     assert config.validation_per_class == 2  # 26 * 50 / 1281, rounded up.
-    assert fractals_config("imagenet_like").train_per_class == 1281
+    assert Fractals.find_config("imagenet_like").train_per_class == 1281
 
 
 def test_variant_is_a_data_set_of_its_own(tmp_path):
-    builder = Fractals(
-        config=fractals_config("demo", 5), data_dir=tmp_path, file_format="array_record"
-    )
+    builder = Fractals(config=Fractals.find_config("demo", 5), data_dir=tmp_path)
 
     assert builder.data_path == tmp_path / "fractals" / "demo_5" / "1.0.0"
 
 
 def test_default_number_per_class_is_the_config_itself():
-    assert fractals_config("demo", 500) is fractals_config("demo")
+    assert Fractals.find_config("demo", 500) is Fractals.find_config("demo")
 
 
 def test_unknown_config_lists_the_known_ones():
     with pytest.raises(UserError, match=r"'demmo'.*demo, imagenet_like"):
-        fractals_config("demmo")
+        Fractals.find_config("demmo")
 
 
 def test_no_images_per_class_is_refused():
     with pytest.raises(UserError, match="images_per_class=0"):
-        fractals_config("demo", 0)
+        Fractals.find_config("demo", 0)
+    with pytest.raises(UserError, match="images_per_class=0"):
+        Fractals.find_config("demo_0")
+
+
+def test_a_number_behind_the_name_is_that_of_images():
+    assert Fractals.find_config("demo_50").train_per_class == 50

@@ -4,14 +4,14 @@ import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordReader
 from tensorflow_datasets.proto import tf_example_pb2
 
-from alexnet_jax.data.builders.fractals import Fractals
-from alexnet_jax.data.builders.split_writing import SplitWriting
+from alexnet_jax.data.builders import DATA_SETS
+from alexnet_jax.data.builders.record_builder import RecordBuilder
 
 IMAGES = [np.random.default_rng(n).bytes(70_000) for n in range(2_000)]  # Two shards of 64 MiB.
 
 
-def make_builder(*bases):
-    class Made(*bases, skip_registration=True):
+def make_builder(base, **options):
+    class Made(base, **options):
         name = "made"
         VERSION = tfds.core.Version("1.0.0")
 
@@ -52,11 +52,11 @@ def examples(path):
 @pytest.mark.filterwarnings("ignore")  # TFDS's own progress bars, not what is tested.
 def test_files_hold_the_examples_of_tfds_in_its_order(tmp_path):
     tfds.disable_progress_bar()
-    for name, bases in {
-        "ours": (SplitWriting, tfds.core.GeneratorBasedBuilder),
-        "theirs": (tfds.core.GeneratorBasedBuilder,),
+    for name, made in {
+        "ours": make_builder(RecordBuilder),
+        "theirs": make_builder(tfds.core.GeneratorBasedBuilder, skip_registration=True),
     }.items():
-        builder = make_builder(*bases)(data_dir=tmp_path / name, file_format="array_record")
+        builder = made(data_dir=tmp_path / name, file_format="array_record")
         builder.download_and_prepare(download_dir=tmp_path / "downloads")
     ours, theirs = files(tmp_path / "ours"), files(tmp_path / "theirs")
     assert "made-train.array_record-00001-of-00002" in ours
@@ -66,9 +66,7 @@ def test_files_hold_the_examples_of_tfds_in_its_order(tmp_path):
 @pytest.mark.slow
 def test_features_are_serialized_in_the_order_of_their_names(tmp_path):
     # Protobuf's own order of a map changes from process to process, and with it the files' bytes.
-    builder = make_builder(SplitWriting, tfds.core.GeneratorBasedBuilder)(
-        data_dir=tmp_path, file_format="array_record"
-    )
+    builder = make_builder(RecordBuilder)(data_dir=tmp_path)
     builder.download_and_prepare(download_dir=tmp_path / "downloads")
     reader = ArrayRecordReader(str(next(tmp_path.glob("made/1.0.0/*-00000-of-*"))))
     for record in reader.read(0, 20):
@@ -76,6 +74,8 @@ def test_features_are_serialized_in_the_order_of_their_names(tmp_path):
     reader.close()
 
 
-def test_fractals_are_written_by_it_too():
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_every_data_set_is_written_by_it(name):
     # TFDS's own writer asks for TensorFlow as soon as a split exceeds 1 GB.
-    assert issubclass(Fractals, SplitWriting)
+    assert issubclass(DATA_SETS[name], RecordBuilder)
+    assert DATA_SETS[name]._write_split is RecordBuilder._write_split
