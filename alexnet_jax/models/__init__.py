@@ -7,16 +7,16 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.kernels import FAST
+from alexnet_jax.kernels import operations
+from alexnet_jax.models import ops
 from alexnet_jax.models.alexnet import AlexNet
 from alexnet_jax.models.changes import CHANGES, apply_changes
-from alexnet_jax.models.ops import PLAIN
 from alexnet_jax.models.spec import Spec
 from alexnet_jax.models.zoo import MODELS
 
 DTYPES = ("float32", "bfloat16")
 PRECISIONS = {"float32": lax.Precision.HIGHEST, "fast": lax.Precision.DEFAULT}
-KERNELS = {"fast": FAST, "plain": PLAIN}
+KERNELS = {"fast": operations, "plain": ops}
 
 __all__ = [
     "CHANGES",

@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from alexnet_jax.models import AlexNet, Spec
-from alexnet_jax.models.spread import Product
+from alexnet_jax.models.layers import Product
 from alexnet_jax.parallel.layouts import divided_dimension, parameter_spec
 from alexnet_jax.parallel.mesh import DATA_AXIS, MODEL_AXIS, SHARD_AXIS, row_axes, second_axis
 
@@ -38,7 +38,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Spread:
-    """A `models.spread.Spread`."""
+    """A `models.layers.Spread`."""
 
     mesh: Mesh
     spec: Spec
