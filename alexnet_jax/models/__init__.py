@@ -18,17 +18,7 @@ DTYPES = ("float32", "bfloat16")
 PRECISIONS = {"float32": lax.Precision.HIGHEST, "fast": lax.Precision.DEFAULT}
 KERNELS = {"fast": operations, "plain": ops}
 
-__all__ = [
-    "CHANGES",
-    "DTYPES",
-    "KERNELS",
-    "MODELS",
-    "PRECISIONS",
-    "AlexNet",
-    "Spec",
-    "create_model",
-    "find_spec",
-]
+__all__ = ["CHANGES", "MODELS", "AlexNet", "Spec", "create_model", "find_spec"]
 
 
 def create_model(
@@ -44,16 +34,15 @@ def create_model(
     Args:
         name: one of `MODELS`.
         num_classes: outputs of the last layer.
-        dtype: of activations and products; parameters, normalisation and logits are float32.
+        dtype: of activations and products; parameters, normalization and logits are float32.
         changes: names of `CHANGES`, applied to the network's table in this order.
         precision: of products where `dtype` is float32: "float32" on every platform, or "fast", the
             platform's own: TensorFloat-32 on GPUs since Ampere, bfloat16 on TPUs.
-        kernels: "fast" or "plain": forms of the operations that are fast on this platform, or
-            those of `alexnet_jax.models.ops`. They differ by rounding.
+        kernels: forms of the operations that are "fast" on this platform, or the "plain" ones of
+            `alexnet_jax.models.ops`. They differ by rounding.
 
     Raises:
-        UserError: there is no such network, change, dtype, precision or kernels, or fewer than two
-            classes.
+        UserError: a value is not among the known ones, or `num_classes` is less than 2.
     """
     if str(getattr(dtype, "__name__", dtype)) not in DTYPES:
         raise UserError(f"no dtype {dtype!r} of a network; the known ones: {', '.join(DTYPES)}")
@@ -75,11 +64,7 @@ def create_model(
 
 
 def find_spec(name: str, changes: Sequence[str] = ()) -> Spec:
-    """Return the table of the network called `name`, with `changes` applied in order.
-
-    Raises:
-        UserError: there is no such network or change; the message lists the known ones.
-    """
+    """Return the table of a network, with `changes` applied; UserError lists the known names."""
     if name not in MODELS:
         raise UserError(f"no model {name!r}; the known ones: {', '.join(MODELS)}")
     return apply_changes(MODELS[name], changes)

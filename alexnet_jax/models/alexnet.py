@@ -1,6 +1,7 @@
 """AlexNet: the linen module that builds any network of the zoo."""
 
 import itertools
+from dataclasses import asdict
 from functools import partial
 from types import ModuleType
 
@@ -73,15 +74,8 @@ class AlexNet(nn.Module):
     def _layer(
         self, row: Convolution | Dense, name: str, product: Product, result_dtype: DTypeLike
     ) -> Layer:
-        return Layer(
-            row,
-            product,
-            self.spec.initialization,
-            self.dtype,
-            result_dtype,
-            self.spread,
-            name=name,
-        )
+        start, dtype, spread = self.spec.initialization, self.dtype, self.spread
+        return Layer(row, product, start, dtype, result_dtype, spread, name=name)
 
     def _convolve(self, layer: Convolution) -> Product:
         def convolve(x: jax.Array, kernel: jax.Array, groups: int) -> jax.Array:
@@ -99,33 +93,22 @@ class AlexNet(nn.Module):
     def _apply(self, operation: str, x: jax.Array, name: str, train: bool) -> jax.Array:
         """Apply what follows the convolution called `name`."""
         spec, operations = self.spec, self.operations
-        norm, spatial, batch = (
-            spec.normalization,
-            spec.spatial_normalization,
-            spec.batch_normalization,
-        )
+        norm, spatial = spec.normalization, spec.spatial_normalization
         match operation:
             case "activation":
                 return self._activate(x)
-            case "lrn":
-                if norm is None:
-                    return x
-                return operations.local_response_norm(
-                    x, norm.k, norm.alpha, norm.beta, norm.size, spec.columns
-                )
-            case "spatial_norm":
-                if spatial is None:
-                    return x
-                return operations.spatial_response_norm(
-                    x, spatial.alpha, spatial.beta, spatial.size
-                )
+            case "lrn" if norm:
+                return operations.local_response_norm(x, **asdict(norm), groups=spec.columns)
+            case "spatial_norm" if spatial:
+                return operations.spatial_response_norm(x, **asdict(spatial))
+            case "lrn" | "spatial_norm":  # A table may leave them out.
+                return x
             case "batch_norm":  # In float32, over the batch of all devices: one array under `jit`.
                 normalize = nn.BatchNorm(
                     use_running_average=not train,
-                    momentum=batch.momentum,
-                    epsilon=batch.epsilon,
                     dtype=self.dtype,  # Of the result.
                     name=f"{name}_norm",
+                    **asdict(spec.batch_normalization),
                 )
                 return normalize(x.astype(jnp.float32))
             case "pool":
