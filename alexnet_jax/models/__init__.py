@@ -1,6 +1,7 @@
 """The networks: tables of 2012 and later, and one module that builds any of them."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax.numpy as jnp
 from jax import lax
@@ -54,12 +55,13 @@ def create_model(
         raise UserError(f"num_classes={num_classes}: a classifier needs at least 2")
     # Products of bfloat16 numbers are exact in float32, where they are summed.
     narrow = jnp.finfo(dtype).bits < 32
-    return AlexNet(
-        find_spec(name, changes),
+    spec = find_spec(name, changes)
+    build = spec.module or partial(AlexNet, operations=KERNELS[kernels])
+    return build(
+        spec=spec,
         num_classes=num_classes,
         dtype=jnp.dtype(dtype),
         precision=PRECISIONS["fast" if narrow else precision],
-        operations=KERNELS[kernels],
     )
 
 

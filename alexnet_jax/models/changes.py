@@ -15,6 +15,8 @@ _NORMS = ("lrn", "spatial_norm", "batch_norm")
 
 def apply_changes(spec: Spec, names: Sequence[str]) -> Spec:
     """Apply the changes called `names`, in order; UserError lists the known ones."""
+    if names and spec.module is not None:
+        raise UserError(f"model.changes={tuple(names)} need a network that is a table")
     for name in names:
         if name not in CHANGES:
             raise UserError(f"no change {name!r}; the known ones: {', '.join(CHANGES)}")

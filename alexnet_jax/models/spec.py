@@ -1,8 +1,9 @@
 """A network of AlexNet's family as data: one dataclass for each kind of layer."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,9 @@ class Dense:
 class Spec:
     """A whole network. The output layer (`num_classes` units) follows the last `dense` layer.
 
+    A network of another kind has no layers here, but a linen class: `module(spec=, num_classes=,
+    dtype=, precision=)`, called as `AlexNet` is, whose output layer is called fc1.
+
     Attributes:
         source: where the table comes from.
         crop_size: side of the square input that the layers' arithmetic is made for.
@@ -131,12 +135,13 @@ class Spec:
         dropout: None for none.
         initialization: "gaussian", "he" or "torch"; see `initializers`.
         output_std: standard deviation of the output layer's Gaussian; its biases start at 0.
+        module: linen class that builds the network; None for `AlexNet`.
     """
 
     source: str
     crop_size: int
-    convolutions: tuple[Convolution, ...]
-    dense: tuple[Dense, ...]
+    convolutions: tuple[Convolution, ...] = ()
+    dense: tuple[Dense, ...] = ()
     columns: int = 1
     normalization: Normalization | None = Normalization()
     spatial_normalization: SpatialNormalization | None = SpatialNormalization()
@@ -146,6 +151,7 @@ class Spec:
     dropout: Dropout | None = Dropout()
     initialization: str = "gaussian"
     output_std: float = 0.01
+    module: Callable[..., Any] | None = None
 
     @property
     def output_name(self) -> str:

@@ -23,8 +23,13 @@ from alexnet_jax.parallel.mesh import DATA_AXIS, MODEL_AXIS, SHARD_AXIS, row_axe
 
 
 def spread_over(model: AlexNet, mesh: Mesh) -> AlexNet:
-    """Return the network with its products computed on all devices of `mesh`."""
-    return model.clone(spread=_Spread(mesh, model.spec)) if mesh.size > 1 else model
+    """Return the network with its products computed on all devices of `mesh`.
+
+    XLA partitions a network that is a class of its own.
+    """
+    if mesh.size == 1 or model.spec.module is not None:
+        return model
+    return model.clone(spread=_Spread(mesh, model.spec))
 
 
 @dataclass(frozen=True)

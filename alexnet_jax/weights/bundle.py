@@ -84,7 +84,8 @@ def statistics_shapes(spec: Spec, num_classes: int) -> dict[str, tuple[int, ...]
 
 
 def _shapes(spec: Spec, num_classes: int, collection: str) -> dict[str, tuple[int, ...]]:
-    model = AlexNet(spec, num_classes)
+    build = spec.module or AlexNet
+    model = build(spec=spec, num_classes=num_classes)
     images = jax.ShapeDtypeStruct((1, spec.crop_size, spec.crop_size, 3), jnp.float32)
     variables = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), images)
     flat = traverse_util.flatten_dict(variables.get(collection, {}), sep="/")

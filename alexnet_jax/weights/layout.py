@@ -19,7 +19,8 @@ from alexnet_jax.weights.bundle import Shapes
 def map_channels(layer: str, spec: Spec) -> int | None:
     """Return the channels of the map that `layer` flattens, None for all layers but fc6."""
     first_dense = f"fc{len(spec.convolutions) + 1}"
-    return spec.convolutions[-1].features if layer == first_dense else None
+    flattens = layer == first_dense and spec.convolutions
+    return spec.convolutions[-1].features if flattens else None
 
 
 def channels_first(name: str, tensor: np.ndarray, spec: Spec) -> np.ndarray:
