@@ -48,12 +48,14 @@ def test_it_is_known_to_every_message(stripes, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_recipe_of_the_page_trains(fractals_dir, tmp_path):
+@pytest.mark.parametrize("network", ["tiny_tanh", "small"])
+def test_the_recipe_of_the_page_trains(fractals_dir, tmp_path, network):
     recipe = tmp_path / "my_recipe.py"
     recipe.write_text("\n\n".join(BLOCKS))
     values = {
         "data.dir": fractals_dir,
         "data.name": FRACTALS,
+        "model.name": network,
         "train.batch_size": 32,
         "train.steps": 3,
         "eval.batch_size": 32,

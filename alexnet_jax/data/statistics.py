@@ -152,12 +152,12 @@ def load_statistics(directory: Path, size: int, count: int | None = None) -> Sta
         raise UserError(f"{path} is missing; make it with: {_prepare_command(directory, size)}")
     try:
         arrays = load_arrays(path)
-        found = [arrays[key] for key in ("mean_image", "color_axes", "color_std")]
+        mean, axes, std = found = [arrays[key] for key in ("mean_image", "color_axes", "color_std")]
         if (shapes := [array.shape for array in found]) != [(size, size, 3), (3, 3), (3,)]:
             raise ValueError(f"arrays of {[list(shape) for shape in shapes]} for {size} pixels")
         if not all(np.isfinite(array).all() for array in found):
             raise ValueError("numbers that are not finite")
-        statistics = Statistics(*found, int(arrays["count"]))
+        statistics = Statistics(mean, axes, std, int(arrays["count"]))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{path} cannot be read ({error}); remove it, then: {_prepare_command(directory, size)}"

@@ -1,4 +1,4 @@
-"""What the operations refuse, in whichever form they are computed."""
+"""Checks of the operations' arguments, for every form."""
 
 
 def check_convolution(

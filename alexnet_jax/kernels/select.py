@@ -1,35 +1,114 @@
-"""Which form of a convolution is fastest on CPUs: the one table of dtypes and shapes.
+"""The one table of which form of an operation is computed, by platform, dtype and shapes.
 
-Other platforms use XLA's own convolution. Measured on two cores of an AMD EPYC (docs/speed.md).
+A form is used on the platform where it was measured: "cpu" is two cores of an AMD EPYC
+(docs/speed.md).
 """
 
 import math
-from typing import Literal
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
+from jax import lax
 
-Form = Literal["winograd_2d", "winograd_1d", "in_bands", "at_once"]
+from alexnet_jax.kernels import conv, im2col, normalization, pooling, winograd
+from alexnet_jax.kernels.conv import Geometry, by_group
 
-# Channels, and features, in a group from which fewer multiplications are worth the transforms.
-# Forward and both gradients: 3x3 windows over 32 maps of 13x13, 32 channels to as many features
-# 5.1 ms instead of 3.9, 48 to 64 6.4 and 6.4, 64 to 64 6.1 instead of 8.5; 5x5 over 32 of 27x27,
-# 16 to 16 8.8 instead of 8.5, 24 to 32 11 instead of 18.
-_WORTH_TRANSFORMS = {(3, 3): 64, (5, 5): 24}
+Arrays = tuple[jax.Array, ...]
+
+
+class Form(NamedTuple):
+    """One way to compute an operation and its gradients."""
+
+    compute: Callable[..., jax.Array]  # (*arrays, *settings) -> result
+    gradients: Callable[..., Arrays]  # (*arrays, *kept, gradient, *settings) -> one for each array
+    keep: Callable[..., tuple[jax.Array, Arrays]] | None = None  # (*arrays, *settings)
+
+    def forward(self, *operands: Any) -> tuple[jax.Array, Arrays]:
+        """Return the result, and what the gradients need besides the arrays."""
+        return self.keep(*operands) if self.keep else (self.compute(*operands), ())
+
+
+class Row(NamedTuple):
+    """When a form is used: on the platform, for the last array's dtype, where the shapes fit."""
+
+    platform: str  # "cpu", "cuda", "rocm", "tpu"; "default" is any other.
+    dtypes: tuple[str, ...]  # Empty: any.
+    fits: Callable[..., bool]  # (*arrays, *settings)
+    form: Form
+
+
+# Channels and features in a group from which the transforms cost less than they save, by window.
+_WORTH_TRANSFORMS = {3: 64, 5: 24}
 _WORTH_BANDS = 2 * 10**7  # Multiply-adds per image: a quarter of a millisecond of one core.
 _BUSY_FEATURES = 256  # XLA divides so many over two cores by itself.
 
 
-def conv_form(images: jax.Array, kernel: jax.Array, stride: int, groups: int) -> Form:
-    """Return the form for [B, H, W, C] images and an [h, w, C / groups, features] kernel."""
-    height, width, channels, features = kernel.shape
-    enough = _WORTH_TRANSFORMS.get((height, width), math.inf)
-    # The transforms of 16-bit numbers would lose digits.
-    wide = jnp.finfo(kernel.dtype).bits >= 32
-    if stride == 1 and wide and min(channels, features // groups) >= enough:
-        return "winograd_2d" if (height, width) == (3, 3) else "winograd_1d"
-    pixels = images.shape[1] * images.shape[2] // stride**2  # The batch may be of any size.
-    few = features // groups < _BUSY_FEATURES
-    if few and pixels * kernel.size // groups >= _WORTH_BANDS:
-        return "in_bands"
-    return "at_once"
+def _transforms_pay(side: int, _: jax.Array, kernel: jax.Array, geometry: Geometry) -> bool:
+    fewest = min(kernel.shape[2], kernel.shape[3] // geometry.groups)
+    return geometry[:2] == ((side, side), 1) and fewest >= _WORTH_TRANSFORMS[side]
+
+
+def _bands_pay(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> bool:
+    pixels = images.shape[1] * images.shape[2] // geometry.stride**2  # Of a batch of any size.
+    products = pixels * math.prod(kernel.shape) // geometry.groups
+    return kernel.shape[3] // geometry.groups < _BUSY_FEATURES and products >= _WORTH_BANDS
+
+
+def _always(*_: Any) -> bool:
+    return True
+
+
+def _convolve_on_cpu(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    form = choose("conv2d", "cpu", (images, kernel), (geometry,))
+    return form.compute(images, kernel, geometry)
+
+
+def _on_cpu(convolve: Callable[..., jax.Array], kernel_gradient: Callable[..., jax.Array]) -> Form:
+    """Return the form whose gradient of the images is a convolution by this table again."""
+    return Form(convolve, partial(conv.gradients_on_cpu, _convolve_on_cpu, kernel_gradient))
+
+
+WINOGRAD_3X3 = _on_cpu(winograd.convolve_3x3, winograd.kernel_gradient_3x3)
+WINOGRAD_5X5 = _on_cpu(by_group(winograd.convolve_5), by_group(winograd.kernel_gradient_5))
+BANDS = _on_cpu(by_group(conv.convolve_in_bands), by_group(im2col.kernel_gradient))
+WHOLE = _on_cpu(conv.convolve, by_group(im2col.kernel_gradient))
+XLA = Form(conv.convolve, conv.gradients)
+RESPONSE = Form(normalization.normalize, normalization.gradients)
+POOL, POOL_IN_LOOP = (
+    Form(pooling.max_pool, pooling.gradients, partial(pooling.max_and_places, loop))
+    # In a loop XLA's CPU backend computes each place once, not nine times within the gradient.
+    for loop in (pooling.unrolled, lax.fori_loop)
+)
+
+_WIDE = ("float32", "float64")  # The transforms of 16-bit numbers would lose digits.
+
+TABLE: dict[str, tuple[Row, ...]] = {  # The first row that fits counts.
+    "conv2d": (
+        Row("cpu", _WIDE, partial(_transforms_pay, 3), WINOGRAD_3X3),
+        Row("cpu", _WIDE, partial(_transforms_pay, 5), WINOGRAD_5X5),
+        Row("cpu", (), _bands_pay, BANDS),
+        Row("cpu", (), _always, WHOLE),
+        Row("default", (), _always, XLA),
+    ),
+    "local_response_norm": (Row("default", (), _always, RESPONSE),),
+    "spatial_response_norm": (Row("default", (), _always, RESPONSE),),
+    "max_pool": (Row("cpu", (), _always, POOL_IN_LOOP), Row("default", (), _always, POOL)),
+}
+
+
+def platforms(operation: str) -> set[str]:
+    """Return the platforms that the table has rows for, "default" among them."""
+    return {row.platform for row in TABLE[operation]}
+
+
+def choose(operation: str, platform: str, arrays: Arrays, settings: tuple) -> Form:
+    """Return the form of an operation on a platform; `arrays` need only shapes and dtypes."""
+    return next(
+        row.form
+        for row in TABLE[operation]
+        if row.platform in (platform, "default")
+        and (not row.dtypes or arrays[-1].dtype.name in row.dtypes)
+        and row.fits(*arrays, *settings)
+    )

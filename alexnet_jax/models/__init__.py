@@ -1,34 +1,25 @@
 """The networks: tables of 2012 and later, and one module that builds any of them."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax.numpy as jnp
 from jax import lax
 from jax.typing import DTypeLike
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.kernels import FAST
+from alexnet_jax.kernels import operations
+from alexnet_jax.models import ops
 from alexnet_jax.models.alexnet import AlexNet
 from alexnet_jax.models.modifications import MODIFICATIONS, apply_modifications
-from alexnet_jax.models.ops import PLAIN
 from alexnet_jax.models.spec import Spec
 from alexnet_jax.models.zoo import MODELS
 
 DTYPES = ("float32", "bfloat16")
 PRECISIONS = {"float32": lax.Precision.HIGHEST, "fast": lax.Precision.DEFAULT}
-KERNELS = {"fast": FAST, "plain": PLAIN}
+KERNELS = {"fast": operations, "plain": ops}
 
-__all__ = [
-    "DTYPES",
-    "KERNELS",
-    "MODELS",
-    "MODIFICATIONS",
-    "PRECISIONS",
-    "AlexNet",
-    "Spec",
-    "create_model",
-    "find_spec",
-]
+__all__ = ["MODELS", "MODIFICATIONS", "AlexNet", "Spec", "create_model", "find_spec"]
 
 
 def create_model(
@@ -44,16 +35,15 @@ def create_model(
     Args:
         name: one of `MODELS`.
         num_classes: outputs of the last layer.
-        dtype: of activations and products; parameters, normalisation and logits are float32.
+        dtype: of activations and products; parameters, normalization and logits are float32.
         modifications: names of `MODIFICATIONS`, applied to the network's table in this order.
         precision: of products where `dtype` is float32: "float32" on every platform, or "fast", the
             platform's own: TensorFloat-32 on GPUs since Ampere, bfloat16 on TPUs.
-        kernels: "fast" or "plain": forms of the operations that are fast on this platform, or
-            those of `alexnet_jax.models.ops`. They differ by rounding.
+        kernels: forms of the operations that are "fast" on this platform, or the "plain" ones of
+            `alexnet_jax.models.ops`. They differ by rounding.
 
     Raises:
-        UserError: there is no such network, change, dtype, precision or kernels, or fewer than two
-            classes.
+        UserError: a value is not among the known ones, or `num_classes` is less than 2.
     """
     if str(getattr(dtype, "__name__", dtype)) not in DTYPES:
         raise UserError(f"no dtype {dtype!r} of a network; the known ones: {', '.join(DTYPES)}")
@@ -65,21 +55,18 @@ def create_model(
         raise UserError(f"num_classes={num_classes}: a classifier needs at least 2")
     # Products of bfloat16 numbers are exact in float32, where they are summed.
     narrow = jnp.finfo(dtype).bits < 32
-    return AlexNet(
-        find_spec(name, modifications),
+    spec = find_spec(name, modifications)
+    build = spec.module or partial(AlexNet, operations=KERNELS[kernels])
+    return build(
+        spec=spec,
         num_classes=num_classes,
         dtype=jnp.dtype(dtype),
         precision=PRECISIONS["fast" if narrow else precision],
-        operations=KERNELS[kernels],
     )
 
 
 def find_spec(name: str, modifications: Sequence[str] = ()) -> Spec:
-    """Return the table of the network called `name`, with `modifications` applied in order.
-
-    Raises:
-        UserError: there is no such network or change; the message lists the known ones.
-    """
+    """Return the table of a network, modified; UserError lists the known names."""
     if name not in MODELS:
         raise UserError(f"no model {name!r}; the known ones: {', '.join(MODELS)}")
     return apply_modifications(MODELS[name], modifications)

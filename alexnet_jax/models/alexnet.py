@@ -1,8 +1,9 @@
 """AlexNet: the linen module that builds any network of the zoo."""
 
 import itertools
-import math
+from dataclasses import asdict
 from functools import partial
+from types import ModuleType
 
 import jax
 import jax.numpy as jnp
@@ -10,25 +11,22 @@ from flax import linen as nn
 from jax import lax
 from jax.typing import DTypeLike
 
-from alexnet_jax.kernels import FAST, Operations
-from alexnet_jax.models.grouped import GroupedConv, GroupedDense
-from alexnet_jax.models.initialization import initializers
+from alexnet_jax.kernels import operations
+from alexnet_jax.models.layers import Layer, PartitionedOp, Product, connect, run_locally
 from alexnet_jax.models.ops import dropout
-from alexnet_jax.models.partitioning import PartitionedOp, run_locally
 from alexnet_jax.models.spec import Convolution, Dense, Spec
 
 
 class AlexNet(nn.Module):
-    """Convolutions conv1, conv2, ..., fully connected layers fc6, fc7, ..., as `spec` says.
+    """Convolutions conv1, conv2, ..., then fully connected layers fc6, fc7, ..., as `spec` says.
 
     Attributes:
         spec: the table.
         num_classes: outputs of the last layer.
-        dtype: of activations and what is multiplied; parameters, normalisation and logits are
-            float32.
+        dtype: of activations and products; parameters, normalization and logits are float32.
         precision: of products of float32 numbers, see `models.ops.conv2d`.
         partitioned_op: computes the products with the layers' kernels.
-        operations: in which form the operations are computed.
+        operations: `kernels.operations`, or `models.ops` for the plain forms.
     """
 
     spec: Spec
@@ -36,7 +34,7 @@ class AlexNet(nn.Module):
     dtype: DTypeLike = jnp.float32
     precision: lax.Precision = lax.Precision.HIGHEST
     partitioned_op: PartitionedOp = run_locally
-    operations: Operations = FAST
+    operations: ModuleType = operations
 
     @nn.compact
     def __call__(
@@ -48,109 +46,75 @@ class AlexNet(nn.Module):
 
         Args:
             images: float32 [B, S, S, 3], RGB 0-255 minus the mean; S is `spec.crop_size`.
-            train: drop units (needs the rng stream "dropout"), and where there is batch
-                normalisation take the batch's statistics and update the running ones (needs
-                `mutable=["batch_stats"]`).
+            train: drop units (needs the rng stream "dropout"); batch normalization takes the
+                batch's statistics and updates the running ones (needs `mutable=["batch_stats"]`).
             positions: int32 [B], of the images in the global batch, where they are a part of it.
 
         Returns:
             float32 [B, num_classes].
         """
-        x = images.astype(self.dtype)  # [B, 224, 224, 3]
         numbers = itertools.count(1)
+        x = images.astype(self.dtype)  # [B, 224, 224, 3]
         for convolution in self.spec.convolutions:
-            # [B, 27, 27, 96], [B, 13, 13, 256], [B, 13, 13, 384] twice, [B, 6, 6, 256]
-            x = self._convolve(x, convolution, f"conv{next(numbers)}", train)
-        for hidden in self.spec.dense:  # The first of them flattens the maps: [B, 9216]
+            # [B, 55, 55, 96], [B, 27, 27, 256], [B, 13, 13, 384] twice, [B, 13, 13, 256]
+            name = f"conv{next(numbers)}"
+            x = self._layer(convolution, name, self._convolve(convolution), self.dtype)(x)
+            # Pooling makes [B, 27, 27, 96], [B, 13, 13, 256] and, after conv5, [B, 6, 6, 256].
+            for operation in convolution.after:
+                x = self._apply(operation, x, name, train)
+        for hidden in self.spec.dense:  # [B, 4096] twice; fc6 flattens the maps to [B, 9216].
             x = self._drop(x, train, positions, before=True)
-            x = self._connect(x, hidden, f"fc{next(numbers)}", self.dtype)  # [B, 4096]
+            x = self._connect(hidden, f"fc{next(numbers)}", self.dtype)(x)
             x = self._activate(x)
             x = self._drop(x, train, positions, before=False)
+        # Logits are float32 whatever the dtype: rounded, those of many classes would tie.
         output = Dense(self.num_classes, kernel_std=self.spec.output_std, bias=0.0)
-        # Sums and biases of logits are never rounded to `dtype`: many classes would tie.
-        return self._connect(x, output, f"fc{next(numbers)}", jnp.float32)
+        return self._connect(output, f"fc{next(numbers)}", jnp.float32)(x)  # [B, 1000]
 
-    def _convolve(self, x: jax.Array, layer: Convolution, name: str, train: bool) -> jax.Array:
-        inputs = layer.window**2 * x.shape[-1] // layer.groups
-        kernel_init, bias_init = self._initializers(layer, inputs)
-        x = GroupedConv(
-            layer.features,
-            layer.window,
-            convolve=partial(
-                self.operations.conv2d,
-                stride=layer.stride,
-                padding=layer.padding,
-                precision=self.precision,
-            ),
-            groups=layer.groups,
-            use_bias=layer.has_bias,
-            kernel_init=kernel_init,
-            bias_init=bias_init,
-            dtype=self.dtype,
-            partitioned_op=self.partitioned_op,
-            name=name,
-        )(x)
-        for operation in layer.after:
-            if operation == "batch_norm":
-                x = self._normalize_batch(x, f"{name}_norm", train)
-            else:
-                x = self._apply_operation(x, operation)
-        return x
+    def _layer(
+        self, row: Convolution | Dense, name: str, product: Product, result_dtype: DTypeLike
+    ) -> Layer:
+        start, dtype, op = self.spec.initialization, self.dtype, self.partitioned_op
+        return Layer(row, product, start, dtype, result_dtype, op, name=name)
 
-    def _normalize_batch(self, x: jax.Array, name: str, train: bool) -> jax.Array:
-        """Normalise over the whole batch, on however many devices it lies, in float32.
+    def _convolve(self, layer: Convolution) -> Product:
+        def convolve(x: jax.Array, kernel: jax.Array, groups: int) -> jax.Array:
+            kernel = kernel.astype(x.dtype)
+            return self.operations.conv2d(
+                x, kernel, layer.stride, layer.padding, groups, self.precision
+            )
 
-        The batch is one array under `jit`, so its mean is that of all devices' examples.
-        """
-        settings = self.spec.batch_normalization
-        return nn.BatchNorm(
-            use_running_average=not train,
-            momentum=settings.momentum,
-            epsilon=settings.epsilon,
-            dtype=self.dtype,  # Of the result.
-            name=name,
-        )(x.astype(jnp.float32))
+        return convolve
 
-    def _apply_operation(self, x: jax.Array, operation: str) -> jax.Array:
+    def _connect(self, layer: Dense, name: str, result_dtype: DTypeLike) -> Layer:
+        product = partial(connect, precision=self.precision, result_dtype=result_dtype)
+        return self._layer(layer, name, product, result_dtype)
+
+    def _apply(self, operation: str, x: jax.Array, name: str, train: bool) -> jax.Array:
+        """Apply what follows the convolution called `name`."""
         spec, operations = self.spec, self.operations
         norm, spatial = spec.normalization, spec.spatial_normalization
         match operation:
             case "activation":
                 return self._activate(x)
-            case "lrn":
-                if norm is None:
-                    return x
-                return operations.local_response_norm(
-                    x, norm.k, norm.alpha, norm.beta, norm.size, spec.columns
+            case "lrn" if norm:
+                return operations.local_response_norm(x, **asdict(norm), groups=spec.columns)
+            case "spatial_norm" if spatial:
+                return operations.spatial_response_norm(x, **asdict(spatial))
+            case "lrn" | "spatial_norm":  # A table may leave them out.
+                return x
+            case "batch_norm":  # In float32, over the batch of all devices: one array under `jit`.
+                normalize = nn.BatchNorm(
+                    use_running_average=not train,
+                    dtype=self.dtype,  # Of the result.
+                    name=f"{name}_norm",
+                    **asdict(spec.batch_normalization),
                 )
-            case "spatial_norm":
-                if spatial is None:
-                    return x
-                return operations.spatial_response_norm(
-                    x, spatial.alpha, spatial.beta, spatial.size
-                )
+                return normalize(x.astype(jnp.float32))
             case "pool":
                 return operations.max_pool(x, spec.pooling.window, spec.pooling.stride)
         known = "activation, lrn, spatial_norm, batch_norm, pool"
         raise ValueError(f"unknown operation {operation!r}: {known}")
-
-    def _connect(self, x: jax.Array, layer: Dense, name: str, result_dtype: DTypeLike) -> jax.Array:
-        inputs = math.prod(x.shape[1:]) // layer.groups
-        kernel_init, bias_init = self._initializers(layer, inputs)
-        return GroupedDense(
-            layer.features,
-            groups=layer.groups,
-            kernel_init=kernel_init,
-            bias_init=bias_init,
-            dtype=self.dtype,
-            result_dtype=result_dtype,
-            precision=self.precision,
-            partitioned_op=self.partitioned_op,
-            name=name,
-        )(x)
-
-    def _initializers(self, layer: Convolution | Dense, inputs: int) -> tuple:
-        return initializers(self.spec.initialization, layer.kernel_std, layer.bias, inputs)
 
     def _activate(self, x: jax.Array) -> jax.Array:
         return {"relu": nn.relu, "tanh": jnp.tanh}[self.spec.activation](x)

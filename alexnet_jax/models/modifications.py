@@ -1,6 +1,6 @@
-"""Named modifications of a network: what the paper's claims are tested by leaving out or swapping.
+"""Named modifications of a network: what the paper's claims need left out or swapped.
 
-Each takes a table and returns one with other fields; several apply one after the other.
+Each takes a table and returns a changed copy; several apply one after the other.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,20 +8,26 @@ from dataclasses import replace
 from functools import partial
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.models.spec import Convolution, Dense, Pooling, Spec
-
-Modification = Callable[[Spec], Spec]
+from alexnet_jax.models.spec import Convolution, Pooling, Spec
 
 _NORMS = ("lrn", "spatial_norm", "batch_norm")
 
 
 def apply_modifications(spec: Spec, names: Sequence[str]) -> Spec:
     """Apply the modifications called `names`, in order; UserError lists the known ones."""
+    if names and spec.module is not None:
+        raise UserError(f"model.modifications={tuple(names)} need a network that is a table")
     for name in names:
         if name not in MODIFICATIONS:
             raise UserError(f"no change {name!r}; the known ones: {', '.join(MODIFICATIONS)}")
         spec = MODIFICATIONS[name](spec)
     return spec
+
+
+def ungroup(spec: Spec) -> Spec:
+    """Let all kernels see all channels."""
+    convolutions = tuple(replace(layer, groups=1) for layer in spec.convolutions)
+    return replace(spec, convolutions=convolutions, columns=1)
 
 
 def _reorder(spec: Spec, moved: str, other: str, after: bool) -> Spec:
@@ -37,11 +43,6 @@ def _reorder(spec: Spec, moved: str, other: str, after: bool) -> Spec:
     return replace(spec, convolutions=tuple(map(move, spec.convolutions)))
 
 
-def _ungroup(spec: Spec) -> Spec:
-    convolutions = tuple(replace(layer, groups=1) for layer in spec.convolutions)
-    return replace(spec, convolutions=convolutions, columns=1)
-
-
 def _separate_columns(spec: Spec) -> Spec:
     """Let the columns meet only at the output (code, run 150).
 
@@ -49,69 +50,58 @@ def _separate_columns(spec: Spec) -> Spec:
     to make up for the kernels that no longer look across.
     """
     conv1, conv2, *others = spec.convolutions
-    separate = [replace(layer, groups=2) for layer in others]
-    conv2 = replace(conv2, features=conv2.features * 5 // 4, groups=2)
+    conv2 = replace(conv2, features=conv2.features * 5 // 4)
     fc6, fc7 = spec.dense
-    return replace(
-        spec,
-        convolutions=(conv1, conv2, *separate),
-        dense=(replace(fc6, features=2 * fc6.features, groups=2), replace(fc7, groups=2)),
-    )
+    dense = replace(fc6, features=2 * fc6.features, groups=2), replace(fc7, groups=2)
+    separate = (replace(layer, groups=2) for layer in (conv2, *others))
+    return replace(spec, convolutions=(conv1, *separate), dense=dense)
 
 
 def _leave_out_convolution(spec: Spec, number: int) -> Spec:
     """Take conv`number` out but not its pooling, so that later maps keep their size (paper §7)."""
-    below, left_out = spec.convolutions[number - 2 : number]
+    *lower, below, left_out = spec.convolutions[:number]
     if "pool" in left_out.after:
         below = replace(below, after=(*below.after, "pool"))
-    kept = (*spec.convolutions[: number - 2], below, *spec.convolutions[number:])
-    return replace(spec, convolutions=kept)
+    return replace(spec, convolutions=(*lower, below, *spec.convolutions[number:]))
 
 
 def _leave_out_norms(spec: Spec, number: int) -> Spec:
-    """Take all normalisation out of conv`number` alone (code, run 167)."""
+    """Take all normalization out of conv`number` alone (code, run 167)."""
     convolutions = list(spec.convolutions)
-    layer = convolutions[number - 1]
-    kept = tuple(name for name in layer.after if name not in _NORMS)
-    convolutions[number - 1] = replace(layer, after=kept)
+    convolutions[number - 1] = _without_norms(convolutions[number - 1])
     return replace(spec, convolutions=tuple(convolutions))
 
 
 def _normalize_batches(spec: Spec) -> Spec:
-    """Put batch normalisation right after each convolution, in place of the norms of 2012.
+    """Put batch normalization right after each convolution, in place of the norms of 2012.
 
     So You, Gitman and Ginsburg changed AlexNet (nvcaffe, models/alexnet_bn/train_val.prototxt);
     fully connected layers stay as they are.
     """
+    convolutions = tuple(_without_norms(layer, "batch_norm") for layer in spec.convolutions)
+    return replace(spec, convolutions=convolutions)
 
-    def change(layer: Convolution) -> Convolution:
-        kept = (name for name in layer.after if name not in _NORMS)
-        return replace(layer, after=("batch_norm", *kept))
 
-    return replace(spec, convolutions=tuple(map(change, spec.convolutions)))
+def _without_norms(layer: Convolution, *first: str) -> Convolution:
+    return replace(layer, after=(*first, *(name for name in layer.after if name not in _NORMS)))
 
 
 def _initialize(spec: Spec, stds: tuple[float, ...], dense_std: float, bias: float) -> Spec:
-    """Give each layer a Gaussian and `bias`, where the table has a bias that is not 0."""
-
-    def start(layer: Convolution, std: float) -> Convolution:
-        return replace(layer, kernel_std=std, bias=bias if layer.bias else 0.0)
-
-    def start_dense(layer: Dense) -> Dense:
-        return replace(layer, kernel_std=dense_std, bias=bias)
-
-    padded = stds + stds[-1:] * (len(spec.convolutions) - len(stds))
-    convolutions = tuple(map(start, spec.convolutions, padded))
+    """Give each layer a Gaussian, repeating the last of `stds`, and `bias` for biases not 0."""
+    stds += stds[-1:] * (len(spec.convolutions) - len(stds))
     return replace(
         spec,
-        convolutions=convolutions,
-        dense=tuple(map(start_dense, spec.dense)),
+        convolutions=tuple(
+            replace(layer, kernel_std=std, bias=bias if layer.bias else 0.0)
+            for layer, std in zip(spec.convolutions, stds, strict=False)
+        ),
+        dense=tuple(replace(layer, kernel_std=dense_std, bias=bias) for layer in spec.dense),
         initialization="gaussian",
         output_std=0.01,
     )
 
 
-MODIFICATIONS: dict[str, Modification] = {
+MODIFICATIONS: dict[str, Callable[[Spec], Spec]] = {
     "no_lrn": partial(replace, normalization=None),
     "no_spatial_norm": partial(replace, spatial_normalization=None),
     "no_conv2_norms": partial(_leave_out_norms, number=2),
@@ -121,14 +111,11 @@ MODIFICATIONS: dict[str, Modification] = {
     "lrn_after_pool": partial(_reorder, moved="lrn", other="pool", after=True),
     "batch_norm": _normalize_batches,
     "no_overlap": partial(replace, pooling=Pooling(window=2, stride=2)),
-    "no_groups": _ungroup,
+    "no_groups": ungroup,
     "separate_columns": _separate_columns,
     "tanh": partial(replace, activation="tanh"),
     "no_dropout": partial(replace, dropout=None),
-    "without_conv2": partial(_leave_out_convolution, number=2),
-    "without_conv3": partial(_leave_out_convolution, number=3),
-    "without_conv4": partial(_leave_out_convolution, number=4),
-    "without_conv5": partial(_leave_out_convolution, number=5),
+    **{f"without_conv{n}": partial(_leave_out_convolution, number=n) for n in range(2, 6)},
     "init_original": partial(_initialize, stds=(0.01, 0.01, 0.03), dense_std=0.01, bias=1.0),
     "init_paper": partial(_initialize, stds=(0.01,), dense_std=0.01, bias=1.0),
     "init_caffe": partial(_initialize, stds=(0.01,), dense_std=0.005, bias=0.1),

@@ -1,13 +1,14 @@
-"""Convolution, response normalisation, pooling and dropout in their plain forms.
+"""Convolution, response normalization, pooling and dropout in their plain forms.
 
-`alexnet_jax.kernels` computes the same faster. `--config.model.kernels=plain` trains with these.
+`alexnet_jax.kernels.operations` computes the same faster. `--config.model.kernels=plain` trains
+with these.
 """
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
-from alexnet_jax.kernels import Operations
 from alexnet_jax.kernels.checks import check_convolution, check_normalization, check_pooling
 
 
@@ -57,7 +58,7 @@ def local_response_norm(
     size: int = 5,
     groups: int = 1,
 ) -> jax.Array:
-    """Normalise across channels (paper §3.3): x_i / (k + alpha·Σ_j x_j²)^beta.
+    """Normalize across channels (paper §3.3): x_i / (k + alpha·Σ_j x_j²)^beta.
 
     j runs over the `size` channels around i, clipped at the edges, and stays inside i's group:
     in 2012 a group was what one GPU held. `alpha` multiplies the sum; give alpha/size for the
@@ -72,35 +73,31 @@ def local_response_norm(
         groups: number of equal groups of channels that do not see each other.
 
     Returns:
-        The shape and dtype of `x`.
+        the shape and dtype of `x`.
 
     Raises:
         ValueError: `size` is even, or `groups` does not divide the channels.
     """
     check_normalization(x.shape[-1], size, groups)
-    wide = _at_least_float32(x).reshape(*x.shape[:-1], groups, -1)
-    scale = k + alpha * _window_sum(jnp.square(wide), (1,) * (wide.ndim - 1) + (size,))
-    return (wide / scale**beta).reshape(x.shape).astype(x.dtype)
+    grouped = x.reshape(*x.shape[:-1], groups, x.shape[-1] // groups)
+    return _normalize(grouped, k, alpha, beta, (1,) * x.ndim + (size,)).reshape(x.shape)
 
 
 def spatial_response_norm(x: jax.Array, alpha: float, beta: float, size: int) -> jax.Array:
-    """Normalise each map by its own neighbourhood: x / (1 + alpha·Σx²)^beta.
+    """Normalize each map, [B, H, W, C], over a square window: x / (1 + alpha·Σx²)^beta.
 
-    The second normalisation of conv2 in the 2012 code (`rnorm2`, not in the paper). The sum is
-    over a `size` x `size` window around each pixel, clipped at the edges.
-
-    Args:
-        x: [B, H, W, C], any float dtype; the sums are taken in float32 or better.
-        alpha: factor of the sum.
-        beta: exponent.
-        size: odd side of the window.
-
-    Returns:
-        The shape and dtype of `x`.
+    The second normalization of conv2 in the 2012 code (`rnorm2`, not in the paper). The window of
+    odd side `size` is clipped at the edges.
     """
-    wide = _at_least_float32(x)
-    scale = 1 + alpha * _window_sum(jnp.square(wide), (1, size, size, 1))
-    return (wide / scale**beta).astype(x.dtype)
+    return _normalize(x, 1.0, alpha, beta, (1, size, size, 1))
+
+
+def _normalize(
+    x: jax.Array, k: float, alpha: float, beta: float, window: tuple[int, ...]
+) -> jax.Array:
+    wide = x.astype(np.promote_types(x.dtype, np.float32))
+    sums = lax.reduce_window(jnp.square(wide), 0.0, lax.add, window, (1,) * x.ndim, "SAME")
+    return (wide / (k + alpha * sums) ** beta).astype(x.dtype)
 
 
 def max_pool(x: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
@@ -116,9 +113,6 @@ def max_pool(x: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
     check_pooling(x.shape, window)
     sides, strides = (1, window, window, 1), (1, stride, stride, 1)
     return lax.reduce_window(x, -jnp.inf, lax.max, sides, strides, "VALID")
-
-
-PLAIN = Operations(conv2d, local_response_norm, spatial_response_norm, max_pool)
 
 
 def dropout(
@@ -140,9 +134,6 @@ def dropout(
         key: of the random masks; unused in evaluation.
         positions: int32 [B], of the images in the global batch; None: 0 to B - 1. An image's mask
             depends on the key and its position alone, however the batch is divided.
-
-    Returns:
-        The shape and dtype of `x`.
     """
     if not train:
         return x if inverted else x * jnp.asarray(1.0 - rate, x.dtype)
@@ -155,11 +146,3 @@ def dropout(
     kept = jax.vmap(draw)(positions)
     scale = 1.0 / (1.0 - rate) if inverted else 1.0
     return jnp.where(kept, x * jnp.asarray(scale, x.dtype), jnp.zeros_like(x))
-
-
-def _at_least_float32(x: jax.Array) -> jax.Array:
-    return x if jnp.finfo(x.dtype).bits >= 32 else x.astype(jnp.float32)
-
-
-def _window_sum(x: jax.Array, window: tuple[int, ...]) -> jax.Array:
-    return lax.reduce_window(x, 0.0, lax.add, window, (1,) * x.ndim, "SAME")

@@ -1,14 +1,17 @@
-"""What a network of AlexNet's family is, as data: one dataclass a kind of layer."""
+"""A network of AlexNet's family as data: one dataclass for each kind of layer."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
 class Normalization:
-    """Local response normalisation across channels: x / (k + alpha·Σx²)^beta.
+    """Local response normalization across channels: x / (k + alpha·Σx²)^beta.
 
     `alpha` multiplies the plain sum over the window of `size` channels. The 2012 code, Caffe
-    and PyTorch divide by the window's size instead: their 1e-4 is 2e-5 here.
+    and PyTorch divide by the window's size: their 1e-4 is 2e-5 here.
     """
 
     k: float = 2.0
@@ -28,18 +31,14 @@ class SpatialNormalization:
 
 @dataclass(frozen=True)
 class BatchNormalization:
-    """Batch normalisation (arXiv 1502.03167), a scale and a bias a channel after it.
+    """Batch normalization (arXiv 1502.03167) with a scale and a bias per channel.
 
-    The numbers are those of You, Gitman and Ginsburg (arXiv 1708.03888), in the table that they
-    trained: nvcaffe, models/alexnet_bn/train_val.prototxt.
-
-    Attributes:
-        momentum: what the running mean and variance keep of themselves each step.
-        epsilon: added to the variance.
+    As You, Gitman and Ginsburg had it (arXiv 1708.03888): nvcaffe,
+    models/alexnet_bn/train_val.prototxt.
     """
 
-    momentum: float = 0.9
-    epsilon: float = 1e-4
+    momentum: float = 0.9  # What the running mean and variance keep of themselves each step.
+    epsilon: float = 1e-4  # Added to the variance.
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,8 @@ class Pooling:
 class Dropout:
     """Zero units in training with probability `rate`.
 
-    Where it is not inverted, as in 2012, training leaves the rest as it is, and evaluation
-    multiplies all units by 1 - rate. In 2012 it followed each hidden fully connected layer; in
-    torchvision it precedes it.
+    Not inverted, as in 2012: evaluation multiplies all units by 1 - rate, training leaves the kept
+    ones as they are. It follows each hidden fully connected layer, or is `before` it (torchvision).
     """
 
     rate: float = 0.5
@@ -66,13 +64,12 @@ class Dropout:
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution and what follows it, in order.
+    """A convolution and the operations that follow it.
 
     Attributes:
         features: number of kernels.
         window: side of the square kernel.
-        after: names among "activation", "lrn", "spatial_norm", "batch_norm" and "pool", in the
-            order they apply.
+        after: names among "activation", "lrn", "spatial_norm", "batch_norm" and "pool", in order.
         stride: pixels from one window to the next.
         padding: zeros before and after each spatial side.
         groups: independent halves (2) or one whole (1).
@@ -91,8 +88,12 @@ class Convolution:
 
     @property
     def has_bias(self) -> bool:
-        """Say whether it has biases: batch normalisation right after it would subtract them."""
+        """Whether it has biases: batch normalization right after it would subtract them."""
         return self.after[:1] != ("batch_norm",)
+
+    def kernel_shape(self, inputs: tuple[int, ...]) -> tuple[int, ...]:
+        """Return [h, w, C / groups, features] for an image's maps, [H, W, C]."""
+        return self.window, self.window, inputs[-1] // self.groups, self.features
 
 
 @dataclass(frozen=True)
@@ -106,33 +107,41 @@ class Dense:
     groups: int = 1
     kernel_std: float = 0.01
     bias: float = 1.0
+    has_bias: ClassVar[bool] = True
+
+    def kernel_shape(self, inputs: tuple[int, ...]) -> tuple[int, ...]:
+        """Return [inputs / groups, features] for an image's maps, [H, W, C], or units."""
+        return math.prod(inputs) // self.groups, self.features
 
 
 @dataclass(frozen=True)
 class Spec:
     """A whole network. The output layer (`num_classes` units) follows the last `dense` layer.
 
+    A network of another kind has no layers here, but a linen class: `module(spec=, num_classes=,
+    dtype=, precision=)`, called as `AlexNet` is, whose output layer is called fc1.
+
     Attributes:
         source: where the table comes from.
         crop_size: side of the square input that the layers' arithmetic is made for.
         convolutions: conv1, conv2, ...
         dense: the hidden fully connected layers, numbered on from the convolutions.
-        columns: groups of channels that normalisation does not look across (2012: one a GPU).
-        normalization: what "lrn" does; None leaves it out.
-        spatial_normalization: what "spatial_norm" does; None leaves it out.
-        batch_normalization: what "batch_norm" does.
-        pooling: what "pool" does.
+        columns: groups of channels that normalization does not look across (2012: one a GPU).
+        normalization: of "lrn"; None leaves it out.
+        spatial_normalization: of "spatial_norm"; None leaves it out.
+        batch_normalization: of "batch_norm".
+        pooling: of "pool".
         activation: "relu" or "tanh".
         dropout: None for none.
-        initialization: "gaussian", as each layer's `kernel_std` and `bias` say; "he": variance
-            2 / inputs and no bias; "torch": kernels and biases uniform in ±1/sqrt(inputs).
+        initialization: "gaussian", "he" or "torch"; see `initializers`.
         output_std: standard deviation of the output layer's Gaussian; its biases start at 0.
+        module: linen class that builds the network; None for `AlexNet`.
     """
 
     source: str
     crop_size: int
-    convolutions: tuple[Convolution, ...]
-    dense: tuple[Dense, ...]
+    convolutions: tuple[Convolution, ...] = ()
+    dense: tuple[Dense, ...] = ()
     columns: int = 1
     normalization: Normalization | None = Normalization()
     spatial_normalization: SpatialNormalization | None = SpatialNormalization()
@@ -142,6 +151,7 @@ class Spec:
     dropout: Dropout | None = Dropout()
     initialization: str = "gaussian"
     output_std: float = 0.01
+    module: Callable[..., Any] | None = None
 
     @property
     def output_name(self) -> str:

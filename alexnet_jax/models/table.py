@@ -13,21 +13,13 @@ from alexnet_jax.models.alexnet import AlexNet
 
 @dataclass(frozen=True)
 class Row:
-    """One layer with parameters.
+    """One layer with parameters."""
 
-    Attributes:
-        name: conv1, conv1_norm (its batch normalisation), fc6, ...
-        input: shape of what the layer takes for one image; fc6 flattens it.
-        output: shape of what the layer computes for one image, before what follows it.
-        parameters: kernel and biases; of a normalisation scales and biases.
-        multiply_adds: products of a forward pass for one image, biases not counted.
-    """
-
-    name: str
-    input: tuple[int, ...]
-    output: tuple[int, ...]
+    name: str  # conv1, conv1_norm (its batch normalization), fc6, ...
+    input: tuple[int, ...]  # Shape for one image; fc6 flattens it.
+    output: tuple[int, ...]  # Shape for one image, before the operations that follow.
     parameters: int
-    multiply_adds: int
+    multiply_adds: int  # Of a forward pass for one image, biases not counted.
 
 
 def describe_layers(model: AlexNet, crop_size: int) -> list[Row]:
@@ -44,9 +36,7 @@ def describe_layers(model: AlexNet, crop_size: int) -> list[Row]:
         return output
 
     with nn.intercept_methods(watch):
-        variables = jax.eval_shape(
-            lambda: model.init(jax.random.key(0), images, train=False),
-        )
+        variables = jax.eval_shape(lambda: model.init(jax.random.key(0), images, train=False))
     rows = []
     for name, parameters in variables["params"].items():
         taken, output = shapes[name]
@@ -71,13 +61,7 @@ def training_multiply_adds(rows: list[Row]) -> int:
 
 
 def compare_crop(name: str, model: AlexNet, crop_size: int) -> str:
-    """Say in what a network on crops of another size than its table's is another; "" if in nothing.
-
-    Args:
-        name: of the network.
-        model: the linen module.
-        crop_size: side of the crops.
-    """
+    """Return a note where crops of this size change the number of parameters, else ""."""
     if crop_size == model.spec.crop_size:
         return ""
     table, ours = (describe_layers(model, size) for size in (model.spec.crop_size, crop_size))
@@ -91,28 +75,25 @@ def compare_crop(name: str, model: AlexNet, crop_size: int) -> str:
 
 
 def format_chain(rows: list[Row]) -> str:
-    """Return the sizes from the pixels to the logits: "227x227x3 → 55x55x96 → ... → 1000".
-
-    The maps that the first fully connected layer flattens are among them where a pooling layer made
-    them.
-    """
-    layers = [row for row in rows if row.multiply_adds]  # Not the batch normalisations.
+    """Return the sizes from the pixels to the logits: "227x227x3 → 55x55x96 → ... → 1000"."""
+    layers = [row for row in rows if row.multiply_adds]  # Not the batch normalizations.
     sizes = [layers[0].input]
     for row in layers:
         if len(row.input) == 3 and len(row.output) == 1 and row.input != sizes[-1]:
-            sizes.append(row.input)
+            sizes.append(
+                row.input
+            )  # The pooled maps that the first fully connected layer flattens.
         sizes.append(row.output)
     return " → ".join("x".join(map(str, size)) for size in sizes)
 
 
 def format_layers(rows: list[Row]) -> str:
-    """Lay the rows out for a terminal, the chain of sizes above, their totals below."""
-    lines = [format_chain(rows), ""]
-    lines.append(f"{'layer':<10} {'output':>15} {'parameters':>12} {'multiply-adds':>15}")
+    """Return the rows as a text table, the chain of sizes above, their totals below."""
+    header = f"{'layer':<10} {'output':>15} {'parameters':>12} {'multiply-adds':>15}"
+    lines = [format_chain(rows), "", header]
     for row in rows:
         output = " x ".join(str(side) for side in row.output)
         lines.append(f"{row.name:<10} {output:>15} {row.parameters:>12,} {row.multiply_adds:>15,}")
-    parameters = count_parameters(rows)
     multiply_adds = sum(row.multiply_adds for row in rows)
-    lines.append(f"{'total':<10} {'':>15} {parameters:>12,} {multiply_adds:>15,}")
+    lines.append(f"{'total':<10} {'':>15} {count_parameters(rows):>12,} {multiply_adds:>15,}")
     return "\n".join(lines)

@@ -7,6 +7,7 @@ disagree both are here, by name.
 
 from dataclasses import replace
 
+from alexnet_jax.models.modifications import ungroup
 from alexnet_jax.models.spec import Convolution, Dense, Dropout, Normalization, Spec
 
 _SAME3 = (1, 1)  # What keeps the size of a map under a window of 3, ...
@@ -47,19 +48,16 @@ PAPER = Spec(
 )
 
 SINGLE_TOWER = replace(
-    ORIGINAL,
+    ungroup(ORIGINAL),
     source="original without its two columns: 96/256/384/384/256 kernels that see all channels",
-    columns=1,
-    convolutions=tuple(replace(layer, groups=1) for layer in ORIGINAL.convolutions),
 )
 
 ONE_COLUMN = replace(
-    ORIGINAL,
+    SINGLE_TOWER,
     source="code, layers/layers-145-half.cfg: one column, conv5 as wide as in two",
-    columns=1,
     convolutions=tuple(
-        replace(layer, groups=1, features=features)
-        for layer, features in zip(ORIGINAL.convolutions, (48, 128, 192, 192, 256), strict=True)
+        replace(layer, features=features)
+        for layer, features in zip(SINGLE_TOWER.convolutions, (48, 128, 192, 192, 256), strict=True)
     ),
 )
 
@@ -72,16 +70,13 @@ SIX_CONV = replace(
     ),
 )
 
-CAFFE = Spec(
-    source="Caffe, models/bvlc_alexnet/train_val.prototxt",
-    crop_size=227,
+CAFFE = replace(
+    PAPER,
+    source="Caffe, models/bvlc_alexnet/train_val.prototxt: the paper's layers, biases of 0.1",
+    columns=1,
     normalization=Normalization(k=1.0),
-    convolutions=(
-        Convolution(96, 11, ("activation", "lrn", "pool"), stride=4),
-        Convolution(256, 5, ("activation", "lrn", "pool"), 1, _SAME5, groups=2, bias=0.1),
-        Convolution(384, 3, _ACTIVATION, 1, _SAME3),
-        Convolution(384, 3, _ACTIVATION, 1, _SAME3, groups=2, bias=0.1),
-        Convolution(256, 3, ("activation", "pool"), 1, _SAME3, groups=2, bias=0.1),
+    convolutions=tuple(
+        replace(layer, bias=0.1 if layer.bias else 0.0) for layer in PAPER.convolutions
     ),
     dense=(Dense(4096, kernel_std=0.005, bias=0.1), Dense(4096, kernel_std=0.005, bias=0.1)),
     dropout=Dropout(inverted=True),
@@ -124,16 +119,12 @@ TINY = replace(
     crop_size=80,
     # Where a layer sees n times fewer inputs than the original's, its kernels start sqrt(n) times
     # larger, so that activations begin on the same scale.
-    convolutions=tuple(
-        replace(layer, features=layer.features // 8, kernel_std=kernel_std)
-        for layer, kernel_std in zip(
-            (
-                replace(ORIGINAL.convolutions[0], stride=2, padding=(0, 1)),
-                *ORIGINAL.convolutions[1:],
-            ),
-            (0.01, 0.028, 0.085, 0.085, 0.085),
-            strict=True,
-        )
+    convolutions=(
+        replace(ORIGINAL.convolutions[0], features=12, stride=2, padding=(0, 1)),
+        replace(ORIGINAL.convolutions[1], features=32, kernel_std=0.028),
+        replace(ORIGINAL.convolutions[2], features=48, kernel_std=0.085),
+        replace(ORIGINAL.convolutions[3], features=48, kernel_std=0.085),
+        replace(ORIGINAL.convolutions[4], features=32, kernel_std=0.085),
     ),
     dense=(Dense(256, kernel_std=0.057), Dense(256, kernel_std=0.04)),
     output_std=0.04,

@@ -17,14 +17,19 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from alexnet_jax.models import AlexNet, Spec
-from alexnet_jax.models.partitioning import Product
+from alexnet_jax.models.layers import Product
 from alexnet_jax.parallel.mesh import DATA_AXIS, MODEL_AXIS, SHARD_AXIS, row_axes, second_axis
 from alexnet_jax.parallel.sharding_rules import divided_dimension, parameter_spec
 
 
 def partition_ops(model: AlexNet, mesh: Mesh) -> AlexNet:
-    """Return the network with its products computed on all devices of `mesh`."""
-    return model.clone(partitioned_op=_PartitionedOp(mesh, model.spec)) if mesh.size > 1 else model
+    """Return the network with its products computed on all devices of `mesh`.
+
+    XLA partitions a network that is a class of its own.
+    """
+    if mesh.size == 1 or model.spec.module is not None:
+        return model
+    return model.clone(partitioned_op=_PartitionedOp(mesh, model.spec))
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _PartitionedOp:
-    """A `models.partitioning.PartitionedOp`."""
+    """A `models.layers.PartitionedOp`."""
 
     mesh: Mesh
     spec: Spec

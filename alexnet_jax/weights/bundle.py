@@ -68,7 +68,7 @@ class Bundle:
 
 def tensor_shapes(spec: Spec, num_classes: int) -> dict[str, tuple[int, ...]]:
     """Return the shapes of parameters, "conv1/kernel", and "batch_stats/conv1_norm/mean"."""
-    model = AlexNet(spec, num_classes)
+    model = (spec.module or AlexNet)(spec=spec, num_classes=num_classes)
     images = jax.ShapeDtypeStruct((1, spec.crop_size, spec.crop_size, 3), jnp.float32)
     variables = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), images)
     tree = {**variables["params"], STATISTICS: variables.get("batch_stats", {})}

@@ -66,4 +66,4 @@ def channels_first_shapes(shapes: Shapes) -> dict[str, tuple[int, ...]]:
 
 def _reads_map(name: str, spec: Spec) -> bool:
     """Say whether this is the kernel of the first dense layer, fc6 in the networks of 2012."""
-    return name == f"fc{len(spec.convolutions) + 1}/kernel"
+    return bool(spec.convolutions) and name == f"fc{len(spec.convolutions) + 1}/kernel"

@@ -1,27 +1,72 @@
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
+from jax import lax
 
-from alexnet_jax.kernels.select import conv_form
+from alexnet_jax.kernels import select
+from alexnet_jax.kernels.conv import Geometry
+from alexnet_jax.kernels.operations import conv2d, max_pool
+
+
+def conv_form(platform, images, kernel, stride, groups, dtype=jnp.float32):
+    arrays = tuple(jax.ShapeDtypeStruct(shape, dtype) for shape in (images, kernel))
+    geometry = Geometry(kernel[:2], stride, ((0, 0), (0, 0)), groups, lax.Precision.HIGHEST)
+    return select.choose("conv2d", platform, arrays, (geometry,))
 
 
 @pytest.mark.parametrize(
     ("images", "kernel", "stride", "groups", "form"),
     [
-        ((32, 224, 224, 3), (11, 11, 3, 96), 4, 1, "in_bands"),  # conv1
-        ((32, 27, 27, 96), (5, 5, 48, 256), 1, 2, "winograd_1d"),  # conv2
-        ((32, 13, 13, 256), (3, 3, 256, 384), 1, 1, "winograd_2d"),  # conv3
-        ((32, 13, 13, 384), (3, 3, 192, 256), 1, 2, "winograd_2d"),  # conv5
-        ((64, 10, 10, 16), (3, 3, 16, 32), 1, 1, "at_once"),  # narrow
-        ((32, 27, 27, 96), (5, 5, 96, 256), 2, 1, "at_once"),  # of as many features as XLA divides
+        ((32, 224, 224, 3), (11, 11, 3, 96), 4, 1, select.BANDS),  # conv1
+        ((32, 27, 27, 96), (5, 5, 48, 256), 1, 2, select.WINOGRAD_5X5),  # conv2
+        ((32, 13, 13, 256), (3, 3, 256, 384), 1, 1, select.WINOGRAD_3X3),  # conv3
+        ((32, 13, 13, 384), (3, 3, 192, 256), 1, 2, select.WINOGRAD_3X3),  # conv5
+        ((64, 10, 10, 16), (3, 3, 16, 32), 1, 1, select.WHOLE),  # narrow
+        ((32, 27, 27, 96), (5, 5, 96, 256), 2, 1, select.WHOLE),  # as many features as XLA divides
     ],
 )
-def test_the_form_of_a_convolution_in_float32(images, kernel, stride, groups, form):
-    images, kernel = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in (images, kernel))
-    assert conv_form(images, kernel, stride, groups) == form
+def test_the_form_of_a_convolution_in_float32_on_cpus(images, kernel, stride, groups, form):
+    assert conv_form("cpu", images, kernel, stride, groups) is form
 
 
 def test_bfloat16_has_too_few_digits_for_transforms():
-    images = jax.ShapeDtypeStruct((32, 13, 13, 256), jnp.bfloat16)
-    kernel = jax.ShapeDtypeStruct((3, 3, 256, 384), jnp.bfloat16)
-    assert conv_form(images, kernel, 1, 1) == "at_once"
+    form = conv_form("cpu", (32, 13, 13, 256), (3, 3, 256, 384), 1, 1, jnp.bfloat16)
+    assert form is select.WHOLE
+
+
+@pytest.mark.parametrize("platform", ["cuda", "rocm", "tpu"])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_chips_convolve_by_xla(platform, dtype):
+    form = conv_form(platform, (32, 13, 13, 256), (3, 3, 256, 384), 1, 1, dtype)
+    assert form is select.XLA
+
+
+@pytest.mark.parametrize("operation", select.TABLE)
+def test_every_platform_has_a_form_of_any_dtype_and_shape(operation):
+    row = select.TABLE[operation][-1]
+    assert (row.platform, row.dtypes, row.fits) == ("default", (), select._always)
+
+
+@pytest.mark.parametrize(("platform", "loops"), [("cpu", 1), ("cuda", 0), ("tpu", 0)])
+def test_pooling_finds_places_in_a_loop_on_cpus(platform, loops):
+    traced = jax.jit(jax.grad(lambda x: max_pool(x).sum())).trace(jnp.ones((2, 9, 9, 8)))
+    text = traced.lower(lowering_platforms=(platform,)).as_text()
+    assert text.count("stablehlo.while") == loops
+
+
+def test_a_row_more_is_a_form_more(monkeypatch):
+    """Forward and gradient, on its platform alone."""
+    doubled = select.Form(
+        compute=lambda images, kernel, geometry: 2 * images,
+        gradients=lambda images, kernel, gradient, geometry: (3 * gradient, 0 * kernel),
+    )
+    row = select.Row("cpu", ("float32",), lambda images, *_: images.shape[1] == 4, doubled)
+    rows = (row, *select.TABLE["conv2d"])
+    monkeypatch.setitem(select.TABLE, "conv2d", rows)
+    images, kernel = jnp.ones((1, 4, 4, 2)), jnp.ones((1, 1, 2, 2))
+    result, pull = jax.vjp(conv2d, images, kernel)
+    np.testing.assert_array_equal(result, 2 * images)
+    np.testing.assert_array_equal(pull(result)[0], 6 * images)
+    program = jax.jit(conv2d).trace(images, kernel).lower(lowering_platforms=("cuda",)).as_text()
+    assert program.count("stablehlo.convolution") == 1

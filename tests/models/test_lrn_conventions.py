@@ -6,7 +6,7 @@ Nothing need be installed for these.
 import numpy as np
 import pytest
 
-from alexnet_jax.kernels.normalization import local_response_norm
+from alexnet_jax.kernels.operations import local_response_norm
 from alexnet_jax.models import MODELS
 
 # k, and what 1e-4 is divided by: the window's size, or nothing as the paper prints it.

@@ -5,7 +5,7 @@ import pytest
 from compiled_network import apply, init
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.models import MODELS, MODIFICATIONS, create_model
+from alexnet_jax.models import MODELS, MODIFICATIONS, Spec, create_model
 
 
 def after(name, *changes):
@@ -76,6 +76,13 @@ def test_separate_columns_meet_only_at_the_output():
     before, now = hidden(params), hidden(changed)
     np.testing.assert_array_equal(before[:, 128:], now[:, 128:])
     assert not np.allclose(before[:, :128], now[:, :128])
+
+
+def test_a_network_that_is_a_class_takes_no_changes():
+    spec = Spec(source="none", crop_size=8, module=object)
+    assert apply_modifications(spec, ()) is spec
+    with pytest.raises(UserError, match="'tanh',.*need a network that is a table"):
+        apply_modifications(spec, ["tanh"])
 
 
 def test_an_unknown_change_lists_the_known_ones():

@@ -3,14 +3,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from alexnet_jax.kernels import FAST, local_response_norm, max_pool, spatial_response_norm
+from alexnet_jax.kernels import operations
+from alexnet_jax.kernels.operations import local_response_norm, max_pool, spatial_response_norm
 from alexnet_jax.models import ops
-from alexnet_jax.models.ops import PLAIN, dropout
+from alexnet_jax.models.ops import dropout
 from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.parallel.runtime import compiler_options
 
 
-@pytest.fixture(params=[PLAIN, FAST], ids=["plain", "fast"])
+@pytest.fixture(params=[ops, operations], ids=["plain", "fast"])
 def forms(request):
     return request.param
 

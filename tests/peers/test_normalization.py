@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from alexnet_jax.kernels.normalization import local_response_norm
+from alexnet_jax.kernels.operations import local_response_norm
 
 torch = pytest.importorskip("torch", reason="`make test-peers` installs torch")
 

@@ -1,0 +1,88 @@
+"""The operations of `alexnet_jax.models.ops`, in the forms that select.py chooses.
+
+The platform is known when a program is lowered: a machine without a chip compiles for one.
+"""
+
+from functools import partial
+from typing import Any
+
+import jax
+from jax import lax
+
+from alexnet_jax.kernels.checks import check_convolution, check_normalization, check_pooling
+from alexnet_jax.kernels.conv import Geometry
+from alexnet_jax.kernels.select import Arrays, choose, platforms
+
+
+def conv2d(
+    images: jax.Array,
+    kernel: jax.Array,
+    stride: int = 1,
+    padding: tuple[int, int] = (0, 0),
+    groups: int = 1,
+    precision: lax.Precision = lax.Precision.HIGHEST,
+) -> jax.Array:
+    """Convolve, as `alexnet_jax.models.ops.conv2d` does."""
+    check_convolution(images.shape, kernel.shape, stride, padding, groups)
+    window = kernel.shape[0], kernel.shape[1]
+    geometry = Geometry(window, stride, (padding, padding), groups, precision)
+    return _compute("conv2d", (images, kernel), (geometry,))
+
+
+def local_response_norm(
+    x: jax.Array,
+    k: float = 2.0,
+    alpha: float = 2e-5,
+    beta: float = 0.75,
+    size: int = 5,
+    groups: int = 1,
+) -> jax.Array:
+    """Normalize across channels, as `alexnet_jax.models.ops.local_response_norm` does."""
+    check_normalization(x.shape[-1], size, groups)
+    grouped = x.reshape(*x.shape[:-1], groups, x.shape[-1] // groups)
+    settings = k, alpha, beta, size, (-1,)
+    return _compute("local_response_norm", (grouped,), settings).reshape(x.shape)
+
+
+def spatial_response_norm(x: jax.Array, alpha: float, beta: float, size: int) -> jax.Array:
+    """Normalize each map, as `alexnet_jax.models.ops.spatial_response_norm` does."""
+    return _compute("spatial_response_norm", (x,), (1.0, alpha, beta, size, (1, 2)))
+
+
+def max_pool(x: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
+    """Take the maximum over windows, as `alexnet_jax.models.ops.max_pool` does."""
+    check_pooling(x.shape, window)
+    return _compute("max_pool", (x,), (window, stride))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 2))
+def _compute(operation: str, arrays: Arrays, settings: tuple) -> jax.Array:
+    return _lower("compute", operation, arrays, settings)
+
+
+def _forward(operation: str, arrays: Arrays, settings: tuple) -> tuple[jax.Array, Any]:
+    result, kept = _lower("forward", operation, arrays, settings)
+    return result, (arrays, kept)
+
+
+def _backward(operation: str, settings: tuple, saved: Any, gradient: jax.Array) -> tuple[Arrays]:
+    arrays, kept = saved
+    return (_lower("gradients", operation, arrays, settings, (*kept, gradient)),)
+
+
+_compute.defvjp(_forward, _backward)
+
+
+def _lower(part: str, operation: str, arrays: Arrays, settings: tuple, more: Arrays = ()) -> Any:
+    """Compute a part of the form of the platform that the program is lowered for."""
+    parts = {
+        platform: getattr(choose(operation, platform, arrays, settings), part)
+        for platform in platforms(operation)
+    }
+
+    def bind(platform: str) -> Any:
+        return lambda *operands: parts[platform](*operands, *settings)
+
+    if len(set(parts.values())) == 1:
+        return bind("default")(*arrays, *more)
+    return lax.platform_dependent(*arrays, *more, **{name: bind(name) for name in parts})

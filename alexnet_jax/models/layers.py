@@ -1,0 +1,93 @@
+"""Layers with parameters: convolutions, and fully connected units, in groups as in 2012."""
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import lax
+from jax.typing import DTypeLike
+
+from alexnet_jax.models.initialization import initializers
+from alexnet_jax.models.spec import Convolution, Dense
+
+# (inputs, kernel, groups) -> sums: a convolution or a matrix product, biases not added.
+Product = Callable[[jax.Array, jax.Array, int], jax.Array]
+
+
+class PartitionedOp(Protocol):
+    """Hook for partitioning the product with the kernel of the layer called `name`."""
+
+    def __call__(
+        self, product: Product, name: str, inputs: jax.Array, kernel: jax.Array, groups: int
+    ) -> jax.Array:
+        """Return product(inputs, kernel, groups), wherever that is computed."""
+        ...
+
+
+def run_locally(
+    product: Product, name: str, inputs: jax.Array, kernel: jax.Array, groups: int
+) -> jax.Array:
+    """Return product(inputs, kernel, groups)."""
+    return product(inputs, kernel, groups)
+
+
+class Layer(nn.Module):
+    """A product with a kernel, and biases: one row of a network's table.
+
+    Attributes:
+        row: number of kernels or units, their groups, the values that they start from.
+        product: (inputs, kernel, groups) -> sums.
+        initialization: see `initializers`.
+        dtype: of the inputs and of the product.
+        result_dtype: of the sums and biases.
+        partitioned_op: computes the product with the kernel.
+    """
+
+    row: Convolution | Dense
+    product: Product
+    initialization: str
+    dtype: DTypeLike
+    result_dtype: DTypeLike
+    partitioned_op: PartitionedOp = run_locally
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Compute [B, H, W, C] -> [B, H', W', features], or [B, ...] -> [B, features]."""
+        row = self.row
+        shape = row.kernel_shape(x.shape[1:])
+        kernel_init, bias_init = initializers(
+            self.initialization, row.kernel_std, row.bias, inputs=math.prod(shape[:-1])
+        )
+        kernel = self.param("kernel", kernel_init, shape, jnp.float32)
+        sums = self.partitioned_op(
+            self.product, str(self.name), x.astype(self.dtype), kernel, row.groups
+        )
+        if not row.has_bias:
+            return sums
+        bias = self.param("bias", bias_init, (row.features,), jnp.float32)
+        return sums + bias.astype(self.result_dtype)[(None,) * (sums.ndim - 1)]
+
+
+def connect(
+    x: jax.Array,
+    kernel: jax.Array,
+    groups: int,
+    precision: lax.Precision,
+    result_dtype: DTypeLike,
+) -> jax.Array:
+    """Multiply [B, H, W, C] or [B, inputs] with [inputs / groups, features]: [B, features].
+
+    Group i of the units sees group i of the channels, flattened.
+    """
+    split = x.reshape(*x.shape[:-1], groups, x.shape[-1] // groups)
+    flat = jnp.moveaxis(split, -2, 1).reshape(x.shape[0], -1)  # len(x) fails for a symbolic batch.
+    # The kernel becomes `x`'s dtype only here, so that devices sum its gradient in float32.
+    columns = (jnp.split(whole, groups, axis=-1) for whole in (flat, kernel.astype(x.dtype)))
+    sums = [
+        jnp.matmul(*pair, precision=precision, preferred_element_type=result_dtype)
+        for pair in zip(*columns, strict=True)
+    ]
+    return jnp.concatenate(sums, axis=-1)
