@@ -6,6 +6,7 @@ from compiled_network import apply, init
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import MODELS, MODIFICATIONS, Spec, create_model
+from alexnet_jax.models.modifications import apply_modifications
 
 
 def after(name, *changes):
