@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 BATCH, STEPS, TURNS = 128, 200, 3
@@ -37,7 +38,7 @@ def measure(dtype: str) -> None:
     augmentation = Augmentation(
         preprocessing=preprocessing,
         crop_size=224,
-        crop=random_crop,
+        crop=partial(random_crop, group_size=1),
         flip=True,
         group_size=1,
         pca_eigenvectors=np.eye(3, dtype=np.float32),

@@ -9,6 +9,7 @@ step compiled for float32.
 """
 
 import json
+from functools import partial
 
 import jax
 
@@ -35,7 +36,7 @@ SIDE, CROP = 64, 56  # ImageSource.
 AUGMENTATION = Augmentation(
     preprocessing=Preprocessing(np.full((SIDE, SIDE, 3), 120, np.float32), np.ones(3)),
     crop_size=CROP,
-    crop=random_crop,
+    crop=partial(random_crop, group_size=1),
     flip=True,
     group_size=1,
     pca_eigenvectors=np.eye(3, dtype=np.float32),
