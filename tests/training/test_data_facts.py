@@ -182,7 +182,7 @@ def without_steps(monkeypatch):
     def stop(self, state, step):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("alexnet_jax.training.loop._Training.run", stop)
+    monkeypatch.setattr("alexnet_jax.training.loop._Loop.run", stop)
 
 
 def test_fine_tuning_saves_before_its_first_step(config, begun, tmp_path, without_steps):
