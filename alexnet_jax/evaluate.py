@@ -1,4 +1,4 @@
-"""Test trained networks on the validation split, every image once.
+"""Evaluate trained networks on the validation split, every image once.
 
   python -m alexnet_jax.evaluate --workdir=runs/imagenet
   python -m alexnet_jax.evaluate --workdir=runs/a --workdir=runs/b --views=center
@@ -30,17 +30,18 @@ def main(arguments: Sequence[str]) -> None:
     """Score the workdirs that the flags name."""
     if arguments:
         raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
+    from alexnet_jax.evaluation.metrics import METRICS, format_metric, metric_title
     from alexnet_jax.training.inference import evaluate_workdirs
 
     scores = evaluate_workdirs(
         _WORKDIR.value, _VIEWS.value, _DATA_DIR.value or None, _CHECKPOINT.value
     )
-    print(f"{'views':<10} {'top-1 error':>12} {'top-5 error':>12} {'loss':>8} {'images':>8}")
+    widths = {name: max(8, len(metric_title(name)) + 1) for name in METRICS}
+    titles = [f"{metric_title(name):>{width}}" for name, width in widths.items()]
+    print(f"{'views':<10} {' '.join(titles)} {'images':>8}")
     for views, values in scores.items():
-        print(
-            f"{views:<10} {values['top1_error']:>12.2%} {values['top5_error']:>12.2%} "
-            f"{values['loss']:>8.4f} {values['count']:>8,}"
-        )
+        cells = [f"{format_metric(name, values[name]):>{widths[name]}}" for name in METRICS]
+        print(f"{views:<10} {' '.join(cells)} {values['count']:>8,}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The views of an image that a network is tested on (paper §4.1)."""
+"""The views of an image in an evaluation: the centre crop and ten crops (paper §4.1)."""
 
 import jax
 import jax.numpy as jnp

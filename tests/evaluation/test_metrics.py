@@ -2,7 +2,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from alexnet_jax.evaluation.metrics import per_example_metrics, summarize
+from alexnet_jax.evaluation.metrics import (
+    METRICS,
+    format_metric,
+    metric_title,
+    per_example_metrics,
+    summarize,
+)
 
 
 def judge_one(probabilities, label):
@@ -72,3 +78,20 @@ def test_masked_rows_do_not_count():
 def test_a_missing_example_is_noticed():
     with pytest.raises(RuntimeError, match="counted 2 examples; the split holds 3"):
         summarize([batch([1, 1], [0, 0])], expected=3)
+
+
+def test_a_metric_in_the_registry_is_computed_from_the_examples_that_count(monkeypatch):
+    monkeypatch.setitem(METRICS, "worst_loss", lambda examples: examples["loss"].max())
+    scores = summarize([batch([1, 3], [0, 0]), batch([2, 50], [0, 0], [True, False])], expected=3)
+    assert list(scores) == ["top1_error", "top5_error", "loss", "worst_loss", "count"]
+    assert scores["worst_loss"] == 3
+
+
+def test_every_example_keeps_its_label_for_metrics_by_class():
+    assert per_example_metrics(jnp.eye(3), jnp.arange(3))["label"].tolist() == [0, 1, 2]
+
+
+def test_metrics_print_with_their_title_and_errors_in_per_cent():
+    assert [metric_title(name) for name in METRICS] == ["top-1 error", "top-5 error", "loss"]
+    assert format_metric("top10_error", 0.25) == "25.00%"
+    assert format_metric("loss", 0.25) == "0.2500"
