@@ -1,4 +1,4 @@
-"""Runs that diverge: which checkpoint is known to be good, and how to continue from it."""
+"""Runs that diverge: which checkpoint is known to be good, and how to resume from it."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -11,8 +11,8 @@ class DivergedError(UserError):
     """A number of a run is not finite.
 
     Args:
-        message: which, at what step and rate.
-        losses: finite ones, by step, that the log does not have.
+        message: which number, at what step and learning rate.
+        losses: finite losses, by step, that the log does not have.
     """
 
     def __init__(self, message: str, losses: Mapping[int, float] | None = None) -> None:
@@ -21,10 +21,10 @@ class DivergedError(UserError):
 
 
 def blow_up_limit(means: Collection[float], num_classes: int) -> float:
-    """Return the loss above which it has blown up.
+    """Return the loss above which training has blown up.
 
-    Half of ln(classes), the loss of guessing, above the lowest mean that the log has; above
-    ln(classes) itself where none is lower.
+    It is half of ln(classes), the loss of guessing, above the lowest logged mean or ln(classes),
+    whichever is lower.
     """
     guessing = math.log(num_classes)
     return min([guessing, *means]) + guessing / 2
@@ -38,12 +38,12 @@ def confirmed_step(
 ) -> int | None:
     """Return the latest checkpoint that a later loss, which has not blown up, shows to be good.
 
-    The loss of step s + 1 is computed with the parameters that were saved at s. A mean counts like
-    a loss: a window of the log begins at a save, or behind it.
+    The loss of step s + 1 is computed with the parameters saved at s. A logged mean counts like a
+    loss, because no window of the log spans a save.
 
     Args:
         lines: of metrics.jsonl.
-        steps: the checkpoints'.
+        steps: of the checkpoints.
         num_classes: of the network.
         losses: more of them, by step.
     """
@@ -56,7 +56,7 @@ def confirmed_step(
 
 
 def describe_way_out(good: int | None, set_aside: Sequence[int]) -> str:
-    """Say how to continue a run that diverged.
+    """Return how to resume a run that diverged.
 
     Args:
         good: the latest checkpoint that is known to be good, if any.

@@ -39,11 +39,15 @@ from alexnet_jax.training.data_facts import (
     has_facts,
     keep_facts,
 )
-from alexnet_jax.training.durations import Durations
-from alexnet_jax.training.finetuning import load_pretrained
-from alexnet_jax.training.network import Network, TrainedNetwork, load_trained, make_network
-from alexnet_jax.training.plateau import update_plateau
+from alexnet_jax.training.network import (
+    Network,
+    TrainedNetwork,
+    load_pretrained,
+    load_trained,
+    make_network,
+)
 from alexnet_jax.training.recipe import (
+    Durations,
     check_names,
     make_augmentation,
     make_model,
@@ -52,6 +56,7 @@ from alexnet_jax.training.recipe import (
     resolve_config,
     resolve_durations,
 )
+from alexnet_jax.training.schedule import update_plateau
 from alexnet_jax.training.state import TrainState, create_state
 from alexnet_jax.training.step import TrainStep, make_train_step
 

@@ -28,7 +28,7 @@ from alexnet_jax.training.experiment import Run, build_run
 from alexnet_jax.training.logging import RunLog
 from alexnet_jax.training.metric_window import MetricWindow, steps_in_flight, stuck_advice
 from alexnet_jax.training.preemption import Preempted, PreemptionGuard
-from alexnet_jax.training.profiling import ProfiledSteps, Profiler, name_step
+from alexnet_jax.training.profiling import ProfiledSteps, Profiler
 from alexnet_jax.training.recipe import resolve_config
 from alexnet_jax.training.state import TrainState, is_finite, parameters_sha256
 from alexnet_jax.training.step import lower_step
@@ -171,7 +171,7 @@ class _Loop:
             while batch is not None:
                 # All inputs of a step are on the devices: implicit transfers are errors.
                 with jax.transfer_guard("disallow"):
-                    with name_step(step):
+                    with jax.profiler.StepTraceAnnotation("train", step_num=step):
                         state, metrics = train_step(state, batch)
                     batch = self._window.add(metrics, batches)
                 step += 1

@@ -1,4 +1,4 @@
-"""Networks, and trained networks read from their workdirs."""
+"""Networks, trained networks read from their workdirs, and fine-tuning."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from alexnet_jax.evaluation.scoring import Predictor, make_view_predictor
 from alexnet_jax.models import AlexNet
 from alexnet_jax.training.checkpoint_choice import read_chosen
 from alexnet_jax.training.data_facts import load_class_names
-from alexnet_jax.training.durations import Durations
 from alexnet_jax.training.recipe import (
+    Durations,
     make_model,
     make_optimizer,
     make_schedule,
@@ -56,7 +56,7 @@ class Network:
 def make_network(
     config: ConfigDict, preprocessing: Preprocessing, mesh: Mesh, durations: Durations
 ) -> Network:
-    """Build the network that a resolved config names; UserError if the crop is too small for it."""
+    """Build the network of a resolved config; UserError if the crop is too small for it."""
     model, crop_size = make_model(config), config.data.crop_size
     schedule = make_schedule(config, durations)
     optimizer = make_optimizer(config, schedule, durations)
@@ -111,3 +111,36 @@ def load_trained(workdir: Path, mesh: Mesh, checkpoint: str | None = None) -> Tr
     state = read_chosen(workdir, network.abstract_state, checkpoint)
     class_names = load_class_names(workdir, config.model.num_classes)
     return TrainedNetwork(config, class_names, network, state)
+
+
+def load_pretrained(params: Any, fresh: Any, output: str, source: str) -> Any:
+    """Return the parameters with which fine-tuning starts.
+
+    The output layer is kept if its shape fits; otherwise it starts fresh.
+
+    Args:
+        params: of the other run, by layer.
+        fresh: freshly drawn parameters of this network, by layer.
+        output: name of the output layer.
+        source: of `params`, for messages.
+
+    Raises:
+        UserError: another layer is missing, left over, or of another shape.
+    """
+    if params.keys() != fresh.keys():
+        raise UserError(
+            f"{source} holds the layers {', '.join(params)}, this network needs "
+            f"{', '.join(fresh)}: fine-tuning continues the same network; give its "
+            "--config.model.name"
+        )
+    taken = {}
+    for layer in fresh:
+        same = jax.tree.map(lambda a, b: a.shape == b.shape, params[layer], fresh[layer])
+        fits = all(jax.tree.leaves(same))
+        if not fits and layer != output:
+            raise UserError(
+                f"{layer} of {source} is {params[layer]['kernel'].shape}, this network's is "
+                f"{fresh[layer]['kernel'].shape}: fine-tuning continues the same network"
+            )
+        taken[layer] = params[layer] if fits else fresh[layer]
+    return taken

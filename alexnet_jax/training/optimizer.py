@@ -1,4 +1,4 @@
-"""Stochastic gradient descent: in Krizhevsky's order, in PyTorch's, and with rates by layer."""
+"""Update rules: SGD in Krizhevsky's order and in PyTorch's, and LARS."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,21 +21,20 @@ def krizhevsky_sgd(
         v <- momentum·v - weight_decay·ε·w - ε·∂L/∂w
         w <- w + v
 
-    The rate ε is inside the velocity, so a lower rate takes hold gradually; `optax.sgd` and PyTorch
-    keep it outside. As in the 2012 code (`layer-params-145.cfg`), biases do not decay and learn
-    at a rate of their own. All rates are functions of the step, so one compiled step serves a whole
-    run.
+    The rate ε is inside the velocity, so a lower rate takes effect gradually; `optax.sgd` and
+    PyTorch keep it outside. As in the 2012 code (`layer-params-145.cfg`), biases do not decay and
+    have their own rate.
 
     Args:
         learning_rate: ε, or a schedule of it by completed steps.
-        momentum: share of the velocity that is kept.
+        momentum: fraction of the velocity that is kept.
         weight_decay: of kernels.
         bias_rate_multiplier: the biases' rate in units of ε.
-        bias_learning_rate: the biases' rate itself, where it does not follow ε.
-        layer_factors: by layer ("conv1"), what its kernel's rate is multiplied by, and that of its
-            batch normalisation's scales. At 0 the layer is frozen, biases too: nothing of it
-            moves, and its velocity stays as it is until the factor is above 0 again, as in the
-            2012 code (`src/weights.cu:148`). Running statistics follow the batches all the same.
+        bias_learning_rate: the biases' rate itself, if it does not follow ε.
+        layer_factors: by layer ("conv1"), factors of the rates of its kernel and of its batch
+            normalisation's scales. At 0 the whole layer is frozen, and its velocity is kept until
+            the factor is above 0 again, as in the 2012 code (`src/weights.cu:148`). Running
+            statistics are updated all the same.
     """
     schedule = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
     factors = layer_factors or {}
@@ -62,12 +61,12 @@ def krizhevsky_sgd(
 def pytorch_sgd(
     learning_rate: optax.ScalarOrSchedule, momentum: float, weight_decay: float
 ) -> optax.GradientTransformation:
-    """Build the update rule of `torch.optim.SGD`, which torchvision's recipe was run with.
+    """Build the update rule of `torch.optim.SGD`, which torchvision's recipe uses.
 
         v <- momentum·v + ∂L/∂w + weight_decay·w
         w <- w - ε·v
 
-    Biases decay and learn as kernels do.
+    Biases are updated like kernels.
     """
     rule = optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(learning_rate, momentum))
     return optax.with_extra_args_support(rule)  # Takes a rate_factor and ignores it.
@@ -86,19 +85,17 @@ def lars(
         v <- momentum·v + ε·λ·(∂L/∂w + weight_decay·w)
         w <- w - v
 
-    for each tensor by itself; λ is 1 where |w| or |∂L/∂w| is 0. Without momentum a step moves a
-    tensor by at most ε·trust_coefficient of its length, however large the gradient. The rate is
-    inside the velocity, as in `krizhevsky_sgd`. `optax.lars` is another rule: its λ
-    divides by |∂L/∂w + weight_decay·w|, which is smaller unless the two point the same way.
+    for each tensor; λ is 1 where |w| or |∂L/∂w| is 0. The rate is inside the velocity, as in
+    `krizhevsky_sgd`. `optax.lars` is another rule: its λ divides by |∂L/∂w + weight_decay·w|.
 
     Args:
         learning_rate: ε, or a schedule of it by completed steps.
-        momentum: share of the velocity that is kept.
-        weight_decay: of what adapts.
+        momentum: fraction of the velocity that is kept.
+        weight_decay: of the tensors that adapt.
         trust_coefficient: η in the paper.
-        adapt_biases: let biases, and the scales of batch normalisation, adapt and decay as kernels
-            do: so in the authors' program (nvcaffe, `SGDSolver::GetLocalRate`). Else their λ is 1
-            and they do not decay, as in MLPerf's reference for ResNet-50.
+        adapt_biases: whether biases and the scales of batch normalisation adapt and decay like
+            kernels, as in the authors' program (nvcaffe, `SGDSolver::GetLocalRate`). Otherwise
+            their λ is 1 and they do not decay, as in MLPerf's reference for ResNet-50.
     """
     schedule = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
 
@@ -119,9 +116,9 @@ def lars(
 def _scale_by_rates(
     rate: Callable[[str, str, jax.Array], jax.Array],
 ) -> optax.GradientTransformation:
-    """Multiply each gradient by minus the rate of its layer and kind ("kernel", "bias").
+    """Multiply gradients by -rate(layer, kind, step), and by the `rate_factor` of an update.
 
-    `update` takes a `rate_factor` for all of them: of rates that depend on more than the step.
+    The kinds are "kernel", "bias" and "scale".
     """
 
     def update(
@@ -147,9 +144,9 @@ def _scale_by_rates(
 def _hold_frozen(
     rule: optax.GradientTransformationExtraArgs, factors: Mapping[str, optax.Schedule]
 ) -> optax.GradientTransformation:
-    """Leave layers and their velocities as they are where their factor is 0.
+    """Keep layers and their velocities while their factor is 0.
 
-    Without it a velocity would go on moving its layer by 1 / (1 - momentum) times its length.
+    Otherwise a velocity would still move its layer.
     """
 
     def update(updates: Any, state: tuple, params: Any = None, **others: Any) -> tuple[Any, tuple]:
@@ -170,7 +167,7 @@ def _hold_frozen(
 
 
 def _layer(path: tuple) -> str:
-    """Return the layer of a parameter; a normalisation's parameters are its convolution's."""
+    """Return the layer of a parameter; batch normalisation belongs to its convolution."""
     return path[0].key.removesuffix("_norm")
 
 
@@ -179,7 +176,7 @@ def _kernels(params: Any) -> Any:
 
 
 # By the name in config.optimizer.name. Parameters: keys of config.optimizer, `learning_rate`, a
-# schedule, and those that `krizhevsky_sgd` has for the rates of biases and of single layers.
+# schedule, `bias_learning_rate` and `layer_factors`.
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "krizhevsky_sgd": krizhevsky_sgd,
     "pytorch_sgd": pytorch_sgd,

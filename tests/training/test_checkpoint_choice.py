@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.training.checkpoint_choice import best_error, choose, unrecorded
+from alexnet_jax.training.checkpoint_choice import best_step, center_errors, choose, unrecorded
 
 
 def eval_lines(errors, views="center"):
@@ -12,6 +12,12 @@ def eval_lines(errors, views="center"):
         {"kind": "eval", "step": step, "views": views, "top1_error": error}
         for step, error in errors.items()
     ]
+
+
+def best_error(lines, steps):
+    errors = center_errors(lines, steps)
+    step = best_step(errors)
+    return None if step is None else (step, errors[step])
 
 
 def pick(wanted, steps, errors):
@@ -43,12 +49,12 @@ def test_without_a_wish_it_is_the_best_and_says_so():
 
 
 def test_without_a_wish_and_tests_it_is_the_latest_and_says_why():
-    assert pick(None, [2, 4], {}) == (4, "latest of 2, 4: metrics.jsonl has no test of them")
+    assert pick(None, [2, 4], {}) == (4, "latest of 2, 4: metrics.jsonl has no evaluation of them")
 
 
 def test_without_a_wish_those_that_no_test_judged_are_named():
     _, why = pick(None, [2, 4, 6, 8], {4: 0.25, 6: 0.5})
-    assert why == "best of 4, 6: top-1 error 0.2500 on the centre crop; without a test: 2, 8"
+    assert why == "best of 4, 6: top-1 error 0.2500 on the centre crop; not evaluated: 2, 8"
 
 
 def test_a_checkpoint_that_was_wished_for_needs_no_test():

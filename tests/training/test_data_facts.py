@@ -183,7 +183,7 @@ def test_fine_tuning_saves_before_its_first_step(config, begun, tmp_path, monkey
         saved.append((tmp_path / "checkpoints").exists() and self._checkpoints.steps())
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("alexnet_jax.training.loop._Training.run", stop)
+    monkeypatch.setattr("alexnet_jax.training.loop._Loop.run", stop)
     with pytest.raises(KeyboardInterrupt):
         train_and_evaluate(config, tmp_path)
     assert saved == [[0]]

@@ -92,7 +92,7 @@ def test_the_rate_is_the_schedules_times_the_plateaus_factor():
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_stops_with_step_rate_and_advice(broken):
     window = fill([1.0, broken, 2.0])
-    with pytest.raises(UserError, match=r"loss of step 8 is (nan|inf) at learning rate 0.001"):
+    with pytest.raises(UserError, match=r"loss of step 8 is (nan|inf) at learning rate 0.05"):
         window.close(step=9)
 
 
