@@ -23,27 +23,16 @@ _TOLERANCE = 0.01  # Statistics computed on another machine differ by float32's 
 
 @dataclass(frozen=True, eq=False)
 class DataFacts:
-    """What the numbers of a run depend on besides its config.
+    """What the numbers of a run depend on besides its config."""
 
-    Attributes:
-        examples: number of training images.
-        class_names: of the network's outputs, by label.
-        data_names: of the same classes in the data; they differ only for imported weights.
-        preprocessing: of the network's input; from the source of the weights if there is one.
-        fingerprint: of the records; None if unknown.
-        channel_means: float32 [3], of the data's mean image, RGB.
-        pca_eigenvectors: float32 [3, 3], as in `Statistics`.
-        pca_std: float32 [3], as in `Statistics`.
-    """
-
-    examples: int
-    class_names: list[str]
-    data_names: list[str]
+    examples: int  # Training images.
+    class_names: list[str]  # Of the network's outputs, by label.
+    data_names: list[str]  # Of the same classes in the data; others only for imported weights.
     preprocessing: Preprocessing
-    fingerprint: str | None
-    channel_means: np.ndarray
-    pca_eigenvectors: np.ndarray
-    pca_std: np.ndarray
+    fingerprint: str | None  # Of the records; None if unknown.
+    channel_means: np.ndarray  # float32 [3], of the data's mean image, RGB.
+    pca_eigenvectors: np.ndarray  # float32 [3, 3], as in `Statistics`.
+    pca_std: np.ndarray  # float32 [3], as in `Statistics`.
 
 
 def find_facts(
@@ -86,8 +75,8 @@ def has_facts(workdir: Path) -> bool:
 def keep_facts(workdir: Path, found: DataFacts, image_size: int) -> tuple[DataFacts, list[str]]:
     """Return the facts with which the run in `workdir` resumes, and how the data have changed.
 
-    If the data have changed, the run can only resume with their images and colours. It keeps its
-    preprocessing and class names, which belong to its parameters.
+    A run whose data have changed takes over all but its preprocessing and class names, which belong
+    to its parameters.
 
     Raises:
         UserError: a file is damaged, or the images have another size.
@@ -178,10 +167,7 @@ def load_class_names(workdir: Path, count: int) -> list[str]:
 
 
 def _load_data_json(workdir: Path, num_classes: int) -> dict[str, Any]:
-    """Return the fields of `DataFacts` in data.json.
-
-    Imported weights, and runs of before there was a data.json, have none: {}.
-    """
+    """Return fields of `DataFacts` from data.json; {} for imported weights and early runs."""
     path = workdir / FILE
     if not path.exists():
         return {}

@@ -30,22 +30,14 @@ from alexnet_jax.training.state import TrainState, abstract_state
 
 @dataclass(frozen=True)
 class Network:
-    """A network and its optimizer.
-
-    Attributes:
-        model: the linen module.
-        optimizer: its update rule.
-        schedule: the learning rate by completed steps.
-        preprocessing: of its input.
-        abstract_state: shapes, dtypes and shardings of its `TrainState`.
-        predict_view: (variables, images uint8 [B, S, S, 3], number of the view) -> probabilities.
-    """
+    """A network and its optimizer."""
 
     model: AlexNet
     optimizer: optax.GradientTransformation
-    schedule: optax.Schedule
+    schedule: optax.Schedule  # The learning rate by completed steps.
     preprocessing: Preprocessing
-    abstract_state: TrainState
+    abstract_state: TrainState  # Shapes, dtypes and shardings.
+    # (variables, images uint8 [B, S, S, 3], number of the view) -> probabilities.
     predict_view: Callable[[Any, jax.Array, int], jax.Array]
 
     def predictor(self, state: TrainState) -> Predictor:
@@ -73,17 +65,10 @@ def make_network(
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A network with the parameters of a checkpoint.
+    """A network with the parameters of a checkpoint."""
 
-    Attributes:
-        config: of its run, resolved.
-        class_names: by label.
-        network: the network.
-        state: of the checkpoint.
-    """
-
-    config: ConfigDict
-    class_names: list[str]
+    config: ConfigDict  # Of its run, resolved.
+    class_names: list[str]  # By label.
     network: Network
     state: TrainState
 
@@ -114,13 +99,11 @@ def load_trained(workdir: Path, mesh: Mesh, checkpoint: str | None = None) -> Tr
 
 
 def load_pretrained(params: Any, fresh: Any, output: str, source: str) -> Any:
-    """Return the parameters with which fine-tuning starts.
-
-    The output layer is kept if its shape fits; otherwise it starts fresh.
+    """Return the parameters with which fine-tuning starts, by layer.
 
     Args:
-        params: of the other run, by layer.
-        fresh: freshly drawn parameters of this network, by layer.
+        params: of the other run.
+        fresh: freshly drawn parameters; the output layer takes these if its shape differs.
         output: name of the output layer.
         source: of `params`, for messages.
 

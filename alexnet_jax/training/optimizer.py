@@ -50,12 +50,8 @@ def krizhevsky_sgd(
             return jnp.where(factor != 0, bias_rate(step), 0.0)
         return schedule(step) * factor
 
-    rule = optax.chain(
-        optax.add_decayed_weights(weight_decay, mask=_kernels),
-        _scale_by_rates(rate),
-        optax.trace(decay=momentum),
-    )
-    return _hold_frozen(rule, factors) if factors else rule
+    decay = optax.add_decayed_weights(weight_decay, mask=_kernels)
+    return _sgd(decay, rate, momentum, factors)
 
 
 def pytorch_sgd(
@@ -105,65 +101,56 @@ def lars(
         ratio = jnp.where((length > 0) & (slope > 0), ratio, 1.0)
         return ratio * (gradient + weight_decay * parameter)
 
-    adapting = optax.stateless_with_tree_map(adapt)
-    return optax.chain(
-        adapting if adapt_biases else optax.masked(adapting, mask=_kernels),
-        _scale_by_rates(lambda layer, kind, step: schedule(step)),
-        optax.trace(decay=momentum),
-    )
+    decay = optax.stateless_with_tree_map(adapt)
+    if not adapt_biases:
+        decay = optax.masked(decay, mask=_kernels)
+    return _sgd(decay, lambda layer, kind, step: schedule(step), momentum, {})
 
 
-def _scale_by_rates(
+def _sgd(
+    decay: optax.GradientTransformation,
     rate: Callable[[str, str, jax.Array], jax.Array],
+    momentum: float,
+    factors: Mapping[str, optax.Schedule],
 ) -> optax.GradientTransformation:
-    """Multiply gradients by -rate(layer, kind, step), and by the `rate_factor` of an update.
+    """Build v <- momentum·v - rate·g, w <- w + v for the gradients g that `decay` returns.
 
-    The kinds are "kernel", "bias" and "scale".
+    `rate` takes layer, kind ("kernel", "bias", "scale") and step; an update multiplies it by its
+    `rate_factor`. A layer whose factor is 0 keeps its parameters and its velocity.
     """
+    with_path = jax.tree_util.tree_map_with_path
+
+    def init(params: Any) -> tuple:  # As optax.chain has it, so that checkpoints stay readable.
+        clock = optax.ScaleByScheduleState(jnp.zeros([], jnp.int32))
+        return decay.init(params), clock, optax.TraceState(jax.tree.map(jnp.zeros_like, params))
 
     def update(
-        updates: Any,
-        state: optax.ScaleByScheduleState,
+        gradients: Any,
+        state: tuple,
         params: Any = None,
         *,
         rate_factor: jax.Array | float = 1.0,
         **others: Any,
-    ) -> tuple[Any, optax.ScaleByScheduleState]:
-        def scale(path: tuple, gradient: jax.Array) -> jax.Array:
-            return -rate_factor * rate(_layer(path), path[-1].key, state.count) * gradient
+    ) -> tuple[Any, tuple]:
+        decayed, clock, before = state
+        gradients, decayed = decay.update(gradients, decayed, params)
 
-        scaled = jax.tree_util.tree_map_with_path(scale, updates)
-        return scaled, optax.ScaleByScheduleState(optax.safe_increment(state.count))
-
-    def init(params: Any) -> optax.ScaleByScheduleState:
-        return optax.ScaleByScheduleState(jnp.zeros([], jnp.int32))
-
-    return optax.GradientTransformationExtraArgs(init, update)
-
-
-def _hold_frozen(
-    rule: optax.GradientTransformationExtraArgs, factors: Mapping[str, optax.Schedule]
-) -> optax.GradientTransformation:
-    """Keep layers and their velocities while their factor is 0.
-
-    Otherwise a velocity would still move its layer.
-    """
-
-    def update(updates: Any, state: tuple, params: Any = None, **others: Any) -> tuple[Any, tuple]:
-        _, clock, before = state
-        moves, (decay, next_clock, after) = rule.update(updates, state, params, **others)
+        def accelerate(path: tuple, gradient: jax.Array, velocity: jax.Array) -> jax.Array:
+            layer_rate = rate(_layer(path), path[-1].key, clock.count)
+            return -rate_factor * layer_rate * gradient + momentum * velocity
 
         def hold(path: tuple, still: jax.Array, moving: jax.Array) -> jax.Array:
             if _layer(path) not in factors:
                 return moving
             return jnp.where(factors[_layer(path)](clock.count) == 0, still, moving)
 
-        hold_all = jax.tree_util.tree_map_with_path
-        moves = hold_all(hold, jax.tree.map(jnp.zeros_like, moves), moves)
-        velocity = optax.TraceState(hold_all(hold, before.trace, after.trace))
-        return moves, (decay, next_clock, velocity)
+        moves = with_path(accelerate, gradients, before.trace)
+        velocity = optax.TraceState(with_path(hold, before.trace, moves))
+        moves = with_path(hold, jax.tree.map(jnp.zeros_like, moves), moves)
+        clock = optax.ScaleByScheduleState(optax.safe_increment(clock.count))
+        return moves, (decayed, clock, velocity)
 
-    return optax.GradientTransformationExtraArgs(rule.init, update)
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def _layer(path: tuple) -> str:

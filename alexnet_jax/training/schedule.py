@@ -69,19 +69,12 @@ SCHEDULES: dict[str, Callable[..., optax.Schedule]] = {
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Plateau:
-    """Counters of the plateau schedule (paper §5); part of `TrainState`.
+    """Counters of the plateau schedule (paper §5); part of `TrainState`."""
 
-    Attributes:
-        best_error: float32, the lowest error so far.
-        stale: int32, evaluations since it improved, or since the rate was last lowered.
-        drops: int32, how often the rate has been lowered.
-        step: int32, completed steps at the last counted evaluation.
-    """
-
-    best_error: jax.Array
-    stale: jax.Array
-    drops: jax.Array
-    step: jax.Array
+    best_error: jax.Array  # float32, the lowest so far.
+    stale: jax.Array  # int32, evaluations since it improved or the rate was lowered.
+    drops: jax.Array  # int32, how often the rate has been lowered.
+    step: jax.Array  # int32, completed steps at the last counted evaluation.
 
 
 def new_plateau() -> Plateau:

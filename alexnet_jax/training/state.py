@@ -20,21 +20,13 @@ from alexnet_jax.training.schedule import Plateau, new_plateau
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class TrainState:
-    """Everything that a run resumes from.
+    """Everything that a run resumes from."""
 
-    Attributes:
-        step: completed steps, int32 scalar.
-        params: by layer.
-        opt_state: of the update rule.
-        plateau: counters of the plateau schedule.
-        batch_stats: running means and variances of batch normalisation; {} without it.
-    """
-
-    step: jax.Array
-    params: Any
+    step: jax.Array  # Completed steps, int32 scalar.
+    params: Any  # By layer.
     opt_state: optax.OptState
     plateau: Plateau
-    batch_stats: Any = field(default_factory=dict)
+    batch_stats: Any = field(default_factory=dict)  # {} without batch normalisation.
 
     @property
     def variables(self) -> dict[str, Any]:

@@ -180,7 +180,7 @@ def test_fine_tuning_saves_before_its_first_step(config, begun, tmp_path, monkey
     saved = []
 
     def stop(self, state, step):
-        saved.append((tmp_path / "checkpoints").exists() and self._checkpoints.steps())
+        saved.append((tmp_path / "checkpoints").exists() and self.checkpoints.steps())
         raise KeyboardInterrupt
 
     monkeypatch.setattr("alexnet_jax.training.loop._Loop.run", stop)
