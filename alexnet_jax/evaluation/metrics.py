@@ -41,18 +41,12 @@ def format_metric(name: str, value: float) -> str:
 
 
 def per_example_metrics(probabilities: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
-    """Compute each example's loss and the rank of its label, on its own device.
-
-    The rank is the number of classes that are more probable, or as probable and earlier, so ties
-    break the same way on every device. A row with a number that is not finite is never right: its
-    label ranks behind all classes.
-
-    Args:
-        probabilities: float32 [B, classes].
-        labels: int32 [B].
+    """Compute what metrics need of each example, from float32 [B, classes] and int32 [B].
 
     Returns:
-        loss: float32 [B], -log p; rank: int32 [B], 0 for the most probable class; label: int32 [B].
+        loss: float32 [B], -log p; label: int32 [B]; rank: int32 [B], the number of classes that are
+        more probable than the label, or as probable and earlier. A row with a number that is not
+        finite is never right: its label ranks behind all classes.
     """
     label_probability = jnp.take_along_axis(probabilities, labels[:, None], axis=1)
     earlier = jnp.arange(probabilities.shape[1])[None] < labels[:, None]
@@ -61,42 +55,14 @@ def per_example_metrics(probabilities: jax.Array, labels: jax.Array) -> dict[str
     smallest = jnp.finfo(jnp.float32).tiny
     loss = -jnp.log(jnp.maximum(label_probability[:, 0], smallest))
     rank = jnp.sum(ahead, axis=1, dtype=jnp.int32)
-    rank = jnp.where(all_finite(probabilities), rank, _NEVER)
-    return {"loss": loss, "rank": rank, "label": labels}
-
-
-def all_finite(probabilities: jax.Array) -> jax.Array:
-    """Return, for each row of [B, classes], whether all its numbers are finite: bool [B]."""
-    return jnp.all(jnp.isfinite(probabilities), axis=1)
-
-
-def check_finite(batches: Sequence[Mapping[str, np.ndarray]], names: Sequence[str]) -> None:
-    """Raise NotFiniteError, with their names, if networks predict numbers that are not finite.
-
-    Args:
-        batches: finite: bool [B, networks], and mask: bool [B], of each batch.
-        names: of the networks.
-    """
-    finite = np.concatenate([batch["finite"][batch["mask"]] for batch in batches])
-    found = [
-        f"{name} predicts numbers that are not finite for {count:,} of {len(finite):,} images"
-        for name, count in zip(names, np.sum(~finite, axis=0), strict=True)
-        if count
-    ]
-    if found:
-        raise NotFiniteError("; ".join(found))
+    finite = jnp.isfinite(probabilities).all(axis=1)
+    return {"loss": loss, "rank": jnp.where(finite, rank, _NEVER), "label": labels}
 
 
 def summarize(batches: Sequence[Mapping[str, np.ndarray]], expected: int) -> dict[str, float | int]:
-    """Compute all `METRICS` of a split, and its count.
+    """Compute all `METRICS` of a split, and its count; RuntimeError if that is not `expected`.
 
-    Args:
-        batches: for each batch the arrays of `per_example_metrics`, and mask, bool [B]: rows where
-            it is False do not count.
-        expected: number of examples in the split.
-
-    Raises:
-        RuntimeError: the number of examples is not the expected one.
+    Batches hold the arrays of `per_example_metrics`, and mask, bool [B]: False rows do not count.
     """
     examples = {
         name: np.concatenate([batch[name][batch["mask"]] for batch in batches])

@@ -5,10 +5,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh
 
 from alexnet_jax.data.preprocessing import Preprocessing
-from alexnet_jax.evaluation.metrics import all_finite, check_finite, per_example_metrics, summarize
+from alexnet_jax.evaluation.metrics import NotFiniteError, per_example_metrics, summarize
 from alexnet_jax.evaluation.views import CENTER, VIEWS, cut_view
 from alexnet_jax.models import AlexNet
 from alexnet_jax.parallel.mesh import replicated, split_over_data
@@ -39,11 +40,7 @@ def make_view_predictor(
 def view_probabilities(
     predictors: Sequence[Predictor], images: jax.Array, views: str
 ) -> dict[str, jax.Array]:
-    """Average the probabilities of several networks and, for ten crops, of the views.
-
-    Returns:
-        {"center": [B, classes]}, and "ten_crop" beside it if `views` is "ten_crop".
-    """
+    """Average the probabilities of networks and views: {"center": [B, classes], "ten_crop": …}."""
     return _average(_predict_views(predictors, images, views))
 
 
@@ -97,9 +94,13 @@ def score(
         labels: jax.Array,
         mask: jax.Array,
     ) -> dict[str, jax.Array]:
-        views = [jnp.stack([all_finite(row) for row in rows], axis=1) for rows in by_view.values()]
-        finite = jnp.all(jnp.stack(views), axis=0)
-        return per_example_metrics(probabilities, labels) | {"finite": finite, "mask": mask}
+        # Of each network, in all views: bool [B, networks].
+        finite = [
+            jnp.stack([jnp.isfinite(rows).all(axis=1) for rows in networks], axis=1)
+            for networks in by_view.values()
+        ]
+        examples = per_example_metrics(probabilities, labels)
+        return examples | {"finite": jnp.all(jnp.stack(finite), axis=0), "mask": mask}
 
     # In a cluster the results are replicated: each process sums over all examples. Not in a single
     # process: several CPU devices of one process must not run ahead with collectives.
@@ -115,5 +116,12 @@ def score(
         jax.block_until_ready(judged["center"][-2:-1])
     by_kind = jax.device_get(judged)
     names = names or [f"network {number}" for number in range(1, len(predictors) + 1)]
-    check_finite(by_kind["center"], names)
+    finite = np.concatenate([rows["finite"][rows["mask"]] for rows in by_kind["center"]])
+    found = [
+        f"{name} predicts numbers that are not finite for {broken:,} of {len(finite):,} images"
+        for name, broken in zip(names, np.sum(~finite, axis=0), strict=True)
+        if broken
+    ]
+    if found:
+        raise NotFiniteError("; ".join(found))
     return {kind: summarize(rows, count) for kind, rows in by_kind.items()}

@@ -21,10 +21,7 @@ _IMAGES_AT_ONCE = 32
 
 
 def evaluate_workdirs(
-    workdirs: Sequence[str],
-    views: str,
-    data_dir: str | None = None,
-    checkpoint: str | None = None,
+    workdirs: Sequence[str], views: str, data_dir: str | None = None, checkpoint: str | None = None
 ) -> dict[str, dict[str, float | int]]:
     """Evaluate networks, their probabilities averaged, on the first one's validation split.
 

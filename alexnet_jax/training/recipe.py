@@ -206,10 +206,7 @@ def make_bias_schedule(config: ConfigDict, durations: Durations) -> optax.Schedu
 
 
 def make_augmentation(
-    config: ConfigDict,
-    preprocessing: Preprocessing,
-    statistics: Statistics,
-    durations: Durations,
+    config: ConfigDict, preprocessing: Preprocessing, statistics: Statistics, durations: Durations
 ) -> Augmentation:
     """Return what the step does to images before the network sees them."""
     return Augmentation(

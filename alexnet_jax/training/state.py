@@ -35,11 +35,7 @@ class TrainState:
 
 
 def create_state(
-    model: AlexNet,
-    optimizer: optax.GradientTransformation,
-    crop_size: int,
-    seed: int,
-    mesh: Mesh,
+    model: AlexNet, optimizer: optax.GradientTransformation, crop_size: int, seed: int, mesh: Mesh
 ) -> TrainState:
     """Draw the initial parameters from `seed`, sharded over the devices of `mesh`."""
     described = abstract_state(model, optimizer, crop_size, mesh)
