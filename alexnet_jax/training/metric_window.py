@@ -82,7 +82,15 @@ class MetricWindow:
             name: np.array([row[name] for row in fetched], np.float64) for name in fetched[0]
         }
         learning_rate = float(fetched[-1]["learning_rate"])
-        _check_finite(columns["loss"], step, learning_rate)
+        losses = columns["loss"]
+        broken = np.flatnonzero(~np.isfinite(losses))
+        if broken.size:
+            first, start = int(broken[0]), step - len(losses) + 1
+            raise DivergedError(
+                f"the loss of step {start + first} is {losses[first]} at learning rate "
+                f"{learning_rate:g}",
+                {start + number: float(loss) for number, loss in enumerate(losses[:first])},
+            )
         # The part of each wait in which the devices had no step left to run.
         idle = [max(0.0, end - max(start, ended.result())) for start, end, ended in self._waits]
         values = {name: float(column.mean()) for name, column in columns.items()} | {
@@ -98,18 +106,6 @@ class MetricWindow:
 def _time_of_end(metrics: dict[str, jax.Array]) -> float:
     jax.block_until_ready(metrics)
     return time.perf_counter()
-
-
-def _check_finite(losses: np.ndarray, step: int, learning_rate: float) -> None:
-    broken = np.flatnonzero(~np.isfinite(losses))
-    if broken.size:
-        before = step - len(losses) + 1  # The step of the first loss.
-        first = int(broken[0])
-        raise DivergedError(
-            f"the loss of step {before + first} is {losses[first]} at learning rate "
-            f"{learning_rate:g}",
-            {before + number: float(loss) for number, loss in enumerate(losses[:first])},
-        )
 
 
 def stuck_advice(loss: float, num_classes: int) -> str | None:
