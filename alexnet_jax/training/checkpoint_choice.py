@@ -1,5 +1,6 @@
-"""Choice of a checkpoint: the best, the latest, or that of a step; and which ones to keep."""
+"""Choice of checkpoints: the best, the latest, a known good one; and which ones to keep."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,6 @@ from alexnet_jax.evaluation.metrics import NotFiniteError
 from alexnet_jax.parallel.multihost import broadcast_from_process_0, is_process_0
 from alexnet_jax.parallel.runtime import wait_on_cpus
 from alexnet_jax.training.checkpoints import Checkpoints
-from alexnet_jax.training.divergence import confirmed_step
 from alexnet_jax.training.logging import has_numbers, read_log
 from alexnet_jax.training.state import TrainState, is_finite
 
@@ -32,6 +32,41 @@ def center_errors(lines: _Lines, steps: Collection[int]) -> dict[int, float]:
 def best_step(errors: Mapping[int, float]) -> int | None:
     """Return the step of the lowest error, of equal errors the latest; None without errors."""
     return min(errors, key=lambda step: (errors[step], -step), default=None)
+
+
+def blow_up_limit(means: Collection[float], num_classes: int) -> float:
+    """Return the loss above which training has blown up.
+
+    It is half of ln(classes), the loss of guessing, above the lowest logged mean or ln(classes),
+    whichever is lower.
+    """
+    guessing = math.log(num_classes)
+    return min([guessing, *means]) + guessing / 2
+
+
+def confirmed_step(
+    lines: _Lines,
+    steps: Collection[int],
+    num_classes: int,
+    losses: Mapping[int, float] | None = None,
+) -> int | None:
+    """Return the latest checkpoint that a later loss, which has not blown up, shows to be good.
+
+    The loss of step s + 1 is computed with the parameters saved at s. A logged mean counts like a
+    loss, because no window of the log spans a save.
+
+    Args:
+        lines: of metrics.jsonl.
+        steps: of the checkpoints.
+        num_classes: of the network.
+        losses: more of them, by step.
+    """
+    means = {
+        line["step"]: line["loss"] for line in lines if line["kind"] == "train" and "loss" in line
+    }
+    limit = blow_up_limit(means.values(), num_classes)
+    good = [step for step, loss in (means | dict(losses or {})).items() if loss <= limit]
+    return max((step for step in steps if step < max(good, default=0)), default=None)
 
 
 def unrecorded(lines: _Lines, steps: Collection[int]) -> list[int]:

@@ -22,12 +22,16 @@ from alexnet_jax.models.table import compare_crop
 from alexnet_jax.parallel.multihost import broadcast_from_process_0
 from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.parallel.runtime import compile_and_tidy, wait_on_cpus
-from alexnet_jax.training.checkpoint_choice import unrecorded, worth_keeping
+from alexnet_jax.training.checkpoint_choice import confirmed_step, unrecorded, worth_keeping
 from alexnet_jax.training.checkpoints import Checkpoints
-from alexnet_jax.training.divergence import DivergedError, confirmed_step, describe_way_out
 from alexnet_jax.training.experiment import Run, build_run
 from alexnet_jax.training.logging import RunLog
-from alexnet_jax.training.metric_window import MetricWindow, steps_in_flight, stuck_advice
+from alexnet_jax.training.metric_window import (
+    DivergedError,
+    MetricWindow,
+    steps_in_flight,
+    stuck_advice,
+)
 from alexnet_jax.training.preemption import Preempted, PreemptionGuard
 from alexnet_jax.training.profiling import ProfiledSteps, Profiler
 from alexnet_jax.training.recipe import resolve_config
@@ -263,11 +267,22 @@ class _Loop:
         """Set aside the checkpoints that are not known to be good; return how to resume."""
         saved = self.checkpoints.steps()
         good = confirmed_step(self.log.lines, saved, self.num_classes, error.losses)
-        later = [step for step in saved if good is not None and step > good]
+        if good is None:
+            return (
+                "No checkpoint is known to be good: lower --config.schedule.learning_rate (to a "
+                "third, say) and start in a new --workdir"
+            )
+        later = [step for step in saved if step > good]
+        moved = ""
         if later:
             self.lock.check_still_mine()
             self.checkpoints.set_aside(later, "diverged_checkpoints")
-        return describe_way_out(good, later)
+            moved = f" (moved to diverged_checkpoints: {', '.join(map(str, later))})"
+        return (
+            f"Checkpoint {good} is known to be good{moved}. To resume from it, run the same "
+            "command with --resume=ignore_config and a lower --config.schedule.learning_rate, a "
+            "third, say"
+        )
 
     def _rate(self) -> str:
         rates = [line["learning_rate"] for line in self.log.lines if line["kind"] == "train"]

@@ -2,16 +2,29 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import jax
 import numpy as np
 
-from alexnet_jax.training.divergence import DivergedError
+from alexnet_jax.errors import UserError
 
 _Batch = TypeVar("_Batch")
+
+
+class DivergedError(UserError):
+    """A number of a run is not finite.
+
+    Args:
+        message: which number, at what step and learning rate.
+        losses: finite losses, by step, that the log does not have.
+    """
+
+    def __init__(self, message: str, losses: Mapping[int, float] | None = None) -> None:
+        super().__init__(message)
+        self.losses = losses or {}
 
 
 def steps_in_flight() -> int:
