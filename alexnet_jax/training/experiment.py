@@ -30,6 +30,7 @@ from alexnet_jax.parallel.mesh import check_batch_divides, make_mesh, replicated
 from alexnet_jax.parallel.multihost import broadcast_from_process_0, check_same_on_all_processes
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.parallel.sharding_rules import check_layout
+from alexnet_jax.training import recipe
 from alexnet_jax.training.accumulation import count_microbatches
 from alexnet_jax.training.data_facts import (
     DataFacts,
@@ -45,16 +46,6 @@ from alexnet_jax.training.network import (
     load_trained,
     make_network,
 )
-from alexnet_jax.training.recipe import (
-    Durations,
-    check_names,
-    make_augmentation,
-    make_model,
-    make_preprocessing,
-    make_spec,
-    resolve_config,
-    resolve_durations,
-)
 from alexnet_jax.training.schedule import update_plateau
 from alexnet_jax.training.state import TrainState, create_state
 from alexnet_jax.training.step import TrainStep, make_train_step
@@ -67,7 +58,7 @@ class Experiment:
     config: ConfigDict  # Resolved.
     mesh: Mesh
     network: Network
-    durations: Durations
+    durations: recipe.Durations
     augmentation: Augmentation
     num_microbatches: int  # In a batch.
     train_step: TrainStep
@@ -98,7 +89,7 @@ def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
     Raises:
         UserError: a config value is not possible, or the data are missing.
     """
-    config = resolve_config(config)
+    config = recipe.resolve_config(config)
     mesh = set_up(config)
     images = open_split(config, "train")
     check_same_on_all_processes(must_be_same(config) | {"training examples": len(images)})
@@ -107,7 +98,7 @@ def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
     statistics = load_statistics(directory, config.data.image_size, count=len(images))
     load_source = cache(lambda: _load_source(config, mesh))
     changes: list[str] = []
-    facts = find_facts(images, statistics, make_preprocessing(config, statistics))
+    facts = find_facts(images, statistics, recipe.make_preprocessing(config, statistics))
     if workdir is not None and has_facts(workdir):
         facts, changes = keep_facts(workdir, facts, config.data.image_size)
     elif source := load_source():
@@ -135,23 +126,23 @@ def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
 
 def build_without_data(config: ConfigDict) -> Experiment:
     """Set up JAX and build an experiment with made-up statistics, for measurements of its speed."""
-    config = resolve_config(config)
+    config = recipe.resolve_config(config)
     size = config.data.image_size
     grey = np.full((size, size, 3), 128, np.float32)
     statistics = Statistics(grey, np.eye(3, dtype=np.float32), np.ones(3, np.float32), count=1)
     mesh, examples = set_up(config), 1000 * config.train.batch_size
     return make_experiment(
-        config, mesh, statistics, examples, make_preprocessing(config, statistics)
+        config, mesh, statistics, examples, recipe.make_preprocessing(config, statistics)
     )
 
 
 def set_up(config: ConfigDict) -> Mesh:
     """Set up JAX and arrange the devices; UserError if the config does not fit them."""
-    check_names(config)
+    recipe.check_names(config)
     configure_jax(config.train.deterministic)
     check_cluster(config.parallel.processes, config.parallel.devices)
     mesh = make_mesh(config.parallel.layout, config.parallel.model_axis)
-    check_layout(mesh, make_model(config).spec)
+    check_layout(mesh, recipe.make_model(config).spec)
     check_batch_divides(config.train.batch_size, mesh.size, "config.train.batch_size")
     return mesh
 
@@ -172,9 +163,9 @@ def make_experiment(
         examples: number of training images.
         preprocessing: of the network's input.
     """
-    durations = resolve_durations(config, examples)
+    durations = recipe.resolve_durations(config, examples)
     network = make_network(config, preprocessing, mesh, durations)
-    augmentation = make_augmentation(config, preprocessing, statistics, durations)
+    augmentation = recipe.make_augmentation(config, preprocessing, statistics, durations)
     model, optimizer, train = network.model, network.optimizer, config.train
     num_microbatches = count_microbatches(
         train.batch_size, train.microbatch_size, mesh.size, model.spec
@@ -271,6 +262,6 @@ def _start_from(source: TrainedNetwork | None, fresh: TrainState, config: Config
     """Return a fresh state with the parameters of `source`, if there is one."""
     if source is None:
         return fresh
-    output, name = make_spec(config).output_name, config.train.init_from
+    output, name = recipe.make_spec(config).output_name, config.train.init_from
     params = load_pretrained(source.state.params, fresh.params, output, name)
     return replace(fresh, params=params, batch_stats=source.state.batch_stats)

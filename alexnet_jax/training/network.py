@@ -15,16 +15,9 @@ from alexnet_jax.data.preprocessing import Preprocessing, load_preprocessing
 from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.scoring import Predictor, make_view_predictor
 from alexnet_jax.models import AlexNet
+from alexnet_jax.training import recipe
 from alexnet_jax.training.checkpoint_choice import read_chosen
 from alexnet_jax.training.data_facts import load_class_names
-from alexnet_jax.training.recipe import (
-    Durations,
-    make_model,
-    make_optimizer,
-    make_schedule,
-    resolve_config,
-    resolve_durations,
-)
 from alexnet_jax.training.state import TrainState, abstract_state
 
 
@@ -46,12 +39,12 @@ class Network:
 
 
 def make_network(
-    config: ConfigDict, preprocessing: Preprocessing, mesh: Mesh, durations: Durations
+    config: ConfigDict, preprocessing: Preprocessing, mesh: Mesh, durations: recipe.Durations
 ) -> Network:
     """Build the network of a resolved config; UserError if the crop is too small for it."""
-    model, crop_size = make_model(config), config.data.crop_size
-    schedule = make_schedule(config, durations)
-    optimizer = make_optimizer(config, schedule, durations)
+    model, crop_size = recipe.make_model(config), config.data.crop_size
+    schedule = recipe.make_schedule(config, durations)
+    optimizer = recipe.make_optimizer(config, schedule, durations)
     try:
         state = abstract_state(model, optimizer, crop_size, mesh)
     except ValueError as error:
@@ -89,9 +82,9 @@ def load_trained(workdir: Path, mesh: Mesh, checkpoint: str | None = None) -> Tr
     Raises:
         UserError: it is no workdir, or holds no such checkpoint that can be read.
     """
-    config = resolve_config(load_config(workdir))
+    config = recipe.resolve_config(load_config(workdir))
     # The number of training images sets when the rate changes, which is of no use here.
-    durations = resolve_durations(config, examples=config.train.batch_size)
+    durations = recipe.resolve_durations(config, examples=config.train.batch_size)
     network = make_network(config, load_preprocessing(workdir), mesh, durations)
     state = read_chosen(workdir, network.abstract_state, checkpoint)
     class_names = load_class_names(workdir, config.model.num_classes)

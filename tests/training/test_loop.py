@@ -135,7 +135,7 @@ def test_sigterm_saves_and_the_run_goes_on_to_the_same_bits(
             yield batch
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "feed", interrupted)
+        patched.setattr(loop, "prefetch_to_device", interrupted)
         with pytest.raises(Preempted):
             train_and_evaluate(config, tmp_path)
     assert (tmp_path / "checkpoints" / "3").is_dir()
