@@ -29,7 +29,7 @@ test-peers: .venv/requirements-peers.done
 	XLA_FLAGS="" $(TEST) tests/peers tests/weights/test_*_peer.py tests/benchmarks/test_step_benchmark.py
 
 test-sweeps: .venv/requirements-sweep.done
-	$(TEST) tests/sweeps/test_sweep_file.py tests/launch/test_ray_sweep.py
+	$(TEST) tests/sweeps/test_trials.py tests/launch/test_ray_sweep.py
 
 # The fast tier with the newest versions that pyproject.toml allows. The newest JAX needs Python 3.12.
 test-newest: .venv/requirements-dev.done

@@ -2,10 +2,11 @@
 
   python -m alexnet_jax.main --config=configs/caffe.py --workdir=runs/caffe
 
-Batch 256, 450,000 steps, the rate divided by 10 every 100,000; biases of 0.1, no colour noise.
-BVLC squeezed each image to 256x256; here it keeps its proportions and loses its longer edges.
+Batch 256, 450,000 steps, learning rate divided by 10 every 100,000; biases start at 0.1; no colour
+noise. BVLC resized each image to 256x256 regardless of its proportions; here the shorter edge is
+resized to 256 and the centre square is kept.
 
-Expected: accuracy 57.1 / 80.2 % (top-1 / top-5), centre crop. Published (models/bvlc_alexnet), not
+Expected accuracy, top-1 / top-5: centre crop 57.1 / 80.2 %. Published (models/bvlc_alexnet), not
 measured here.
 """
 

@@ -1,9 +1,11 @@
-"""CaffeNet, Caffe's reference model: pooling before normalisation, biases of 1.
+"""CaffeNet, Caffe's reference model: pooling before normalisation, biases start at 1.
 
   python -m alexnet_jax.main --config=configs/caffenet.py --workdir=runs/caffenet
 
-Otherwise as configs/caffe.py. Expected: accuracy 57.4 / 80.4 % (top-1 / top-5), centre crop.
-Published (models/bvlc_reference_caffenet), not measured here.
+Everything else is as in configs/caffe.py.
+
+Expected accuracy, top-1 / top-5: centre crop 57.4 / 80.4 %. Published
+(models/bvlc_reference_caffenet), not measured here.
 """
 
 from ml_collections import ConfigDict

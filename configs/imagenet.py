@@ -1,13 +1,13 @@
-"""AlexNet on ImageNet 2012: the network of 2012 with the schedule that needs no hand.
+"""AlexNet on ImageNet 2012 with a fixed learning-rate schedule.
 
   python -m alexnet_jax.main --config=configs/imagenet.py --workdir=runs/imagenet
 
-The network of run 145 of the 2012 code, batch 128, 90 epochs, the rate divided by 250^(1/3) at 25,
-50 and 75 % as in run 170. For a GPU; on CPUs it is a smoke test.
+The network of run 145 of the 2012 code, batch 128, 90 epochs; the learning rate is divided by
+250^(1/3) at 25, 50 and 75 %, as in run 170. It needs a GPU or TPU; on CPUs it is a smoke test.
 
-It is not run 170, which configs/automatic.py is: that one trains for 95 epochs, ends the colour
-noise at 68, freezes conv1 at 74 and divides the biases' rate once, by 10, at half time. Here the
-noise and conv1 go on to the end, and the biases keep twice the kernels' rate.
+It differs from run 170 (configs/automatic.py), which trains for 95 epochs, ends the colour noise at
+epoch 68, freezes conv1 at epoch 74 and divides the biases' learning rate by 10 at half time. Here
+the colour noise and conv1's training never end, and biases learn at twice the kernels' rate.
 
 Expected error: not published and not measured here. The nearest published run is 170, top-1 /
 top-5: centre crop 42.3 / 19.6 %, ten crops 40.5 / 18.0 %.

@@ -2,17 +2,19 @@
 
   python -m alexnet_jax.main --config=configs/large_batch.py --workdir=runs/large_batch
 
-For several GPUs or TPUs that together hold the batch: 1,024 images a device on eight.
+Needs several GPUs or TPUs that hold the batch together: 1,024 images per device on eight.
 
-Caffe's AlexNet with batch normalisation right after each convolution, before the ReLU, in place of
-both response norms and of the convolutions' biases; the fully connected layers have none, and keep
-dropout (nvcaffe, models/alexnet_bn/train_val.prototxt, the authors' program). LARS with trust
-coefficient 0.001, rate 14, momentum 0.9, decay 5e-4; biases and scales adapt and decay too, as
-theirs did. Warm-up over 5 epochs from a tenth of the rate; the rate falls with the square of what
-is left of 100 epochs. Their models/alexnet_bn/solver_8K.prototxt, a later experiment in float16,
-has 10 in place of 14, from 1, 600 of 15,600 steps of warm-up, and another norm.
+The network is Caffe's AlexNet with batch normalisation after each convolution, before the ReLU. It
+replaces both response norms and the biases of convolutions; the fully connected layers have none
+and keep dropout (nvcaffe, models/alexnet_bn/train_val.prototxt, the authors' program). LARS has
+trust coefficient 0.001, learning rate 14, momentum 0.9 and weight decay 5e-4; biases and scales
+adapt and decay too, as in the authors' program. Warm-up takes 5 epochs, from a tenth of the rate.
+The rate falls with the square of the fraction of the 100 epochs that is left.
 
-Expected: accuracy 60.1 % (top-1), centre crop; 60.2 % at batch 512. Published (paper, the table of
+The authors' models/alexnet_bn/solver_8K.prototxt, a later experiment in float16, differs: learning
+rate 10 after warm-up from 1 over 600 of 15,600 steps, and another norm.
+
+Expected accuracy, top-1: centre crop 60.1 %; 60.2 % at batch 512. Published (paper, the table of
 AlexNet-BN with LARS), not measured here.
 """
 

@@ -5,12 +5,15 @@ r"""1 CNN*: six convolutions, pre-trained on more classes, fine-tuned (code, run
   python -m alexnet_jax.main --config=configs/one_cnn_star.py --workdir=runs/one_cnn_star \
       --config.train.init_from=runs/pretrain
 
-Pre-training: the 2011 Fall release (or what you have, as a folder of classes), 8 epochs, the rate
-divided by 10 at 6. The author began it from a network trained on 10,000 classes of 2009, and put a
-layer of 1,024 units before its output; both are left out here. Fine-tuning, from his log: 1e-3,
-÷10 at epochs 22 and 42, 54 in all; the output layer ten times as fast until 9; conv1 a tenth, from
-5 a hundredth, from 7 frozen; colour noise until 38. In his log the output layer had the others'
-rate, 0.001, for the first 300 batches; here it has ten times that from the first step.
+Pre-training: the 2011 Fall release, or any folder of classes, 8 epochs; the learning rate is
+divided by 10 at epoch 6. The author started from a network that was trained on 10,000 classes of
+2009, and had a layer of 1,024 units before the output; both are left out here.
+
+Fine-tuning, from the author's log: 54 epochs at 1e-3, divided by 10 at epochs 22 and 42. The output
+layer learns ten times as fast until epoch 9. conv1 learns at a tenth, from epoch 5 at a hundredth,
+and is frozen at epoch 7. The colour noise ends at epoch 38. In the log the output layer had the
+rate of the other layers, 0.001, for the first 300 batches; here it has ten times that from the
+first step.
 
 Expected error, top-1 / top-5: ten crops 39.0 / 16.6 %. Published (layer-params-146-2012-2011.cfg,
 paper table 2), not measured here.

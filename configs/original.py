@@ -1,16 +1,17 @@
-"""Run 145 of the 2012 code, the paper's "1 CNN", as its author logged it.
+"""Run 145 of the 2012 code, the paper's "1 CNN", with the schedule that its author logged.
 
   python -m alexnet_jax.main --config=configs/original.py --workdir=runs/original
 
-The rate is 0.01, from epoch 25 1e-3, 51 1e-4, 79 1e-5; at 67 the colour noise ends and conv1's rate
-drops to a tenth of the others', at 72 conv1 is frozen; stop at 91. Biases learn at 0.02 throughout.
-The author cut and mirrored 32 consecutive images alike, for speed: --config.augment.group_size=32.
-The author's drops answered to his data's order and to the year; a run of one's own may want others.
+91 epochs. The learning rate is 0.01, from epoch 25 1e-3, from 51 1e-4, from 79 1e-5. At epoch 67
+the colour noise ends and conv1 learns at a tenth of the others' rate; at 72 conv1 is frozen. Biases
+learn at 0.02 throughout. For speed, the author cropped and flipped 32 consecutive images alike:
+--config.augment.group_size=32. The author lowered the rate by hand when the error stood still; on
+other data other epochs may be better.
 
 Expected error, top-1 / top-5: ten crops 40.7 / 18.2 %. Published (layer-params-145.cfg, paper table
 2), not measured here.
 
-Epochs are completed ones; the log counts from 1, so its "epoch 25" has 24.x epochs completed.
+Epochs are completed ones. The 2012 log counts from 1: its "epoch 25" has 24.x epochs completed.
 """
 
 from ml_collections import ConfigDict

@@ -1,12 +1,13 @@
-"""One weird trick's network by torchvision's recipe.
+"""The network of "One weird trick" with torchvision's recipe.
 
   python -m alexnet_jax.main --config=configs/owt.py --workdir=runs/owt
 
-Batch 256, 90 epochs, the rate 0.01 divided by 10 every 30, decay 1e-4 on everything, momentum in
-PyTorch's order, random-resized crops, channel means and deviations. torchvision cuts its crops from
-the whole image, this from the centre square of 256 pixels that is stored.
+Batch 256, 90 epochs, learning rate 0.01 divided by 10 every 30 epochs, weight decay 1e-4 on all
+parameters, momentum in PyTorch's order, random resized crops, channel means and standard
+deviations. torchvision crops the whole image; here the stored centre square of 256 pixels is
+cropped.
 
-Expected: accuracy 56.5 / 79.1 % (top-1 / top-5), centre crop. Published (torchvision), not measured
+Expected accuracy, top-1 / top-5: centre crop 56.5 / 79.1 %. Published (torchvision), not measured
 here.
 """
 

@@ -1,15 +1,16 @@
-"""The paper's text and nothing but the text.
+"""The paper's text and nothing else.
 
   python -m alexnet_jax.main --config=configs/paper_text.py --workdir=runs/paper_text
 
-The network of the text (227-pixel crops, deviation 0.01 everywhere, alpha on the plain sum), one
-rate for kernels and biases, colour noise without the division, and the rate divided by 10 when the
-validation error stops improving, three times, in 90 epochs. What "stops improving" means the text
-does not say: here, three tests, one an epoch, that are no better by 0.1 points.
+The network of the text (227-pixel crops, standard deviation 0.01 in every layer, alpha on the plain
+sum), one learning rate for kernels and biases, and colour noise that is not divided out. The
+learning rate is divided by 10 when the validation error stops improving, three times in 90 epochs.
+The text does not define "stops improving"; here it is three evaluations, one per epoch, without an
+improvement of 0.1 points.
 
-Expected error, top-1 / top-5: ten crops 40.7 / 18.2 %, which the paper reports of its code, not of
-this reading of its text; not measured here. With so little of the image in the first logits it may
-take long to start (docs/training.md).
+Expected error, top-1 / top-5: ten crops 40.7 / 18.2 %. The paper reports it for its code, not for
+this reading of its text; not measured here. Logits depend little on the image at first, so that
+training may start slowly (docs/training.md).
 """
 
 from ml_collections import ConfigDict

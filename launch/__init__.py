@@ -1,1 +1,1 @@
-"""What starts runs on clusters, and many runs side by side."""
+"""Launchers for clusters, and the sweep command."""

@@ -1,19 +1,19 @@
-"""Train one config many times, each time with overrides of its own, and compare.
+r"""Train one config many times, each time with its own overrides, and compare the results.
 
   python -m launch.sweep --config=configs/automatic.py --sweep=configs/sweeps/ablations.py \
       --workdir=runs/ablations
   python -m launch.sweep --table --workdir=runs/ablations
 
-The same command again runs only what is missing. --seeds=3 repeats every trial under three seeds;
---gpus_per_trial=1 runs as many side by side as there are GPUs; --executor=ray gives up those that
-fall behind. Any key of the config can be overridden for all trials with --config.group.key=value.
+The same command again runs only the trials that are missing. --seeds=3 repeats each trial under
+three seeds. --gpus_per_trial=1 runs one trial on each GPU, side by side. --executor=ray stops the
+trials that fall behind. --config.group.key=value overrides a key for all trials.
 """
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-if not __package__:  # Run by its path, as `python launch/sweep.py`: packages lie a folder up.
+if not __package__:  # Run as `python launch/sweep.py`: the packages are one folder up.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from absl import flags
@@ -22,51 +22,51 @@ from ml_collections import config_flags
 from alexnet_jax import command_line
 from alexnet_jax.errors import UserError
 from alexnet_jax.signals import exit_on_signals
-from alexnet_jax.sweeps.devices import divide_gpus, visible_gpus
-from alexnet_jax.sweeps.local import run_local
-from alexnet_jax.sweeps.planned_trial import PlannedTrial
+from alexnet_jax.sweeps.local import divide_gpus, run_local, visible_gpus
 from alexnet_jax.sweeps.reporting import Reporter
-from alexnet_jax.sweeps.sweep_file import load_sweep
 from alexnet_jax.sweeps.table import format_csv, format_markdown, read_rows
+from alexnet_jax.sweeps.trial_run import TrialRun
+from alexnet_jax.sweeps.trials import load_sweep
 from alexnet_jax.training.preemption import Preempted
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config that trials override.")
-_SWEEP = flags.DEFINE_string("sweep", "", "The sweep file, e.g. configs/sweeps/ablations.py.")
-_WORKDIR = flags.DEFINE_string("workdir", "", "The sweep's folder; each trial has its own in it.")
+_SWEEP = flags.DEFINE_string("sweep", "", "The sweep file, such as configs/sweeps/ablations.py.")
+_WORKDIR = flags.DEFINE_string("workdir", "", "The sweep's folder, with a subfolder per trial.")
 _EXECUTOR = flags.DEFINE_enum(
-    "executor", "local", ["local", "ray"], "What runs the trials: a plain loop here, or Ray Tune."
+    "executor", "local", ["local", "ray"], "Run the trials on this machine, or with Ray Tune."
 )
 _SEEDS = flags.DEFINE_integer(
-    "seeds", 1, "How often each trial runs, under train.seed and those after it.", lower_bound=1
+    "seeds", 1, "Repetitions of each trial, with train.seed and the seeds after it.", lower_bound=1
 )
 _SAMPLES = flags.DEFINE_integer(
-    "samples", None, "How many trials to draw from a search space.", lower_bound=1
+    "samples", None, "Number of trials to draw from a search space.", lower_bound=1
 )
 _GPUS = flags.DEFINE_integer(
     "gpus_per_trial",
     None,
-    "Run trials side by side, with so many GPUs each. Default: local, one trial at a time on all "
-    "devices; ray, one GPU where there are any.",
+    "Run trials side by side, each on this number of GPUs. Unset: with the local executor, one "
+    "trial at a time on all devices; with ray, one GPU per trial if there are any.",
     lower_bound=0,
 )
 _CPUS = flags.DEFINE_integer(
-    "cpus_per_trial", 1, "ray: CPUs that a trial is counted with.", lower_bound=1
+    "cpus_per_trial", 1, "ray: CPUs to reserve for each trial.", lower_bound=1
 )
 _GRACE = flags.DEFINE_float(
     "grace",
     0.1,
-    "ray: the share of its steps before which no trial is given up; 1 to give none up.",
+    "ray: fraction of its steps that each trial runs before it can be stopped. 1: stop none.",
     lower_bound=0.001,
     upper_bound=1.0,
 )
 _REDUCTION = flags.DEFINE_float(
     "reduction_factor",
     3.0,
-    "ray: one trial of so many goes on at --grace, and again at so many times that.",
+    "ray: one of this many trials continues after --grace, and again after this many times the "
+    "steps.",
     lower_bound=1.1,
 )
-_TABLE = flags.DEFINE_bool("table", False, "Print the results that are there, and start nothing.")
-_FORMAT = flags.DEFINE_enum("format", "markdown", ["markdown", "csv"], "Of the table.")
+_TABLE = flags.DEFINE_bool("table", False, "Only print the table of the results so far.")
+_FORMAT = flags.DEFINE_enum("format", "markdown", ["markdown", "csv"], "Format of the table.")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -84,74 +84,77 @@ def main(arguments: Sequence[str]) -> None:
 def run(root: Path) -> None:
     """Run the trials that have no result.
 
-    Exits with 1 where some failed, with 2 where all that failed did so by a mistake of the user's;
-    stopped by a signal, as alexnet_jax.main does.
+    Exits with 2 or 3 if all failures have that exit code, with 1 for other failures, and after a
+    signal as alexnet_jax.main does.
     """
     trials = make_plan(root)
-    ended = [trial for trial in trials if trial.result() is not None]
-    if _EXECUTOR.value == "ray":
-        ended += [trial for trial in trials if trial.stopped_early() and trial not in ended]
-    missing = [trial for trial in trials if trial not in ended]
+    ray = _EXECUTOR.value == "ray"
+    missing, ended = [], []
+    for trial in trials:
+        has_ended = trial.result() is not None or (ray and trial.stopped_early())
+        (ended if has_ended else missing).append(trial)
     reporter = Reporter(root, trials)
-    reporter.say(
-        f"{len(trials)} trials in {root}: {len(ended)} ended before, {len(missing)} to run"
-    )
-    before = _steps_saved(trials)
+    counts = f"{len(ended)} ended before, {len(missing)} to run"
+    print(f"{len(trials)} trials in {root}: {counts}", flush=True)
+    saved_before = sum(trial.saved_step() for trial in trials)
     try:
         if missing:
             execute(missing, ended, root, reporter)
-    except Preempted as preemption:
-        preemption.saved = _steps_saved(trials) > before
-        print(preemption.explain(), file=sys.stderr)
-        sys.exit(preemption.exit_code)
+    except Preempted as interruption:
+        interruption.saved = sum(trial.saved_step() for trial in trials) > saved_before
+        print(interruption.explain(), file=sys.stderr)
+        sys.exit(interruption.exit_code)
     if reporter.failures:
         print(format_markdown(*read_rows(root)))
-        for name, failure in reporter.failures.items():
-            print(f"failed: {name}, {failure}; see {root / name}/output.txt", file=sys.stderr)
-        print("The same command tries what failed again.", file=sys.stderr)
-        codes = {failure.exit_code for failure in reporter.failures.values()}
+        for name, (_, reason) in reporter.failures.items():
+            print(f"failed: {name}, {reason}; see {root / name}/output.txt", file=sys.stderr)
+        print("The same command runs the failed trials again.", file=sys.stderr)
+        codes = {exit_code for exit_code, _ in reporter.failures.values()}
         sys.exit(codes.pop() if codes in ({2}, {3}) else 1)
 
 
-def _steps_saved(trials: Sequence[PlannedTrial]) -> int:
-    return sum(trial.steps_saved() for trial in trials)
-
-
-def make_plan(root: Path) -> list[PlannedTrial]:
+def make_plan(root: Path) -> list[TrialRun]:
     """Return the checked trials that the flags describe."""
     for flag in ("config", "sweep"):
         if not flags.FLAGS[flag].value:
             raise UserError(f"--{flag} must be given, or --table; see --help")
-    # Imported here so that --help and --table do not wait for JAX.
-    from alexnet_jax.sweeps.planning import Base, plan
+    # Imported here so that --help and --table do not wait for Flax and Orbax.
+    from alexnet_jax.sweeps.planning import plan
 
     config = flags.FLAGS["config"]
-    base = Base(
+    return plan(
         _CONFIG.value,
         config_flags.get_config_filename(config),
         config_flags.get_override_values(config),
+        load_sweep(Path(_SWEEP.value), _SAMPLES.value),
+        _SEEDS.value,
+        root,
     )
-    return plan(base, load_sweep(Path(_SWEEP.value), _SAMPLES.value), _SEEDS.value, root)
 
 
 def execute(
-    missing: Sequence[PlannedTrial],
-    ended: Sequence[PlannedTrial],
-    root: Path,
-    reporter: Reporter,
+    missing: Sequence[TrialRun], ended: Sequence[TrialRun], root: Path, reporter: Reporter
 ) -> None:
     """Run the `missing` trials with the executor that the flags name."""
     if _EXECUTOR.value == "ray":
-        from alexnet_jax.sweeps.ray_tune import RaySettings, run_ray
+        from alexnet_jax.sweeps.ray_tune import run_ray
 
-        settings = RaySettings(_CPUS.value, _GPUS.value, _GRACE.value, _REDUCTION.value)
-        run_ray(missing, ended, root, settings, reporter)
+        run_ray(
+            missing,
+            ended,
+            root,
+            reporter,
+            cpus=_CPUS.value,
+            gpus=_GPUS.value,
+            grace=_GRACE.value,
+            reduction_factor=_REDUCTION.value,
+        )
         return
     for flag in ("cpus_per_trial", "grace", "reduction_factor"):
         if flags.FLAGS[flag].present:
-            raise UserError(f"--{flag} goes with --executor=ray")
+            raise UserError(f"--{flag} needs --executor=ray")
     if _GPUS.value == 0:
-        raise UserError("--gpus_per_trial=0 goes with --executor=ray; leave it out")
+        raise UserError("--gpus_per_trial=0 needs --executor=ray; leave it out")
     sets = divide_gpus(visible_gpus(), _GPUS.value) if _GPUS.value else [None]
     run_local(missing, sets, reporter)
 

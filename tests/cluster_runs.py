@@ -17,7 +17,7 @@ if metadata.version("jaxlib").startswith("0.10."):  # Later ones abort at a flag
 
 
 def options(data_dir, workdir, **changed):
-    """The options of a run of 24 small steps, a test and a save every 8."""
+    """The options of a run of 16 small steps, a test and a save every 8."""
     values = {
         "data.dir": data_dir,
         "data.name": FRACTALS,
@@ -27,7 +27,7 @@ def options(data_dir, workdir, **changed):
         # A small rate: rounding stays rounding, and is not blown up to another run.
         "schedule.learning_rate": 0.001,
         "train.batch_size": 16,
-        "train.steps": 24,
+        "train.steps": 16,
         "eval.every_steps": 8,
         "eval.batch_size": 40,
         "checkpoint.every_steps": 8,

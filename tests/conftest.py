@@ -103,6 +103,20 @@ def stored_fractals(fractals_dir, make_once):
 
 
 @pytest.fixture(scope="session")
+def finished(fractals_dir, make_once):
+    """The workdir and result of a whole short run; copy the workdir before changing it."""
+
+    def make(folder):
+        from alexnet_jax.training.loop import train_and_evaluate
+
+        result = train_and_evaluate(short_config(fractals_dir), folder / "run")
+        (folder / "returned.json").write_text(json.dumps(result))
+
+    folder = make_once("finished", make)
+    return folder / "run", json.loads((folder / "returned.json").read_text())
+
+
+@pytest.fixture(scope="session")
 def two_processes(fractals_dir, make_once):
     """The workdir of a whole run of two processes, and how each ended: (code, out, err)."""
 

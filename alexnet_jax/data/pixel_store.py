@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet_jax.data.cached_rows import copy_cached_rows
 from alexnet_jax.data.data_dir_lock import data_dir_lock
 from alexnet_jax.data.data_features import resolve_split
 from alexnet_jax.data.images import RESIZE_METHOD
@@ -72,6 +71,9 @@ class PixelStore:
         self, indices: Sequence[int] | np.ndarray, images: np.ndarray, labels: np.ndarray
     ) -> None:
         """Copy the images and labels at `indices` into `images` and `labels`."""
+        # Imported here, because Numba takes 0.6 s to import.
+        from alexnet_jax.data.cached_rows import copy_cached_rows
+
         indices = np.asarray(indices)
         if np.any(indices < 0):  # Else it would be counted from the end, and memory read before it.
             raise IndexError(f"examples {indices[indices < 0].tolist()} do not exist")

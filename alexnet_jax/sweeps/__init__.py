@@ -1,4 +1,4 @@
-"""Many runs of one config, each with overrides of its own."""
+"""Many runs of one config, each with its own overrides."""
 
 from alexnet_jax.sweeps.trials import Trial, grid
 

@@ -1,64 +1,93 @@
-"""Running trials on this machine: one at a time on each set of devices."""
+"""Runs trials on this machine, one at a time on each set of GPUs."""
 
+import os
+import subprocess
 import time
 from collections.abc import Sequence
 
-from alexnet_jax.sweeps.planned_trial import PlannedTrial
-from alexnet_jax.sweeps.reporting import Failure, Reporter
-from alexnet_jax.sweeps.trial_process import TrialProcess, Tries
+from alexnet_jax.errors import UserError
+from alexnet_jax.sweeps.reporting import Reporter
+from alexnet_jax.sweeps.trial_run import TrialRun, starts_again
 from alexnet_jax.training.preemption import PreemptionGuard
 
 _SECONDS_BETWEEN_LOOKS = 0.1
 
 
 def run_local(
-    trials: Sequence[PlannedTrial], device_sets: Sequence[str | None], reporter: Reporter
+    trials: Sequence[TrialRun], device_sets: Sequence[str | None], reporter: Reporter
 ) -> None:
-    """Run `trials`; one that fails does not stop the others.
+    """Run the trials, one at a time on each of the `device_sets`; None stands for all devices.
 
-    One that was preempted and has saved, or whose machine failed it, starts again: see `Tries`.
-
-    Args:
-        trials: those that have no result yet.
-        device_sets: a CUDA_VISIBLE_DEVICES each; None: every device of the machine.
-        reporter: is told what happens.
+    A trial that fails does not stop the others.
 
     Raises:
-        Preempted: SIGTERM or Ctrl-C came; the trials that were running have saved and ended.
+        Preempted: SIGTERM or Ctrl-C came; the running trials have saved and ended.
     """
     waiting = list(trials)
-    tries = {trial: Tries() for trial in trials}
+    exit_codes: dict[TrialRun, list[int]] = {trial: [] for trial in trials}
     free = list(device_sets)
-    running: dict[PlannedTrial, tuple[TrialProcess, str | None]] = {}
+    running: dict[TrialRun, tuple[subprocess.Popen[bytes], str | None]] = {}
     with PreemptionGuard() as stop:
         while waiting or running:
             while waiting and free:
                 trial, devices = waiting.pop(0), free.pop(0)
-                process = TrialProcess(trial.arguments, trial.workdir, devices)
-                running[trial] = process, devices
+                running[trial] = trial.start(devices), devices
                 reporter.started(trial, devices)
             time.sleep(_SECONDS_BETWEEN_LOOKS)
             if stop.received:
-                reporter.say(f"stopping {len(running)} trial(s), which save first ...")
-                _stop_all([process for process, _ in running.values()])
+                reporter.stopping(len(running))
+                for process, _ in running.values():
+                    process.terminate()
+                for process, _ in running.values():
+                    process.wait()
             stop.raise_if_preempted()
-            for trial in [trial for trial in running if running[trial][0].poll() is not None]:
-                process, devices = running.pop(trial)
+            for trial, (process, devices) in list(running.items()):
+                code = process.poll()
+                if code is None:
+                    continue
+                del running[trial]
                 free.append(devices)
-                code = process.wait()
+                exit_codes[trial].append(code)
                 if code == 0:
                     reporter.finished(trial)
-                    continue
-                failure = Failure(code, process.last_words())
-                if tries[trial].again(code):
-                    reporter.interrupted(trial, failure)
+                elif starts_again(exit_codes[trial]):
+                    reporter.interrupted(trial, trial.explain(code))
                     waiting.append(trial)
                 else:
-                    reporter.failed(trial, failure)
+                    reporter.failed(trial, code, trial.explain(code))
 
 
-def _stop_all(processes: Sequence[TrialProcess]) -> None:
-    for process in processes:
-        process.stop()
-    for process in processes:
-        process.wait()
+def divide_gpus(visible: Sequence[str], gpus_per_trial: int) -> list[str]:
+    """Return sets of `gpus_per_trial` GPUs, each as a CUDA_VISIBLE_DEVICES.
+
+    Raises:
+        UserError: there are no GPUs, or some would be left over.
+    """
+    if not visible:
+        raise UserError(
+            f"--gpus_per_trial={gpus_per_trial}: no GPU is visible here (CUDA_VISIBLE_DEVICES, "
+            "nvidia-smi); without the flag, trials run one at a time on the devices of the machine"
+        )
+    if len(visible) % gpus_per_trial:
+        divisors = [str(n) for n in range(1, len(visible) + 1) if len(visible) % n == 0]
+        raise UserError(
+            f"--gpus_per_trial={gpus_per_trial} does not divide the {len(visible)} GPUs here; "
+            f"{', '.join(divisors)} do"
+        )
+    return [
+        ",".join(visible[first : first + gpus_per_trial])
+        for first in range(0, len(visible), gpus_per_trial)
+    ]
+
+
+def visible_gpus() -> list[str]:
+    """Return the GPUs that this process may use, by their names in CUDA_VISIBLE_DEVICES."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip()]
+    command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return []  # No NVIDIA driver here.
+    return listed.stdout.split()

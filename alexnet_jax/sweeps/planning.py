@@ -1,8 +1,7 @@
-"""From trials to what will be run: every trial's config, checked before any of them starts."""
+"""Checks every trial of a sweep before the first one starts, and prepares its folder."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,101 +11,82 @@ from alexnet_jax.atomic_write import atomic_write
 from alexnet_jax.config.saved import differences, load_config, save_config
 from alexnet_jax.config.schema import check_key, flatten
 from alexnet_jax.errors import UserError
-from alexnet_jax.sweeps.planned_trial import PlannedTrial
+from alexnet_jax.sweeps.trial_run import TrialRun
 from alexnet_jax.sweeps.trials import SEED, Trial, repeat
 from alexnet_jax.training.experiment import open_split
-from alexnet_jax.training.recipe import (
-    check_names,
-    make_model,
-    resolve_config,
-    resolve_durations,
-)
+from alexnet_jax.training.recipe import check_names, make_model, resolve_config, resolve_durations
 
 
-@dataclass(frozen=True)
-class Base:
-    """The config that trials override.
+def plan(
+    config: ConfigDict,
+    file: str,
+    overrides: Mapping[str, Any],
+    trials: Sequence[Trial],
+    seeds: int,
+    root: Path,
+) -> list[TrialRun]:
+    """Check the trials, and write `config.json` of the sweep and `trial.json` of every trial.
 
-    Attributes:
-        config: with the command line's overrides.
-        file: as given with --config.
-        overrides: those of the command line, by key.
-    """
-
-    config: ConfigDict
-    file: str
-    overrides: Mapping[str, Any]
-
-
-def plan(base: Base, trials: Sequence[Trial], seeds: int, root: Path) -> list[PlannedTrial]:
-    """Check everything that can be checked before the first trial starts, and write it down.
-
-    Every trial's folder receives `trial.json`, for the table; the sweep's `config.json` is the
-    config that the trials override.
+    The trials override `config`, which is `file` with the command line's `overrides`.
 
     Raises:
-        UserError: a trial's overrides, or what `root` holds, cannot be.
+        UserError: a trial cannot run, or `root` holds another run.
     """
-    resolved = resolve_config(base.config)
-    trials = repeat(trials, base.config.train.seed, seeds)
-    configs = {trial.name: _resolve(base.config, trial) for trial in trials}
-    _check_names(trials)
-    _check_distinct(configs)
-    _check_root(root, resolved)
-    steps = {name: _check_parts(name, config) for name, config in configs.items()}
-    for name, config in configs.items():
-        _check_same(root / name, config, "that trial")
-    root.mkdir(parents=True, exist_ok=True)
-    save_config(base.config, root)
-    for position, trial in enumerate(trials):
-        _write_trial(root / trial.name, trial, position, base.config.train.seed)
-    return [
-        PlannedTrial(
-            trial.name,
-            root / trial.name,
-            _arguments(base, trial, root / trial.name),
-            steps[trial.name],
+    if (root / "metrics.jsonl").exists():
+        raise UserError(f"--workdir={root} is the folder of a single run; give the sweep its own")
+    _check_same(root, resolve_config(config), "a sweep")
+    trials = repeat(trials, config.train.seed, seeds)
+    runs: dict[str, TrialRun] = {}
+    names: dict[str, str] = {}  # By the resolved config.
+    for trial in trials:
+        if trial.name in runs:
+            raise UserError(f"two trials are called {trial.name}; rename one of them")
+        try:
+            resolved = _resolve(config, trial)
+            steps = resolve_durations(resolved, len(open_split(resolved, "train"))).total
+        except UserError as error:
+            raise UserError(f"trial {trial.name}: {error}") from error
+        first = names.setdefault(json.dumps(resolved.to_dict(), sort_keys=True), trial.name)
+        if first != trial.name:
+            raise UserError(f"trials {first} and {trial.name} are the same run; leave one out")
+        workdir = root / trial.name
+        _check_same(workdir, resolved, "that trial")
+        given = {**overrides, **trial.overrides}
+        arguments = (
+            f"--config={file}",
+            *(f"--config.{key}={value}" for key, value in given.items() if value is not None),
+            f"--workdir={workdir}",
         )
-        for trial in trials
-    ]
+        runs[trial.name] = TrialRun(trial.name, workdir, arguments, steps)
+    root.mkdir(parents=True, exist_ok=True)
+    save_config(config, root)
+    for position, trial in enumerate(trials):
+        description = {
+            "position": position,
+            "group": trial.group,
+            "overrides": {key: value for key, value in trial.overrides.items() if key != SEED},
+            "seed": trial.overrides.get(SEED, config.train.seed),
+            "published": trial.published,
+        }
+        (root / trial.name).mkdir(exist_ok=True)
+        atomic_write(root / trial.name / "trial.json", json.dumps(description, indent=2) + "\n")
+    return list(runs.values())
 
 
 def _resolve(base: ConfigDict, trial: Trial) -> ConfigDict:
     config = base.copy_and_resolve_references()
-    try:
-        for key, value in trial.overrides.items():
-            check_key(key)
-            if value is None and flatten(base.to_dict())[key] is not None:
-                raise UserError(f"config.{key} cannot be unset by a trial; write a config for that")
+    for key, value in trial.overrides.items():
+        check_key(key)
+        if value is None and flatten(base.to_dict())[key] is not None:
+            raise UserError(f"config.{key} cannot be unset by a trial; write a config for that")
+        try:
             config.update_from_flattened_dict({key: value})
-        config = resolve_config(config)
-        check_names(config)
-        make_model(config)
-    except (UserError, TypeError) as error:
-        raise UserError(f"trial {trial.name}: {error}") from error
+        except TypeError as error:
+            raise UserError(str(error)) from error
+    config = resolve_config(config)
+    check_names(config)
+    make_model(config)
     return config
-
-
-def _check_names(trials: Sequence[Trial]) -> None:
-    names = [trial.name for trial in trials]
-    for name in names:
-        if names.count(name) > 1:
-            raise UserError(f"two trials are called {name}; give each entry a name of its own")
-
-
-def _check_distinct(configs: Mapping[str, ConfigDict]) -> None:
-    seen: dict[str, str] = {}
-    for name, config in configs.items():
-        text = json.dumps(config.to_dict(), sort_keys=True)
-        if text in seen:
-            raise UserError(f"trials {seen[text]} and {name} are the same run; leave one out")
-        seen[text] = name
-
-
-def _check_root(root: Path, config: ConfigDict) -> None:
-    if (root / "metrics.jsonl").exists():
-        raise UserError(f"--workdir={root} is the folder of a single run; give the sweep its own")
-    _check_same(root, config, "a sweep")
 
 
 def _check_same(workdir: Path, config: ConfigDict, what: str) -> None:
@@ -118,33 +98,3 @@ def _check_same(workdir: Path, config: ConfigDict, what: str) -> None:
             f"{workdir} holds {what} of another config ({'; '.join(changed)}); give another "
             "--workdir, or another name"
         )
-
-
-def _check_parts(name: str, config: ConfigDict) -> int:
-    """Return how many steps the trial takes; UserError where its data are not there."""
-    try:
-        examples = len(open_split(config, "train"))
-    except UserError as error:
-        raise UserError(f"trial {name}: {error}") from error
-    return resolve_durations(config, examples).total
-
-
-def _write_trial(workdir: Path, trial: Trial, position: int, first_seed: int) -> None:
-    workdir.mkdir(exist_ok=True)
-    description = {
-        "position": position,
-        "group": trial.group,
-        "overrides": {key: value for key, value in trial.overrides.items() if key != SEED},
-        "seed": trial.overrides.get(SEED, first_seed),
-        "published": trial.published,
-    }
-    atomic_write(workdir / "trial.json", json.dumps(description, indent=2) + "\n")
-
-
-def _arguments(base: Base, trial: Trial, workdir: Path) -> tuple[str, ...]:
-    overrides = {**base.overrides, **trial.overrides}
-    return (
-        f"--config={base.file}",
-        *(f"--config.{key}={value}" for key, value in overrides.items() if value is not None),
-        f"--workdir={workdir}",
-    )

@@ -1,160 +1,214 @@
-"""Running trials with Ray Tune, on one machine or many: ASHA gives up those that fall behind.
+"""Runs trials with Ray Tune, on one machine or many; ASHA stops those that fall behind.
 
-What has happened lies in the trials' folders and nowhere else. A sweep that is started again is a
-new one for Ray, with the trials that are missing, and its scheduler is told the tests of the
-others. Ray's own restoring forgets those, and cannot take a list of trials that has grown.
+All state is in the trials' folders. A sweep that starts again is a new one for Ray, with the trials
+that are missing, and its scheduler receives the evaluations of the others. Ray's own restore loses
+those, and does not accept a longer list of trials. Ray's workers import this module, so it does not
+import JAX.
 """
 
+import json
 import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from alexnet_jax.atomic_write import atomic_write
 from alexnet_jax.errors import UserError
-from alexnet_jax.sweeps.planned_trial import PlannedTrial, evaluations
 from alexnet_jax.sweeps.reporting import Reporter
-from alexnet_jax.training.preemption import PreemptionGuard
+from alexnet_jax.sweeps.trial_run import TrialRun, evaluations, starts_again
 
-# Ray reads these when it is imported: no reports to its makers, no logs of its own.
+# Ray reads these when it is imported: no usage statistics, no logs of its own.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
 os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
-os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # Or it prints tables of its own at any verbosity.
+os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # Otherwise it prints tables at any verbosity.
 
 try:
     import ray
     from ray import tune
+    from ray.tune.experiment import Trial as RayTrial
     from ray.tune.schedulers import ASHAScheduler
 except ImportError as error:
     raise UserError(
         f"--executor=ray needs Ray Tune ({error}): pip install -r requirements-sweep.txt"
     ) from error
 
-from alexnet_jax.sweeps.ray_trial import Orders, metrics, train
-from alexnet_jax.sweeps.ray_watcher import Watcher, trial_name
+# In the sweep's folder, while it runs.
+_STOP_REQUEST = ".stop"  # A file that makes the trials save and end.
+_FAILURES = ".failed"  # A folder with a file for each failed trial: [exit code, reason].
+_TUNE = ".ray_tune"  # Tune's own folder.
 
-_OBJECT_STORE_BYTES = 200 * 2**20  # Nothing but a few numbers goes through it.
-_TUNE_FOLDER = ".ray_tune"
-_RETRIES = 1  # Of a trial whose worker or machine is lost; it goes on from its checkpoint.
-
-
-@dataclass(frozen=True)
-class RaySettings:
-    """What a trial takes, and how soon one is given up.
-
-    Attributes:
-        cpus: of each trial.
-        gpus: of each trial; None: one where the cluster has any.
-        grace: no trial is given up before this share of its steps.
-        reduction_factor: at `grace`, and whenever a trial has taken that many times more, it goes
-            on if it is among the best 1/`reduction_factor` so far.
-    """
-
-    cpus: int
-    gpus: int | None
-    grace: float
-    reduction_factor: float
+_OBJECT_STORE_BYTES = 200 * 2**20  # It holds only a few numbers.
+_RETRIES = 1  # Of a trial whose worker or machine is lost; it resumes from its checkpoint.
+_SECONDS_BETWEEN_LOOKS = 0.25
+_SECONDS_TO_SAVE = 60.0
 
 
 def run_ray(
-    trials: Sequence[PlannedTrial],
-    ended: Sequence[PlannedTrial],
+    trials: Sequence[TrialRun],
+    ended: Sequence[TrialRun],
     root: Path,
-    settings: RaySettings,
     reporter: Reporter,
+    *,
+    cpus: int,
+    gpus: int | None,
+    grace: float,
+    reduction_factor: float,
 ) -> None:
-    """Run `trials`; one that fails does not stop the others.
+    """Run the trials, with `cpus` and `gpus` each; one that fails does not stop the others.
 
-    Args:
-        trials: those to run.
-        ended: those that have finished or were stopped early before; the scheduler compares with
-            them.
-        root: of the sweep, on a disk that all machines share.
-        settings: see RaySettings.
-        reporter: is told what happens.
+    ASHA first compares a trial when it has taken the fraction `grace` of its steps, and then each
+    time it has taken `reduction_factor` times more. One of `reduction_factor` trials continues. It
+    compares with the trials that have `ended` before, too. `gpus` is None for one if there are any.
 
     Raises:
-        Preempted: SIGTERM or Ctrl-C came; the trials that were running have saved and ended.
+        Preempted: SIGTERM or Ctrl-C came; the running trials have saved and ended.
     """
-    folder = Path.cwd()
-    there = {trial.name: replace(trial, workdir=folder / trial.workdir) for trial in trials}
-    orders = Orders(
-        there, folder, stop_request=folder / root / ".stop", failures=folder / root / ".failed"
-    )
-    _forget(orders)
-    orders.failures.mkdir()
-    _connect()
-    try:
-        with PreemptionGuard() as stop:
-            watcher = Watcher(trials, reporter, stop, orders.stop_request)
-            _make_tuner(orders, _make_scheduler(settings, ended), settings, watcher).fit()
-            stop.raise_if_preempted()
-    finally:
-        ray.shutdown()
-        _forget(orders)
-        shutil.rmtree(root / _TUNE_FOLDER, ignore_errors=True)  # Nothing that is read again.
+    from alexnet_jax.training.preemption import PreemptionGuard  # Imports JAX.
 
-
-def _forget(orders: Orders) -> None:
-    orders.stop_request.unlink(missing_ok=True)
-    shutil.rmtree(orders.failures, ignore_errors=True)
-
-
-def _connect() -> None:
-    """Join the cluster that RAY_ADDRESS names, or start one of this machine alone."""
-    alone: dict[str, Any] = {
-        "address": "local",
-        "include_dashboard": False,
-        "object_store_memory": _OBJECT_STORE_BYTES,
-    }
-    settings = {} if "RAY_ADDRESS" in os.environ else alone
-    ray.init(log_to_driver=False, logging_level="error", **settings)
-
-
-def _make_scheduler(settings: RaySettings, ended: Sequence[PlannedTrial]) -> ASHAScheduler:
-    """Return ASHA over the share of its steps that a trial has taken, knowing the `ended` ones."""
     scheduler = ASHAScheduler(
         time_attr="progress",
         max_t=1,
-        grace_period=settings.grace,
-        reduction_factor=settings.reduction_factor,
+        grace_period=grace,
+        reduction_factor=reduction_factor,
         stop_last_trials=False,
     )
     scheduler.set_search_properties("top1_error", "min")
     for trial in ended:
         known = SimpleNamespace(trial_id=trial.name)
         scheduler.on_trial_add(None, known)
-        for test in evaluations(trial.workdir):
-            scheduler.on_trial_result(None, known, metrics(trial, test))
-    return scheduler
+        for evaluation in evaluations(trial.workdir):
+            scheduler.on_trial_result(None, known, _metrics(trial, *evaluation))
+    named = {trial.name: trial for trial in trials}
+    _remove_files(root)
+    (root / _FAILURES).mkdir()
+    try:
+        alone = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
+        cluster = {} if "RAY_ADDRESS" in os.environ else {"address": "local", **alone}
+        ray.init(log_to_driver=False, logging_level="error", **cluster)
+        if gpus is None:
+            gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
+        trainable = tune.with_parameters(_train, trials=named, folder=Path.cwd(), root=root)
+        with PreemptionGuard() as stop:  # After ray.init, which sets signal handlers of its own.
+            tune.Tuner(
+                tune.with_resources(trainable, {"cpu": cpus, "gpu": gpus}),
+                param_space={"name": tune.grid_search(list(named))},
+                tune_config=tune.TuneConfig(scheduler=scheduler),
+                run_config=tune.RunConfig(
+                    name=_TUNE,
+                    storage_path=str(root.absolute()),
+                    callbacks=[_Watcher(named, root, reporter, lambda: stop.received)],
+                    failure_config=tune.FailureConfig(max_failures=_RETRIES),
+                    verbose=0,
+                ),
+            ).fit()
+            stop.raise_if_preempted()
+    finally:
+        ray.shutdown()
+        _remove_files(root)
 
 
-def _make_tuner(
-    orders: Orders, scheduler: ASHAScheduler, settings: RaySettings, watcher: Watcher
-) -> tune.Tuner:
-    gpus = settings.gpus
-    if gpus is None:
-        gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
-    return tune.Tuner(
-        tune.with_resources(
-            tune.with_parameters(train, orders=orders), {"cpu": settings.cpus, "gpu": gpus}
-        ),
-        param_space={"name": tune.grid_search(list(orders.trials))},
-        tune_config=tune.TuneConfig(
-            # ASHA has been told the metric already.
-            scheduler=scheduler,
-            trial_name_creator=trial_name,
-            trial_dirname_creator=trial_name,
-        ),
-        run_config=tune.RunConfig(
-            name=_TUNE_FOLDER,
-            storage_path=str(orders.stop_request.parent),
-            callbacks=[watcher],
-            failure_config=tune.FailureConfig(max_failures=_RETRIES),
-            verbose=0,
-        ),
-    )
+def _remove_files(root: Path) -> None:
+    (root / _STOP_REQUEST).unlink(missing_ok=True)
+    for folder in (_FAILURES, _TUNE):
+        shutil.rmtree(root / folder, ignore_errors=True)
+
+
+@dataclass(eq=False)
+class _Watcher(tune.Callback):
+    """Reports the starts and ends of Tune's trials, and ends Tune's loop after a stop signal."""
+
+    trials: Mapping[str, TrialRun]
+    root: Path
+    reporter: Reporter
+    stopping: Callable[[], bool]
+    deadline: float | None = None
+
+    def on_step_begin(self, trials: Sequence[RayTrial], **info: Any) -> None:
+        if not self.stopping():
+            return
+        running = [trial for trial in trials if trial.status == RayTrial.RUNNING]
+        if self.deadline is None:
+            self.deadline = time.monotonic() + _SECONDS_TO_SAVE
+            (self.root / _STOP_REQUEST).touch()
+            self.reporter.stopping(len(running))
+        if not running or time.monotonic() > self.deadline:
+            signal.raise_signal(signal.SIGUSR1)  # Ends Tune's loop.
+
+    def on_trial_start(self, trial: RayTrial, **info: Any) -> None:
+        if not self.stopping():
+            self.reporter.started(self.trials[trial.config["name"]])
+
+    def on_trial_complete(self, trial: RayTrial, **info: Any) -> None:
+        ended = self.trials[trial.config["name"]]
+        failure = self.root / _FAILURES / ended.name
+        if ended.result() is not None:
+            self.reporter.finished(ended)
+        elif self.stopping():
+            return
+        elif failure.exists():
+            self.reporter.failed(ended, *json.loads(failure.read_text()))
+        else:
+            step, top1_error = trial.last_result["step"], trial.last_result["top1_error"]
+            text = json.dumps({"step": step, "center": {"top1_error": top1_error}})
+            atomic_write(ended.workdir / "stopped_early.json", text + "\n")
+            self.reporter.stopped_early(ended, step, top1_error)
+
+    def on_trial_error(self, trial: RayTrial, **info: Any) -> None:
+        if not self.stopping():  # The signal may have ended the trial, too.
+            error = trial.get_error()
+            reason = " ".join(str(getattr(error, "cause", None) or error).split())
+            self.reporter.failed(self.trials[trial.config["name"]], None, reason)
+
+
+def _train(
+    config: Mapping[str, str], trials: Mapping[str, TrialRun], folder: Path, root: Path
+) -> None:
+    """Train, in a worker, the trial that Tune's `config` names.
+
+    `folder` is where the sweep was started. The paths of the trials and of the sweep's folder
+    `root` may be relative to it.
+    """
+    os.chdir(folder)
+    trial = trials[config["name"]]
+    exit_codes: list[int] = []
+    reported = 0
+    while not exit_codes or starts_again(exit_codes):
+        process = trial.start()
+        try:
+            while process.poll() is None:
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
+                if (root / _STOP_REQUEST).exists():
+                    process.terminate()
+                    process.wait()
+                    return
+                # The last evaluation waits for result.json, because Tune may end the trial then.
+                reported = _report(trial, reported, up_to=trial.steps - 1)
+        finally:
+            process.kill()  # When ASHA stops the trial, tune.report raises SystemExit.
+            exit_codes.append(process.wait())
+    code = exit_codes[-1]
+    if code == 0:
+        _report(trial, reported, up_to=trial.steps)
+    else:
+        # An exception would make Tune start the trial again, as if its worker were lost.
+        atomic_write(root / _FAILURES / trial.name, json.dumps([code, trial.explain(code)]))
+
+
+def _report(trial: TrialRun, reported: int, up_to: int) -> int:
+    """Report the evaluations after step `reported` to Tune; return the step of the last one."""
+    for step, top1_error in evaluations(trial.workdir):
+        if reported < step <= up_to:
+            reported = step
+            tune.report(_metrics(trial, step, top1_error))
+    return reported
+
+
+def _metrics(trial: TrialRun, step: int, top1_error: float) -> dict[str, float]:
+    return {"step": step, "progress": step / trial.steps, "top1_error": top1_error}

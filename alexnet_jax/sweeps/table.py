@@ -1,163 +1,129 @@
-"""The table of a sweep: its trials' errors, mean and standard deviation over seeds."""
+"""The table of a sweep: the errors of its trials, mean and standard deviation over seeds."""
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.sweeps.planned_trial import evaluations, read_json
+from alexnet_jax.sweeps.trial_run import evaluations, read_json
 from alexnet_jax.training.logging import has_numbers
 
 _ERRORS = tuple(
     (views, error) for views in ("center", "ten_crop") for error in ("top1_error", "top5_error")
 )
-_Scores = tuple[float, ...]  # One for each of _ERRORS.
+_HEADERS = ("centre top-1 %", "top-5 %", "ten crops top-1 %", "top-5 %")  # Of _ERRORS.
+_TEN_CROP = slice(2, 4)  # Of _ERRORS.
 
 
 @dataclass(frozen=True)
 class Row:
-    """The trials that differ in nothing but the seed.
-
-    Attributes:
-        name: of the group.
-        is_baseline: whether they override nothing.
-        published: what the literature says of it.
-        scores: of each trial that has finished; fractions.
-    """
+    """The trials that differ only in the seed; `scores` has the _ERRORS of each finished one."""
 
     name: str
     is_baseline: bool
     published: str
-    scores: tuple[_Scores, ...]
+    scores: tuple[tuple[float, ...], ...]
 
-    def mean(self, column: int) -> float:
-        """Return the mean over seeds."""
-        return mean(scores[column] for scores in self.scores)
+    def statistics(self) -> list[tuple[float | None, float | None]]:
+        """Return the mean and the sample standard deviation (n - 1) of each of _ERRORS.
 
-    def deviation(self, column: int) -> float | None:
-        """Return the sample standard deviation (n - 1) over seeds; None for a single one."""
-        return stdev(scores[column] for scores in self.scores) if len(self.scores) > 1 else None
+        None stands for the mean of no trials and for the deviation of fewer than two.
+        """
+        columns = zip(*self.scores, strict=True) if self.scores else [()] * len(_ERRORS)
+        return [
+            (mean(column) if column else None, stdev(column) if len(column) > 1 else None)
+            for column in columns
+        ]
 
 
 def read_rows(root: Path) -> tuple[list[Row], list[str]]:
-    """Read the folders of a sweep's trials.
-
-    Returns:
-        A row a group, in the order of the sweep file; a line for each trial without a result.
+    """Return a row for each group of a sweep, and a line for each trial without a result.
 
     Raises:
         UserError: `root` holds no sweep.
     """
-    trials = [(path.parent, read_json(path)) for path in root.glob("*/trial.json")]
-    known = [(workdir, trial) for workdir, trial in trials if trial is not None]
-    if not known:
+    read = [(path.parent, read_json(path)) for path in root.glob("*/trial.json")]
+    trials = [(workdir, trial) for workdir, trial in read if trial is not None]
+    if not trials:
         raise UserError(f"{root} holds no sweep; start one with --config, --sweep and --workdir")
-    known.sort(key=lambda item: item[1]["position"])
+    trials.sort(key=lambda item: item[1]["position"])
     rows: dict[str, Row] = {}
     unfinished = []
-    for workdir, trial in known:
-        scores = _read_scores(workdir)
-        if not scores:
-            unfinished.append(_describe_unfinished(workdir))
+    for workdir, trial in trials:
+        result = read_json(workdir / "result.json") or {}
         group = trial["group"]
-        before = rows[group].scores if group in rows else ()
-        rows[group] = Row(group, not trial["overrides"], trial["published"], before + scores)
+        scores = rows[group].scores if group in rows else ()
+        if all(has_numbers(result.get(views), [error]) for views, error in _ERRORS):
+            scores += (tuple(result[views][error] for views, error in _ERRORS),)
+        else:
+            unfinished.append(_describe_unfinished(workdir))
+        rows[group] = Row(group, not trial["overrides"], trial["published"], scores)
     return list(rows.values()), unfinished
-
-
-def format_markdown(rows: Sequence[Row], unfinished: Sequence[str]) -> str:
-    """Return a table whose columns also line up in a terminal; errors in per cent."""
-    baseline = _find_baseline(rows)
-    header = ["trial", "n", "centre top-1 %", "top-5 %", "ten crops top-1 %", "top-5 %"]
-    cells = [
-        [row.name, str(len(row.scores)), *(_format_error(row, c) for c in range(len(_ERRORS)))]
-        for row in rows
-    ]
-    if baseline is not None and len(rows) > 1:
-        header.append(f"ten crops, less {baseline.name}'s")
-        for line, row in zip(cells, rows, strict=True):
-            line.append("" if row is baseline else _format_difference(row, baseline))
-    if any(row.published for row in rows):
-        header.append("published")
-        for line, row in zip(cells, rows, strict=True):
-            line.append(row.published.replace("|", "\\|"))
-    notes = "".join(f"\nno result: {line}" for line in unfinished)
-    return "\n".join(_align(header, cells)) + ("\n" + notes if notes else "")
-
-
-def format_csv(rows: Sequence[Row]) -> str:
-    """Return the same as CSV; errors are fractions, an empty field is a number there is none of."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    names = [f"{views}_{error}" for views, error in _ERRORS]
-    writer.writerow(
-        [
-            "trial",
-            "n",
-            *(f"{name}_{what}" for name in names for what in ("mean", "sd")),
-            "published",
-        ]
-    )
-    for row in rows:
-        numbers: list[float | None] = []
-        for column in range(len(_ERRORS)):
-            numbers += [row.mean(column), row.deviation(column)] if row.scores else [None, None]
-        writer.writerow([row.name, len(row.scores), *numbers, row.published])
-    return text.getvalue().rstrip("\n")
-
-
-def _read_scores(workdir: Path) -> tuple[_Scores, ...]:
-    """Return a trial's errors; nothing where there is no result, or a damaged one."""
-    result = read_json(workdir / "result.json") or {}
-    if not all(has_numbers(result.get(views), [error]) for views, error in _ERRORS):
-        return ()
-    return (tuple(result[views][error] for views, error in _ERRORS),)
 
 
 def _describe_unfinished(workdir: Path) -> str:
     *_, last = [None, *evaluations(workdir)]
     if last is None:
         return workdir.name
+    step, error = last
     why = "stopped early" if (workdir / "stopped_early.json").exists() else "not finished"
-    return (
-        f"{workdir.name}, {why} after step {last.step} with a centre crop top-1 error of "
-        f"{last.top1_error:.2%}"
-    )
+    return f"{workdir.name}, {why} after step {step} with a centre crop top-1 error of {error:.2%}"
 
 
-def _find_baseline(rows: Sequence[Row]) -> Row | None:
-    return next((row for row in rows if row.is_baseline and row.scores), None)
+def format_markdown(rows: Sequence[Row], unfinished: Sequence[str]) -> str:
+    """Return a table whose columns also line up in a terminal; errors in per cent."""
+    columns = [
+        _align("trial", "<", [row.name for row in rows]),
+        _align("n", ">", [str(len(row.scores)) for row in rows]),
+    ]
+    for index, header in enumerate(_HEADERS):
+        cells = [_format_error(*row.statistics()[index]) for row in rows]
+        columns.append(_align(header, ">", cells))
+    baseline = next((row for row in rows if row.is_baseline and row.scores), None)
+    if baseline is not None and len(rows) > 1:
+        cells = ["" if row is baseline else _format_difference(row, baseline) for row in rows]
+        columns.append(_align(f"ten crops, less {baseline.name}'s", ">", cells))
+    if any(row.published for row in rows):
+        cells = [row.published.replace("|", "\\|") for row in rows]
+        columns.append(_align("published", "<", cells))
+    lines = [f"| {' | '.join(line)} |" for line in zip(*columns, strict=True)]
+    if unfinished:
+        lines += ["", *(f"no result: {line}" for line in unfinished)]
+    return "\n".join(lines)
 
 
-def _format_error(row: Row, column: int) -> str:
-    if not row.scores:
+def _align(header: str, side: str, cells: Sequence[str]) -> list[str]:
+    """Return a column of a Markdown table, aligned to the left "<" or to the right ">"."""
+    width = max(3, *map(len, [header, *cells]))
+    rule = "-" * (width - 1) + ("-" if side == "<" else ":")
+    return [f"{header:{side}{width}}", rule, *(f"{cell:{side}{width}}" for cell in cells)]
+
+
+def _format_error(average: float | None, deviation: float | None) -> str:
+    if average is None:
         return ""
-    deviation = row.deviation(column)
-    spread = "" if deviation is None else f" ± {100 * deviation:.2f}"
-    return f"{100 * row.mean(column):.2f}{spread}"
+    return f"{100 * average:.2f}" + ("" if deviation is None else f" ± {100 * deviation:.2f}")
 
 
 def _format_difference(row: Row, baseline: Row) -> str:
-    if not row.scores:
-        return ""
-    columns = [c for c, (views, _) in enumerate(_ERRORS) if views == "ten_crop"]
-    return " / ".join(f"{100 * (row.mean(c) - baseline.mean(c)):+.2f}" for c in columns)
+    pairs = zip(row.statistics()[_TEN_CROP], baseline.statistics()[_TEN_CROP], strict=True)
+    return " / ".join(
+        f"{100 * (own - other):+.2f}"
+        for (own, _), (other, _) in pairs
+        if own is not None and other is not None
+    )
 
 
-def _align(header: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of a Markdown table; text to the left, numbers to the right."""
-    widths = [max(3, *map(len, column)) for column in zip(header, *cells, strict=True)]
-    right = [name not in ("trial", "published") for name in header]
-    rule = [
-        "-" * (width - to_right) + ":" * to_right
-        for width, to_right in zip(widths, right, strict=True)
-    ]
-    for line in (header, rule, *cells):
-        padded = [
-            text.rjust(width) if to_right else text.ljust(width)
-            for text, width, to_right in zip(line, widths, right, strict=True)
-        ]
-        yield f"| {' | '.join(padded)} |"
+def format_csv(rows: Sequence[Row]) -> str:
+    """Return the table as CSV; errors are fractions, and a missing number is an empty field."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [f"{views}_{error}_{what}" for views, error in _ERRORS for what in ("mean", "sd")]
+    writer.writerow(["trial", "n", *names, "published"])
+    for row in rows:
+        numbers = [number for pair in row.statistics() for number in pair]
+        writer.writerow([row.name, len(row.scores), *numbers, row.published])
+    return text.getvalue().rstrip("\n")

@@ -1,8 +1,6 @@
-"""Weights in and out: torchvision, Caffe, safetensors, StableHLO.
+"""Import and export trained weights: torchvision, Caffe, safetensors, StableHLO."""
 
-Nothing heavy is imported before it is used: `python -m alexnet_jax.weights --help` must not wait.
-"""
-
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Bundle", "export_weights", "import_weights", "read_workdir", "write_workdir"]
 
-_ROOMS = {
+_MODULES = {
     "Bundle": "bundle",
     "export_weights": "formats",
     "import_weights": "formats",
@@ -22,8 +20,7 @@ _ROOMS = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
+    """Import a public name when it is first used, so that --help does not wait for JAX."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

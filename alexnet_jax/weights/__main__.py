@@ -1,14 +1,15 @@
-"""Bring trained parameters in from other programs, and take ours out.
+"""Import trained weights from other programs, or export them.
 
   python -m alexnet_jax.weights import --format=torchvision alexnet.pth --workdir=runs/owt
   python -m alexnet_jax.weights import --format=caffe bvlc_alexnet.caffemodel --workdir=runs/caffe
   python -m alexnet_jax.weights export --format=safetensors --workdir=runs/owt owt.safetensors
 
-import makes a workdir that evaluate and predict read, and that training can start from. Formats:
-torchvision (.pth, which needs PyTorch, or .safetensors), caffe (.caffemodel of BVLC AlexNet and
-CaffeNet), safetensors (ours). export reads the checkpoint that --checkpoint names, the best unless
-it is given. Formats: torchvision (.safetensors, network owt only), safetensors (ours), stablehlo (a
-program for jax.export).
+import creates a workdir, which evaluate and predict read, and from which training can start.
+Formats: torchvision (.pth, which needs PyTorch, or .safetensors), caffe (.caffemodel of BVLC
+AlexNet and CaffeNet), safetensors (ours).
+
+export reads the checkpoint that --checkpoint names. Formats: torchvision (.safetensors, network owt
+only), safetensors (ours), stablehlo (a program for jax.export).
 """
 
 from collections.abc import Sequence
@@ -20,21 +21,18 @@ from alexnet_jax import command_line
 from alexnet_jax.errors import UserError
 
 _FORMAT = flags.DEFINE_enum(
-    "format", None, ["torchvision", "caffe", "safetensors", "stablehlo"], "Of the file."
+    "format", None, ["torchvision", "caffe", "safetensors", "stablehlo"], "Format of the file."
 )
-_WORKDIR = flags.DEFINE_string("workdir", "", "The folder that import makes and export reads.")
+_WORKDIR = flags.DEFINE_string("workdir", "", "The folder that import creates and export reads.")
 _CHECKPOINT = command_line.define_checkpoint("export: which checkpoint")
 _MODEL = flags.DEFINE_string(
-    "model", None, "import: the network that the file should hold; others are refused."
+    "model", None, "import: the network that the file must hold; others are refused."
 )
 _NUM_CLASSES = flags.DEFINE_integer(
-    "num_classes", None, "import: how many classes it should tell; others are refused."
+    "num_classes", None, "import: the number of classes that the file must have."
 )
 _MEAN = flags.DEFINE_list(
-    "mean",
-    None,
-    "import --format=caffe: the mean pixel, blue,green,red. Unset: 104,117,123, as Caffe rounds "
-    "ImageNet's.",
+    "mean", None, "import --format=caffe: the mean pixel, blue,green,red. Unset: 104,117,123."
 )
 
 
@@ -45,28 +43,25 @@ def main(arguments: Sequence[str]) -> None:
             "give import or export, then one file: "
             "python -m alexnet_jax.weights import --format=torchvision FILE --workdir=DIR"
         )
-    verb, file = arguments
+    verb, path, workdir = arguments[0], Path(arguments[1]), Path(_WORKDIR.value)
+    for other, holders in {
+        "export": [_CHECKPOINT],
+        "import": [_MODEL, _NUM_CLASSES, _MEAN],
+    }.items():
+        for holder in holders:
+            if verb != other and holder.value is not None:
+                raise UserError(f"--{holder.name} is for {other}")
     if verb == "import":
-        if _CHECKPOINT.value is not None:
-            raise UserError("--checkpoint is for export")
-        _import(Path(file), Path(_WORKDIR.value))
+        _import(path, workdir)
     else:
-        _export(Path(file), Path(_WORKDIR.value))
+        _export(path, workdir)
 
 
 def _import(path: Path, workdir: Path) -> None:
-    from alexnet_jax.weights.formats import import_weights
-    from alexnet_jax.weights.workdirs import write_workdir
+    from alexnet_jax.weights import import_weights, write_workdir
 
-    mean = _parse_mean(_MEAN.value)
-    if mean is None:
-        bundle = import_weights(path, str(_FORMAT.value), _MODEL.value, _NUM_CLASSES.value)
-    elif _FORMAT.value == "caffe":
-        from alexnet_jax.weights.caffe import import_caffe
-
-        bundle = import_caffe(path, _MODEL.value, _NUM_CLASSES.value, mean)
-    else:
-        raise UserError(f"--mean is for --format=caffe; {_FORMAT.value} files have their own")
+    mean = None if _MEAN.value is None else _parse_mean(_MEAN.value)
+    bundle = import_weights(path, str(_FORMAT.value), _MODEL.value, _NUM_CLASSES.value, mean)
     write_workdir(bundle, workdir)
     print(
         f"{workdir}: network {bundle.model_name!r}, {len(bundle.class_names)} classes; next: "
@@ -75,30 +70,23 @@ def _import(path: Path, workdir: Path) -> None:
 
 
 def _export(path: Path, workdir: Path) -> None:
-    for flag in (_MODEL, _NUM_CLASSES, _MEAN):
-        if flag.value is not None:
-            raise UserError(f"--{flag.name} is for import")
-    from alexnet_jax.weights.formats import export_weights
+    from alexnet_jax.weights import export_weights, read_workdir
     from alexnet_jax.weights.torchvision import has_torchvision_input
-    from alexnet_jax.weights.workdirs import read_workdir
 
     bundle = read_workdir(workdir, _CHECKPOINT.value)
     export_weights(bundle, path, str(_FORMAT.value))
     print(f"{path}: {path.stat().st_size / 1e6:,.1f} MB, network {bundle.model_name!r}")
     if _FORMAT.value == "torchvision" and not has_torchvision_input(bundle):
-        print("note: its input is not torchvision's; the file's metadata tell it: docs/weights.md")
+        print("note: its input is not torchvision's; see the file's metadata and docs/weights.md")
 
 
-def _parse_mean(texts: list[str] | None) -> list[float] | None:
-    if texts is None:
-        return None
+def _parse_mean(texts: list[str]) -> list[float]:
     try:
-        mean = [float(text) for text in texts]
+        blue, green, red = map(float, texts)
     except ValueError:
-        mean = []
-    if len(mean) != 3:
-        raise UserError(f"--mean={','.join(texts)} should be three numbers: blue,green,red")
-    return mean
+        given = ",".join(texts)
+        raise UserError(f"--mean={given} should be three numbers: blue,green,red") from None
+    return [blue, green, red]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Parameters together with what must travel with them."""
+"""`Bundle`: a network's parameters with all that is needed to use them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,13 +8,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import traverse_util
+from flax.traverse_util import flatten_dict
 
+from alexnet_jax.data.images import IMAGE_SIZE
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.models import AlexNet, Spec, create_model
 
-Tensors = Mapping[str, np.ndarray]  # Parameters by name: "conv1/kernel".
+Tensors = Mapping[str, np.ndarray]  # By name, e.g. "conv1/kernel".
 Shapes = Mapping[str, tuple[int, ...]]
+
+STATISTICS = "batch_stats"  # Prefix of the names of running statistics.
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,16 +25,16 @@ class Bundle:
     """A network's parameters, and all that is needed to use them.
 
     Attributes:
-        model_name: the network, one of `alexnet_jax.models.MODELS`.
-        params: float32, as linen has them: {"conv1": {"kernel": ..., "bias": ...}, ...}.
-        preprocessing: what turns pixels into the network's input.
-        class_names: of the outputs, in their order.
+        model_name: one of `alexnet_jax.models.MODELS`.
+        params: float32, as in linen: {"conv1": {"kernel": ..., "bias": ...}, ...}.
+        preprocessing: turns pixels into the network's input.
+        class_names: of the outputs, in order.
         crop_size: side of the network's input.
         dtype: of activations and products.
-        changes: of the network's table, names of `alexnet_jax.models.MODIFICATIONS`.
-        config: of the run that trained it, where it was ours.
-        batch_stats: float32, running means and variances of batch normalisation, by layer.
-        precision: of products, as `create_model` takes it.
+        modifications: names of `alexnet_jax.models.MODIFICATIONS`, applied to the network's table.
+        config: of the run that trained it, if it was trained here.
+        batch_stats: float32, running means and variances of batch normalization, by layer.
+        precision: of products, as for `create_model`.
     """
 
     model_name: str
@@ -40,52 +43,53 @@ class Bundle:
     class_names: list[str]
     crop_size: int
     dtype: str = "float32"
-    changes: Sequence[str] = ()
+    modifications: Sequence[str] = ()
     config: Mapping[str, Any] | None = None
     batch_stats: Mapping[str, Any] = field(default_factory=dict)
     precision: str = "float32"
 
     @property
     def variables(self) -> dict[str, Any]:
-        """What the model is applied with."""
+        """The variables for `model.apply`."""
         return {"params": self.params, "batch_stats": self.batch_stats}
 
     @property
     def image_size(self) -> int:
-        """Side of the images that the crops are cut from."""
+        """Side of the images before cropping."""
         return self.preprocessing.mean.shape[0]
 
     @cached_property
     def model(self) -> AlexNet:
-        """The linen module that the parameters are of."""
+        """The linen module."""
         return create_model(
-            self.model_name, len(self.class_names), self.dtype, self.changes, self.precision
+            self.model_name, len(self.class_names), self.dtype, self.modifications, self.precision
         )
 
 
-def flatten(params: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Turn {"conv1": {"kernel": ...}} into {"conv1/kernel": ...}, in host memory."""
-    return traverse_util.flatten_dict(jax.device_get(params), sep="/")
-
-
-def unflatten(tensors: Tensors) -> dict[str, Any]:
-    """Undo `flatten`."""
-    return traverse_util.unflatten_dict(dict(tensors), sep="/")
-
-
-def parameter_shapes(spec: Spec, num_classes: int) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every parameter of a network, by name, computing none of them."""
-    return _shapes(spec, num_classes, "params")
-
-
-def statistics_shapes(spec: Spec, num_classes: int) -> dict[str, tuple[int, ...]]:
-    """Return the same of the running statistics of batch normalisation: "conv1_norm/mean"."""
-    return _shapes(spec, num_classes, "batch_stats")
-
-
-def _shapes(spec: Spec, num_classes: int, collection: str) -> dict[str, tuple[int, ...]]:
+def tensor_shapes(spec: Spec, num_classes: int) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of parameters, "conv1/kernel", and "batch_stats/conv1_norm/mean"."""
     model = AlexNet(spec, num_classes)
     images = jax.ShapeDtypeStruct((1, spec.crop_size, spec.crop_size, 3), jnp.float32)
     variables = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), images)
-    flat = traverse_util.flatten_dict(variables.get(collection, {}), sep="/")
-    return {name: leaf.shape for name, leaf in flat.items()}
+    tree = {**variables["params"], STATISTICS: variables.get("batch_stats", {})}
+    return {name: leaf.shape for name, leaf in flatten_dict(tree, sep="/").items()}
+
+
+def constant_preprocessing(mean: np.ndarray, std: np.ndarray) -> Preprocessing:
+    """Return (x - mean) / std with one mean per channel, RGB, for images of the usual size."""
+    image = np.broadcast_to(mean, (IMAGE_SIZE, IMAGE_SIZE, 3)).astype(np.float32)
+    return Preprocessing(image, np.asarray(std, np.float32))
+
+
+def name_classes(count: int) -> list[str]:
+    """Return class names for a file that has none.
+
+    1,000 classes get the names of ILSVRC-2012, sorted by synset number, which is the order of
+    torchvision, Caffe and TFDS. Others are numbered.
+    """
+    if count == 1000:
+        # TFDS takes seconds to import.
+        from alexnet_jax.data.builders.imagenet2012 import validation_labels
+
+        return sorted(set(validation_labels()))
+    return [f"class {number}" for number in range(count)]

@@ -1,114 +1,159 @@
 """Caffe's AlexNets: `.caffemodel` files of BVLC AlexNet and CaffeNet.
 
-Caffe's networks read BGR. Ours read RGB, so conv1's input channels are turned around here, once.
-The mean stays in the preprocessing, not in conv1's biases, so that fine-tuning sees the input that
-the network was trained with.
+Caffe's networks read BGR. Ours read RGB, so the import reverses conv1's input channels. The mean
+stays in the preprocessing, so that fine-tuning sees the input of the original training.
 """
 
+import math
+import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from google.protobuf import (  # type: ignore[import-untyped]
+    descriptor_pb2,
+    descriptor_pool,
+    message_factory,
+)
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from alexnet_jax.data.images import IMAGE_SIZE
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import Spec, find_spec
-from alexnet_jax.weights.bundle import Bundle, parameter_shapes
-from alexnet_jax.weights.caffe_file import Layer, read_caffemodel
-from alexnet_jax.weights.checking import check_num_classes, check_tensors, identify
-from alexnet_jax.weights.classes import name_classes
-from alexnet_jax.weights.layout import channels_first_shapes, channels_last_params
-from alexnet_jax.weights.preprocessing_text import constant_preprocessing
+from alexnet_jax.weights.bundle import Bundle, constant_preprocessing, name_classes
+from alexnet_jax.weights.checking import identify
+from alexnet_jax.weights.files import require_file
+from alexnet_jax.weights.layout import convert_params
 
-NETWORKS = ("caffe", "caffenet")
-# The training set's mean, BGR, as Caffe's models/bvlc_reference_caffenet/train_val.prototxt rounds
-# it (`mean_value`). Their training subtracted the mean image, which the .caffemodel does not hold.
+# The mean of the training set, BGR, as rounded in Caffe's
+# models/bvlc_reference_caffenet/train_val.prototxt (`mean_value`). The original training subtracted
+# the mean image, which the .caffemodel does not hold.
 BGR_MEAN = (104.0, 117.0, 123.0)
+_NETWORKS = ("caffe", "caffenet")
 _CAFFE_TYPES = {"activation": "ReLU", "lrn": "LRN", "pool": "Pooling"}
-_TYPES_OF_ORDER = ("Convolution", "InnerProduct", *_CAFFE_TYPES.values())
-_KINDS = ("kernel", "bias")  # The order of a layer's blobs.
+# V1LayerParameter.LayerType, for the layers that tell the networks apart.
+_V1_TYPES = {4: "Convolution", 14: "InnerProduct", 15: "LRN", 17: "Pooling", 18: "ReLU"}
+_KINDS = {0: "kernel", 1: "bias"}  # By position among a layer's blobs.
+_MOST_AXES = 32  # Caffe's own limit.
+# The part of BVLC/caffe's src/caffe/proto/caffe.proto that holds trained parameters; the parser
+# skips all other fields. Packed floats have the wire format of bytes. Declared as bytes, 61 million
+# of them become an array at once, without a Python object for each.
+_PROTO = """
+message BlobShape { repeated int64 dim = 1; }
+message BlobProto {
+  optional int32 num = 1; optional int32 channels = 2;
+  optional int32 height = 3; optional int32 width = 4;
+  repeated bytes data = 5; optional BlobShape shape = 7; repeated bytes double_data = 8;
+}
+message LayerParameter {
+  optional string name = 1; optional string type = 2; repeated BlobProto blobs = 7;
+}
+message V1LayerParameter {
+  optional bytes v0 = 1;
+  optional string name = 4; optional int32 type = 5; repeated BlobProto blobs = 6;
+}
+message NetParameter { repeated V1LayerParameter layers = 2; repeated LayerParameter layer = 100; }
+"""
 
 
-def import_caffe(
-    path: Path,
-    model_name: str | None = None,
-    num_classes: int | None = None,
-    bgr_mean: Sequence[float] = BGR_MEAN,
-) -> Bundle:
-    """Read a .caffemodel; which of the two networks it is, the order of its layers tells.
+def import_caffe(path: Path, bgr_mean: Sequence[float] | None = None) -> Bundle:
+    """Read a .caffemodel. The order of its layers tells which of the two networks it is.
 
-    Args:
-        path: the file, in Caffe's present form (`layer`) or the one before (`layers`).
-        model_name: the network that it should be; None for whichever it is.
-        num_classes: what it should tell; None for as many as it does.
-        bgr_mean: subtracted from every pixel.
-
-    Raises:
-        UserError: the file is neither network, or not whole; see `check_tensors`.
+    Both of Caffe's formats since 2014 are read (`layer` and `layers`). `bgr_mean` is subtracted
+    from every pixel; None stands for `BGR_MEAN`.
     """
-    layers = read_caffemodel(path)
-    tensors = _named_blobs(path, layers)
-    model_name = _which_network(path, layers, tensors, model_name)
-    spec = find_spec(model_name)
-    output = f"fc{len(spec.convolutions) + len(spec.dense) + 1}/bias"
-    found_classes = tensors[output].size if output in tensors else 2
-    expected = channels_first_shapes(parameter_shapes(spec, max(found_classes, 2)))
-    tensors = {
-        name: _without_unit_axes(blob, expected.get(name, blob.shape))
-        for name, blob in tensors.items()
-    }
-    check_tensors(path, tensors, expected, model_name)
-    check_num_classes(path, found_classes, num_classes)
-    params = channels_last_params(tensors, spec)
-    params["conv1"]["kernel"] = np.ascontiguousarray(params["conv1"]["kernel"][:, :, ::-1])
-    preprocessing = constant_preprocessing(
-        np.array(bgr_mean[::-1], np.float32), np.ones(3), IMAGE_SIZE
-    )
-    names = name_classes(found_classes)
-    return Bundle(model_name, params, preprocessing, names, spec.crop_size)
-
-
-def _which_network(
-    path: Path, layers: Sequence[Layer], tensors: dict[str, np.ndarray], wanted: str | None
-) -> str:
-    if wanted is not None and wanted not in NETWORKS:
-        raise UserError(f"a .caffemodel is {' or '.join(map(repr, NETWORKS))}, not {wanted!r}")
-    order = [layer.type for layer in layers if layer.type in _TYPES_OF_ORDER]
-    found = [name for name in NETWORKS if _order_of_layers(find_spec(name)) == order]
-    if not found:
-        what = identify({name: blob.shape for name, blob in tensors.items()})
+    order, tensors = read_caffemodel(path)
+    specs = {name: find_spec(name) for name in _NETWORKS}
+    model_name = next((name for name in specs if _order_of_layers(specs[name]) == order), None)
+    if model_name is None:
         raise UserError(
-            f"{path} is neither of {' and '.join(map(repr, NETWORKS))}: by its tensors it is "
-            f"{what}, and its layers come in another order ({', '.join(order) or 'none'})"
+            f"{path} is neither of {' and '.join(map(repr, specs))}: by its tensors it is "
+            f"{identify(tensors)}, and its layers are in another order "
+            f"({', '.join(order) or 'none'})"
         )
-    if wanted is not None and wanted != found[0]:
-        raise UserError(f"{path} holds network {found[0]!r}, not {wanted!r}")
-    return found[0]
+    params = convert_params(path, tensors, model_name)
+    params["conv1"]["kernel"] = np.ascontiguousarray(params["conv1"]["kernel"][:, :, ::-1])
+    mean = np.array(bgr_mean or BGR_MEAN, np.float32)[::-1]
+    spec = specs[model_name]
+    class_names = name_classes(params[spec.output_name]["bias"].size)
+    preprocessing = constant_preprocessing(mean, np.ones(3))
+    return Bundle(model_name, params, preprocessing, class_names, spec.crop_size)
 
 
 def _order_of_layers(spec: Spec) -> list[str]:
-    """Return the types of a network's layers in Caffe's words, from the bottom up."""
+    """Return the types of a network's layers in Caffe's words, from the input to the output."""
     order = []
     for layer in spec.convolutions:
         order += ["Convolution", *(_CAFFE_TYPES[operation] for operation in layer.after)]
     return [*order, *["InnerProduct", "ReLU"] * len(spec.dense), "InnerProduct"]
 
 
-def _named_blobs(path: Path, layers: Sequence[Layer]) -> dict[str, np.ndarray]:
+def read_caffemodel(path: Path) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Return the types of the layers, in the file's order, and the blobs ("conv1/kernel").
+
+    Types that do not tell the networks apart, such as Dropout, are left out.
+    """
+    require_file(path)
+    net = _net_parameter()()
+    try:
+        net.ParseFromString(path.read_bytes())
+    except DecodeError as error:
+        raise UserError(f"{path} is truncated or no .caffemodel; download it again") from error
+    if any(layer.HasField("v0") for layer in net.layers):
+        raise UserError(
+            f"{path} is in Caffe's format before 2014; upgrade it with Caffe's "
+            "upgrade_net_proto_binary"
+        )
+    layers = [*net.layer, *net.layers]
+    if not layers:
+        raise UserError(f"{path} is no .caffemodel: it has no layers")
     tensors = {}
     for layer in layers:
         for position, blob in enumerate(layer.blobs):
-            kind = _KINDS[position] if position < len(_KINDS) else f"blob {position}"
-            name = f"{layer.name}/{kind}"
+            name = f"{layer.name}/{_KINDS.get(position, f'blob {position}')}"
             if name in tensors:
                 raise UserError(f"{path} has two layers called {layer.name!r}")
-            tensors[name] = blob
-    return tensors
+            tensors[name] = _read_blob(f"{path}: {layer.name}", blob)
+    types = [_V1_TYPES.get(layer.type, layer.type) for layer in layers]
+    return [each for each in types if each in _V1_TYPES.values()], tensors
 
 
-def _without_unit_axes(blob: np.ndarray, expected: tuple[int, ...]) -> np.ndarray:
-    """Drop the leading ones of the old form, which gave every blob four axes."""
-    extra = blob.ndim - len(expected)
-    if extra > 0 and blob.shape[:extra] == (1,) * extra:
-        return blob.reshape(blob.shape[extra:])
-    return blob
+def _read_blob(where: str, blob: Any) -> np.ndarray:
+    if blob.HasField("shape"):
+        shape = tuple(blob.shape.dim)
+    else:
+        shape = (blob.num, blob.channels, blob.height, blob.width)
+    values, dtype = (blob.double_data, "<f8") if blob.double_data else (blob.data, "<f4")
+    if len(shape) > _MOST_AXES or min(shape, default=1) < 1:
+        raise UserError(f"{where} has an impossible shape of {len(shape)} axes; download it again")
+    data = b"".join(values)
+    needed = math.prod(shape) * np.dtype(dtype).itemsize
+    if len(data) != needed:
+        raise UserError(
+            f"{where} has {len(data):,} bytes of numbers, its shape {shape} needs {needed:,}"
+        )
+    # Caffe's older format gives every blob four axes, the first ones of size 1.
+    while len(shape) > 1 and shape[0] == 1:
+        shape = shape[1:]
+    return np.frombuffer(data, dtype).reshape(shape).astype(np.float32)
+
+
+@cache
+def _net_parameter() -> Any:
+    """Return protobuf's class for the message that is the whole file."""
+    field_type = descriptor_pb2.FieldDescriptorProto
+    package = "alexnet_jax.caffe"
+    file = descriptor_pb2.FileDescriptorProto(name=package, package=package, syntax="proto2")
+    for message_name, body in re.findall(r"message (\w+) \{(.*?)\}", _PROTO, re.DOTALL):
+        message = file.message_type.add(name=message_name)
+        for label, kind, name, number in re.findall(r"(\w+) (\w+) (\w+) = (\d+);", body):
+            field = message.field.add(name=name, number=int(number))
+            field.label = field_type.Label.Value(f"LABEL_{label.upper()}")
+            if kind.islower():
+                field.type = field_type.Type.Value(f"TYPE_{kind.upper()}")
+            else:
+                field.type, field.type_name = field_type.TYPE_MESSAGE, f".{package}.{kind}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.NetParameter"))

@@ -1,71 +1,109 @@
-"""The formats by name."""
+"""Import and export by name of the format, and the StableHLO format."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
+import jax
+import jax.numpy as jnp
+from jax import export
+
+from alexnet_jax.data.preprocessing import center_crop
 from alexnet_jax.errors import UserError
 from alexnet_jax.weights.bundle import Bundle
 from alexnet_jax.weights.caffe import import_caffe
+from alexnet_jax.weights.files import exported_file
 from alexnet_jax.weights.own import export_own, import_own
-from alexnet_jax.weights.stablehlo import export_stablehlo
 from alexnet_jax.weights.torchvision import export_torchvision, import_torchvision
-
-_T = TypeVar("_T")
-
-_IMPORTS: dict[str, Callable[[Path, str | None, int | None], Bundle]] = {
-    "torchvision": import_torchvision,
-    "safetensors": import_own,
-    "caffe": import_caffe,
-}
-_EXPORTS: dict[str, Callable[[Bundle, Path], None]] = {
-    "torchvision": export_torchvision,
-    "safetensors": export_own,
-    "stablehlo": export_stablehlo,
-}
 
 
 def import_weights(
-    path: str | Path, format: str, model_name: str | None = None, num_classes: int | None = None
+    path: str | Path,
+    format: str,
+    model_name: str | None = None,
+    num_classes: int | None = None,
+    bgr_mean: Sequence[float] | None = None,
 ) -> Bundle:
-    """Read a network from a file of another program, or of ours.
+    """Read a network from a file.
 
     Args:
         path: the file.
         format: "torchvision" (.pth or .safetensors with torchvision's names), "caffe" (.caffemodel
             of BVLC AlexNet or CaffeNet) or "safetensors" (ours).
-        model_name: the network that it should hold; None: torchvision's `owt`, or what it says.
-        num_classes: what its output should tell apart; None for as many as it does.
+        model_name: the network that the file must hold; None for `owt` from torchvision, and for
+            any from the others.
+        num_classes: the number of classes that the file must have; None for any.
+        bgr_mean: for "caffe", the mean pixel; None for Caffe's own.
 
     Returns:
-        Parameters as linen has them, their preprocessing and their classes:
+        Parameters as in linen, with their preprocessing and their class names:
 
             bundle = import_weights("alexnet-owt-7be5be79.pth", "torchvision")
             crops = bundle.preprocessing(images)  # uint8 [B, 224, 224, 3]
             logits = bundle.model.apply(bundle.variables, crops, train=False)
 
     Raises:
-        UserError: the file is damaged, or is not that network to the last tensor.
+        UserError: the file is damaged, or does not hold exactly that network.
     """
-    return _choose(_IMPORTS, format, "import")(Path(path), model_name, num_classes)
+    path = Path(path)
+    if bgr_mean is not None and format != "caffe":
+        raise UserError(f"--mean is for --format=caffe; {format} files have their own")
+    match format:
+        case "torchvision":
+            bundle = import_torchvision(path, model_name)
+        case "safetensors":
+            bundle = import_own(path)
+        case "caffe":
+            bundle = import_caffe(path, bgr_mean)
+        case _:
+            known = "torchvision, safetensors, caffe"
+            raise UserError(f"import knows no format {format!r}; the known ones: {known}")
+    if model_name not in (None, bundle.model_name):
+        raise UserError(f"{path} holds network {bundle.model_name!r}, not {model_name!r}")
+    found = len(bundle.class_names)
+    if num_classes not in (None, found):
+        way_out = f"import it with {found}, then fine-tune it"
+        raise UserError(f"{path} has {found} classes, not {num_classes}; {way_out}")
+    return bundle
 
 
 def export_weights(bundle: Bundle, path: str | Path, format: str) -> None:
-    """Write a network for another program, or for ours.
+    """Write a network to a file.
 
     Args:
-        bundle: from `import_weights`, or `read_workdir` of a trained run.
+        bundle: from `import_weights`, or from `read_workdir`.
         path: the file.
         format: "torchvision" (.safetensors with torchvision's names; network `owt` only),
-            "safetensors" (ours, everything in it) or "stablehlo" (a program for `jax.export`).
+            "safetensors" (ours, complete) or "stablehlo" (a program for `jax.export`).
 
     Raises:
         UserError: the format cannot hold the network, or the file cannot be written.
     """
-    _choose(_EXPORTS, format, "export")(bundle, Path(path))
+    match format:
+        case "torchvision":
+            export_torchvision(bundle, Path(path))
+        case "safetensors":
+            export_own(bundle, Path(path))
+        case "stablehlo":
+            _export_stablehlo(bundle, Path(path))
+        case _:
+            known = "torchvision, safetensors, stablehlo"
+            raise UserError(f"export knows no format {format!r}; the known ones: {known}")
 
 
-def _choose(known: Mapping[str, Callable[..., _T]], format: str, verb: str) -> Callable[..., _T]:
-    if format not in known:
-        raise UserError(f"{verb} knows no format {format!r}; the known ones: {', '.join(known)}")
-    return known[format]
+def _export_stablehlo(bundle: Bundle, path: Path) -> None:
+    """Write the network as a StableHLO program that contains preprocessing and parameters.
+
+    The program takes uint8 [b, S, S, 3], RGB, for any b, where S is `bundle.image_size`, cuts the
+    centre, and returns probabilities, float32 [b, classes].
+    """
+
+    def classify(images: jax.Array) -> jax.Array:
+        crops = bundle.preprocessing(center_crop(images, bundle.crop_size))
+        return jax.nn.softmax(bundle.model.apply(bundle.variables, crops, train=False))
+
+    size = bundle.image_size
+    shape = export.symbolic_shape(f"b, {size}, {size}, 3")
+    images = jax.ShapeDtypeStruct(shape, jnp.uint8)
+    program = export.export(jax.jit(classify), platforms=("cpu", "cuda", "tpu"))(images)
+    with exported_file(path) as temporary:
+        temporary.write_bytes(program.serialize())

@@ -1,81 +1,69 @@
-"""The order of axes: linen keeps channels last, PyTorch and Caffe keep them first.
+"""Tensors of PyTorch and Caffe: they have channels first, linen has them last.
 
     convolution   ours [h, w, in, out]                theirs [out, in, h, w]
     fc6           ours [(row, column, channel), out]  theirs [out, (channel, row, column)]
     fc7, fc8      ours [in, out]                      theirs [out, in]
 
-fc6 differs in more than a transposition, because it reads the last map flattened.
+fc6 needs more than a transposition, because it reads the last map flattened.
 """
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from flax.traverse_util import unflatten_dict
 
-from alexnet_jax.models import Spec
-from alexnet_jax.weights.bundle import Shapes
+from alexnet_jax.models import Spec, find_spec
+from alexnet_jax.weights.bundle import Shapes, Tensors, tensor_shapes
+from alexnet_jax.weights.checking import check_tensors
 
 
-def map_channels(layer: str, spec: Spec) -> int | None:
-    """Return the channels of the map that `layer` flattens, None for all layers but fc6."""
-    first_dense = f"fc{len(spec.convolutions) + 1}"
-    return spec.convolutions[-1].features if layer == first_dense else None
+def convert_params(
+    path: Path, tensors: Tensors, model_name: str, rename: Callable[[str], str] = str
+) -> dict[str, Any]:
+    """Check that a file's tensors are that network, and turn them into linen's parameters.
+
+    `rename` turns a name of ours, "conv1/kernel", into the file's.
+    """
+    spec = find_spec(model_name)
+    bias = rename(f"{spec.output_name}/bias")
+    num_classes = max(tensors[bias].size, 2) if bias in tensors else 2
+    shapes = channels_first_shapes(tensor_shapes(spec, num_classes))
+    check_tensors(path, tensors, {rename(name): each for name, each in shapes.items()}, model_name)
+    params = {name: channels_last(name, tensors[rename(name)], spec) for name in shapes}
+    return unflatten_dict(params, sep="/")
 
 
 def channels_first(name: str, tensor: np.ndarray, spec: Spec) -> np.ndarray:
-    """Turn a parameter of ours, called `name` ("conv1/kernel"), into PyTorch's and Caffe's order.
-
-    Args:
-        name: "layer/kernel" or "layer/bias".
-        tensor: float32.
-        spec: the network that it belongs to.
-    """
-    layer, _, kind = name.partition("/")
-    if kind == "bias":
-        return tensor
+    """Turn a parameter of ours, e.g. "conv1/kernel", into the order of PyTorch and Caffe."""
     if tensor.ndim == 4:
         return np.ascontiguousarray(tensor.transpose(3, 2, 0, 1))
-    channels = map_channels(layer, spec)
-    if channels is not None:
-        side = math.isqrt(tensor.shape[0] // channels)
-        tensor = tensor.reshape(side, side, channels, -1).transpose(2, 0, 1, 3)
-        tensor = tensor.reshape(side * side * channels, -1)
-    return np.ascontiguousarray(tensor.T)
+    tensor = tensor.T
+    if _reads_map(name, spec):
+        maps = tensor.reshape(len(tensor), -1, spec.convolutions[-1].features)
+        tensor = maps.transpose(0, 2, 1).reshape(tensor.shape)
+    return np.ascontiguousarray(tensor)
 
 
 def channels_last(name: str, tensor: np.ndarray, spec: Spec) -> np.ndarray:
     """Undo `channels_first`."""
-    layer, _, kind = name.partition("/")
-    if kind == "bias":
-        return tensor
     if tensor.ndim == 4:
         return np.ascontiguousarray(tensor.transpose(2, 3, 1, 0))
-    channels = map_channels(layer, spec)
-    if channels is not None:
-        side = math.isqrt(tensor.shape[1] // channels)
-        tensor = tensor.reshape(-1, channels, side, side).transpose(0, 2, 3, 1)
-        tensor = tensor.reshape(tensor.shape[0], -1)
+    if _reads_map(name, spec):
+        maps = tensor.reshape(len(tensor), spec.convolutions[-1].features, -1)
+        tensor = maps.transpose(0, 2, 1).reshape(tensor.shape)
     return np.ascontiguousarray(tensor.T)
 
 
 def channels_first_shapes(shapes: Shapes) -> dict[str, tuple[int, ...]]:
-    """Return the shapes that parameters of ours have in PyTorch's and Caffe's order."""
-    return {name: _reordered(shape) for name, shape in shapes.items()}
+    """Return the shapes that parameters of ours have in the order of PyTorch and Caffe."""
+    return {
+        name: (shape[3], shape[2], *shape[:2]) if len(shape) == 4 else shape[::-1]
+        for name, shape in shapes.items()
+    }
 
 
-def channels_last_params(
-    tensors: Mapping[str, np.ndarray], spec: Spec
-) -> dict[str, dict[str, np.ndarray]]:
-    """Turn all of a network, by our names but channels first, into linen's parameters."""
-    params: dict[str, dict[str, np.ndarray]] = {}
-    for name, tensor in tensors.items():
-        layer, _, kind = name.partition("/")
-        params.setdefault(layer, {})[kind] = channels_last(name, tensor, spec)
-    return params
-
-
-def _reordered(shape: tuple[int, ...]) -> tuple[int, ...]:
-    if len(shape) == 4:
-        height, width, inputs, outputs = shape
-        return (outputs, inputs, height, width)
-    return shape[::-1]
+def _reads_map(name: str, spec: Spec) -> bool:
+    """Say whether this is the kernel of the first dense layer, fc6 in the networks of 2012."""
+    return name == f"fc{len(spec.convolutions) + 1}/kernel"

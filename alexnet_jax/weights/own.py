@@ -1,37 +1,21 @@
-"""Our own weights file: safetensors with our names, and all that a workdir needs beside them."""
+"""Our own weights file: safetensors with our names, and all that a workdir needs."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import create_model
-from alexnet_jax.weights.bundle import (
-    Bundle,
-    Tensors,
-    flatten,
-    parameter_shapes,
-    statistics_shapes,
-    unflatten,
-)
-from alexnet_jax.weights.checking import (
-    check_class_names,
-    check_num_classes,
-    check_tensors,
-    identify,
-)
-from alexnet_jax.weights.safetensors_file import read_safetensors, write_safetensors
+from alexnet_jax.weights.bundle import STATISTICS, Bundle, Tensors, tensor_shapes
+from alexnet_jax.weights.checking import check_class_names, check_crop_size, check_tensors, identify
+from alexnet_jax.weights.files import read_safetensors, write_safetensors
 
-_T = TypeVar("_T")
-
-_KEY = "alexnet_jax"  # Of the metadata: one JSON object.
+_KEY = "alexnet_jax"  # In the metadata: one JSON object, with the version and fields of `Bundle`.
 _VERSION = 1
-_KINDS: dict[str, type | tuple[type, ...]] = {
-    "version": int,
+_FIELDS: dict[str, type | tuple[type, ...]] = {
     "model_name": str,
     "crop_size": int,
     "dtype": str,
@@ -39,93 +23,28 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "class_names": list,
     "config": (dict, type(None)),
 }
+_MODIFICATIONS = "changes"  # The name of `Bundle.modifications` in files.
 _MEAN, _STD = "preprocessing/mean", "preprocessing/std"
-_STATISTICS = "batch_stats/"  # Before the names of batch normalisation's running statistics.
 
 
 def export_own(bundle: Bundle, path: Path) -> None:
-    """Write the parameters ("conv1/kernel", ...), the preprocessing, the classes, the config.
+    """Write parameters, running statistics, preprocessing, class names and config.
 
-    Where there is batch normalisation, its running statistics too ("batch_stats/conv1_norm/mean").
+    The tensors are called "conv1/kernel", "batch_stats/conv1_norm/mean", "preprocessing/mean".
     """
-    description = {
-        "version": _VERSION,
-        "model_name": bundle.model_name,
-        "crop_size": bundle.crop_size,
-        "dtype": bundle.dtype,
-        "changes": list(bundle.changes),
-        "class_names": bundle.class_names,
-        "config": bundle.config,
-    }
-    preprocessing = {_MEAN: bundle.preprocessing.mean, _STD: bundle.preprocessing.std}
-    tensors = flatten(bundle.params) | _mark(flatten(bundle.batch_stats)) | preprocessing
-    write_safetensors(path, tensors, {_KEY: json.dumps(description)})
+    fields = {name: getattr(bundle, name) for name in _FIELDS.keys() - {_MODIFICATIONS}}
+    fields[_MODIFICATIONS] = bundle.modifications
+    tensors = flatten_dict({**bundle.params, STATISTICS: bundle.batch_stats}, sep="/")
+    tensors |= {_MEAN: bundle.preprocessing.mean, _STD: bundle.preprocessing.std}
+    write_safetensors(path, tensors, {_KEY: json.dumps({"version": _VERSION} | fields)})
 
 
-def import_own(path: Path, model_name: str | None = None, num_classes: int | None = None) -> Bundle:
-    """Read what `export_own` wrote.
-
-    Raises:
-        UserError: it is no such file, or not network `model_name`, whole.
-    """
+def import_own(path: Path) -> Bundle:
+    """Read a file that `export_own` wrote."""
     tensors, metadata = read_safetensors(path)
-    description = _describe(path, metadata, tensors)
-    found_name, class_names = description["model_name"], description["class_names"]
-    check_class_names(path, class_names, len(class_names))
-    if model_name is not None and model_name != found_name:
-        raise UserError(f"{path} holds network {found_name!r}, not {model_name!r}")
-    crop_size = description["crop_size"]
-    preprocessing = _take_preprocessing(path, tensors, crop_size)
-    spec = create_model(found_name, len(class_names), modifications=description["changes"]).spec
-    statistics = statistics_shapes(spec, len(class_names))
-    expected = parameter_shapes(spec, len(class_names)) | _mark(statistics)
-    check_tensors(path, tensors, expected, found_name)
-    check_num_classes(path, len(class_names), num_classes)
-    batch_stats = {name: tensors.pop(f"{_STATISTICS}{name}") for name in statistics}
-    return Bundle(
-        found_name,
-        unflatten(tensors),
-        preprocessing,
-        class_names,
-        crop_size,
-        description["dtype"],
-        description["changes"],
-        description["config"],
-        unflatten(batch_stats),
-    )
-
-
-def _mark(statistics: Mapping[str, _T]) -> dict[str, _T]:
-    """Put the names of statistics apart from those of parameters."""
-    return {f"{_STATISTICS}{name}": value for name, value in statistics.items()}
-
-
-def _describe(path: Path, metadata: dict[str, str], tensors: Tensors) -> dict[str, Any]:
-    if _KEY not in metadata:
-        found = identify({name: tensor.shape for name, tensor in tensors.items()})
-        raise UserError(
-            f"{path} is no weights file of alexnet_jax but {found}; give --format=torchvision for "
-            "a file with torchvision's names"
-        )
-    try:
-        description = json.loads(metadata[_KEY])
-        wrong = [key for key, types in _KINDS.items() if not isinstance(description[key], types)]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"{path}: its description is damaged ({error})") from error
-    if not all(isinstance(change, str) for change in description["changes"]):
-        wrong.append("changes")
-    if wrong or description["version"] != _VERSION:
-        raise UserError(
-            f"{path} is of version {description['version']}, this program reads {_VERSION}"
-            + (f"; not as they should be: {', '.join(wrong)}" if wrong else "")
-        )
-    return description
-
-
-def _take_preprocessing(
-    path: Path, tensors: dict[str, np.ndarray], crop_size: int
-) -> Preprocessing:
-    """Remove the preprocessing from among the parameters and return it."""
+    fields = _read_fields(path, metadata, tensors)
+    model_name, num_classes = fields["model_name"], len(fields["class_names"])
+    check_class_names(path, fields["class_names"], num_classes)
     missing = [name for name in (_MEAN, _STD) if name not in tensors]
     if missing:
         raise UserError(f"{path}: {' and '.join(missing)} missing; export it again")
@@ -133,8 +52,30 @@ def _take_preprocessing(
         preprocessing = Preprocessing(tensors.pop(_MEAN), tensors.pop(_STD))
     except ValueError as error:
         raise UserError(f"{path}: {error} ({_MEAN}, {_STD}); export it again") from error
-    if not 1 <= crop_size <= len(preprocessing.mean):
+    check_crop_size(path, fields["crop_size"], preprocessing)
+    fields["modifications"] = fields.pop(_MODIFICATIONS)
+    spec = create_model(model_name, num_classes, modifications=fields["modifications"]).spec
+    check_tensors(path, tensors, tensor_shapes(spec, num_classes), model_name)
+    params = unflatten_dict(tensors, sep="/")
+    batch_stats = params.pop(STATISTICS, {})
+    return Bundle(params=params, batch_stats=batch_stats, preprocessing=preprocessing, **fields)
+
+
+def _read_fields(path: Path, metadata: dict[str, str], tensors: Tensors) -> dict[str, Any]:
+    if _KEY not in metadata:
         raise UserError(
-            f"{path}: its crops of {crop_size} do not fit images of {len(preprocessing.mean)}"
+            f"{path} is not a weights file of alexnet_jax but {identify(tensors)}; give "
+            "--format=torchvision for a file with torchvision's names"
         )
-    return preprocessing
+    try:
+        description = json.loads(metadata[_KEY])
+        version = int(description["version"])
+        fields = {name: description[name] for name in _FIELDS}
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+        raise UserError(f"{path}: its description is damaged ({error})") from error
+    if version != _VERSION:
+        raise UserError(f"{path} is of version {version}, this program reads {_VERSION}")
+    wrong = [name for name, types in _FIELDS.items() if not isinstance(fields[name], types)]
+    if wrong or not all(isinstance(change, str) for change in fields["changes"]):
+        raise UserError(f"{path}: its description has wrong types: {wrong or ['modifications']}")
+    return fields

@@ -1,37 +1,32 @@
-"""Between workdirs and bundles: what evaluate, predict and fine-tuning read, and back."""
+"""Bundles from workdirs, and workdirs from bundles."""
 
 from contextlib import closing
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-from ml_collections import ConfigDict
 
 from alexnet_jax.config import default_config
-from alexnet_jax.config.saved import complete, load_config, save_config
-from alexnet_jax.data.preprocessing import load_preprocessing, save_preprocessing
+from alexnet_jax.config.saved import complete, save_config
+from alexnet_jax.data.preprocessing import save_preprocessing
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated
 from alexnet_jax.parallel.runtime import configure_jax
-from alexnet_jax.training.checkpoint_choice import read_chosen
 from alexnet_jax.training.checkpoints import Checkpoints
-from alexnet_jax.training.data_facts import load_class_names, save_class_names
-from alexnet_jax.training.network import make_network
+from alexnet_jax.training.data_facts import save_class_names
+from alexnet_jax.training.network import load_trained, make_network
 from alexnet_jax.training.provenance import save_environment
-from alexnet_jax.training.recipe import (
-    make_optimizer,
-    make_schedule,
-    resolve_config,
-    resolve_durations,
-)
-from alexnet_jax.training.state import TrainState, fresh_state
+from alexnet_jax.training.recipe import resolve_config, resolve_durations
+from alexnet_jax.training.state import fresh_state
 from alexnet_jax.training.workdir import make_workdir
 from alexnet_jax.weights.bundle import Bundle
 
 
 def write_workdir(bundle: Bundle, workdir: Path) -> None:
-    """Make a workdir whose one checkpoint, at step 0, holds the bundle's parameters.
+    """Create a workdir with one checkpoint, at step 0, that holds the bundle's parameters.
+
+    Its config is the bundle's, or else the default one for ImageNet, with the bundle's network.
 
     Raises:
         UserError: the folder holds a run already, or the disk is full.
@@ -41,73 +36,53 @@ def write_workdir(bundle: Bundle, workdir: Path) -> None:
         raise UserError(
             f"{workdir} holds a run already ({taken[0]}); remove it or give another --workdir"
         )
-    config = resolve_config(_make_config(bundle))
+    config = default_config() if bundle.config is None else complete(bundle.config)
+    config.model.update(
+        name=bundle.model_name,
+        num_classes=len(bundle.class_names),
+        dtype=bundle.dtype,
+        modifications=tuple(bundle.modifications),
+    )
+    config.data.update(image_size=bundle.image_size, crop_size=bundle.crop_size)
+    config = resolve_config(config)
     configure_jax()
     make_workdir(workdir)
+    mesh, durations = make_data_mesh(), resolve_durations(config, config.train.batch_size)
+    network = make_network(config, bundle.preprocessing, mesh, durations)
+    variables = jax.tree.map(jnp.asarray, bundle.variables)
+    state = fresh_state(variables["params"], variables["batch_stats"], network.optimizer)
     with full_disk_reported(workdir, "the imported weights"):
         save_environment(workdir)
         save_preprocessing(bundle.preprocessing, workdir)
         save_class_names(bundle.class_names, workdir)
         with closing(Checkpoints(workdir)) as checkpoints:
-            checkpoints.save(_first_state(bundle, config))
-        save_config(config, workdir)  # Last: without it the folder is no workdir.
+            checkpoints.save(jax.device_put(state, replicated(mesh)))
+        save_config(config, workdir)  # Last, because it makes the folder a workdir.
 
 
 def read_workdir(workdir: Path, checkpoint: str | None = None) -> Bundle:
-    """Read a checkpoint of a workdir, which is printed, and what goes with it.
+    """Read a checkpoint of a workdir, and print which one it is.
 
     Args:
         workdir: of a run.
-        checkpoint: "best", "latest" or a step; None: the best, or the latest if no test says which.
+        checkpoint: "best", "latest" or a step; None: the best, or the latest if none was evaluated.
 
     Raises:
-        UserError: it is no workdir, or holds no such checkpoint that can be read.
+        UserError: it is not a workdir, or has no such readable checkpoint.
     """
-    config = resolve_config(load_config(workdir))
     configure_jax()
-    preprocessing = load_preprocessing(workdir)
-    durations = resolve_durations(config, examples=config.train.batch_size)
-    network = make_network(config, preprocessing, make_data_mesh(), durations)
-    state = read_chosen(workdir, network.abstract_state, checkpoint)
-    # Where the data lie is a fact of this machine, not of the network.
-    config.data.dir = default_config().data.dir
+    trained = load_trained(workdir, make_data_mesh(), checkpoint)
+    config = trained.config
+    config.data.dir = default_config().data.dir  # A path of this machine must not be exported.
     return Bundle(
         model_name=config.model.name,
-        params=jax.device_get(state.params),
-        preprocessing=preprocessing,
-        class_names=load_class_names(workdir, config.model.num_classes),
+        params=jax.device_get(trained.state.params),
+        preprocessing=trained.network.preprocessing,
+        class_names=trained.class_names,
         crop_size=config.data.crop_size,
         dtype=config.model.dtype,
-        changes=tuple(config.model.modifications),
+        modifications=tuple(config.model.modifications),
         precision=config.model.precision,
         config=config.to_dict(),
-        batch_stats=jax.device_get(state.batch_stats),
+        batch_stats=jax.device_get(trained.state.batch_stats),
     )
-
-
-def _make_config(bundle: Bundle) -> ConfigDict:
-    """Return the config of the run that the bundle comes from, or else ImageNet's for its network.
-
-    Of the latter only what describes the network and its input is a fact; the recipe is there for
-    whoever wants to train it further.
-    """
-    config = default_config()
-    if bundle.config is not None:
-        config = complete(bundle.config)
-    config.model.update(
-        name=bundle.model_name,
-        num_classes=len(bundle.class_names),
-        dtype=bundle.dtype,
-        modifications=tuple(bundle.changes),
-    )
-    config.data.update(image_size=bundle.image_size, crop_size=bundle.crop_size)
-    return config
-
-
-def _first_state(bundle: Bundle, config: ConfigDict) -> TrainState:
-    """Return the state before the first step: the variables, and an optimizer that begins."""
-    durations = resolve_durations(config, examples=config.train.batch_size)
-    optimizer = make_optimizer(config, make_schedule(config, durations), durations)
-    variables = jax.tree.map(jnp.asarray, bundle.variables)
-    state = fresh_state(variables["params"], variables["batch_stats"], optimizer)
-    return jax.device_put(state, replicated(make_data_mesh()))

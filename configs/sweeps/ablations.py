@@ -1,11 +1,11 @@
-"""The paper's claims, each as overrides of a config and the difference that was published.
+"""The paper's claims: each as config overrides, with the published difference.
 
-Apply an entry's overrides to configs/automatic.py, say, and compare with the run without any:
+Apply the overrides of an entry to a recipe, and compare with the recipe itself:
 
   python -m alexnet_jax.main --config=automatic --config.model.modifications="('no_overlap',)"
 
-Differences are in points of top-1 / top-5 error that leaving the thing out costs. Equal runs differ
-by 0.2 to 0.3 points in the 2012 log.
+A difference is the increase of the top-1 / top-5 error in percentage points. Runs that differ only
+in chance differ by 0.2 to 0.3 points in the 2012 log.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Ablation:
-    """One claim: what is changed, what it should cost, and who says so."""
+    """One claim: the change, its published cost, and the source."""
 
     name: str
     overrides: dict[str, Any]
@@ -23,7 +23,7 @@ class Ablation:
 
 
 def get_sweep() -> list[Ablation]:
-    """Return the claims, after the run that they are compared with."""
+    """Return the baseline, then the claims."""
     return [
         Ablation("baseline", {}, "42.3 / 19.6 centre, 40.5 / 18.0 ten crops", "code, run 170"),
         Ablation(

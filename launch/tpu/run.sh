@@ -1,12 +1,12 @@
 #!/bin/bash
-# Train on a TPU slice: copy the committed code to every host, install, run on all.
+# Train on a TPU slice: copy the committed code to every host, install it, and run it on all hosts.
 #
 #   launch/tpu/run.sh --name=NAME --zone=ZONE [--dry_run] -- \
 #     --config=configs/imagenet.py --workdir=/mnt/shared/runs/imagenet --config.data.dir=/mnt/shared/data
 #
-# --dry_run prints the commands and runs none. The slice must exist, and data and workdir lie on a
-# file system that all hosts mount (Filestore, say). After a preemption: create the slice again,
-# and run the same command; it goes on from the last checkpoint.
+# --dry_run only prints the commands. The slice must exist, and all hosts must mount the file system
+# of the data and the workdir (Filestore, for example). After a preemption, create the slice again
+# and run the same command. It resumes from the last checkpoint.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -17,12 +17,12 @@ while (($# > 0)); do
     --zone=*) zone=${1#*=} ;;
     --dry_run) dry_run=yes ;;
     --) shift && break ;;
-    *) echo "error: unknown option $1; options of alexnet_jax.main follow after --" >&2 && exit 2 ;;
+    *) echo "error: unknown option $1; put options of alexnet_jax.main after --" >&2 && exit 2 ;;
   esac
   shift
 done
 if [[ -z $name || -z $zone || $# == 0 ]]; then
-  echo "error: --name=NAME, --zone=ZONE, and after -- the options of alexnet_jax.main must be given" >&2
+  echo "error: --name=NAME, --zone=ZONE and, after --, options of alexnet_jax.main must be given" >&2
   exit 2
 fi
 

@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -50,6 +52,16 @@ def test_scaling_is_an_antialiased_triangle_filter(height, width, size):
 def test_an_image_of_the_right_size_keeps_its_pixels():
     pixels = noise(32, 32)
     np.testing.assert_array_equal(read_image(encode(Image.fromarray(pixels)), 32), pixels)
+
+
+def test_an_image_of_the_right_size_needs_no_numba(tmp_path):
+    """Which takes 0.6 s to import."""
+    Image.fromarray(noise(32, 32)).save(tmp_path / "image.png")
+    program = (
+        "import sys; from pathlib import Path; from alexnet_jax.data.images import read_image; "
+        "read_image(Path(sys.argv[1]).read_bytes(), 32); assert 'numba' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program, tmp_path / "image.png"], check=True)
 
 
 def test_the_centre_is_kept():

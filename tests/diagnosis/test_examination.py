@@ -98,9 +98,7 @@ def test_a_step_too_slow_for_the_time_is_tried_on_fewer_images_divided_over_the_
     # 32 images at a fifth of 1,000 operations a second in a quarter of 160 s: 8,000 operations.
     experiment = build_without_data(config)
     sizes = [
-        affordable_batch_size(
-            build_without_data(config), flops, ceiling=1_000.0, budget=Budget(160.0)
-        )
+        affordable_batch_size(experiment, flops, ceiling=1_000.0, budget=Budget(160.0))
         for flops in (250, 251, 1_000, 100_000)
     ]
     assert sizes == [32, 16, 8, 4]

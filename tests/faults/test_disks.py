@@ -12,7 +12,7 @@ EXPORT = """
 import sys, pathlib
 import numpy as np
 from alexnet_jax import command_line
-from alexnet_jax.weights.safetensors_file import write_safetensors
+from alexnet_jax.weights.files import write_safetensors
 tensors = {"kernel": np.zeros(100_000, np.float32)}
 command_line.run(lambda arguments: write_safetensors(pathlib.Path(arguments[0]), tensors, {}))
 """

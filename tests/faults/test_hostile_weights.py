@@ -14,10 +14,10 @@ from alexnet_jax.data.statistics import load_statistics
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import find_spec
 from alexnet_jax.weights import import_weights
-from alexnet_jax.weights.bundle import parameter_shapes
-from alexnet_jax.weights.caffe_file import read_caffemodel
+from alexnet_jax.weights.bundle import tensor_shapes
+from alexnet_jax.weights.caffe import read_caffemodel
 from alexnet_jax.weights.layout import channels_first_shapes
-from alexnet_jax.weights.torchvision import _read_metadata, parameter_names
+from alexnet_jax.weights.torchvision import _read_metadata, torchvision_name
 
 
 def caffemodel(dims, numbers=4):
@@ -88,12 +88,11 @@ def test_damaged_metadata_are_refused_in_a_line(tmp_path, name):
 @pytest.mark.parametrize("names", [["x"] * 50, "ab", [1, 2], [["a"], "b"]])
 def test_class_names_must_be_as_many_texts_as_there_are_classes(tmp_path, monkeypatch, names):
     spec = find_spec("owt")
-    theirs = parameter_names(spec, "owt")
-    shapes = channels_first_shapes(parameter_shapes(spec, 2))
+    shapes = channels_first_shapes(tensor_shapes(spec, 2))
     monkeypatch.setattr(
         "alexnet_jax.weights.torchvision.read_safetensors",
         lambda path: (
-            {theirs[name]: np.zeros(shape, np.float32) for name, shape in shapes.items()},
+            {torchvision_name(name): np.zeros(shape, np.float32) for name, shape in shapes.items()},
             {"alexnet_jax": damage(image_size=256, crop_size=224, class_names=names)},
         ),
     )
@@ -189,7 +188,7 @@ def test_no_weights_file_takes_a_gigabyte(tmp_path):
 import sys, torch
 from pathlib import Path
 from alexnet_jax.errors import UserError
-from alexnet_jax.weights.torch_file import read_torch
+from alexnet_jax.weights.files import read_torch
 folder = Path(sys.argv[1])
 tensors = {
     "expanded": torch.zeros(1).expand(50_000, 50_000),

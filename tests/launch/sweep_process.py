@@ -1,4 +1,4 @@
-"""The sweep's front door as a process of its own."""
+"""The sweep command as a process of its own."""
 
 import json
 import subprocess
@@ -23,14 +23,14 @@ def start(*arguments):
 
 
 def run(*arguments):
-    """Run it to its end; returns exit code, stdout, stderr."""
+    """Run it to its end; return the exit code, stdout and stderr."""
     process = start(*arguments)
     out, err = process.communicate(timeout=300)
     return process.returncode, out, err
 
 
 def small_training(fractals_dir):
-    """The flags of trials that take seconds."""
+    """Return the flags of trials that take seconds."""
     return [
         "--config=configs/demo.py",
         f"--config.data.dir={fractals_dir}",
@@ -41,7 +41,7 @@ def small_training(fractals_dir):
 
 
 def events(root):
-    """What sweep.jsonl tells: (trial, event), in order."""
+    """The (trial, event) pairs of sweep.jsonl, in order."""
     log = root / "sweep.jsonl"
     lines = log.read_text().splitlines() if log.exists() else []
     return [(line["trial"], line["event"]) for line in map(json.loads, lines)]
@@ -51,7 +51,7 @@ def wait_until(what, seconds=300):
     """Wait until `what()` holds."""
     end = time.monotonic() + seconds
     while not what():
-        assert time.monotonic() < end, "it never came"
+        assert time.monotonic() < end, "timeout"
         time.sleep(0.05)
 
 
@@ -60,7 +60,7 @@ def processes_of(root):
     found = []
     for process in psutil.process_iter(["cmdline"]):
         command = process.info["cmdline"] or []
-        if "alexnet_jax.sweeps.guarded_main" in command and any(
+        if "alexnet_jax.sweeps.trial_run" in command and any(
             argument.startswith(f"--workdir={root}") for argument in command
         ):
             found.append(process.pid)

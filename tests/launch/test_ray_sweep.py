@@ -9,7 +9,7 @@ pytestmark = pytest.mark.slow
 
 pytest.importorskip("ray.tune", reason="Ray is not installed: requirements-sweep.txt")
 
-# A rate at which this network learns in sixty steps, and three at which nothing moves.
+# A rate at which this network learns in sixty steps, and three at which it does not.
 RATES = [0.003, 1e-9, 2e-9, 3e-9]
 
 
@@ -19,7 +19,7 @@ def name(rate):
 
 @pytest.fixture
 def arguments(fractals_dir, tmp_path):
-    """Four trials of seventy steps; the best quarter goes on after sixty."""
+    """Four trials of seventy steps; the best quarter continues after sixty."""
     (tmp_path / "four.py").write_text(
         "from alexnet_jax.sweeps import grid\n\n"
         f"def get_sweep():\n    return grid({{'schedule.learning_rate': {RATES}}})\n"
@@ -43,7 +43,7 @@ def arguments(fractals_dir, tmp_path):
     ]
 
 
-def test_asha_gives_up_what_does_not_learn_also_after_a_kill(arguments, tmp_path):
+def test_asha_stops_trials_that_do_not_learn_also_after_a_kill(arguments, tmp_path):
     root = tmp_path / "sweep"
     good = root / name(RATES[0])
 
@@ -60,7 +60,7 @@ def test_asha_gives_up_what_does_not_learn_also_after_a_kill(arguments, tmp_path
     after = events(root)[len(before) :]
     assert (name(RATES[0]), "started") not in after
     assert (good / "result.json").read_text() == result
-    # Sixty steps into them, it has learnt: whoever is compared with it is given up.
+    # The good trial has learnt after sixty steps, so ASHA stops those that it compares with it.
     for rate in RATES[2:]:
         assert (name(rate), "stopped_early") in before + after
         assert not (root / name(rate) / "result.json").exists()
@@ -87,3 +87,15 @@ def test_sigterm_lets_the_trials_save(arguments, tmp_path):
     last = json.loads(log.read_text().splitlines()[-1])["step"]
     assert (root / name(RATES[0]) / "checkpoints" / str(last)).is_dir()
     assert events(root) == [(name(RATES[0]), "started")]
+
+
+def test_a_trial_that_fails_is_reported_and_the_others_finish(arguments, tmp_path):
+    root = tmp_path / "sweep"
+    sweep = "[{'train.init_from': 'nowhere'}, {'train.seed': 1}]"
+    (tmp_path / "four.py").write_text(f"def get_sweep():\n    return {sweep}\n")
+    code, _, err = run(*arguments, "--config.train.steps=2")
+    assert code == 2
+    failing = "train.init_from=nowhere"
+    assert f"failed: {failing}, exit code 2: error: nowhere is no workdir" in err
+    assert [event for name, event in events(root) if name == failing] == ["started", "failed"]
+    assert ("train.seed=1", "finished") in events(root)

@@ -54,7 +54,7 @@ def test_a_preempted_run_is_requeued_and_ends_with_the_same_bits(
     slurm.wait_for_state(urgent, "COMPLETED")
     slurm.wait_for_state(job, "COMPLETED")
     log = (tmp_path / "run.log").read_text()
-    assert "starting again: preempted or out of time, and saved" in log
+    assert "requeueing: preempted or out of time, and saved" in log
     assert "stopped by SIGTERM; saved" in log
     expected = result(two_processes[0])["parameters_sha256"]
     assert result(workdir)["parameters_sha256"] == expected
@@ -66,7 +66,7 @@ def test_a_cancelled_run_stays_cancelled(slurm, fractals_dir, tmp_path):
     wait_for_step(workdir, 2)
     slurm.command("scancel", job)
     slurm.wait_for_state(job, "CANCELLED")
-    assert "starting again" not in (tmp_path / "run.log").read_text()
+    assert "requeueing" not in (tmp_path / "run.log").read_text()
 
 
 def test_a_crash_is_retried_as_often_as_allowed(slurm, tmp_path):
@@ -150,7 +150,7 @@ def test_a_mistake_of_the_user_is_not_retried(slurm, tmp_path):
     slurm.wait_for_state(job, "FAILED")
     log = (tmp_path / "log").read_text()
     assert "there is no such file" in log
-    assert "starting again" not in log
+    assert "requeueing" not in log
 
 
 def test_an_array_trains_each_task_in_its_own_folder(slurm, fractals_dir, tmp_path):

@@ -84,7 +84,7 @@ def test_two_processes_have_the_losses_of_one(alone, two_processes):
 
 def test_only_the_first_process_speaks_and_writes(two_processes):
     _, ((_, first, _), (_, second, _)) = two_processes
-    assert "step 24/24" in first
+    assert "step 16/16" in first
     assert "step" not in second
 
 
@@ -92,7 +92,7 @@ def test_sigterm_to_one_stops_all_at_the_same_step(stopped):
     workdir, ends = stopped
     assert [code for code, _, _ in ends] == [75, 75], ends
     last = lines(workdir, "train")[-1]["step"]
-    assert last < 24
+    assert last < 16
     assert (workdir / "checkpoints" / str(last)).is_dir()
 
 
@@ -133,10 +133,13 @@ def diverged(two_processes, fractals_dir, tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("diverged")
     shutil.copytree(two_processes[0], folder / "source")
-    make_best(folder / "source", 16)
-    return folder / "run", finish(
-        start_together(2, short_options(fractals_dir, folder, schedule__factor=1000.0))
-    )
+    make_best(folder / "source", 8)
+    rates = {
+        "schedule__name": "step_decay",
+        "schedule__boundary_steps": "(4, 4, 4, 4, 4)",
+        "schedule__factor": 1000.0,
+    }
+    return folder / "run", finish(start_together(2, short_options(fractals_dir, folder, **rates)))
 
 
 def short_options(data_dir, folder, **changed):
@@ -148,16 +151,14 @@ def short_options(data_dir, folder, **changed):
         train__steps=8,
         eval__every_steps=2,
         checkpoint__every_steps=1,
-        schedule__name="step_decay",
-        schedule__boundary_steps="(4, 4, 4, 4, 4)",
         **changed,
     )
 
 
 def test_a_cluster_begins_with_the_best_checkpoint_of_another_run(diverged):
     _, ((_, first, _), (_, second, _)) = diverged
-    assert "source: checkpoint 16 (best of 16, 24: top-1 error 0.0000" in first
-    assert "checkpoint 16" not in second
+    assert "source: checkpoint 8 (best of 8, 16: top-1 error 0.0000" in first
+    assert "checkpoint 8" not in second
 
 
 def test_a_cluster_that_diverges_names_a_good_checkpoint_and_sets_later_ones_aside(diverged):
@@ -175,8 +176,8 @@ def test_after_a_divergence_a_cluster_goes_on_as_the_message_says_and_keeps_the_
 ):
     shutil.copytree(diverged[0], tmp_path / "run")
     make_best(tmp_path / "run", 4)
-    lower = short_options(fractals_dir, tmp_path, schedule__learning_rate=0.0003)
-    ends = finish(start_together(2, [*lower, "--resume=ignore_config"]))
+    constant = short_options(fractals_dir, tmp_path)  # Much lower than the rate of step 5.
+    ends = finish(start_together(2, [*constant, "--resume=ignore_config"]))
     assert [code for code, _, _ in ends] == [0, 0], ends
     assert result(tmp_path / "run")["step"] == 8
     assert saved(tmp_path / "run" / "checkpoints") == [4, 7, 8]
@@ -255,13 +256,15 @@ def test_a_second_run_on_a_workdir_is_refused_and_a_killed_one_is_not_in_the_way
     training = options(fractals_dir, tmp_path / "run", train__steps=10_000)
     first = start(training)
     wait_for_step(tmp_path / "run", 1)
+    first.send_signal(signal.SIGSTOP)  # It holds the lock without taking the processor.
     ((code, _, err),) = finish([start(training)])
     assert (code, err.count("\n")) == (2, 1)
     assert f"(host {socket.gethostname()}, pid {first.pid})" in err
     first.kill()
     finish([first])
     assert first.returncode == -signal.SIGKILL
+    reached = lines(tmp_path / "run", "train")[-1]["step"]
     again = start(training)
-    wait_for_step(tmp_path / "run", 9)
+    wait_for_step(tmp_path / "run", reached + 1)
     again.kill()
     finish([again])

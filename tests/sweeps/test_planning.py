@@ -3,7 +3,7 @@ import json
 import pytest
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.sweeps.planning import Base, plan
+from alexnet_jax.sweeps.planning import plan
 from alexnet_jax.sweeps.trials import Trial, name_trial
 
 
@@ -13,8 +13,8 @@ def make(config, tmp_path):
 
     def make(*trials, seeds=1):
         named = [name_trial(trial) for trial in trials]
-        base = Base(config, "configs/demo.py", {"train.steps": 6, "train.batch_size": 32})
-        return plan(base, named, seeds, tmp_path / "sweep")
+        overrides = {"train.steps": 6, "train.batch_size": 32}
+        return plan(config, "configs/demo.py", overrides, named, seeds, tmp_path / "sweep")
 
     return make
 

@@ -175,31 +175,36 @@ def test_fine_tuning_goes_on_when_the_workdir_it_began_with_is_gone(config, begu
     assert again["parameters_sha256"] == whole["parameters_sha256"]
 
 
-def test_fine_tuning_saves_before_its_first_step(config, begun, tmp_path, monkeypatch):
-    config.train.init_from = str(begun)
-    saved = []
+@pytest.fixture
+def without_steps(monkeypatch):
+    """Runs end when all is there for their first step."""
 
     def stop(self, state, step):
-        saved.append((tmp_path / "checkpoints").exists() and self.checkpoints.steps())
         raise KeyboardInterrupt
 
     monkeypatch.setattr("alexnet_jax.training.loop._Loop.run", stop)
+
+
+def test_fine_tuning_saves_before_its_first_step(config, begun, tmp_path, without_steps):
+    config.train.init_from = str(begun)
     with pytest.raises(KeyboardInterrupt):
         train_and_evaluate(config, tmp_path)
-    assert saved == [[0]]
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["0"]
 
 
-def test_every_start_stays_in_the_environment(workdir, config):
+def test_every_start_stays_in_the_environment(workdir, config, without_steps):
     first = read(workdir, "environment.json")["starts"]
-    train_and_evaluate(config, workdir)
+    with pytest.raises(KeyboardInterrupt):
+        train_and_evaluate(config, workdir)
     starts = read(workdir, "environment.json")["starts"]
     assert [start["step"] for start in starts] == [0, 2]
     assert starts[:1] == first
 
 
-def test_an_environment_of_before_starts_were_kept_is_the_first(workdir, config):
+def test_an_environment_of_before_starts_were_kept_is_the_first(workdir, config, without_steps):
     (workdir / "environment.json").write_text('{"git_commit": "abc"}')
-    train_and_evaluate(config, workdir)
+    with pytest.raises(KeyboardInterrupt):
+        train_and_evaluate(config, workdir)
     assert read(workdir, "environment.json")["starts"][0] == {"git_commit": "abc"}
 
 

@@ -8,22 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_weights import make_bundle
-from short_run import REPOSITORY, short_config
+from short_run import REPOSITORY
 
 from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
 from alexnet_jax.training.inference import check_same_task, classify_images, evaluate_workdirs
-from alexnet_jax.training.loop import train_and_evaluate
 from alexnet_jax.training.network import TrainedNetwork
 from alexnet_jax.weights import read_workdir, write_workdir
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def finished(fractals_dir, tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("trained") / "run"
-    return workdir, train_and_evaluate(short_config(fractals_dir), workdir)
 
 
 def test_a_workdir_alone_gives_the_numbers_of_the_run(finished):

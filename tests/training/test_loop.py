@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from short_run import short_config, wait_for_step
+from short_run import wait_for_step
 
 from alexnet_jax.atomic_write import atomic_write
 from alexnet_jax.errors import UserError
@@ -17,13 +17,6 @@ from alexnet_jax.training.loop import train_and_evaluate
 from alexnet_jax.training.preemption import Preempted
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def finished(fractals_dir, tmp_path_factory):
-    """The workdir and result of a whole run; copy the workdir before changing it."""
-    workdir = tmp_path_factory.mktemp("finished") / "run"
-    return workdir, train_and_evaluate(short_config(fractals_dir), workdir)
 
 
 def read_lines(workdir):
@@ -147,8 +140,8 @@ def checkpoints(workdir):
     return sorted(int(path.name) for path in (workdir / "checkpoints").iterdir())
 
 
-def test_the_best_checkpoint_stays_when_the_run_goes_on(finished, config, tmp_path):
-    """In three more starts; the log is changed so that the test of step 4 was the best."""
+def test_ignore_config_goes_on_with_new_values_and_the_best_checkpoint(finished, config, tmp_path):
+    """In two more starts, with new values; in the log, the test of step 4 was the best."""
     workdir = tmp_path / "run"
     shutil.copytree(finished[0], workdir)
     lines = read_lines(workdir)
@@ -156,10 +149,10 @@ def test_the_best_checkpoint_stays_when_the_run_goes_on(finished, config, tmp_pa
         if (line["kind"], line["step"]) == ("eval", 4):
             line["top1_error"] = 0.0
     (workdir / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    for steps in (8, 10, 12):
+    for steps in (8, 10):
         config.train.steps = steps
-        train_and_evaluate(config, workdir, ignore_config=True)
-    assert checkpoints(workdir) == [4, 10, 12]
+        assert train_and_evaluate(config, workdir, ignore_config=True)["step"] == steps
+    assert checkpoints(workdir) == [4, 8, 10]
 
 
 def test_a_test_that_was_interrupted_and_is_made_up_for_can_name_the_best(
@@ -194,18 +187,10 @@ def test_another_config_in_the_same_workdir_is_refused(finished, config):
     assert "--resume=ignore_config" in message
 
 
-def test_ignore_config_goes_on_with_the_new_values(finished, config, tmp_path):
+def test_a_damaged_result_is_written_anew(finished, config, tmp_path):
     workdir = tmp_path / "run"
     shutil.copytree(finished[0], workdir)
-    config.train.steps = 8
-    assert train_and_evaluate(config, workdir, ignore_config=True)["step"] == 8
-
-
-@pytest.mark.parametrize("damaged", ["", "[]", '{"step": '])
-def test_a_damaged_result_is_written_anew(finished, config, tmp_path, damaged):
-    workdir = tmp_path / "run"
-    shutil.copytree(finished[0], workdir)
-    (workdir / "result.json").write_text(damaged)
+    (workdir / "result.json").write_text('{"step": ')
     assert train_and_evaluate(config, workdir) == finished[1]
 
 
@@ -257,53 +242,51 @@ def test_a_workdir_that_cannot_be_written_is_named(config):
         train_and_evaluate(config, Path("/proc/run"))
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(config, tmp_path):
-    config.schedule.learning_rate = 1e30
-    with pytest.raises(UserError, match=r"loss of step 2 is .*start in a new --workdir"):
-        train_and_evaluate(config, tmp_path)
-
-
-def test_after_a_divergence_the_run_goes_on_as_the_message_says(config, tmp_path):
-    """The rate is so high from step 5 on that its update blows up."""
+@pytest.fixture
+def diverging(config):
+    """A config whose rate is so high from step 5 on that its update blows up."""
     config.schedule.update(name="step_decay", boundary_steps=(4,) * 5, factor=1000)
-    config.eval.every_steps = 100
-    config.checkpoint.every_steps = 1
-    with pytest.raises(UserError) as caught:
-        train_and_evaluate(config, tmp_path)
-    message = str(caught.value)
-    assert "Checkpoint 4 is known to be good" in message
-    assert "--resume=ignore_config" in message
-    assert checkpoints(tmp_path)[-1] == 4
-    config.schedule.update(factor=0.1, learning_rate=config.schedule.learning_rate / 3)
-    assert train_and_evaluate(config, tmp_path, ignore_config=True)["step"] == 6
+    return config
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(diverging, tmp_path):
+    diverging.eval.every_steps = diverging.checkpoint.every_steps = 100
+    with pytest.raises(UserError, match=r"loss of step 6 is .*start in a new --workdir"):
+        train_and_evaluate(diverging, tmp_path)
 
 
 def test_a_good_checkpoint_outlives_the_latest_while_the_loss_grows(config, tmp_path):
-    """From step 5 on the losses are finite for some more saves, but have blown up."""
+    """From step 5 on the losses are finite for some more saves, but have blown up.
+
+    After that the run goes on as the message says.
+    """
     config.schedule.update(name="step_decay", boundary_steps=(4,), factor=30.0)
     config.eval.every_steps = 100
     config.checkpoint.every_steps = 1
     config.train.steps = 10
-    with pytest.raises(UserError, match="Checkpoint 4 is known to be good"):
+    message = r"Checkpoint 4 is known to be good.*--resume=ignore_config and a lower"
+    with pytest.raises(UserError, match=message):
         train_and_evaluate(config, tmp_path)
     assert checkpoints(tmp_path) == [4]
     later = sorted(int(path.name) for path in (tmp_path / "diverged_checkpoints").iterdir())
     assert len(later) == 2
     assert later[0] > 5
+    config.schedule.name = "constant"  # A lower rate than the one that the message names.
+    config.train.steps = 6
+    assert train_and_evaluate(config, tmp_path, ignore_config=True)["step"] == 6
 
 
-def test_a_divergence_that_a_test_finds_is_reported_as_one(config, tmp_path):
+def test_a_divergence_that_a_test_finds_is_reported_as_one(diverging, tmp_path):
     """The last step before the test has a finite loss and an update that blows up."""
-    config.schedule.update(name="step_decay", boundary_steps=(3,) * 5, factor=1000)
-    with pytest.raises(UserError, match=r"not finite.*Checkpoint 2 is known to be good"):
-        train_and_evaluate(config, tmp_path)
+    diverging.eval.every_steps = 5
+    with pytest.raises(UserError, match=r"not finite.*Checkpoint 4 is known to be good"):
+        train_and_evaluate(diverging, tmp_path)
     assert all("NaN" not in json.dumps(line) for line in read_lines(tmp_path))
 
 
 def test_a_network_that_learns_nothing_is_warned_about(config, tmp_path, capsys):
-    """Once, however short the windows are that tests and saves make after it."""
+    """Here after two steps; once, however short the windows of tests and saves are after it."""
     config.log.update(stuck_after_steps=2, every_steps=3)
-    config.schedule.learning_rate = 1e-9
     train_and_evaluate(config, tmp_path)
     assert capsys.readouterr().out.count("still that of guessing") == 1
 

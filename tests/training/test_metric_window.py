@@ -85,7 +85,7 @@ def test_what_comes_before_the_clock_starts_is_no_wait():
     assert window.close(2)["data_wait_fraction"] < 0.1
 
 
-def test_the_rate_is_the_schedules_times_the_plateaus_factor():
+def test_the_rate_is_that_of_the_last_step():
     assert fill([1.0]).close(1)["learning_rate"] == pytest.approx(0.05)
 
 

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 from made_weights import make_bundle
@@ -5,7 +7,6 @@ from made_weights import make_bundle
 from alexnet_jax.data.preprocessing import Preprocessing, save_preprocessing
 from alexnet_jax.errors import UserError
 from alexnet_jax.training.experiment import build_run
-from alexnet_jax.training.loop import train_and_evaluate
 from alexnet_jax.training.network import load_pretrained
 from alexnet_jax.training.state import parameters_sha256
 from alexnet_jax.weights import write_workdir
@@ -45,9 +46,9 @@ def test_a_missing_workdir_is_refused(config, tmp_path):
         build_run(config)
 
 
-def test_a_run_begins_with_the_parameters_of_another(config, tmp_path):
-    result = train_and_evaluate(config, tmp_path / "first")
-    config.train.update(init_from=str(tmp_path / "first"), init_checkpoint="latest")
+def test_a_run_begins_with_the_parameters_of_another(config, finished):
+    workdir, result = finished
+    config.train.update(init_from=str(workdir), init_checkpoint="latest")
     state = build_run(config).experiment.create_state()
     assert int(state.step) == 0
     assert parameters_sha256(state.params) == result["parameters_sha256"]
@@ -55,7 +56,7 @@ def test_a_run_begins_with_the_parameters_of_another(config, tmp_path):
 
 def test_a_network_with_a_layer_fewer_takes_other_classes(config, tmp_path):
     """Its output layer is fc7, not fc8."""
-    bundle = make_bundle(num_classes=4, changes=("without_conv3",))
+    bundle = make_bundle(num_classes=4, modifications=("without_conv3",))
     write_workdir(bundle, tmp_path / "four")
     config.model.modifications = ("without_conv3",)
     config.train.init_from = str(tmp_path / "four")
@@ -64,15 +65,14 @@ def test_a_network_with_a_layer_fewer_takes_other_classes(config, tmp_path):
     assert params["fc7"]["kernel"].shape[1] == 10
 
 
-def test_a_run_begins_with_the_checkpoint_that_is_named(config, tmp_path, capsys):
-    train_and_evaluate(config, tmp_path / "first")
-    config.train.update(init_from=str(tmp_path / "first"), init_checkpoint="4")
+def test_a_run_begins_with_the_checkpoint_that_is_named(config, finished, capsys):
+    config.train.update(init_from=str(finished[0]), init_checkpoint="4")
     build_run(config)
-    assert "first: checkpoint 4 (as requested)" in capsys.readouterr().out
+    assert "run: checkpoint 4 (as requested)" in capsys.readouterr().out
 
 
-def test_the_preprocessing_comes_with_the_parameters(config, tmp_path):
-    train_and_evaluate(config, tmp_path)
+def test_the_preprocessing_comes_with_the_parameters(config, finished, tmp_path):
+    shutil.copytree(finished[0], tmp_path, dirs_exist_ok=True)
     other = Preprocessing(np.full((96, 96, 3), 7, np.float32), np.full(3, 2, np.float32))
     save_preprocessing(other, tmp_path)
     config.train.init_from = str(tmp_path)

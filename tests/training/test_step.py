@@ -1,5 +1,6 @@
 import re
 from dataclasses import replace
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -42,14 +43,21 @@ def batches():
     return [{"image": image, "label": np.arange(16, dtype=np.int32) % 4} for image in images]
 
 
-def train(batches, devices, steps, random, rate=0.01, changes=()):
+@cache  # Each is traced once, whichever tests take it.
+def build(devices, random, rate=0.01, changes=(), parts=1, **options):
+    """Returns mesh, network, optimizer and step."""
     mesh = make_data_mesh(jax.devices()[:devices])
     model = create_model("tiny", num_classes=4, modifications=changes)
     schedule = optax.constant_schedule(rate)
-    optimizer = krizhevsky_sgd(schedule)
+    optimizer = krizhevsky_sgd(schedule, **options)
     step = make_train_step(
-        model, optimizer, schedule, augmentation(random), seed=3, mesh=mesh, plateau_factor=0.1
+        model, optimizer, schedule, augmentation(random), 3, mesh, 0.1, num_microbatches=parts
     )
+    return mesh, model, optimizer, step
+
+
+def train(batches, devices, steps, random, rate=0.01, changes=()):
+    mesh, model, optimizer, step = build(devices, random, rate, changes)
     state = create_state(model, optimizer, 80, seed=3, mesh=mesh)
     losses = []
     for number in range(steps):
@@ -70,7 +78,7 @@ def test_four_devices_train_as_one_does(batches):
 
 def test_four_devices_normalise_by_the_whole_batch_as_one_does(batches):
     (_, one, one_losses), (_, four, four_losses) = (
-        train(batches, devices, steps=3, random=True, changes=["batch_norm"]) for devices in (1, 4)
+        train(batches, devices, steps=3, random=True, changes=("batch_norm",)) for devices in (1, 4)
     )
     np.testing.assert_allclose(four_losses, one_losses, rtol=1e-4)
     left, right = (np.asarray(ravel_pytree(state.batch_stats)[0]) for state in (one, four))
@@ -113,11 +121,7 @@ def test_the_state_is_updated_in_place(batches):
 
 
 def test_a_step_can_be_lowered_before_its_arguments_are_there():
-    mesh, model, schedule = make_data_mesh(), create_model("tiny", 4), optax.constant_schedule(0.01)
-    optimizer = krizhevsky_sgd(schedule)
-    step = make_train_step(
-        model, optimizer, schedule, augmentation(True), seed=3, mesh=mesh, plateau_factor=0.1
-    )
+    mesh, model, optimizer, step = build(4, random=True)
     batch = {
         "image": np.zeros((8, 96, 96, 3), np.uint8),
         "label": np.zeros(8, np.int32),
@@ -137,18 +141,8 @@ def take_one_step(batches, parts=1):
     Returns:
         The step itself, the parameters before, the state after, the metrics.
     """
-    mesh, model = make_data_mesh(), create_model("tiny", num_classes=4)
-    schedule = optax.constant_schedule(0.01)
-    optimizer = krizhevsky_sgd(schedule, momentum=0.0, weight_decay=0.0)
-    step = make_train_step(
-        model,
-        optimizer,
-        schedule,
-        augmentation(False),
-        seed=3,
-        mesh=mesh,
-        plateau_factor=0.1,
-        num_microbatches=parts,
+    mesh, model, optimizer, step = build(
+        4, random=False, parts=parts, momentum=0.0, weight_decay=0.0
     )
     before = create_state(model, optimizer, 80, seed=3, mesh=mesh)
     params = jax.device_get(before.params)
@@ -198,8 +192,7 @@ def test_two_microbatches_make_the_step_of_the_whole_batch(batches, one_step):
 def test_each_plateau_multiplies_the_rates(batches, one_step):
     step, params, after, metrics = one_step
     assert metrics["learning_rate"] == np.float32(0.01)
-    mesh, model = make_data_mesh(), create_model("tiny", num_classes=4)
-    optimizer = krizhevsky_sgd(lambda step: 0.01, momentum=0.0, weight_decay=0.0)
+    mesh, model, optimizer, _ = build(4, random=False, parts=1, momentum=0.0, weight_decay=0.0)
     state = create_state(model, optimizer, 80, seed=3, mesh=mesh)
     drops = jax.device_put(jnp.int32(2), state.plateau.drops.sharding)
     state = replace(state, plateau=replace(state.plateau, drops=drops))

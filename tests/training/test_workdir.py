@@ -92,6 +92,9 @@ def test_a_result_of_all_steps_is_read(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
+        ("", "it holds no object with a step"),
+        ("[]", "it holds no object with a step"),
+        ('{"step": ', "it holds no object with a step"),
         ("[" * 100_000, "it holds no object with a step"),
         ('{"step": "6"}', "it holds no object with a step"),
         ('{"step": 6}', "center lacks one of top1_error, top5_error, loss, count"),

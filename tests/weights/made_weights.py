@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import jax
 import numpy as np
+from flax.traverse_util import unflatten_dict
 
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.models import create_model
-from alexnet_jax.weights.bundle import Bundle, parameter_shapes, statistics_shapes, unflatten
+from alexnet_jax.weights.bundle import Bundle, tensor_shapes
 
 
 def narrow(spec):
@@ -24,14 +26,14 @@ def random_tensors(shapes, seed=0):
     }
 
 
-def make_bundle(model_name="tiny", num_classes=10, changes=(), **fields):
+def make_bundle(model_name="tiny", num_classes=10, modifications=(), **fields):
     """A network with random parameters and a mean image of its own."""
-    spec = create_model(model_name, num_classes, modifications=changes).spec
+    spec = create_model(model_name, num_classes, modifications=modifications).spec
     size = spec.crop_size + 16
     mean = np.random.default_rng(1).uniform(90, 140, (size, size, 3)).astype(np.float32)
-    params = unflatten(random_tensors(parameter_shapes(spec, num_classes)))
-    statistics = random_tensors(statistics_shapes(spec, num_classes), seed=2)
-    statistics = {name: 1 + tensor for name, tensor in statistics.items()}  # Variances above 0.
+    params = unflatten_dict(random_tensors(tensor_shapes(spec, num_classes)), sep="/")
+    statistics = params.pop("batch_stats", {})
+    statistics = jax.tree.map(lambda tensor: 1 + tensor, statistics)  # Variances above 0.
     std = np.array([1.0, 2.0, 0.5], np.float32)
     names = [f"kind {number}" for number in range(num_classes)]
     return Bundle(
@@ -40,8 +42,8 @@ def make_bundle(model_name="tiny", num_classes=10, changes=(), **fields):
         Preprocessing(mean, std),
         names,
         spec.crop_size,
-        changes=changes,
-        batch_stats=unflatten(statistics),
+        modifications=modifications,
+        batch_stats=statistics,
         **fields,
     )
 

@@ -105,7 +105,7 @@ def test_the_other_network_is_refused_by_both_names(path):
 
 def test_a_network_that_caffe_files_never_hold_is_refused(path):
     path.write_bytes(make_file())
-    with pytest.raises(UserError, match="'caffe' or 'caffenet', not 'tiny'"):
+    with pytest.raises(UserError, match="holds network 'caffe', not 'tiny'"):
         import_weights(path, "caffe", "tiny")
 
 
@@ -118,17 +118,17 @@ def test_a_missing_blob_is_named(path):
 
 
 def test_a_blob_too_many_is_named(path):
-    refused(path, make_file(pool5=[np.zeros(3)]), "pool5/kernel is left over")
+    refused(path, make_file(pool5=[np.zeros(3)]), "pool5/kernel is unexpected")
 
 
 @pytest.mark.slow
 def test_a_wrong_shape_is_shown(path):
     wrong = [np.zeros((24, 6, 3, 3)), np.zeros(24)]
-    refused(path, make_file(conv4=wrong), "conv4/kernel is 24x6x3x3 and not 24x12x3x3")
+    refused(path, make_file(conv4=wrong), "conv4/kernel has shape 24x6x3x3 instead of 24x12x3x3")
 
 
 def test_another_number_of_classes_is_refused(path):
-    refused(path, make_file(), "tells 10 classes, not 1000", num_classes=1000)
+    refused(path, make_file(), "has 10 classes, not 1000", num_classes=1000)
 
 
 @pytest.mark.parametrize("kept", [0.99, 0.5, 0.02])
@@ -151,7 +151,7 @@ def test_numbers_that_do_not_fill_the_shape_are_refused(path):
     refused(
         path,
         make_file().replace(six, seven),
-        r"conv1 has 24 bytes of numbers where its shape \(7,\) needs 28",
+        r"conv1 has 24 bytes of numbers, its shape \(7,\) needs 28",
     )
 
 

@@ -117,7 +117,11 @@ def test_a_network_with_other_layers_is_not_exported(path):
 @pytest.mark.slow
 def test_a_missing_tensor_is_named(state_dict, path):
     del state_dict["features.6.bias"]
-    refused(path, state_dict, "not network 'owt' as it should be: features.6.bias is missing")
+    refused(
+        path,
+        state_dict,
+        "of network 'owt', it is incomplete or damaged: features.6.bias is missing",
+    )
 
 
 @pytest.mark.slow
@@ -129,33 +133,33 @@ def test_a_missing_output_is_named(state_dict, path):
 @pytest.mark.slow
 def test_a_tensor_too_many_is_named(state_dict, path):
     state_dict["features.12.weight"] = np.zeros(3, np.float32)
-    refused(path, state_dict, "features.12.weight is left over")
+    refused(path, state_dict, "features.12.weight is unexpected")
 
 
 def test_a_wrong_shape_is_shown_beside_the_right_one(state_dict, path):
     state_dict["features.3.weight"] = np.zeros((12, 4, 3, 3), np.float32)
-    refused(path, state_dict, "features.3.weight is 12x4x3x3 and not 12x4x5x5")
+    refused(path, state_dict, "features.3.weight has shape 12x4x3x3 instead of 12x4x5x5")
 
 
 def test_a_network_of_ours_in_the_wrong_format_is_named(path):
     export_weights(make_bundle("tiny"), path, "safetensors")
-    with pytest.raises(UserError, match="not network 'owt' but 'tiny'"):
+    with pytest.raises(UserError, match="not a file of network 'owt', it holds 'tiny'"):
         import_weights(path, "torchvision")
 
 
 def test_a_network_of_torchvisions_that_is_no_alexnet_is_named(path):
     resnet = {"layer1.0.conv1.weight": np.zeros((64, 64, 3, 3), np.float32)}
-    refused(path, resnet, "not network 'owt' but a ResNet")
+    refused(path, resnet, "not a file of network 'owt', it holds a ResNet")
 
 
 def test_another_number_of_classes_is_refused(state_dict, path):
-    refused(path, state_dict, "tells 10 classes, not 1000", num_classes=1000)
+    refused(path, state_dict, "has 10 classes, not 1000", num_classes=1000)
 
 
 @pytest.mark.slow
 def test_an_output_whose_parts_disagree_is_refused(state_dict, path):
     state_dict["classifier.6.bias"] = np.zeros(11, np.float32)
-    refused(path, state_dict, "classifier.6.weight is 10x64 and not 11x64")
+    refused(path, state_dict, "classifier.6.weight has shape 10x64 instead of 11x64")
 
 
 def test_numbers_that_are_not_finite_are_refused(state_dict, path):
@@ -170,4 +174,4 @@ def test_integers_are_refused(state_dict, path):
 
 def test_batch_normalisation_is_more_than_its_class_can_hold(path):
     with pytest.raises(UserError, match=r"cannot hold 'owt with batch_norm'.*--format=safetensors"):
-        export_weights(make_bundle("owt", changes=("batch_norm",)), path, "torchvision")
+        export_weights(make_bundle("owt", modifications=("batch_norm",)), path, "torchvision")

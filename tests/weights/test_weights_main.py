@@ -10,6 +10,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import pytest
+from flax.traverse_util import flatten_dict, unflatten_dict
 from made_weights import make_bundle, random_tensors, same_params
 from short_run import REPOSITORY
 
@@ -17,7 +18,6 @@ from alexnet_jax.parallel.mesh import make_data_mesh, replicated
 from alexnet_jax.training.checkpoints import Checkpoints
 from alexnet_jax.training.network import load_trained
 from alexnet_jax.weights import export_weights, import_weights, write_workdir
-from alexnet_jax.weights.bundle import flatten, unflatten
 
 
 def start(*arguments):
@@ -53,8 +53,9 @@ def test_a_file_becomes_a_workdir_and_a_file_again(tmp_path):
 
 
 def random_params(seed):
-    shapes = {name: array.shape for name, array in flatten(make_bundle().params).items()}
-    return unflatten(random_tensors(shapes, seed))
+    params = flatten_dict(make_bundle().params, sep="/")
+    shapes = {name: array.shape for name, array in params.items()}
+    return unflatten_dict(random_tensors(shapes, seed), sep="/")
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_export_takes_the_checkpoint_that_is_named_and_prints_it(trained, tmp_pa
 def test_help_says_what_it_does():
     code, out, _ = run("--help")
     assert code == 0
-    assert out.startswith("Bring trained parameters in")
+    assert out.startswith("Import trained weights")
     assert "--format" in out
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.sweeps.devices import divide_gpus, visible_gpus
+from alexnet_jax.sweeps.local import divide_gpus, visible_gpus
 
 
 def test_eight_gpus_make_four_pairs():

@@ -3,12 +3,13 @@ import numpy as np
 import pytest
 from made_weights import make_bundle
 
+from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.scoring import make_view_predictor
 from alexnet_jax.evaluation.views import CENTER
 from alexnet_jax.parallel.mesh import make_data_mesh
-from alexnet_jax.weights import export_weights
+from alexnet_jax.weights import export_weights, import_weights
 
-BUNDLE = make_bundle(changes=("batch_norm",))
+BUNDLE = make_bundle(modifications=("batch_norm",))
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +45,15 @@ def test_it_gives_the_probabilities_that_evaluate_uses(program, count):
 def test_another_size_of_images_is_refused(program):
     with pytest.raises(ValueError, match="96"):
         program.call(np.zeros((1, 80, 80, 3), np.uint8))
+
+
+def test_an_unknown_format_lists_the_known_ones(tmp_path):
+    with pytest.raises(UserError, match="no format 'onnx'; the known ones: torchvision"):
+        import_weights(tmp_path / "network", "onnx")
+    with pytest.raises(UserError, match="no format 'caffe'; the known ones: torchvision"):
+        export_weights(BUNDLE, tmp_path / "network", "caffe")
+
+
+def test_a_mean_is_for_caffes_files(tmp_path):
+    with pytest.raises(UserError, match="--mean is for --format=caffe"):
+        import_weights(tmp_path / "network", "torchvision", bgr_mean=[1, 2, 3])
