@@ -1,6 +1,6 @@
 import re
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ def augmentation(random):
     return Augmentation(
         preprocessing=Preprocessing(np.full((96, 96, 3), 120, np.float32), np.ones(3)),
         crop_size=80,
-        crop=random_crop if random else None,
+        crop=partial(random_crop, group_size=1) if random else None,
         flip=random,
         group_size=1,
         pca_eigenvectors=np.eye(3, dtype=np.float32),
