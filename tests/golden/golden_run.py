@@ -153,7 +153,7 @@ def _train_by_the_loop(config: Any, run: Run, workdir: Path) -> dict[str, Any]:
                 os.kill(os.getpid(), signal.SIGTERM)
             yield batch
 
-    with mock.patch.object(loop, "feed", interrupting):
+    with mock.patch.object(loop, "prefetch_to_device", interrupting):
         try:
             train_and_evaluate(config, workdir)
         except Preempted:
