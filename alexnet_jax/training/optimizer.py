@@ -37,17 +37,13 @@ def krizhevsky_sgd(
             statistics are updated all the same.
     """
     schedule = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
+    bias_rate = bias_learning_rate or (lambda step: bias_rate_multiplier * schedule(step))
     factors = layer_factors or {}
 
-    def bias_rate(step: jax.Array) -> jax.Array:
-        if bias_learning_rate is not None:
-            return bias_learning_rate(step)
-        return bias_rate_multiplier * schedule(step)
-
     def rate(layer: str, kind: str, step: jax.Array) -> jax.Array:
-        factor = factors[layer](step) if layer in factors else jnp.float32(1)
         if kind == "bias":
-            return jnp.where(factor != 0, bias_rate(step), 0.0)
+            return bias_rate(step)
+        factor = factors[layer](step) if layer in factors else jnp.float32(1)
         return schedule(step) * factor
 
     decay = optax.add_decayed_weights(weight_decay, mask=_kernels)
