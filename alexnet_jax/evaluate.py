@@ -30,18 +30,13 @@ def main(arguments: Sequence[str]) -> None:
     """Score the workdirs that the flags name."""
     if arguments:
         raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
-    from alexnet_jax.evaluation.metrics import METRICS, format_metric, metric_title
+    from alexnet_jax.evaluation.metrics import format_scores
     from alexnet_jax.training.inference import evaluate_workdirs
 
     scores = evaluate_workdirs(
         _WORKDIR.value, _VIEWS.value, _DATA_DIR.value or None, _CHECKPOINT.value
     )
-    widths = {name: max(8, len(metric_title(name)) + 1) for name in METRICS}
-    titles = [f"{metric_title(name):>{width}}" for name, width in widths.items()]
-    print(f"{'views':<10} {' '.join(titles)} {'images':>8}")
-    for views, values in scores.items():
-        cells = [f"{format_metric(name, values[name]):>{widths[name]}}" for name in METRICS]
-        print(f"{views:<10} {' '.join(cells)} {values['count']:>8,}")
+    print(format_scores(scores))
 
 
 if __name__ == "__main__":

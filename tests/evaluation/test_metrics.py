@@ -4,8 +4,7 @@ import pytest
 
 from alexnet_jax.evaluation.metrics import (
     METRICS,
-    format_metric,
-    metric_title,
+    format_scores,
     per_example_metrics,
     summarize,
 )
@@ -91,7 +90,11 @@ def test_every_example_keeps_its_label_for_metrics_by_class():
     assert per_example_metrics(jnp.eye(3), jnp.arange(3))["label"].tolist() == [0, 1, 2]
 
 
-def test_metrics_print_with_their_title_and_errors_in_per_cent():
-    assert [metric_title(name) for name in METRICS] == ["top-1 error", "top-5 error", "loss"]
-    assert format_metric("top10_error", 0.25) == "25.00%"
-    assert format_metric("loss", 0.25) == "0.2500"
+def test_scores_print_as_a_table_with_errors_in_per_cent(monkeypatch):
+    monkeypatch.setitem(METRICS, "top10_error", lambda examples: 0.0)
+    scores = {"top1_error": 0.5, "top5_error": 0.25, "loss": 1.5, "top10_error": 1, "count": 1000}
+    assert format_scores({"center": scores, "ten_crop": scores}).splitlines() == [
+        "views       top-1 error  top-5 error     loss  top-10 error   images",
+        "center           50.00%       25.00%   1.5000       100.00%    1,000",
+        "ten_crop         50.00%       25.00%   1.5000       100.00%    1,000",
+    ]
