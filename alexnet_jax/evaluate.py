@@ -1,4 +1,4 @@
-"""Test trained networks on the validation split, every image once.
+"""Evaluate trained networks on the validation split, every image once.
 
   python -m alexnet_jax.evaluate --workdir=runs/imagenet
   python -m alexnet_jax.evaluate --workdir=runs/a --workdir=runs/b --views=center
@@ -30,17 +30,13 @@ def main(arguments: Sequence[str]) -> None:
     """Score the workdirs that the flags name."""
     if arguments:
         raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
+    from alexnet_jax.evaluation.metrics import format_scores
     from alexnet_jax.training.inference import evaluate_workdirs
 
     scores = evaluate_workdirs(
         _WORKDIR.value, _VIEWS.value, _DATA_DIR.value or None, _CHECKPOINT.value
     )
-    print(f"{'views':<10} {'top-1 error':>12} {'top-5 error':>12} {'loss':>8} {'images':>8}")
-    for views, values in scores.items():
-        print(
-            f"{views:<10} {values['top1_error']:>12.2%} {values['top5_error']:>12.2%} "
-            f"{values['loss']:>8.4f} {values['count']:>8,}"
-        )
+    print(format_scores(scores))
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ def test_sigterm_finishes_the_step_saves_and_exits_with_75(training, tmp_path):
     assert process.returncode == 75, err
     last = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])["step"]
     assert (tmp_path / "checkpoints" / str(last)).is_dir()
-    assert err == "stopped by SIGTERM; saved. The same command goes on from here.\n"
+    assert err == "stopped by SIGTERM; saved. The same command resumes from here.\n"
 
 
 def test_sigterm_before_there_is_anything_to_save_ends_it_at_once(training, tmp_path):
@@ -153,7 +153,7 @@ def test_a_start_that_takes_no_step_does_not_claim_to_have_saved(training, stopp
     again = start(*training, f"--workdir={tmp_path}/run", program=STOPPED_IN_THE_TEST)
     _, err = again.communicate(timeout=300)
     assert again.returncode == 143
-    assert err == "stopped by SIGTERM; nothing new to save. The same command goes on from here.\n"
+    assert err == "stopped by SIGTERM; nothing new to save. The same command resumes from here.\n"
 
 
 def test_a_run_whose_console_goes_away_trains_to_its_end(training, whole, tmp_path):

@@ -1,1 +1,1 @@
-"""Counting the errors of a trained network, every example once."""
+"""Evaluation: the views of an image, metrics, scores of a split."""

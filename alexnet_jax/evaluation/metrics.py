@@ -1,6 +1,7 @@
-"""Sums and counts of a test, every example once."""
+"""The metrics of an evaluation: `METRICS` lists them; every example counts once."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -10,24 +11,51 @@ from alexnet_jax.errors import UserError
 
 _NEVER = np.iinfo(np.int32).max  # The rank of a label in a row that is not finite.
 
+# By name: a function of the per-example arrays of a whole split, as `per_example_metrics` returns
+# them, to a number. Log lines, result.json, the table of `evaluate` and their checks follow from
+# this list. The best checkpoint and the plateau schedule use top1_error.
+METRICS: dict[str, Callable[[Mapping[str, np.ndarray]], float | np.floating]] = {
+    "top1_error": lambda examples: np.mean(examples["rank"] >= 1),
+    "top5_error": lambda examples: np.mean(examples["rank"] >= 5),
+    "loss": lambda examples: np.mean(examples["loss"], dtype=np.float64),
+}
+
 
 class NotFiniteError(UserError):
-    """A network predicts what is no finite number, so that it has no score."""
+    """A network predicts a number that is not finite, so it has no score."""
+
+
+def score_names() -> tuple[str, ...]:
+    """Return the names of an evaluation's numbers: all `METRICS`, and count."""
+    return (*METRICS, "count")
+
+
+def metric_title(name: str) -> str:
+    """Return a metric's name as text: "top1_error" becomes "top-1 error"."""
+    return re.sub(r"top(\d+)", r"top-\1", name).replace("_", " ")
+
+
+def format_scores(scores: Mapping[str, Mapping[str, float]]) -> str:
+    """Return a table of scores by kind of view; errors, which are fractions, in per cent."""
+    widths = {name: max(8, len(metric_title(name)) + 1) for name in METRICS}
+    titles = [metric_title(name).rjust(width) for name, width in widths.items()]
+    lines = [["views".ljust(10), *titles, "images".rjust(8)]]
+    for views, values in scores.items():
+        cells = [
+            f"{values[name]:{width}{'.2%' if name.endswith('_error') else '.4f'}}"
+            for name, width in widths.items()
+        ]
+        lines.append([views.ljust(10), *cells, f"{values['count']:8,}"])
+    return "\n".join(" ".join(line) for line in lines)
 
 
 def per_example_metrics(probabilities: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
-    """Return each example's loss and the rank of its label, on its own device.
-
-    The rank is the number of classes that are more probable, or as probable and earlier: ties fall
-    the same way on every device. A row with a number that is not finite is never right: its label
-    comes behind all classes.
-
-    Args:
-        probabilities: float32 [B, classes].
-        labels: int32 [B].
+    """Compute what metrics need of each example, from float32 [B, classes] and int32 [B].
 
     Returns:
-        loss: float32 [B], -log p; rank: int32 [B], 0 for the most probable class.
+        loss: float32 [B], -log p; label: int32 [B]; rank: int32 [B], the number of classes that are
+        more probable than the label, or as probable and earlier. A row with a number that is not
+        finite is never right: its label ranks behind all classes.
     """
     label_probability = jnp.take_along_axis(probabilities, labels[:, None], axis=1)
     earlier = jnp.arange(probabilities.shape[1])[None] < labels[:, None]
@@ -36,55 +64,20 @@ def per_example_metrics(probabilities: jax.Array, labels: jax.Array) -> dict[str
     smallest = jnp.finfo(jnp.float32).tiny
     loss = -jnp.log(jnp.maximum(label_probability[:, 0], smallest))
     rank = jnp.sum(ahead, axis=1, dtype=jnp.int32)
-    return {"loss": loss, "rank": jnp.where(all_finite(probabilities), rank, _NEVER)}
+    finite = jnp.isfinite(probabilities).all(axis=1)
+    return {"loss": loss, "rank": jnp.where(finite, rank, _NEVER), "label": labels}
 
 
-def all_finite(probabilities: jax.Array) -> jax.Array:
-    """Say of each row, [B, classes], whether all of it is finite: bool [B]."""
-    return jnp.all(jnp.isfinite(probabilities), axis=1)
+def summarize(batches: Sequence[Mapping[str, np.ndarray]], expected: int) -> dict[str, float | int]:
+    """Compute all `METRICS` of a split, and its count; RuntimeError if that is not `expected`.
 
-
-def refuse_not_finite(judged: Sequence[dict[str, np.ndarray]], names: Sequence[str]) -> None:
-    """Raise NotFiniteError, naming the networks, if one predicts what is no finite number.
-
-    Args:
-        judged: of each batch, finite: bool [B, networks], and mask: bool [B].
-        names: one a network.
+    Batches hold the arrays of `per_example_metrics`, and mask, bool [B]: False rows do not count.
     """
-    mask = np.concatenate([batch["mask"] for batch in judged])
-    finite = np.concatenate([batch["finite"] for batch in judged])[mask]
-    found = [
-        f"{name} predicts numbers that are not finite for {count:,} of {len(finite):,} images"
-        for name, count in zip(names, np.sum(~finite, axis=0), strict=True)
-        if count
-    ]
-    if found:
-        raise NotFiniteError("; ".join(found))
-
-
-def summarize(judged: Sequence[dict[str, np.ndarray]], expected: int) -> dict[str, float | int]:
-    """Add up the batches of a whole split, in float64.
-
-    Args:
-        judged: what `per_example_metrics` returned for each batch, and its mask, bool [B]: rows
-            where it is False do not count.
-        expected: number of examples in the split.
-
-    Returns:
-        top1_error and top5_error (fractions), loss (mean), count.
-
-    Raises:
-        RuntimeError: the examples counted are not as many as the split holds.
-    """
-    mask, loss, rank = (
-        np.concatenate([batch[name] for batch in judged]) for name in ("mask", "loss", "rank")
-    )
-    loss, rank = loss[mask], rank[mask]
-    if len(rank) != expected:
-        raise RuntimeError(f"counted {len(rank)} examples; the split holds {expected}")
-    return {
-        "top1_error": float(np.mean(rank >= 1)),
-        "top5_error": float(np.mean(rank >= 5)),
-        "loss": float(np.mean(loss, dtype=np.float64)),
-        "count": expected,
+    examples = {
+        name: np.concatenate([batch[name][batch["mask"]] for batch in batches])
+        for name in batches[0]
     }
+    count = len(examples["mask"])
+    if count != expected:
+        raise RuntimeError(f"counted {count} examples; the split holds {expected}")
+    return {name: float(metric(examples)) for name, metric in METRICS.items()} | {"count": count}

@@ -1,19 +1,15 @@
-"""Scoring networks on a split: one pass over the images gives every kind of view's numbers."""
+"""Evaluation of networks on a split: one pass over the images gives the scores of all views."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh
 
 from alexnet_jax.data.preprocessing import Preprocessing
-from alexnet_jax.evaluation.metrics import (
-    all_finite,
-    per_example_metrics,
-    refuse_not_finite,
-    summarize,
-)
+from alexnet_jax.evaluation.metrics import NotFiniteError, per_example_metrics, summarize
 from alexnet_jax.evaluation.views import CENTER, VIEWS, cut_view
 from alexnet_jax.models import AlexNet
 from alexnet_jax.parallel.mesh import replicated, split_over_data
@@ -29,11 +25,7 @@ def make_view_predictor(
 ) -> Callable[[Any, jax.Array, int], jax.Array]:
     """Compile (variables, images, number of the view) -> probabilities [B, classes].
 
-    Args:
-        model: the network.
-        preprocessing: of every view.
-        crop_size: side of the views.
-        mesh: the devices; the batch is split over them, the parameters lie as they come.
+    The batch is split over the devices; the parameters keep their sharding.
     """
     partitioned_model = partition_ops(model, mesh)
 
@@ -48,12 +40,8 @@ def make_view_predictor(
 def view_probabilities(
     predictors: Sequence[Predictor], images: jax.Array, views: str
 ) -> dict[str, jax.Array]:
-    """Average the probabilities of several networks and, for ten crops, of the views.
-
-    Returns:
-        {"center": [B, classes]}, and "ten_crop" beside it if `views` is "ten_crop".
-    """
-    return _average(_predict_views(predictors, images, views), views)
+    """Average the probabilities of networks and views: {"center": [B, classes], "ten_crop": …}."""
+    return _average(_predict_views(predictors, images, views))
 
 
 def _predict_views(
@@ -66,12 +54,13 @@ def _predict_views(
     }
 
 
-def _average(probabilities: Mapping[int, list[jax.Array]], views: str) -> dict[str, jax.Array]:
-    by_view = {view: _mean(of_networks) for view, of_networks in probabilities.items()}
-    averages = {"center": by_view[CENTER]}
-    if views == "ten_crop":
-        averages["ten_crop"] = _mean(list(by_view.values()))
-    return averages
+def _average(by_view: Mapping[int, Sequence[jax.Array]]) -> dict[str, jax.Array]:
+    def mean(arrays: Sequence[jax.Array]) -> jax.Array:
+        return sum(arrays[1:], start=arrays[0]) / len(arrays)
+
+    means = {view: mean(of_networks) for view, of_networks in by_view.items()}
+    center = {"center": means[CENTER]}
+    return center | {"ten_crop": mean(list(means.values()))} if len(means) > 1 else center
 
 
 def score(
@@ -82,57 +71,57 @@ def score(
     mesh: Mesh,
     names: Sequence[str] = (),
 ) -> dict[str, dict[str, float | int]]:
-    """Test networks, their probabilities averaged, on every example of a split.
+    """Evaluate networks, their probabilities averaged, on every example of a split.
 
     Args:
-        predictors: one a network.
-        batches: of `EvaluationBatches`, on the devices.
+        predictors: one per network.
+        batches: of `EvaluationBatches`, on the devices of `mesh`.
         count: number of examples in the split.
-        views: "center" or "ten_crop"; ten crops give the centre's numbers too.
+        views: "center" or "ten_crop", which includes the scores of the centre.
         mesh: the devices.
-        names: one a network, for messages; none: they are numbered.
+        names: of the networks, for messages; by default numbers.
 
     Returns:
-        By kind of view: loss, top1_error, top5_error (fractions), count.
+        By kind of view: all `METRICS`, and count.
 
     Raises:
         NotFiniteError: a network predicts a number that is not finite.
     """
-    # In a cluster whole on every device: each process adds up all examples, to the same numbers.
-    # Not alone: several CPU devices of one process must not run ahead with collectives.
+
+    def judge(
+        by_view: Mapping[int, list[jax.Array]],
+        probabilities: jax.Array,
+        labels: jax.Array,
+        mask: jax.Array,
+    ) -> dict[str, jax.Array]:
+        # Of each network, in all views: bool [B, networks].
+        finite = [
+            jnp.stack([jnp.isfinite(rows).all(axis=1) for rows in networks], axis=1)
+            for networks in by_view.values()
+        ]
+        examples = per_example_metrics(probabilities, labels)
+        return examples | {"finite": jnp.all(jnp.stack(finite), axis=0), "mask": mask}
+
+    # In a cluster the results are replicated: each process sums over all examples. Not in a single
+    # process: several CPU devices of one process must not run ahead with collectives.
     everywhere = replicated(mesh) if jax.process_count() > 1 else None
-    judge_rows = jax.jit(_example_metrics, out_shardings=everywhere)
-    finite_rows = jax.jit(_finite_rows, out_shardings=everywhere)
+    judge_rows = jax.jit(judge, out_shardings=everywhere)
     judged: dict[str, list[dict[str, jax.Array]]] = {}
-    checked: list[dict[str, jax.Array]] = []
     for batch in batches:
         by_view = _predict_views(predictors, batch["image"], views)
-        checked.append(finite_rows(by_view, batch["mask"]))
-        for kind, probabilities in _average(by_view, views).items():
-            judged.setdefault(kind, []).append(
-                judge_rows(probabilities, batch["label"], batch["mask"])
-            )
+        for kind, probabilities in _average(by_view).items():
+            rows = judge_rows(by_view, probabilities, batch["label"], batch["mask"])
+            judged.setdefault(kind, []).append(rows)
         # Let the host run one batch ahead of the devices, not the whole split.
         jax.block_until_ready(judged["center"][-2:-1])
+    by_kind = jax.device_get(judged)
     names = names or [f"network {number}" for number in range(1, len(predictors) + 1)]
-    refuse_not_finite(jax.device_get(checked), names)
-    return {kind: summarize(jax.device_get(parts), count) for kind, parts in judged.items()}
-
-
-def _example_metrics(
-    probabilities: jax.Array, labels: jax.Array, mask: jax.Array
-) -> dict[str, jax.Array]:
-    return per_example_metrics(probabilities, labels) | {"mask": mask}
-
-
-def _finite_rows(by_view: Mapping[int, list[jax.Array]], mask: jax.Array) -> dict[str, jax.Array]:
-    """Return finite: bool [B, networks], whether all views of an image are; and the mask."""
-    views = [jnp.stack([all_finite(row) for row in rows], axis=1) for rows in by_view.values()]
-    return {"finite": jnp.all(jnp.stack(views), axis=0), "mask": mask}
-
-
-def _mean(probabilities: Sequence[jax.Array]) -> jax.Array:
-    total = probabilities[0]
-    for other in probabilities[1:]:
-        total = total + other
-    return total / len(probabilities)
+    finite = np.concatenate([rows["finite"][rows["mask"]] for rows in by_kind["center"]])
+    found = [
+        f"{name} predicts numbers that are not finite for {broken:,} of {len(finite):,} images"
+        for name, broken in zip(names, np.sum(~finite, axis=0), strict=True)
+        if broken
+    ]
+    if found:
+        raise NotFiniteError("; ".join(found))
+    return {kind: summarize(rows, count) for kind, rows in by_kind.items()}

@@ -1,4 +1,4 @@
-"""The views of an image that a network is tested on (paper §4.1)."""
+"""The views of an image in an evaluation: the centre crop and ten crops (paper §4.1)."""
 
 import jax
 import jax.numpy as jnp
@@ -8,24 +8,15 @@ VIEWS: dict[str, tuple[int, ...]] = {"center": (CENTER,), "ten_crop": tuple(rang
 
 
 def ten_crop_offsets(image_size: int, crop_size: int) -> list[tuple[int, int]]:
-    """Return (top, left) of the five crops: four corners, and the centre in the middle.
-
-    256 and 224: (0, 0), (0, 32), (16, 16), (32, 0), (32, 32), as in the 2012 code.
-    """
+    """Return (top, left) of four corners, with the centre in their middle, as in the 2012 code."""
     far = image_size - crop_size
     return [(0, 0), (0, far), (far // 2, far // 2), (far, 0), (far, far)]
 
 
 def cut_view(images: jax.Array, number: jax.Array | int, crop_size: int) -> jax.Array:
-    """Cut view `number`, 0 to 9: the five crops, then their mirror images.
+    """Cut a view from [B, S, S, 3]: numbers 0 to 4 are the crops, 5 to 9 their mirror images.
 
-    Args:
-        images: [B, S, S, 3].
-        number: may be traced, so that one compiled program serves all views.
-        crop_size: side of the crops.
-
-    Returns:
-        [B, crop_size, crop_size, 3].
+    The number may be traced, so that one compiled program serves all views.
     """
     batch, side, _, channels = images.shape
     # Not by indexing: XLA's CPU compiler (jax 0.10.2) narrows a table of small numbers to bytes,

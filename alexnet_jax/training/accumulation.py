@@ -1,5 +1,6 @@
-"""Gradient accumulation: a batch in microbatches, for batches that do not fit the devices."""
+"""Gradient accumulation over microbatches, for batches that do not fit the devices' memory."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,22 +18,14 @@ from alexnet_jax.parallel.mesh import check_batch_divides, row_axes
 def accumulate_gradients(
     function: Callable[..., Any], rows: tuple[jax.Array, ...], num_microbatches: int, mesh: Mesh
 ) -> Any:
-    """Average `function(*rows)` over equal parts of the rows, one after the other.
+    """Average `function(*rows)`, whose results are means over rows, over consecutive microbatches.
 
-    Each part has as many rows of every device as the others, so none moves.
-
-    Args:
-        function: its results are means over the rows that it is given.
-        rows: arrays whose first axis is that of the batch.
-        num_microbatches: how many; the devices divide what each holds.
-        mesh: the devices.
+    Each microbatch takes the same number of rows from every device of `mesh`, so no row moves.
     """
     if num_microbatches == 1:
         return function(*rows)
     axes = row_axes(mesh)
-    holders = 1
-    for axis in axes:
-        holders *= mesh.shape[axis]
+    holders = math.prod(mesh.shape[axis] for axis in axes)
 
     def divide(array: jax.Array) -> jax.Array:
         by_holder = array.reshape(holders, num_microbatches, -1, *array.shape[1:])
@@ -52,11 +45,11 @@ def accumulate_gradients(
 def count_microbatches(
     batch_size: int, microbatch_size: int | None, devices: int, spec: Spec
 ) -> int:
-    """Return how many microbatches make a batch; None means one.
+    """Return the number of microbatches in a batch; 1 for `microbatch_size` None.
 
     Raises:
-        UserError: they do not make a whole batch, the devices do not divide them, or the network
-            normalises over the batch, so that its parts do not add up to it.
+        UserError: microbatches do not make a whole batch, the devices do not divide them, or the
+            network has batch normalisation, whose statistics are of the whole batch.
     """
     if microbatch_size is None:
         return 1

@@ -1,4 +1,4 @@
-"""Which checkpoint is meant: the best, the latest, or that of a step."""
+"""Choice of checkpoints: the best, the latest, a known good one; and which ones to keep."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -12,59 +12,90 @@ from alexnet_jax.evaluation.metrics import NotFiniteError
 from alexnet_jax.parallel.multihost import broadcast_from_process_0, is_process_0
 from alexnet_jax.parallel.runtime import wait_on_cpus
 from alexnet_jax.training.checkpoints import Checkpoints
-from alexnet_jax.training.divergence import confirmed_step
-from alexnet_jax.training.logging import read_log
+from alexnet_jax.training.logging import has_numbers, read_log
 from alexnet_jax.training.state import TrainState, is_finite
 
+_Lines = Sequence[Mapping[str, Any]]  # Of metrics.jsonl.
 
-def best_error(
-    lines: Sequence[Mapping[str, Any]], steps: Collection[int]
-) -> tuple[int, float] | None:
-    """Return the step of the lowest top-1 error on the centre crop, and that error.
 
-    Of equal errors the latest step is the best. An error that is not finite never is.
+def center_errors(lines: _Lines, steps: Collection[int]) -> dict[int, float]:
+    """Return the finite top-1 errors on the centre crop of `steps`, by step."""
+    return {
+        line["step"]: float(line["top1_error"])
+        for line in lines
+        if (line["kind"], line.get("views")) == ("eval", "center")
+        and line["step"] in steps
+        and has_numbers(line, ["top1_error"])
+    }
+
+
+def best_step(errors: Mapping[int, float]) -> int | None:
+    """Return the step of the lowest error, of equal errors the latest; None without errors."""
+    return min(errors, key=lambda step: (errors[step], -step), default=None)
+
+
+def blow_up_limit(means: Collection[float], num_classes: int) -> float:
+    """Return the loss above which training has blown up.
+
+    It is half of ln(classes), the loss of guessing, above the lowest logged mean or ln(classes),
+    whichever is lower.
+    """
+    guessing = math.log(num_classes)
+    return min([guessing, *means]) + guessing / 2
+
+
+def confirmed_step(
+    lines: _Lines,
+    steps: Collection[int],
+    num_classes: int,
+    losses: Mapping[int, float] | None = None,
+) -> int | None:
+    """Return the latest checkpoint that a later loss, which has not blown up, shows to be good.
+
+    The loss of step s + 1 is computed with the parameters saved at s. A logged mean counts like a
+    loss, because no window of the log spans a save.
 
     Args:
         lines: of metrics.jsonl.
-        steps: those that count.
+        steps: of the checkpoints.
+        num_classes: of the network.
+        losses: more of them, by step.
     """
-    known = _errors(lines, steps)
-    if not known:
-        return None
-    step = min(known, key=lambda step: (known[step], -step))
-    return step, known[step]
+    means = {
+        line["step"]: line["loss"] for line in lines if line["kind"] == "train" and "loss" in line
+    }
+    limit = blow_up_limit(means.values(), num_classes)
+    good = [step for step, loss in (means | dict(losses or {})).items() if loss <= limit]
+    return max((step for step in steps if step < max(good, default=0)), default=None)
 
 
-def unrecorded(lines: Sequence[Mapping[str, Any]], steps: Collection[int]) -> list[int]:
-    """Return the steps that the log has no line of, though every save after a step writes one.
+def unrecorded(lines: _Lines, steps: Collection[int]) -> list[int]:
+    """Return the steps without a line in the log, although every save after a step writes one.
 
-    That log was lost, and with it what their checkpoints are worth.
+    Their log was lost, and with it their errors.
     """
-    told = {line["step"] for line in lines}
-    return [step for step in steps if step and step not in told]
+    recorded = {line["step"] for line in lines}
+    return [step for step in steps if step and step not in recorded]
 
 
-def worth_keeping(
-    lines: Sequence[Mapping[str, Any]], steps: Collection[int], num_classes: int
-) -> list[int]:
+def worth_keeping(lines: _Lines, steps: Collection[int], num_classes: int) -> list[int]:
     """Return the checkpoints to keep besides the latest.
 
-    They are the best, the one that is known to be good, and those that a lost log may have
-    called the best.
+    They are the best, the one that is known to be good, and those whose log was lost, because one
+    of them may be the best.
     """
-    best, good = best_error(lines, steps), confirmed_step(lines, steps, num_classes)
-    kept = [best[0]] if best else []
-    return kept + ([] if good is None else [good]) + unrecorded(lines, steps)
+    chosen = [best_step(center_errors(lines, steps)), confirmed_step(lines, steps, num_classes)]
+    return [step for step in chosen if step is not None] + unrecorded(lines, steps)
 
 
 def choose(
-    wanted: str | None, steps: Sequence[int], lines: Sequence[Mapping[str, Any]], workdir: Path
+    wanted: str | None, steps: Sequence[int], lines: _Lines, workdir: Path
 ) -> tuple[int, str]:
-    """Return the step of the checkpoint that is meant, and in words why it is that one.
+    """Return the step of the chosen checkpoint, and the reason in words.
 
     Args:
-        wanted: "best", "latest" or a step; None: the best if a test says which, else the latest.
-        steps: the checkpoints' steps, ascending.
+        wanted: "best", "latest" or a step; None: the best, or the latest without evaluations.
+        steps: of the checkpoints, ascending.
         lines: of metrics.jsonl.
         workdir: for messages.
 
@@ -73,26 +104,29 @@ def choose(
     """
     if not steps:
         raise UserError(f"{workdir} has no checkpoint yet; train it with alexnet_jax.main")
-    best = best_error(lines, steps)
+    errors = center_errors(lines, steps)
+    best = best_step(errors)
     if wanted == BEST and best is None:
         raise UserError(
-            f"{workdir}/metrics.jsonl has no test of the checkpoints that there are, so none is "
-            f"the best; give --checkpoint={LATEST}, or one of {_listed(steps)}"
+            f"{workdir}/metrics.jsonl has no evaluation of the existing checkpoints, so none is "
+            f"the best; give --checkpoint={LATEST}, or one of {_join(steps)}"
         )
     if wanted in (None, BEST) and best is not None:
-        return best[0], _describe_best(best[1], list(_errors(lines, steps)), steps)
+        text = f"best of {_join(sorted(errors))}: top-1 error {errors[best]:.4f} on the centre crop"
+        others = [step for step in steps if step not in errors]
+        return best, f"{text}; not evaluated: {_join(others)}" if others else text
     if wanted is None:
-        untested = f"metrics.jsonl has no test of {'them' if len(steps) > 1 else 'it'}"
-        return steps[-1], f"latest of {_listed(steps)}: {untested}"
+        them = "them" if len(steps) > 1 else "it"
+        return steps[-1], f"latest of {_join(steps)}: metrics.jsonl has no evaluation of {them}"
     if wanted == LATEST:
-        return steps[-1], f"latest of {_listed(steps)}"
+        return steps[-1], f"latest of {_join(steps)}"
     if int(wanted) not in steps:
-        raise UserError(f"{workdir} has no checkpoint {wanted}; there are {_listed(steps)}")
-    return int(wanted), "as asked for"
+        raise UserError(f"{workdir} has no checkpoint {wanted}; there are {_join(steps)}")
+    return int(wanted), "as requested"
 
 
 def read_chosen(workdir: Path, abstract_state: TrainState, wanted: str | None) -> TrainState:
-    """Print which checkpoint of a workdir is meant, and read that one, never another.
+    """Print which checkpoint of a workdir is chosen, and read that one, never another.
 
     Args:
         workdir: of a run.
@@ -104,11 +138,9 @@ def read_chosen(workdir: Path, abstract_state: TrainState, wanted: str | None) -
         NotFiniteError: it holds a number that is not finite.
     """
     with closing(Checkpoints(workdir, read_only=True)) as checkpoints:
-
-        def choose_here() -> tuple[int, str]:
-            return choose(wanted, checkpoints.steps(), read_log(workdir), workdir)
-
-        step, why = broadcast_from_process_0(choose_here)
+        step, why = broadcast_from_process_0(
+            lambda: choose(wanted, checkpoints.steps(), read_log(workdir), workdir)
+        )
         if is_process_0():
             print(f"{workdir}: checkpoint {step} ({why})", flush=True)
         state = checkpoints.read(step, abstract_state)
@@ -120,26 +152,5 @@ def read_chosen(workdir: Path, abstract_state: TrainState, wanted: str | None) -
     return state
 
 
-def _errors(lines: Sequence[Mapping[str, Any]], steps: Collection[int]) -> dict[int, float]:
-    """Return the top-1 errors on the centre crop of `steps`, where there are finite ones."""
-    return {
-        line["step"]: float(line["top1_error"])
-        for line in lines
-        if (line["kind"], line.get("views")) == ("eval", "center")
-        and line["step"] in steps
-        and _is_finite(line.get("top1_error"))
-    }
-
-
-def _describe_best(error: float, tested: Sequence[int], steps: Sequence[int]) -> str:
-    text = f"best of {_listed(sorted(tested))}: top-1 error {error:.4f} on the centre crop"
-    others = [step for step in steps if step not in tested]
-    return f"{text}; without a test: {_listed(others)}" if others else text
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
-
-
-def _listed(steps: Sequence[int]) -> str:
+def _join(steps: Sequence[int]) -> str:
     return ", ".join(map(str, steps))

@@ -1,67 +1,53 @@
-"""Saving and continuing: Orbax checkpoints of `TrainState`, the two latest and chosen others."""
+"""Checkpoints of `TrainState`, with Orbax: the two latest and chosen others are kept."""
 
+import errno
+import os
+import re
 import sys
 import time
 from collections.abc import Collection, Sequence
-from enum import IntEnum
 from functools import partial
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
-from orbax.checkpoint.checkpoint_managers import PolicyCheckpointInfo
 
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import MachineError, UserError
 from alexnet_jax.parallel.multihost import broadcast_from_process_0, largest_of_all
 from alexnet_jax.parallel.runtime import wait_on_cpus
 from alexnet_jax.training.preemption import Preempted
-from alexnet_jax.training.read_trouble import describe_trouble
 from alexnet_jax.training.state import TrainState
 
 _KEPT_LATEST = 2
 _PAUSES = (1.0, 4.0, 15.0)  # Seconds before a read that the system refused is tried again.
-
-
-class _Outcome(IntEnum):
-    """How a read went; in a cluster the largest of all counts."""
-
-    READ = 0
-    DAMAGED = 1
-    UNAVAILABLE = 2
+_READ, _DAMAGED, _UNAVAILABLE = range(3)  # Outcomes of a read; in a cluster the largest counts.
+_OS_ERROR = re.compile(r"os_error_code='(\d+)'")  # In TensorStore's messages.
 
 
 class _DamagedError(Exception):
-    """What is there is not what was saved."""
+    """The files do not hold what was saved."""
 
 
 class _Chosen(policies.PreservationPolicy):
-    """Keeps the checkpoints of the steps that it is given."""
+    """Preserves the checkpoints of `steps`."""
 
     steps: frozenset[int] = frozenset()
 
-    def should_preserve(
-        self,
-        checkpoints: Sequence[PolicyCheckpointInfo],
-        *,
-        context: policies.PreservationContext,
-    ) -> list[bool]:
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
         return [checkpoint.step in self.steps for checkpoint in checkpoints]
 
 
 class Checkpoints:
-    """The checkpoints of a workdir, by number of completed steps.
+    """The checkpoints of a workdir, by number of completed steps; a context that closes itself.
 
-    A save returns once the state has left the devices; files are written behind the training. A
-    checkpoint appears under its number only when it is whole, so a kill at any moment costs at
-    most the steps since the last one.
-
-    As a context it closes itself. In a cluster all processes must do the same with it.
+    A save returns once the state has left the devices; files are written during training. A
+    checkpoint appears under its number only when it is complete, so a kill loses at most the steps
+    since the last one. In a cluster all processes must make the same calls.
     """
 
     def __init__(self, workdir: Path, read_only: bool = False) -> None:
@@ -73,12 +59,7 @@ class Checkpoints:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         # A process of a cluster that fails must not wait here for the others, who wait for it.
         if error is None or isinstance(error, Preempted) or jax.process_count() == 1:
             self.close()
@@ -88,11 +69,7 @@ class Checkpoints:
         return sorted(self._manager.all_steps())
 
     def save(self, state: TrainState, keep: Collection[int] = ()) -> None:
-        """Save `state` under its step.
-
-        Of the checkpoints before, one other and those of the steps in `keep` stay. What a
-        checkpoint is worth is often known only later, so nothing of it is stored with it: whoever
-        saves says anew each time which are worth keeping.
+        """Save `state` under its step; keep one earlier checkpoint and those in `keep`.
 
         Raises:
             UserError: the disk is full. Earlier checkpoints are intact.
@@ -104,17 +81,17 @@ class Checkpoints:
             self._manager.save(step, args=ocp.args.StandardSave(item), force=True)
 
     def restore(self, abstract_state: TrainState) -> TrainState | None:
-        """Return the latest state that can be read whole, or None where nothing was ever saved.
+        """Return the latest intact state, or None if there is no checkpoint.
 
-        A damaged checkpoint is reported and moved to `checkpoints/../damaged_checkpoints`, so that
-        its step can be saved anew.
+        Damaged checkpoints are reported and moved to `damaged_checkpoints` beside the folder, so
+        that their steps can be saved again.
 
         Args:
             abstract_state: shapes, dtypes and shardings, from `training.state.abstract_state`.
 
         Raises:
             UserError: there are checkpoints and all are damaged.
-            MachineError: the system does not let one be read; then nothing is moved.
+            MachineError: the system refuses to read one; nothing is moved.
         """
         damages: dict[int, str] = {}
         for step in broadcast_from_process_0(lambda: self.steps()[::-1]):
@@ -143,7 +120,7 @@ class Checkpoints:
 
         Raises:
             UserError: it is damaged.
-            MachineError: the system does not let it be read.
+            MachineError: the system refuses to read it.
         """
         try:
             return self._read_patiently(step, abstract_state)
@@ -155,13 +132,13 @@ class Checkpoints:
             ) from damage
 
     def set_aside(self, steps: Sequence[int], folder: str) -> None:
-        """Move the checkpoints of `steps` to `folder` beside theirs; nothing there is replaced."""
+        """Move the checkpoints of `steps` to `folder` beside theirs; replace none there."""
         self.close()
         broadcast_from_process_0(partial(self._move, steps, self._directory.with_name(folder)))
         self._manager = self._open()
 
     def close(self) -> None:
-        """Wait until everything is written.
+        """Wait until all files are written.
 
         Raises:
             UserError: the disk is full. Earlier checkpoints are intact.
@@ -177,29 +154,35 @@ class Checkpoints:
             preservation_policy=policies.AnyPreservationPolicy(
                 [policies.LatestN(_KEPT_LATEST), self._chosen]
             ),
-            # Not where others only look: the run that writes may be on its way.
+            # A reader must not remove the unfinished files of a run that is still writing.
             cleanup_tmp_directories=not self._read_only,
             create=not self._read_only,
         )
-        # Not left for Orbax to find out: it would look at one checkpoint, and where a folder is
-        # missing from that, misread all the others too.
+        # Orbax would infer the handler from one checkpoint, and misread all of them if a folder of
+        # that one is missing.
         handler = ocp.StandardCheckpointHandler()
         return ocp.CheckpointManager(self._directory, item_handlers=handler, options=options)
 
     def _read_patiently(self, step: int, abstract_state: TrainState) -> TrainState:
-        """Read a checkpoint, again after a pause where the system does not let it be read.
+        """Read a checkpoint; pause and retry if the system refuses.
 
         Raises:
-            _DamagedError: what is there is not what was saved.
-            MachineError: the system did not let it be read.
+            _DamagedError: the files do not hold what was saved.
+            MachineError: the system refused all attempts.
         """
         for pause in (*_PAUSES, None):
-            outcome, state, reason = self._try_to_read(step, abstract_state)
-            # What one process of a cluster cannot read, none uses.
-            outcome = _Outcome(largest_of_all(outcome))
-            if outcome is _Outcome.READ and state is not None:
+            state, outcome = None, _READ
+            reason = "another process of the cluster cannot read it"
+            try:
+                state = self._read(step, abstract_state)
+            except Exception as error:  # noqa: BLE001 Orbax raises bare Exceptions for bad files.
+                trouble = describe_trouble(error)
+                outcome = _DAMAGED if trouble is None else _UNAVAILABLE
+                reason = trouble or " ".join(str(error).split())[:200]
+            outcome = largest_of_all(outcome)
+            if outcome == _READ and state is not None:
                 return state
-            if outcome is _Outcome.DAMAGED:
+            if outcome == _DAMAGED:
                 raise _DamagedError(reason)
             if pause is not None:
                 time.sleep(pause)
@@ -208,19 +191,6 @@ class Checkpoints:
             f"{len(_PAUSES)} more attempts. Nothing was moved or changed; when that is mended, run "
             "the same command again"
         )
-
-    def _try_to_read(
-        self, step: int, abstract_state: TrainState
-    ) -> tuple[_Outcome, TrainState | None, str]:
-        """Return how a read went, the state if it went well, what was wrong if not."""
-        try:
-            state = self._read(step, abstract_state)
-        except Exception as error:  # noqa: BLE001 Orbax raises bare Exceptions for bad files.
-            trouble = describe_trouble(error)
-            if trouble is not None:
-                return _Outcome.UNAVAILABLE, None, trouble
-            return _Outcome.DAMAGED, None, " ".join(str(error).split())[:200]
-        return _Outcome.READ, state, "another process of the cluster cannot read it"
 
     def _read(self, step: int, abstract_state: TrainState) -> TrainState:
         sharding = abstract_state.step.sharding
@@ -239,10 +209,37 @@ class Checkpoints:
             (self._directory / str(step)).rename(free)
 
 
-def _fields(state: TrainState) -> dict[str, Any]:
-    """Return the state as it is saved: by name, statistics only where there are any.
+def describe_trouble(error: BaseException) -> str | None:
+    """Return what kept a file from being read; None if the file itself is damaged.
 
-    So a network without batch normalisation goes on from checkpoints of before there was any.
+    A missing file is damage. Other errors of the system (a disk error, no permission, too many open
+    files, a lost server) and a lack of memory say nothing about what the file holds.
+    """
+    # Orbax raises its errors from others, and in groups.
+    waiting: list[BaseException | None] = [error]
+    seen = set()
+    while waiting:
+        one = waiting.pop(0)
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, MemoryError) or "RESOURCE_EXHAUSTED" in str(one):
+            return "not enough memory"
+        code = one.errno if isinstance(one, OSError) else None
+        if code is None and (found := _OS_ERROR.search(str(one))):
+            code = int(found[1])
+        if code is not None and code != errno.ENOENT:
+            return os.strerror(code)
+        waiting += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions
+    return None
+
+
+def _fields(state: TrainState) -> dict[str, Any]:
+    """Return the state as it is saved: by name, batch statistics only if there are any.
+
+    So networks without batch normalisation resume from checkpoints of before it was added.
     """
     fields = {name: getattr(state, name) for name in TrainState.__dataclass_fields__}
     if not state.batch_stats:
@@ -252,10 +249,10 @@ def _fields(state: TrainState) -> dict[str, Any]:
 
 @jax.jit
 def _fingerprint(state: Any) -> jax.Array:
-    """Fold all bits of the state into 32: a byte that rots on disk changes them.
+    """Hash all bits of the state to 32.
 
-    Orbax notices files that are cut or missing, but not a flipped bit. On the devices this costs
-    one read of the state. Integer sums wrap and do not depend on their order.
+    Orbax notices files that are cut or missing, but not a flipped bit. Integer sums wrap and do not
+    depend on their order. The cost is one read of the state on the devices.
     """
 
     def fold(leaf: jax.Array) -> jax.Array:

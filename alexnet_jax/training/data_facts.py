@@ -1,11 +1,9 @@
-"""What a run takes from its data, kept in its workdir from before its first step.
+"""Facts about its data that a run stores in its workdir before the first step.
 
-A resumed run reads it from there and compares it with the data, which may have been replaced.
+A resumed run reads them from there and compares them with the data, which may have changed.
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,40 +18,27 @@ from alexnet_jax.errors import UserError
 
 FILE, CLASSES = "data.json", "classes.json"
 _NAMED = 3  # Classes that a message names before it only counts them.
-# Statistics that were computed again, on another machine, agree to float32's rounding.
-_TOLERANCE = 0.01
+_TOLERANCE = 0.01  # Statistics computed on another machine differ by float32's rounding.
 
 
 @dataclass(frozen=True, eq=False)
 class DataFacts:
-    """What the numbers of a run depend on besides its config.
+    """What the numbers of a run depend on besides its config."""
 
-    Attributes:
-        examples: of the training split.
-        class_names: of the network's outputs, in their order.
-        data_names: of the same classes in the data. Others only where weights were imported, whose
-            makers have names of their own.
-        preprocessing: of the network's input; of another run's data where that run came first.
-        fingerprint: of the records; None where nothing tells it.
-        channel_means: float32 [3], of the data's mean image, RGB.
-        pca_eigenvectors: float32 [3, 3], as in `Statistics`.
-        pca_std: float32 [3], as in `Statistics`.
-    """
-
-    examples: int
-    class_names: list[str]
-    data_names: list[str]
+    examples: int  # Training images.
+    class_names: list[str]  # Of the network's outputs, by label.
+    data_names: list[str]  # Of the same classes in the data; others only for imported weights.
     preprocessing: Preprocessing
-    fingerprint: str | None
-    channel_means: np.ndarray
-    pca_eigenvectors: np.ndarray
-    pca_std: np.ndarray
+    fingerprint: str | None  # Of the records; None if unknown.
+    channel_means: np.ndarray  # float32 [3], of the data's mean image, RGB.
+    pca_eigenvectors: np.ndarray  # float32 [3, 3], as in `Statistics`.
+    pca_std: np.ndarray  # float32 [3], as in `Statistics`.
 
 
 def find_facts(
     pixels: ImageSource, statistics: Statistics, preprocessing: Preprocessing
 ) -> DataFacts:
-    """Return what the data say, with the preprocessing of a run that begins on them."""
+    """Return the facts of a run that starts on these data."""
     return DataFacts(
         examples=len(pixels),
         class_names=list(pixels.class_names),
@@ -82,57 +67,29 @@ def save_facts(facts: DataFacts, workdir: Path) -> None:
     atomic_write(workdir / FILE, json.dumps(values, indent=2) + "\n")
 
 
-def save_class_names(names: list[str], workdir: Path) -> None:
-    """Write classes.json, whole or not at all."""
-    atomic_write(workdir / CLASSES, json.dumps(names) + "\n")
-
-
 def has_facts(workdir: Path) -> bool:
-    """Say whether a run, or an import of weights, has left what is needed besides parameters."""
+    """Return whether a run, or an import of weights, wrote preprocessing and class names."""
     return all((workdir / name).exists() for name in ("preprocessing.npz", CLASSES))
-
-
-def load_facts(workdir: Path, found: DataFacts) -> DataFacts:
-    """Read what the run began with.
-
-    Imported weights, and runs of before there was a data.json, have only their preprocessing and
-    class names: the rest is that of the data.
-
-    Raises:
-        UserError: a file is damaged.
-    """
-    kept = replace(
-        found,
-        preprocessing=load_preprocessing(workdir),
-        class_names=load_class_names(workdir, len(found.class_names)),
-    )
-    path = workdir / FILE
-    if not path.exists():
-        return kept
-    with _damage_named(path):
-        values: dict[str, Any] = json.loads(path.read_text())
-        return replace(
-            kept,
-            data_names=_names(values.get("class_names", kept.class_names), len(kept.class_names)),
-            examples=int(values["examples"]),
-            fingerprint=values["fingerprint"],
-            channel_means=_numbers(values["channel_means"], 3),
-            pca_eigenvectors=_numbers(values["color_axes"], 3, 3),
-            pca_std=_numbers(values["color_std"], 3),
-        )
 
 
 def keep_facts(workdir: Path, found: DataFacts, image_size: int) -> tuple[DataFacts, list[str]]:
     """Return the facts with which the run in `workdir` resumes, and how the data have changed.
 
-    If the data have changed, the run can only resume with their images and colours. It keeps its
-    preprocessing and class names, which belong to its parameters.
+    A run whose data have changed takes over all but its preprocessing and class names, which belong
+    to its parameters.
+
+    Raises:
+        UserError: a file is damaged, or the images have another size.
     """
-    kept = load_facts(workdir, found)
+    own = replace(
+        found,
+        preprocessing=load_preprocessing(workdir),
+        class_names=load_class_names(workdir, len(found.class_names)),
+    )
+    kept = replace(own, **_load_data_json(workdir, len(found.class_names)))
     check_image_size(kept.preprocessing, image_size, str(workdir))
     changes = describe_changes(kept, found)
     if changes:
-        own = replace(found, preprocessing=kept.preprocessing, class_names=kept.class_names)
         return own, changes
     return replace(kept, fingerprint=kept.fingerprint or found.fingerprint), []
 
@@ -150,49 +107,20 @@ def check_image_size(preprocessing: Preprocessing, image_size: int, workdir: str
 def check_same_classes(workdir: Path, pixels: ImageSource) -> None:
     """Raise UserError if the data's classes are not those that the run in `workdir` learned.
 
-    Imported weights were trained on data that are not known here: nothing is compared.
+    Nothing is compared for imported weights, whose training data are unknown.
     """
-    path = workdir / FILE
-    if not path.exists():
-        return
-    with _damage_named(path):
-        names = json.loads(path.read_text()).get("class_names")
-        if names is None:
-            names = load_class_names(workdir, pixels.num_classes)
-        changes = _describe_names(_names(names, pixels.num_classes), pixels.class_names)
+    saved = _load_data_json(workdir, pixels.num_classes)
+    changes = _describe_names(saved["data_names"], pixels.class_names) if saved else []
     if changes:
         raise UserError(
             f"{pixels.directory} has other classes than the data that {workdir} was trained on "
-            f"({changes[0]}): its labels do not mean what the network tells; give those data with "
-            "--data_dir"
+            f"({changes[0]}), so its labels do not match the network's outputs; give those data "
+            "with --data_dir"
         )
 
 
-@contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(
-            f"{path} is damaged ({type(error).__name__}: {error}); restore it from a copy, or "
-            "remove it: then the run takes these facts from the data as they are now"
-        ) from error
-
-
-def load_class_names(workdir: Path, count: int) -> list[str]:
-    """Read the names of a workdir's `count` classes; UserError where the file is damaged."""
-    path = workdir / CLASSES
-    try:
-        return _names(json.loads(path.read_text()), count)
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(
-            f"{path} cannot be read ({error}); restore it from a copy, or remove it: the command "
-            f"that trained {workdir}, without its result.json, writes it anew"
-        ) from error
-
-
 def describe_changes(kept: DataFacts, found: DataFacts) -> list[str]:
-    """Say in what the data differ from those that a run began with."""
+    """Return how the data differ from those that a run started with."""
     changes = []
     if kept.examples != found.examples:
         changes.append(f"{kept.examples:,} training images -> {found.examples:,}")
@@ -201,7 +129,10 @@ def describe_changes(kept: DataFacts, found: DataFacts) -> list[str]:
     if mean.max() > _TOLERANCE:
         changes.append(f"the mean image differs by {mean.max():.2f} of 255")
     if not np.allclose(kept.pca_std, found.pca_std, rtol=_TOLERANCE, atol=_TOLERANCE):
-        changes.append(f"the colours' deviations {_list(kept.pca_std)} -> {_list(found.pca_std)}")
+        old, new = (
+            "/".join(f"{number:.2f}" for number in facts.pca_std) for facts in (kept, found)
+        )
+        changes.append(f"the colours' deviations {old} -> {new}")
     known = None not in (kept.fingerprint, found.fingerprint)
     if known and kept.fingerprint != found.fingerprint and not changes:
         changes.append("the records are other ones: their splits, shards or bytes differ")
@@ -218,6 +149,48 @@ def _describe_names(kept: list[str], found: list[str]) -> list[str]:
     return [", ".join(differing[:_NAMED]) + more] if differing else []
 
 
+def save_class_names(names: list[str], workdir: Path) -> None:
+    """Write classes.json."""
+    atomic_write(workdir / CLASSES, json.dumps(names) + "\n")
+
+
+def load_class_names(workdir: Path, count: int) -> list[str]:
+    """Read the names of a workdir's `count` classes; UserError if the file is damaged."""
+    path = workdir / CLASSES
+    try:
+        return _names(json.loads(path.read_text()), count)
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path} cannot be read ({error}); restore it from a copy, or remove it: the command "
+            f"that trained {workdir}, without its result.json, writes it anew"
+        ) from error
+
+
+def _load_data_json(workdir: Path, num_classes: int) -> dict[str, Any]:
+    """Return fields of `DataFacts` from data.json; {} for imported weights and early runs."""
+    path = workdir / FILE
+    if not path.exists():
+        return {}
+    try:
+        values = json.loads(path.read_text())
+        names = values.get("class_names")
+        if names is None:
+            names = load_class_names(workdir, num_classes)
+        return {
+            "data_names": _names(names, num_classes),
+            "examples": int(values["examples"]),
+            "fingerprint": values["fingerprint"],
+            "channel_means": _numbers(values["channel_means"], 3),
+            "pca_eigenvectors": _numbers(values["color_axes"], 3, 3),
+            "pca_std": _numbers(values["color_std"], 3),
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(
+            f"{path} is damaged ({type(error).__name__}: {error}); restore it from a copy, or "
+            "remove it: then the run takes these facts from the data as they are now"
+        ) from error
+
+
 def _names(values: Any, count: int) -> list[str]:
     if not isinstance(values, list) or not all(isinstance(name, str) for name in values):
         raise ValueError("it holds no list of names")
@@ -231,7 +204,3 @@ def _numbers(values: Any, *shape: int) -> np.ndarray:
     if numbers.shape != shape or not np.isfinite(numbers).all():
         raise ValueError(f"{values!r} are not {'x'.join(map(str, shape))} numbers")
     return numbers
-
-
-def _list(numbers: np.ndarray) -> str:
-    return "/".join(f"{number:.2f}" for number in numbers)

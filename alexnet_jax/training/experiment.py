@@ -1,7 +1,6 @@
-"""From a config to the parts of a run.
+"""From a config to the parts of a run, which take plain arguments.
 
-Only this file, `recipe.py`, `network.py` and the front doors read config values; all parts take
-plain arguments.
+Config values are read only here, in recipe.py, in network.py and in the front doors.
 """
 
 from collections.abc import Callable
@@ -35,6 +34,7 @@ from alexnet_jax.parallel.mesh import check_batch_divides, make_mesh, replicated
 from alexnet_jax.parallel.multihost import broadcast_from_process_0, check_same_on_all_processes
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.parallel.sharding_rules import check_layout
+from alexnet_jax.training import recipe
 from alexnet_jax.training.accumulation import count_microbatches
 from alexnet_jax.training.data_facts import (
     DataFacts,
@@ -43,69 +43,43 @@ from alexnet_jax.training.data_facts import (
     has_facts,
     keep_facts,
 )
-from alexnet_jax.training.durations import Durations
-from alexnet_jax.training.finetuning import load_pretrained
-from alexnet_jax.training.network import Network, TrainedNetwork, load_trained, make_network
-from alexnet_jax.training.plateau import update_plateau
-from alexnet_jax.training.recipe import (
-    check_names,
-    make_augmentation,
-    make_model,
-    make_preprocessing,
-    make_spec,
-    resolve_config,
-    resolve_durations,
+from alexnet_jax.training.network import (
+    Network,
+    TrainedNetwork,
+    load_pretrained,
+    load_trained,
+    make_network,
 )
+from alexnet_jax.training.schedule import update_plateau
 from alexnet_jax.training.state import TrainState, create_state
 from alexnet_jax.training.step import TrainStep, make_train_step
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything in a run that does not depend on the input pipeline.
+    """Everything in a run that does not depend on the input pipeline."""
 
-    Attributes:
-        config: resolved.
-        mesh: the devices.
-        network: the network and its optimizer.
-        durations: in steps.
-        augmentation: of training images, on the devices.
-        num_microbatches: per step.
-        train_step: (state, batch) -> (state, metrics).
-        create_state: draws the first state.
-        update_plateau: (state, validation error) -> state.
-    """
-
-    config: ConfigDict
+    config: ConfigDict  # Resolved.
     mesh: Mesh
     network: Network
-    durations: Durations
+    durations: recipe.Durations
     augmentation: Augmentation
-    num_microbatches: int
+    num_microbatches: int  # In a batch.
     train_step: TrainStep
     create_state: Callable[[], TrainState]
-    update_plateau: Callable[[TrainState, float], TrainState]
+    update_plateau: Callable[[TrainState, float], TrainState]  # Takes the validation error.
 
 
 @dataclass(frozen=True)
 class Run:
-    """An experiment and its data.
-
-    Attributes:
-        experiment: what does not depend on the input pipeline.
-        training: the training batches.
-        validation: the evaluation batches.
-        threads: how many prepare batches.
-        facts: what the run takes from its data.
-        data_changes: how the data differ from those that the run began with.
-    """
+    """An experiment and its data."""
 
     experiment: Experiment
     training: TrainingBatches
     validation: EvaluationBatches
-    threads: int
+    threads: int  # That prepare batches.
     facts: DataFacts
-    data_changes: list[str]
+    data_changes: list[str]  # Since the run started, in words.
 
 
 def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
@@ -113,20 +87,22 @@ def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
 
     Args:
         config: see docs/config.md.
-        workdir: of the run. A run that has begun keeps the preprocessing, class names and colours
-            that it began with; `data_changes` says how the data now differ.
+        workdir: of the run. A run that has started keeps its preprocessing, class names and
+            colours; `data_changes` says how the data now differ.
 
     Raises:
         UserError: a config value is not possible, or the data are missing.
     """
-    config = resolve_config(config)
+    config = recipe.resolve_config(config)
     mesh = set_up(config)
     images = open_split(config, "train")
     check_same_on_all_processes(must_be_same(config) | {"training examples": len(images)})
-    statistics = _find_statistics(config, images, workdir)
+    broadcast_from_process_0(partial(add_statistics, images, Path(config.data.dir), workdir))
+    directory = statistics_directory(images, workdir)
+    statistics = load_statistics(directory, config.data.image_size, count=len(images))
     load_source = cache(lambda: _load_source(config, mesh))
     changes: list[str] = []
-    facts = find_facts(images, statistics, make_preprocessing(config, statistics))
+    facts = find_facts(images, statistics, recipe.make_preprocessing(config, statistics))
     if workdir is not None and has_facts(workdir):
         facts, changes = keep_facts(workdir, facts, config.data.image_size)
     elif source := load_source():
@@ -135,7 +111,7 @@ def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
     experiment = make_experiment(config, mesh, colors, facts.examples, facts.preprocessing)
     create_state = experiment.create_state
     experiment = replace(
-        experiment, create_state=lambda: _begin_with(load_source(), create_state(), config)
+        experiment, create_state=lambda: _start_from(load_source(), create_state(), config)
     )
     return Run(
         experiment=experiment,
@@ -153,28 +129,24 @@ def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
 
 
 def build_without_data(config: ConfigDict) -> Experiment:
-    """Set up JAX and build an experiment for made-up statistics, which do not change its speed.
-
-    Raises:
-        UserError: a config value is not possible, whatever the data.
-    """
-    config = resolve_config(config)
+    """Set up JAX and build an experiment with made-up statistics, for measurements of its speed."""
+    config = recipe.resolve_config(config)
     size = config.data.image_size
     grey = np.full((size, size, 3), 128, np.float32)
     statistics = Statistics(grey, np.eye(3, dtype=np.float32), np.ones(3, np.float32), count=1)
     mesh, examples = set_up(config), 1000 * config.train.batch_size
     return make_experiment(
-        config, mesh, statistics, examples, make_preprocessing(config, statistics)
+        config, mesh, statistics, examples, recipe.make_preprocessing(config, statistics)
     )
 
 
 def set_up(config: ConfigDict) -> Mesh:
     """Set up JAX and arrange the devices; UserError if the config does not fit them."""
-    check_names(config)
+    recipe.check_names(config)
     configure_jax(config.train.deterministic)
     check_cluster(config.parallel.processes, config.parallel.devices)
     mesh = make_mesh(config.parallel.layout, config.parallel.model_axis)
-    check_layout(mesh, make_model(config).spec)
+    check_layout(mesh, recipe.make_model(config).spec)
     check_batch_divides(config.train.batch_size, mesh.size, "config.train.batch_size")
     return mesh
 
@@ -186,7 +158,7 @@ def make_experiment(
     examples: int,
     preprocessing: Preprocessing,
 ) -> Experiment:
-    """Build the network and its training step.
+    """Build the network and its training step; UserError if parts of the config do not fit.
 
     Args:
         config: from `resolve_config`.
@@ -194,13 +166,10 @@ def make_experiment(
         statistics: of the training images.
         examples: number of training images.
         preprocessing: of the network's input.
-
-    Raises:
-        UserError: parts of the config do not fit together.
     """
-    durations = resolve_durations(config, examples)
+    durations = recipe.resolve_durations(config, examples)
     network = make_network(config, preprocessing, mesh, durations)
-    augmentation = make_augmentation(config, preprocessing, statistics, durations)
+    augmentation = recipe.make_augmentation(config, preprocessing, statistics, durations)
     model, optimizer, train = network.model, network.optimizer, config.train
     num_microbatches = count_microbatches(
         train.batch_size, train.microbatch_size, mesh.size, model.spec
@@ -225,30 +194,19 @@ def make_experiment(
         create_state=partial(
             create_state, model, optimizer, config.data.crop_size, train.seed, mesh
         ),
-        update_plateau=make_plateau_update(config, mesh),
+        update_plateau=partial(_update_plateau, config.schedule, mesh),
     )
 
 
-def make_plateau_update(
-    config: ConfigDict, mesh: Mesh
-) -> Callable[[TrainState, float], TrainState]:
-    """Return (state, validation error) -> state; only the plateau schedule changes the state."""
-    schedule = config.schedule
+def _update_plateau(
+    schedule: ConfigDict, mesh: Mesh, state: TrainState, error: float
+) -> TrainState:
+    """Return the state after an evaluation; only the plateau schedule changes it."""
     if schedule.name != "plateau":
-        return lambda state, error: state
-
-    def update(state: TrainState, error: float) -> TrainState:
-        plateau = update_plateau(
-            state.plateau,
-            int(state.step),
-            error,
-            schedule.patience,
-            schedule.threshold,
-            schedule.drops,
-        )
-        return replace(state, plateau=jax.device_put(plateau, replicated(mesh)))
-
-    return update
+        return state
+    limits = (schedule.patience, schedule.threshold, schedule.drops)
+    plateau = update_plateau(state.plateau, int(state.step), error, *limits)
+    return replace(state, plateau=jax.device_put(plateau, replicated(mesh)))
 
 
 def open_split(config: ConfigDict, split: str) -> DecodedImages | PixelStore:
@@ -276,12 +234,12 @@ def make_validation(config: ConfigDict, mesh: Mesh) -> EvaluationBatches:
 
 
 def host_threads(config: ConfigDict) -> int:
-    """Return how many threads prepare batches: by default one per usable core."""
+    """Return the number of threads that prepare batches, by default one per usable core."""
     return config.data.threads or usable_cores()
 
 
 def make_timeouts(config: ConfigDict) -> Timeouts:
-    """Return how long the processes of a cluster wait for each other."""
+    """Return the time that processes of a cluster wait for each other."""
     parallel = config.parallel
     return Timeouts(
         initialization=parallel.initialization_timeout,
@@ -290,19 +248,12 @@ def make_timeouts(config: ConfigDict) -> Timeouts:
     )
 
 
-def _find_statistics(config: ConfigDict, images: ImageSource, workdir: Path | None) -> Statistics:
-    """Load the training split's statistics; process 0 computes them where they are missing."""
-    broadcast_from_process_0(partial(add_statistics, images, Path(config.data.dir), workdir))
-    directory = statistics_directory(images, workdir)
-    return load_statistics(directory, config.data.image_size, count=len(images))
-
-
 def _place(config: ConfigDict, images: ImageSource, mesh: Mesh) -> ImageSource:
     return DeviceCache(images, mesh) if config.data.source == "device" else images
 
 
 def _load_source(config: ConfigDict, mesh: Mesh) -> TrainedNetwork | None:
-    """Load the network whose parameters the run starts from; None if it starts from scratch."""
+    """Load the network whose parameters fine-tuning starts from; None without one."""
     workdir = config.train.init_from
     if workdir is None:
         return None
@@ -311,10 +262,10 @@ def _load_source(config: ConfigDict, mesh: Mesh) -> TrainedNetwork | None:
     return source
 
 
-def _begin_with(source: TrainedNetwork | None, fresh: TrainState, config: ConfigDict) -> TrainState:
+def _start_from(source: TrainedNetwork | None, fresh: TrainState, config: ConfigDict) -> TrainState:
     """Return a fresh state with the parameters of `source`, if there is one."""
     if source is None:
         return fresh
-    output, name = make_spec(config).output_name, config.train.init_from
+    output, name = recipe.make_spec(config).output_name, config.train.init_from
     params = load_pretrained(source.state.params, fresh.params, output, name)
     return replace(fresh, params=params, batch_stats=source.state.batch_stats)

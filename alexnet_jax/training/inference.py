@@ -1,4 +1,4 @@
-"""Trained networks at work: on a validation split, on files."""
+"""Inference with trained networks: evaluation on a validation split, classification of files."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,21 +21,18 @@ _IMAGES_AT_ONCE = 32
 
 
 def evaluate_workdirs(
-    workdirs: Sequence[str],
-    views: str,
-    data_dir: str | None = None,
-    checkpoint: str | None = None,
+    workdirs: Sequence[str], views: str, data_dir: str | None = None, checkpoint: str | None = None
 ) -> dict[str, dict[str, float | int]]:
-    """Test networks together, their probabilities averaged, on the first one's validation split.
+    """Evaluate networks, their probabilities averaged, on the first one's validation split.
 
     Args:
-        workdirs: one a network; all must have been trained on the same data set.
-        views: "center" or "ten_crop", which gives the centre's numbers too.
-        data_dir: where the data set lies, if not where the first run found it.
+        workdirs: one per network; all must have been trained on the same data set.
+        views: "center" or "ten_crop", which includes the scores of the centre.
+        data_dir: of the data set, if it is not where the first run found it.
         checkpoint: of each workdir, as for `load_trained`.
 
     Returns:
-        By kind of view: loss, top1_error, top5_error (fractions), count.
+        By kind of view: all `METRICS` of evaluation/metrics.py, and count.
     """
     configure_jax()
     mesh = make_data_mesh()
@@ -59,25 +56,23 @@ def evaluate_workdirs(
 def check_same_task(
     first: str, expected: TrainedNetwork, workdir: str, found: TrainedNetwork
 ) -> None:
-    """Raise UserError unless two networks tell the same classes, in images of the same set."""
-    for key in ("name", "image_size"):
-        if found.config.data[key] != expected.config.data[key]:
-            raise UserError(
-                f"{workdir} was trained with data.{key}={found.config.data[key]}, "
-                f"{first} with {expected.config.data[key]}: they cannot be tested together"
-            )
+    """Raise UserError unless two networks have the same data set, image size and classes."""
+    here, there = found.config.data, expected.config.data
+    problems = [
+        f"{workdir} was trained with data.{key}={here[key]}, {first} with {there[key]}"
+        for key in ("name", "image_size")
+        if here[key] != there[key]
+    ]
     ours, theirs = expected.class_names, found.class_names
     if len(ours) != len(theirs):
-        raise UserError(
-            f"{workdir} has {len(theirs)} classes, {first} has {len(ours)}: they cannot be tested "
-            "together"
-        )
-    for number, (one, other) in enumerate(zip(ours, theirs, strict=True)):
-        if one != other:
-            raise UserError(
-                f"class {number} is {other!r} in {workdir}, {one!r} in {first}: they cannot be "
-                "tested together"
-            )
+        problems.append(f"{workdir} has {len(theirs)} classes, {first} has {len(ours)}")
+    problems += [
+        f"class {label} is {other!r} in {workdir}, {one!r} in {first}"
+        for label, (one, other) in enumerate(zip(ours, theirs, strict=False))
+        if one != other
+    ]
+    if problems:
+        raise UserError(f"{problems[0]}: they cannot be evaluated together")
 
 
 def classify_images(
@@ -85,27 +80,28 @@ def classify_images(
 ) -> Iterator[tuple[Path, list[tuple[str, float]] | str]]:
     """Yield the most probable classes of each image, with their probabilities, over ten crops.
 
+    Only one batch of images is in memory at a time.
+
     Args:
         workdir: of a run.
-        paths: the images' files.
+        paths: of the images.
         checkpoint: as for `load_trained`.
 
     Yields:
-        The image's path, and its classes, or why it cannot be read as an image. However many
-        images there are, only a batch of them is in memory.
+        The image's path, and its classes or the reason why it cannot be read as an image.
     """
     configure_jax()
     mesh = make_data_mesh()
     trained = load_trained(workdir, mesh, checkpoint)
     data = trained.config.data
-    size, max_megapixels = data.image_size, data.max_megapixels
-    # Rows that are left over fill the batch up, so that it divides over the devices.
+    # Unused rows fill up the last batch, so that it divides over the devices.
     rows = -(-min(len(paths), _IMAGES_AT_ONCE) // mesh.size) * mesh.size
     for start in range(0, len(paths), rows):
-        images = np.zeros((rows, size, size, 3), np.uint8)
+        images = np.zeros((rows, data.image_size, data.image_size, 3), np.uint8)
         part = paths[start : start + rows]
         problems = [
-            _read_into(path, row, max_megapixels) for path, row in zip(part, images, strict=False)
+            _read_into(path, row, data.max_megapixels)
+            for path, row in zip(part, images, strict=False)
         ]
         averages = view_probabilities(
             [trained.predict], to_devices({"image": images}, mesh)["image"], "ten_crop"
@@ -122,7 +118,7 @@ def classify_images(
 
 
 def _read_into(path: Path, row: np.ndarray, max_megapixels: float) -> str | None:
-    """Fill `row`, uint8 [S, S, 3], with an image; return why not where it cannot be read."""
+    """Fill `row`, uint8 [S, S, 3], with an image; return the reason if it cannot be read."""
     try:
         data = read_image_file(path, max_megapixels)
         read_image(data, len(row), out=row, max_megapixels=max_megapixels)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -21,14 +22,18 @@ from alexnet_jax.models.table import compare_crop
 from alexnet_jax.parallel.multihost import broadcast_from_process_0
 from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.parallel.runtime import compile_and_tidy, wait_on_cpus
-from alexnet_jax.training.checkpoint_choice import unrecorded, worth_keeping
+from alexnet_jax.training.checkpoint_choice import confirmed_step, unrecorded, worth_keeping
 from alexnet_jax.training.checkpoints import Checkpoints
-from alexnet_jax.training.divergence import DivergedError, confirmed_step, describe_way_out
 from alexnet_jax.training.experiment import Run, build_run
 from alexnet_jax.training.logging import RunLog
-from alexnet_jax.training.metric_window import MetricWindow, steps_in_flight, stuck_advice
+from alexnet_jax.training.metric_window import (
+    DivergedError,
+    MetricWindow,
+    steps_in_flight,
+    stuck_advice,
+)
 from alexnet_jax.training.preemption import Preempted, PreemptionGuard
-from alexnet_jax.training.profiling import ProfiledSteps, Profiler, name_step
+from alexnet_jax.training.profiling import ProfiledSteps, Profiler
 from alexnet_jax.training.recipe import resolve_config
 from alexnet_jax.training.state import TrainState, is_finite, parameters_sha256
 from alexnet_jax.training.step import lower_step
@@ -77,7 +82,11 @@ def train_and_evaluate(
     with full_disk_reported(workdir, "the run's files"), closing(workdir_lock(workdir)) as lock:
         lock.check_visible(broadcast_from_process_0(lock.acquire))
         with PreemptionGuard(steps_in_flight()) as guard, Checkpoints(workdir) as checkpoints:
-            state, step = _restore_or_create(run, checkpoints)
+            state = checkpoints.restore(run.experiment.network.abstract_state)
+            step = 0 if state is None else int(state.step)
+            if state is None:
+                # It may still be in flight while the host prepares the first step.
+                state = run.experiment.create_state()
             if not step and config.train.init_from and not checkpoints.steps():
                 checkpoints.save(state)  # From now on the other run's workdir is not needed.
             broadcast_from_process_0(partial(describe_run, workdir, config, run, step))
@@ -91,19 +100,8 @@ def train_and_evaluate(
         return broadcast_from_process_0(partial(write_result, workdir, result))
 
 
-def _restore_or_create(run: Run, checkpoints: Checkpoints) -> tuple[TrainState, int]:
-    """Return the state to start from and its completed steps.
-
-    A new state may still be in flight: the devices draw it while the host prepares the first step.
-    """
-    restored = checkpoints.restore(run.experiment.network.abstract_state)
-    if restored is None:
-        return run.experiment.create_state(), 0
-    return restored, int(restored.step)
-
-
 def _print_notes(run: Run, log: RunLog, checkpoints: Checkpoints) -> None:
-    """Print what differs from what a model's name, a workdir or a log would suggest."""
+    """Print notes on an unusual crop size, changed data and a lost log."""
     config, model = run.experiment.config, run.experiment.network.model
     note = compare_crop(config.model.name, model, config.data.crop_size)
     if note:
@@ -122,35 +120,29 @@ def _print_notes(run: Run, log: RunLog, checkpoints: Checkpoints) -> None:
         )
 
 
+@dataclass
 class _Loop:
-    """A run in progress: its parts, and where it keeps its records."""
+    """A run in progress: its parts, and where it records its results."""
 
-    def __init__(
-        self,
-        run: Run,
-        lock: FolderLock,
-        checkpoints: Checkpoints,
-        log: RunLog,
-        guard: PreemptionGuard,
-        profiler: Profiler,
-    ) -> None:
-        self._run = run
-        self._experiment = run.experiment
-        self._durations = run.experiment.durations
-        self._classes = run.experiment.network.model.num_classes
-        self._lock = lock
-        self._checkpoints = checkpoints
-        self._log = log
-        self._guard = guard
-        self._profiler = profiler
-        self._window = MetricWindow(run.training.batch_size)
-        self._start = time.perf_counter() - _seconds_so_far(log)
+    parts: Run
+    lock: FolderLock
+    checkpoints: Checkpoints
+    log: RunLog
+    guard: PreemptionGuard
+    profiler: Profiler
+
+    def __post_init__(self) -> None:
+        self.experiment = self.parts.experiment
+        self.durations = self.experiment.durations
+        self.num_classes = self.experiment.network.model.num_classes
+        self.window = MetricWindow(self.parts.training.batch_size)
+        self.start = time.perf_counter() - _seconds_so_far(self.log)
 
     def run(self, state: TrainState, step: int) -> TrainState:
         """Train from `state`, after `step` completed steps, to the end of the run.
 
         Raises:
-            UserError: the run diverged; the message says how to continue.
+            UserError: the run diverged; the message says how to resume.
         """
         try:
             return self._train(state, step)
@@ -158,27 +150,27 @@ class _Loop:
             raise UserError(f"{error}. {self._set_diverged_aside(error)}") from error
 
     def _train(self, state: TrainState, step: int) -> TrainState:
-        first, durations = step, self._durations
-        batches = self._prefetch(self._run.training, step)
+        first, durations = step, self.durations
+        batches = self._prefetch(self.parts.training, step)
         try:
             if step and durations.is_due(step, durations.evaluate_every):
                 state = self._evaluate(step, state)
             if step == durations.total:
                 return state
-            self._profiler.reach(step, state)
+            self.profiler.reach(step, state)
             train_step, batch = self._compile_and_read(batches)
-            self._window.restart_clock()
+            self.window.restart_clock()
             while batch is not None:
                 # All inputs of a step are on the devices: implicit transfers are errors.
                 with jax.transfer_guard("disallow"):
-                    with name_step(step):
+                    with jax.profiler.StepTraceAnnotation("train", step_num=step):
                         state, metrics = train_step(state, batch)
-                    batch = self._window.add(metrics, batches)
+                    batch = self.window.add(metrics, batches)
                 step += 1
-                self._profiler.reach(step, state)
-                self._log.advance(step)
+                self.profiler.reach(step, state)
+                self.log.advance(step)
                 state = self._record(step, state)
-                self._guard.raise_if_preempted()
+                self.guard.raise_if_preempted()
         except Preempted as preemption:
             self._save(step, state)
             preemption.saved = step > first
@@ -186,13 +178,13 @@ class _Loop:
         return state
 
     def _prefetch(self, batches: Any, start: int) -> Iterator[dict[str, jax.Array]]:
-        return prefetch_to_device(batches, start, self._run.threads, self._experiment.mesh)
+        return prefetch_to_device(batches, start, self.parts.threads, self.experiment.mesh)
 
     def _compile_and_read(
         self, batches: Iterator[dict[str, jax.Array]]
     ) -> tuple[jax.stages.Compiled, dict[str, jax.Array] | None]:
         """Compile the training step, once per run, while the first batch is read."""
-        experiment, training = self._experiment, self._run.training
+        experiment, training = self.experiment, self.parts.training
         with ThreadPoolExecutor(1) as reader:
             lowered = lower_step(
                 experiment.train_step,
@@ -207,7 +199,7 @@ class _Loop:
 
     def _record(self, step: int, state: TrainState) -> TrainState:
         """Log, evaluate and save what is due after `step` completed steps."""
-        durations = self._durations
+        durations = self.durations
         evaluation_due = durations.is_due(step, durations.evaluate_every)
         save_due = evaluation_due or durations.is_due(step, durations.save_every)
         if save_due or durations.is_due(step, durations.log_every):
@@ -216,77 +208,84 @@ class _Loop:
             state = self._evaluate(step, state)
         if save_due:
             self._save(step, state)
-            self._window.restart_clock()
+            self.window.restart_clock()
         return state
 
     def _log_window(self, step: int) -> None:
-        durations, steps = self._durations, len(self._window)
-        values = self._window.close(step)
+        durations, steps = self.durations, len(self.window)
+        values = self.window.close(step)
         values["epoch"] = step / durations.per_epoch
-        values["seconds"] = time.perf_counter() - self._start
-        self._lock.check_still_mine()
-        images_left = (durations.total - step) * self._run.training.batch_size
-        self._log.train(step, values, images_left / values["images_per_second"])
+        values["seconds"] = time.perf_counter() - self.start
+        self.lock.check_still_mine()
+        images_left = (durations.total - step) * self.parts.training.batch_size
+        self.log.train(step, values, images_left / values["images_per_second"])
         if durations.stuck_after is not None and step - steps < durations.stuck_after <= step:
-            advice = stuck_advice(values["loss"], self._classes)
+            advice = stuck_advice(values["loss"], self.num_classes)
             if advice:
-                self._log.say(f"warning: after {step} steps {advice}")
+                self.log.say(f"warning: after {step} steps {advice}")
 
     def _evaluate(self, step: int, state: TrainState) -> TrainState:
-        """Evaluate, and update the plateau schedule's counters in the state."""
-        return self._experiment.update_plateau(state, self._top1_error(step, state))
+        """Evaluate unless the log has the scores; return the state with its plateau updated.
 
-    def _top1_error(self, step: int, state: TrainState) -> float:
-        """Return the error on the centre crop, from the log if it is there; at the end, log both.
-
-        The last evaluation averages ten crops, too.
+        The last evaluation includes ten crops.
         """
-        views = "ten_crop" if step >= self._durations.total else "center"
-        logged = self._log.scores(step, "center")
-        if logged is not None and self._log.scores(step, views) is not None:
-            return logged["top1_error"]
-        validation = self._run.validation
-        try:
-            scores = score(
-                [self._experiment.network.predictor(state)],
-                self._guard.interrupt(self._prefetch(validation, 0)),
-                validation.count,
-                views,
-                self._experiment.mesh,
-                ["the network"],
-            )
-        except NotFiniteError as error:
-            raise DivergedError(f"after step {step}, at {self._rate()}, {error}") from error
-        self._lock.check_still_mine()
-        for kind, values in scores.items():
-            self._log.evaluation(step, kind, values)
-        return scores["center"]["top1_error"]
+        views = "ten_crop" if step >= self.durations.total else "center"
+        center = self.log.scores(step, "center")
+        if center is None or self.log.scores(step, views) is None:
+            validation = self.parts.validation
+            try:
+                scores = score(
+                    [self.experiment.network.predictor(state)],
+                    self.guard.interrupt(self._prefetch(validation, 0)),
+                    validation.count,
+                    views,
+                    self.experiment.mesh,
+                    ["the network"],
+                )
+            except NotFiniteError as error:
+                raise DivergedError(f"after step {step}, at {self._rate()}, {error}") from error
+            self.lock.check_still_mine()
+            for kind, values in scores.items():
+                self.log.evaluation(step, kind, values)
+            center = scores["center"]
+        return self.experiment.update_plateau(state, center["top1_error"])
 
     def _save(self, step: int, state: TrainState) -> None:
-        saved = self._checkpoints.steps()
+        saved = self.checkpoints.steps()
         if step in saved:
             return
-        if len(self._window):
+        if len(self.window):
             self._log_window(step)
         if not jax.device_get(wait_on_cpus(is_finite(state))):
             raise DivergedError(
                 f"the parameters after step {step} are not finite, at {self._rate()}"
             )
-        self._lock.check_still_mine()
-        self._checkpoints.save(state, worth_keeping(self._log.lines, saved, self._classes))
+        self.lock.check_still_mine()
+        self.checkpoints.save(state, worth_keeping(self.log.lines, saved, self.num_classes))
 
     def _set_diverged_aside(self, error: DivergedError) -> str:
-        """Set aside the checkpoints that are not known to be good; say how to continue."""
-        saved = self._checkpoints.steps()
-        good = confirmed_step(self._log.lines, saved, self._classes, error.losses)
-        later = [step for step in saved if good is not None and step > good]
+        """Set aside the checkpoints that are not known to be good; return how to resume."""
+        saved = self.checkpoints.steps()
+        good = confirmed_step(self.log.lines, saved, self.num_classes, error.losses)
+        if good is None:
+            return (
+                "No checkpoint is known to be good: lower --config.schedule.learning_rate (to a "
+                "third, say) and start in a new --workdir"
+            )
+        later = [step for step in saved if step > good]
+        moved = ""
         if later:
-            self._lock.check_still_mine()
-            self._checkpoints.set_aside(later, "diverged_checkpoints")
-        return describe_way_out(good, later)
+            self.lock.check_still_mine()
+            self.checkpoints.set_aside(later, "diverged_checkpoints")
+            moved = f" (moved to diverged_checkpoints: {', '.join(map(str, later))})"
+        return (
+            f"Checkpoint {good} is known to be good{moved}. To resume from it, run the same "
+            "command with --resume=ignore_config and a lower --config.schedule.learning_rate, a "
+            "third, say"
+        )
 
     def _rate(self) -> str:
-        rates = [line["learning_rate"] for line in self._log.lines if line["kind"] == "train"]
+        rates = [line["learning_rate"] for line in self.log.lines if line["kind"] == "train"]
         return f"learning rate {rates[-1]:g}" if rates else "a learning rate that was not logged"
 
 

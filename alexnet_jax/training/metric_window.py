@@ -1,45 +1,58 @@
-"""The training steps since the last line of the log: their metrics, their time, their health."""
+"""Metrics and throughput of the training steps between two log lines."""
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TypeVar
 
 import jax
 import numpy as np
 
-from alexnet_jax.training.divergence import DivergedError
+from alexnet_jax.errors import UserError
 
 _Batch = TypeVar("_Batch")
 
 
-def steps_in_flight() -> int:
-    """Return how many steps the host may queue before the devices have done them.
+class DivergedError(UserError):
+    """A number of a run is not finite.
 
-    Each keeps a batch alive, and two are enough to hide the host. None on CPUs, where it gains
-    nothing, and where several devices of one process share its threads: one step waiting in a
-    collective for another that finds no thread would wait forever.
+    Args:
+        message: which number, at what step and learning rate.
+        losses: finite losses, by step, that the log does not have.
+    """
+
+    def __init__(self, message: str, losses: Mapping[int, float] | None = None) -> None:
+        super().__init__(message)
+        self.losses = losses or {}
+
+
+def steps_in_flight() -> int:
+    """Return how many steps the host may queue ahead of the devices.
+
+    Each keeps a batch alive, and two are enough to hide the host. None on CPUs, where queueing
+    gains nothing and can deadlock: several devices of one process share its threads, and a step
+    in a collective would wait for another that finds no thread.
     """
     return 0 if jax.default_backend() == "cpu" else 2
 
 
 class MetricWindow:
-    """Gathers metrics on the devices and fetches them all at once, when a line is due.
+    """Gathers metrics on the devices and fetches them all at once for a log line.
 
     Its clock runs from `restart_clock` or the last `close`. Call `restart_clock` before the first
-    step: what happens before it (compilation, reading the first batch) is no part of a window.
+    step, to exclude compilation and reading the first batch.
 
     Args:
-        batch_size: images a step.
+        batch_size: images per step.
     """
 
     def __init__(self, batch_size: int) -> None:
         self._batch_size = batch_size
         self._ahead = steps_in_flight()
         self._metrics: list[dict[str, jax.Array]] = []
-        self._waits: list[_Wait] = []
+        # Of each wait for a batch: its start and end, and the end of the step before it.
+        self._waits: list[tuple[float, float, Future[float]]] = []
         # Blocks until each step has ended, to note the time, so that the loop need not.
         self._watcher = ThreadPoolExecutor(1, "step-ends")
         self._start = time.perf_counter()
@@ -48,9 +61,9 @@ class MetricWindow:
         return len(self._metrics)
 
     def add(self, metrics: dict[str, jax.Array], batches: Iterator[_Batch]) -> _Batch | None:
-        """Take the metrics of a step that was just started; fetch the next batch while it runs.
+        """Add the metrics of a step that was just started; fetch the next batch while it runs.
 
-        Holds the host back while the devices are more than `steps_in_flight` behind.
+        Blocks while the devices are more than `steps_in_flight` behind.
 
         Returns:
             The next batch; None at the end of `batches`.
@@ -58,17 +71,17 @@ class MetricWindow:
         ended = self._watcher.submit(_time_of_end, metrics)
         asked = time.perf_counter()
         batch = next(batches, None)
-        self._waits.append(_Wait(asked, time.perf_counter(), ended))
+        self._waits.append((asked, time.perf_counter(), ended))
         self._metrics.append(metrics)
         jax.block_until_ready(self._metrics[: len(self._metrics) - self._ahead])
         return batch
 
     def restart_clock(self) -> None:
-        """Leave what happened since the last `close` (a test, a save) out of the next speed."""
+        """Exclude the time since the last `close` (an evaluation, a save) from the throughput."""
         self._start = time.perf_counter()
 
     def close(self, step: int) -> dict[str, float]:
-        """Return the window's means and speed, and start the next window.
+        """Return the window's mean metrics and its throughput, and start the next window.
 
         Args:
             step: completed steps.
@@ -78,32 +91,29 @@ class MetricWindow:
         """
         fetched = jax.device_get(self._metrics)
         seconds = time.perf_counter() - self._start
-        losses = np.array([metrics["loss"] for metrics in fetched], np.float64)
+        columns = {
+            name: np.array([row[name] for row in fetched], np.float64) for name in fetched[0]
+        }
         learning_rate = float(fetched[-1]["learning_rate"])
-        _check_finite(losses, step, learning_rate)
-        values = {
-            "loss": float(losses.mean()),
-            "top1_error": float(np.mean([metrics["top1_error"] for metrics in fetched])),
+        losses = columns["loss"]
+        broken = np.flatnonzero(~np.isfinite(losses))
+        if broken.size:
+            first, start = int(broken[0]), step - len(losses) + 1
+            raise DivergedError(
+                f"the loss of step {start + first} is {losses[first]} at learning rate "
+                f"{learning_rate:g}",
+                {start + number: float(loss) for number, loss in enumerate(losses[:first])},
+            )
+        # The part of each wait in which the devices had no step left to run.
+        idle = [max(0.0, end - max(start, ended.result())) for start, end, ended in self._waits]
+        values = {name: float(column.mean()) for name, column in columns.items()} | {
             "learning_rate": learning_rate,
             "images_per_second": len(fetched) * self._batch_size / seconds,
-            "data_wait_fraction": sum(wait.idle_seconds() for wait in self._waits) / seconds,
+            "data_wait_fraction": sum(idle) / seconds,
         }
         self._metrics, self._waits = [], []
         self.restart_clock()
         return values
-
-
-@dataclass(frozen=True)
-class _Wait:
-    """A wait for the next batch, and the end of the last step that was started before it."""
-
-    asked: float
-    given: float
-    ended: Future[float]
-
-    def idle_seconds(self) -> float:
-        """Return the part of the wait in which the devices had no step left to run."""
-        return max(0.0, self.given - max(self.asked, self.ended.result()))
 
 
 def _time_of_end(metrics: dict[str, jax.Array]) -> float:
@@ -112,7 +122,7 @@ def _time_of_end(metrics: dict[str, jax.Array]) -> float:
 
 
 def stuck_advice(loss: float, num_classes: int) -> str | None:
-    """Return advice if `loss` is that of a network that has learnt nothing; else None."""
+    """Return advice if `loss` shows that the network has learnt nothing; else None."""
     chance = math.log(num_classes)
     if loss < 0.99 * chance:
         return None
@@ -122,15 +132,3 @@ def stuck_advice(loss: float, num_classes: int) -> str | None:
         "deviation 0.03 in conv3 to conv5 (model 'original'), biases at twice the rate, dropout "
         "not inverted. See docs/training.md."
     )
-
-
-def _check_finite(losses: np.ndarray, step: int, learning_rate: float) -> None:
-    broken = np.flatnonzero(~np.isfinite(losses))
-    if broken.size:
-        before = step - len(losses) + 1  # The step of the first loss.
-        first = int(broken[0])
-        raise DivergedError(
-            f"the loss of step {before + first} is {losses[first]} at learning rate "
-            f"{learning_rate:g}",
-            {before + number: float(loss) for number, loss in enumerate(losses[:first])},
-        )

@@ -1,4 +1,4 @@
-"""Networks, and trained networks read from their workdirs."""
+"""Networks, trained networks read from their workdirs, and fine-tuning."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,37 +15,22 @@ from alexnet_jax.data.preprocessing import Preprocessing, load_preprocessing
 from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.scoring import Predictor, make_view_predictor
 from alexnet_jax.models import AlexNet
+from alexnet_jax.training import recipe
 from alexnet_jax.training.checkpoint_choice import read_chosen
 from alexnet_jax.training.data_facts import load_class_names
-from alexnet_jax.training.durations import Durations
-from alexnet_jax.training.recipe import (
-    make_model,
-    make_optimizer,
-    make_schedule,
-    resolve_config,
-    resolve_durations,
-)
 from alexnet_jax.training.state import TrainState, abstract_state
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network and its optimizer.
-
-    Attributes:
-        model: the linen module.
-        optimizer: its update rule.
-        schedule: the learning rate by completed steps.
-        preprocessing: of its input.
-        abstract_state: shapes, dtypes and shardings of its `TrainState`.
-        predict_view: (variables, images uint8 [B, S, S, 3], number of the view) -> probabilities.
-    """
+    """A network and its optimizer."""
 
     model: AlexNet
     optimizer: optax.GradientTransformation
-    schedule: optax.Schedule
+    schedule: optax.Schedule  # The learning rate by completed steps.
     preprocessing: Preprocessing
-    abstract_state: TrainState
+    abstract_state: TrainState  # Shapes, dtypes and shardings.
+    # (variables, images uint8 [B, S, S, 3], number of the view) -> probabilities.
     predict_view: Callable[[Any, jax.Array, int], jax.Array]
 
     def predictor(self, state: TrainState) -> Predictor:
@@ -54,12 +39,12 @@ class Network:
 
 
 def make_network(
-    config: ConfigDict, preprocessing: Preprocessing, mesh: Mesh, durations: Durations
+    config: ConfigDict, preprocessing: Preprocessing, mesh: Mesh, durations: recipe.Durations
 ) -> Network:
-    """Build the network that a resolved config names; UserError if the crop is too small for it."""
-    model, crop_size = make_model(config), config.data.crop_size
-    schedule = make_schedule(config, durations)
-    optimizer = make_optimizer(config, schedule, durations)
+    """Build the network of a resolved config; UserError if the crop is too small for it."""
+    model, crop_size = recipe.make_model(config), config.data.crop_size
+    schedule = recipe.make_schedule(config, durations)
+    optimizer = recipe.make_optimizer(config, schedule, durations)
     try:
         state = abstract_state(model, optimizer, crop_size, mesh)
     except ValueError as error:
@@ -73,17 +58,10 @@ def make_network(
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A network with the parameters of a checkpoint.
+    """A network with the parameters of a checkpoint."""
 
-    Attributes:
-        config: of its run, resolved.
-        class_names: by label.
-        network: the network.
-        state: of the checkpoint.
-    """
-
-    config: ConfigDict
-    class_names: list[str]
+    config: ConfigDict  # Of its run, resolved.
+    class_names: list[str]  # By label.
     network: Network
     state: TrainState
 
@@ -104,10 +82,41 @@ def load_trained(workdir: Path, mesh: Mesh, checkpoint: str | None = None) -> Tr
     Raises:
         UserError: it is no workdir, or holds no such checkpoint that can be read.
     """
-    config = resolve_config(load_config(workdir))
+    config = recipe.resolve_config(load_config(workdir))
     # The number of training images sets when the rate changes, which is of no use here.
-    durations = resolve_durations(config, examples=config.train.batch_size)
+    durations = recipe.resolve_durations(config, examples=config.train.batch_size)
     network = make_network(config, load_preprocessing(workdir), mesh, durations)
     state = read_chosen(workdir, network.abstract_state, checkpoint)
     class_names = load_class_names(workdir, config.model.num_classes)
     return TrainedNetwork(config, class_names, network, state)
+
+
+def load_pretrained(params: Any, fresh: Any, output: str, source: str) -> Any:
+    """Return the parameters with which fine-tuning starts, by layer.
+
+    Args:
+        params: of the other run.
+        fresh: freshly drawn parameters; the output layer takes these if its shape differs.
+        output: name of the output layer.
+        source: of `params`, for messages.
+
+    Raises:
+        UserError: another layer is missing, left over, or of another shape.
+    """
+    if params.keys() != fresh.keys():
+        raise UserError(
+            f"{source} holds the layers {', '.join(params)}, this network needs "
+            f"{', '.join(fresh)}: fine-tuning continues the same network; give its "
+            "--config.model.name"
+        )
+    taken = {}
+    for layer in fresh:
+        same = jax.tree.map(lambda a, b: a.shape == b.shape, params[layer], fresh[layer])
+        fits = all(jax.tree.leaves(same))
+        if not fits and layer != output:
+            raise UserError(
+                f"{layer} of {source} is {params[layer]['kernel'].shape}, this network's is "
+                f"{fresh[layer]['kernel'].shape}: fine-tuning continues the same network"
+            )
+        taken[layer] = params[layer] if fits else fresh[layer]
+    return taken

@@ -1,9 +1,9 @@
-"""Stopping when asked: SIGTERM and Ctrl-C end the run at the next step, with everything saved."""
+"""Preemption: SIGTERM or Ctrl-C ends a run after the next step, with its state saved."""
 
 import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Self, TypeVar
 
 import jax
@@ -15,12 +15,11 @@ _Item = TypeVar("_Item")
 
 
 class Preempted(Exception):  # noqa: N818 It is no error.
-    """The run was asked to stop.
+    """A signal stopped the run.
 
     Attributes:
-        saved: whether something is saved now that was not when the program started. A start that
-            only repeats what an earlier one did must not count as one, or it would be repeated for
-            ever.
+        saved: whether the program saved new steps. A launcher repeats only such starts; otherwise
+            it would repeat a run that makes no progress forever.
     """
 
     def __init__(self, signal_number: int) -> None:
@@ -30,67 +29,61 @@ class Preempted(Exception):  # noqa: N818 It is no error.
 
     @property
     def exit_code(self) -> int:
-        """What tells a launcher whether to start the same command again."""
+        """Exit code that tells a launcher whether to run the same command again."""
         return SAVED_EXIT_CODE if self.saved else 128 + self._signal_number
 
     def explain(self) -> str:
         """Return the line for the user."""
         what = "saved" if self.saved else "nothing new to save"
-        return f"{self}; {what}. The same command goes on from here."
+        return f"{self}; {what}. The same command resumes from here."
 
 
 class PreemptionGuard:
-    """Remembers a SIGTERM or SIGINT, as a context; a second one acts as if nobody listened.
+    """Context that records SIGTERM and SIGINT; a second signal falls through to the old handler.
 
-    In a cluster a signal to any one process stops all of them at the same question. Only a second
-    Ctrl-C acts at once there: launchers repeat SIGTERM, and have SIGKILL for who does not hear.
+    In a cluster a signal to one process stops all of them at the same check. There only a second
+    Ctrl-C acts at once: launchers resend SIGTERM and escalate to SIGKILL.
 
     Args:
-        questions_ahead: how many questions later the processes look at each other's answers, so
-            that none waits for them on its way. Alone, a question is answered at once.
+        checks_ahead: number of checks after which the processes read each other's answers, so that
+            none waits for the others. A single process reads its own at once.
     """
 
-    def __init__(self, questions_ahead: int = 0) -> None:
+    def __init__(self, checks_ahead: int = 0) -> None:
         self._received: int | None = None
         self._previous = {number: signal.getsignal(number) for number in SIGNALS}
-        self._ahead = questions_ahead
+        self._ahead = checks_ahead
         self._answers: deque[jax.Array] = deque()
 
     def __enter__(self) -> Self:
         for number, handler in self._previous.items():
-            # A shell lets its background jobs ignore Ctrl-C; that is to stay so.
+            # A shell makes its background jobs ignore Ctrl-C; they continue to.
             if handler is not signal.SIG_IGN:
                 signal.signal(number, self._remember)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._restore(SIGNALS)
 
     @property
     def received(self) -> bool:
-        """Whether this process was asked."""
+        """Whether this process received a signal."""
         return self._received is not None
 
     def raise_if_preempted(self) -> None:
-        """Raise Preempted if somebody asked; every process must call this equally often."""
-        number = self._received_anywhere() if _in_cluster() else self._received
+        """Raise Preempted after a signal to any process; all must call this equally often."""
+        number = self._received
+        if _in_cluster():
+            self._answers.append(max_over_processes(number or 0))
+            number = int(self._answers.popleft()) if len(self._answers) > self._ahead else 0
         if number:
             raise Preempted(number)
 
     def interrupt(self, items: Iterable[_Item]) -> Iterator[_Item]:
-        """Yield `items`; raise Preempted between two of them if somebody asked."""
+        """Yield `items`; raise Preempted between two of them after a signal."""
         for item in items:
             self.raise_if_preempted()
             yield item
-
-    def _received_anywhere(self) -> int:
-        self._answers.append(max_over_processes(self._received or 0))
-        return int(self._answers.popleft()) if len(self._answers) > self._ahead else 0
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         self._received = number

@@ -1,9 +1,8 @@
-"""A trace of some steps, for TensorBoard's profile page or xprof: `--profile=START:STOP`."""
+"""Traces of training steps for TensorBoard's profile page or xprof: `--profile=START:STOP`."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import jax
@@ -13,22 +12,22 @@ from alexnet_jax.errors import UserError
 
 @dataclass(frozen=True)
 class ProfiledSteps:
-    """Which steps are traced: those that begin with `start` to `stop - 1` steps completed."""
+    """The steps to trace: those that start with `start` to `stop - 1` steps completed."""
 
     start: int
     stop: int
 
     def check(self, completed: int, total: int) -> None:
-        """Raise UserError unless a run that goes on after `completed` steps takes all of them."""
+        """Raise UserError unless a run that continues from `completed` takes all these steps."""
         if not completed <= self.start < self.stop <= total:
             raise UserError(
-                f"--profile={self.start}:{self.stop} lies outside the steps that are left, "
+                f"--profile={self.start}:{self.stop} is outside the steps that are left, "
                 f"{completed}:{total}"
             )
 
 
 def parse_profiled_steps(text: str) -> ProfiledSteps | None:
-    """Read "100:110", ten steps; None for no text, UserError for anything else."""
+    """Parse "100:110", ten steps; None for no text, UserError for anything else."""
     if not text:
         return None
     match = re.fullmatch(r"(\d+):(\d+)", text)
@@ -40,13 +39,8 @@ def parse_profiled_steps(text: str) -> ProfiledSteps | None:
     return ProfiledSteps(int(match[1]), int(match[2]))
 
 
-def name_step(step: int) -> jax.profiler.StepTraceAnnotation:
-    """Return a context that marks the step after `step` completed ones in a trace."""
-    return jax.profiler.StepTraceAnnotation("train", step_num=step)
-
-
 class Profiler:
-    """Starts and stops the trace; leaving its context ends one that is still going."""
+    """Context that starts and stops the trace of a run."""
 
     def __init__(self, steps: ProfiledSteps | None, workdir: Path) -> None:
         self._steps = steps
@@ -54,26 +48,19 @@ class Profiler:
         self._tracing = False
 
     def reach(self, step: int, results: object) -> None:
-        """Say that `step` steps have been started; their last `results` may be on their way."""
-        if self._steps is None:
-            return
-        if step == self._steps.start:
+        """Start or stop the trace if that is due once `results`, of `step` steps, are computed."""
+        if self._steps is not None and step in (self._steps.start, self._steps.stop):
             jax.block_until_ready(results)
-            jax.profiler.start_trace(self._folder)
-            self._tracing = True
-        elif step == self._steps.stop:
-            jax.block_until_ready(results)
-            self._stop()
+            if step == self._steps.start:
+                jax.profiler.start_trace(self._folder)
+                self._tracing = True
+            else:
+                self._stop()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stop()
 
     def _stop(self) -> None:

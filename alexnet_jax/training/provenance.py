@@ -1,4 +1,4 @@
-"""Where a number came from: versions, commit, devices, command line."""
+"""The environment of a run: versions, commit, devices, command line."""
 
 import json
 import platform
@@ -15,23 +15,16 @@ import alexnet_jax
 from alexnet_jax.atomic_write import atomic_write
 from alexnet_jax.cores import usable_cores
 
+# fmt: off
 _PACKAGES = (
-    "jax",
-    "jaxlib",
-    "flax",
-    "optax",
-    "orbax-checkpoint",
-    "grain",
-    "tensorflow-datasets",
-    "numba",
-    "numpy",
-    "pillow",
-    "simplejpeg",
+    "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "tensorflow-datasets",
+    "numba", "numpy", "pillow", "simplejpeg",
 )
+# fmt: on
 
 
 def save_environment(workdir: Path, step: int = 0) -> None:
-    """Write `environment.json`: this start's, and under "starts" those of all, the first first.
+    """Write `environment.json`: this start's environment, and those of all starts in "starts".
 
     Args:
         workdir: of the run.
@@ -39,27 +32,23 @@ def save_environment(workdir: Path, step: int = 0) -> None:
     """
     path = workdir / "environment.json"
     now = describe_environment()
-    start = {"step": step, "time": datetime.now(UTC).isoformat(timespec="seconds"), **now}
-    starts = [*_read_starts(path), start]
+    starts: list[Any] = []
+    if path.exists():
+        try:
+            saved = json.loads(path.read_text())
+            starts = list(saved.get("starts", [saved]))  # Early files describe one start.
+        except (ValueError, AttributeError, TypeError, RecursionError):
+            path.replace(path.with_name(f"{path.name}.damaged"))
+    starts.append({"step": step, "time": datetime.now(UTC).isoformat(timespec="seconds"), **now})
     atomic_write(path, json.dumps({**now, "starts": starts}, indent=2) + "\n")
 
 
-def _read_starts(path: Path) -> list[Any]:
-    """Return the starts so far; a file of before they were kept holds the last of them."""
-    if not path.exists():
-        return []
-    try:
-        environment = json.loads(path.read_text())
-        return list(environment.get("starts", [environment]))
-    except (ValueError, AttributeError, TypeError, RecursionError):
-        path.replace(path.with_name(f"{path.name}.damaged"))
-        return []
-
-
 def describe_environment() -> dict[str, Any]:
-    """Return what a number's reader would ask for."""
+    """Return what a published number needs beside it."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
     return {
-        "command": _command(),
+        # As a user would type it, without the paths of this machine.
+        "command": ["python", "-m", spec.name, *sys.argv[1:]] if spec else sys.argv,
         "alexnet_jax": alexnet_jax.__version__,
         "git_commit": git_commit(),
         "python": platform.python_version(),
@@ -70,26 +59,19 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
-def _command() -> list[str]:
-    """Return the command line as one would type it, without the paths of this machine."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return ["python", "-m", spec.name, *sys.argv[1:]] if spec else sys.argv
-
-
 def git_commit() -> str | None:
-    """Return this code's commit, "-modified" behind it where files differ; None outside git."""
+    """Return this code's commit, with "-modified" if files differ; None outside git."""
     clone = Path(alexnet_jax.__file__).resolve().parents[1]
+
+    def git(*arguments: str) -> str:
+        command = ["git", *arguments]
+        done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
     try:
-        # An installed package may lie inside somebody else's repository.
-        if Path(_git(clone, "rev-parse", "--show-toplevel")) != clone:
+        # An installed package may be inside another repository.
+        if Path(git("rev-parse", "--show-toplevel")) != clone:
             return None
-        return _git(clone, "describe", "--always", "--abbrev=40", "--dirty=-modified")
+        return git("describe", "--always", "--abbrev=40", "--dirty=-modified")
     except (OSError, subprocess.CalledProcessError):
         return None  # No git here, or the code was copied without its history.
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", *arguments]
-    return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=True
-    ).stdout.strip()

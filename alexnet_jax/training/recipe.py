@@ -1,9 +1,13 @@
-"""From a config to what is done with every batch: durations, rates, update rule, augmentation.
+"""From config values to what happens to every batch: durations, rates, update rule, augmentation.
 
-With experiment.py and network.py the only code that reads config values.
+Config values are read only here, in network.py and in experiment.py.
 """
 
-from collections.abc import Callable, Mapping
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,20 +15,15 @@ import optax
 from ml_collections import ConfigDict
 
 from alexnet_jax.config.checks import check_config
+from alexnet_jax.config.rules import MOST_STEPS
 from alexnet_jax.config.schema import SCHEMA, flatten
 from alexnet_jax.data.augment import CROPS, Augmentation
 from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Preprocessing
 from alexnet_jax.data.statistics import Statistics
+from alexnet_jax.errors import UserError
 from alexnet_jax.models import AlexNet, Spec, create_model, find_spec
-from alexnet_jax.training.durations import Durations, check_countable
 from alexnet_jax.training.optimizer import OPTIMIZERS
-from alexnet_jax.training.registry import bind, find_part
-from alexnet_jax.training.schedule import (
-    SCHEDULES,
-    piecewise,
-    staircase_exponential,
-    warmed_up,
-)
+from alexnet_jax.training.schedule import SCHEDULES, piecewise, staircase_exponential, warmed_up
 
 _REGISTRIES: dict[str, Mapping[str, Any]] = {
     "augment.crop": CROPS,
@@ -34,13 +33,13 @@ _REGISTRIES: dict[str, Mapping[str, Any]] = {
 
 
 def resolve_config(config: ConfigDict) -> ConfigDict:
-    """Return a copy in which every value is the one that the run takes.
+    """Return a checked copy with the values that the run uses.
 
-    An unset `data.crop_size` becomes the network's own. A whole number that stands for a real one
-    becomes a float, because JAX would take it for an int32.
+    An unset `data.crop_size` becomes the network's own. An int for a float key becomes a float,
+    because JAX would make it an int32.
 
     Raises:
-        UserError: the config holds something that cannot be.
+        UserError: a value is not possible.
     """
     check_config(config)
     resolved = config.copy_and_resolve_references()
@@ -56,14 +55,27 @@ def resolve_config(config: ConfigDict) -> ConfigDict:
 
 
 def check_names(config: ConfigDict) -> None:
-    """Raise UserError where the config names a crop, an optimizer or a schedule there is not."""
-    values = flatten(config.to_dict())
-    for key, registry in _REGISTRIES.items():
-        find_part(registry, key, values[key])
+    """Raise UserError if the config names an unknown crop, optimizer or schedule."""
+    for key in _REGISTRIES:
+        _find_part(config, key)
+
+
+def _find_part(config: ConfigDict, key: str) -> Any:
+    """Return the function that config key `key` names; UserError lists the known names."""
+    registry, name = _REGISTRIES[key], flatten(config.to_dict())[key]
+    if name not in registry:
+        raise UserError(f"config.{key}={name!r}; the known ones: {', '.join(registry)}")
+    return registry[name]
+
+
+def bind(function: Callable, values: Mapping[str, Any]) -> Callable:
+    """Bind those of `values` that `function` has parameters for, by name."""
+    parameters = inspect.signature(function).parameters
+    return partial(function, **{name: values[name] for name in parameters if name in values})
 
 
 def make_model(config: ConfigDict) -> AlexNet:
-    """Return the linen module that the config names; UserError lists the known names."""
+    """Return the linen module; UserError lists the known names."""
     model = config.model
     return create_model(
         model.name,
@@ -76,24 +88,61 @@ def make_model(config: ConfigDict) -> AlexNet:
 
 
 def make_spec(config: ConfigDict) -> Spec:
-    """Return the table of the network that the config names, with its changes."""
+    """Return the table of the network, with its modifications."""
     return find_spec(config.model.name, config.model.modifications)
 
 
-def resolve_durations(config: ConfigDict, examples: int) -> Durations:
-    """Turn epochs into steps, once; where both are set, steps count.
+@dataclass(frozen=True)
+class Durations:
+    """The lengths of a run in completed steps.
 
-    Raises:
-        UserError: the run would have more steps than can be counted.
+    Attributes:
+        total: of the run.
+        per_epoch: of an epoch; seldom a whole number.
+        evaluate_every, save_every, log_every: periods of `is_due`; not whole if given in epochs.
+        stuck_after: step at which a loss that has not fallen is warned about; None: never.
     """
+
+    total: int
+    per_epoch: float
+    evaluate_every: float
+    save_every: float
+    log_every: float
+    stuck_after: int | None
+
+    def is_due(self, step: int, every: float) -> bool:
+        """Return whether an event of period `every` is due after `step` completed steps.
+
+        Events are due at round(every), round(2·every), … and at the end of the run, so periods
+        given in epochs do not drift.
+        """
+        number = step / every
+        due = any(round(k * every) == step for k in (math.floor(number), math.ceil(number)))
+        return due or step >= self.total
+
+    def steps(self, epochs: Sequence[float]) -> list[int]:
+        """Convert epochs to completed steps; UserError above `MOST_STEPS`."""
+        return [
+            _check_steps(round(epoch * self.per_epoch), f"epoch {epoch:,g}") for epoch in epochs
+        ]
+
+
+def _check_steps(steps: int, what: str) -> int:
+    """Return `steps`; UserError if there are more than an int32 can count."""
+    if steps > MOST_STEPS:
+        raise UserError(f"{what} ends at step {steps:,}; a run counts to {MOST_STEPS:,}")
+    return steps
+
+
+def resolve_durations(config: ConfigDict, examples: int) -> Durations:
+    """Convert epochs to steps; steps take precedence. UserError if there are too many."""
     per_epoch = examples / config.train.batch_size
 
     def in_steps(steps: int | None, epochs: float | None) -> float:
         return steps if steps is not None else max(1.0, (epochs or 0) * per_epoch)
 
-    total = check_countable(round(in_steps(config.train.steps, config.train.epochs)), "the run")
     return Durations(
-        total=total,
+        total=_check_steps(round(in_steps(config.train.steps, config.train.epochs)), "the run"),
         per_epoch=per_epoch,
         evaluate_every=in_steps(config.eval.every_steps, config.eval.every_epochs),
         save_every=in_steps(config.checkpoint.every_steps, config.checkpoint.every_epochs),
@@ -109,8 +158,7 @@ def make_schedule(config: ConfigDict, durations: Durations) -> optax.Schedule:
         "boundaries": schedule.boundary_steps or durations.steps(schedule.boundaries),
         "steps": durations.total,
     }
-    rate = bind(find_part(SCHEDULES, "schedule.name", schedule.name), values)()
-    return _warm_up(rate, config, durations)
+    return _warm_up(bind(_find_part(config, "schedule.name"), values)(), config, durations)
 
 
 def _warm_up(rate: optax.Schedule, config: ConfigDict, durations: Durations) -> optax.Schedule:
@@ -121,17 +169,17 @@ def _warm_up(rate: optax.Schedule, config: ConfigDict, durations: Durations) -> 
 def make_optimizer(
     config: ConfigDict, schedule: optax.Schedule, durations: Durations
 ) -> optax.GradientTransformation:
-    """Return the update rule that the config names."""
+    """Return the update rule."""
     values = config.optimizer.to_dict() | {
         "learning_rate": schedule,
         "bias_learning_rate": make_bias_schedule(config, durations),
         "layer_factors": make_layer_factors(config, durations),
     }
-    return bind(find_part(OPTIMIZERS, "optimizer.name", config.optimizer.name), values)()
+    return bind(_find_part(config, "optimizer.name"), values)()
 
 
 def make_layer_factors(config: ConfigDict, durations: Durations) -> dict[str, optax.Schedule]:
-    """Return, for the layers with a rate of their own, what theirs is in units of the others'."""
+    """Return the factors of the learning rate, of layers that have them."""
     schedule = config.schedule
     layers = {
         "conv1": (schedule.conv1_boundaries, schedule.conv1_factors),
@@ -145,25 +193,20 @@ def make_layer_factors(config: ConfigDict, durations: Durations) -> dict[str, op
 
 
 def make_bias_schedule(config: ConfigDict, durations: Durations) -> optax.Schedule | None:
-    """Return the biases' own rate; None where they follow the kernels'."""
-    rate = config.optimizer.bias_rate_multiplier * config.schedule.learning_rate
-    match config.optimizer.bias_schedule:
-        case "constant":
-            schedule = optax.constant_schedule(rate)
-        case "halfway":  # Run 170 of the 2012 code: dexp[10,0,2].
-            schedule = staircase_exponential(
-                rate, durations.total, config.optimizer.bias_decay, levels=2
-            )
-        case _:
-            return None
+    """Return the biases' own learning rate; None if it follows the kernels'."""
+    optimizer = config.optimizer
+    rate = optimizer.bias_rate_multiplier * config.schedule.learning_rate
+    if optimizer.bias_schedule == "constant":
+        schedule = optax.constant_schedule(rate)
+    elif optimizer.bias_schedule == "halfway":  # Run 170 of the 2012 code: dexp[10,0,2].
+        schedule = staircase_exponential(rate, durations.total, optimizer.bias_decay, levels=2)
+    else:
+        return None
     return _warm_up(schedule, config, durations)
 
 
 def make_augmentation(
-    config: ConfigDict,
-    preprocessing: Preprocessing,
-    statistics: Statistics,
-    durations: Durations,
+    config: ConfigDict, preprocessing: Preprocessing, statistics: Statistics, durations: Durations
 ) -> Augmentation:
     """Return what the step does to images before the network sees them."""
     return Augmentation(
@@ -181,22 +224,21 @@ def make_augmentation(
 
 def make_crop(config: ConfigDict) -> Callable | None:
     """Return (key, images, size) -> crops; None for the centre."""
-    augment = config.augment
-    crop = CROPS[augment.crop]
-    return bind(crop, augment.to_dict()) if crop else None
-
-
-def make_preprocessing(config: ConfigDict, statistics: Statistics) -> Preprocessing:
-    """Return what is subtracted and divided by, as the config names it."""
-    if config.data.normalization == "torchvision":
-        mean = np.broadcast_to(TORCHVISION_MEAN, statistics.mean_image.shape)
-        return Preprocessing(mean, TORCHVISION_STD)
-    return Preprocessing(statistics.mean_image, np.ones(3, np.float32))
+    crop = _find_part(config, "augment.crop")
+    return bind(crop, config.augment.to_dict()) if crop else None
 
 
 def make_pca_noise(config: ConfigDict, durations: Durations) -> optax.Schedule | None:
-    """Return the colour noise as a function of completed steps; None for a run without."""
+    """Return the colour noise as a function of completed steps; None without noise."""
     noise, until = config.augment.color_noise, config.augment.color_noise_until
     if not noise:
         return None
     return piecewise([noise, 0.0], durations.steps([until])) if until else piecewise([noise], [])
+
+
+def make_preprocessing(config: ConfigDict, statistics: Statistics) -> Preprocessing:
+    """Return the normalisation of the network's input."""
+    if config.data.normalization == "torchvision":
+        mean = np.broadcast_to(TORCHVISION_MEAN, statistics.mean_image.shape)
+        return Preprocessing(mean, TORCHVISION_STD)
+    return Preprocessing(statistics.mean_image, np.ones(3, np.float32))

@@ -1,4 +1,4 @@
-"""`TrainState`: all that persists of a run."""
+"""`TrainState`: everything of a run that checkpoints hold."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -14,42 +14,30 @@ from jax.sharding import Mesh
 from alexnet_jax.models import AlexNet
 from alexnet_jax.parallel.runtime import compiler_options, wait_on_cpus
 from alexnet_jax.parallel.sharding_rules import infer_sharding
-from alexnet_jax.training.plateau import Plateau, before_any_test
+from alexnet_jax.training.schedule import Plateau, new_plateau
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class TrainState:
-    """All that a run goes on from.
+    """Everything that a run resumes from."""
 
-    Attributes:
-        step: completed steps, int32 scalar.
-        params: by layer.
-        opt_state: of the update rule.
-        plateau: the memory of tests.
-        batch_stats: running means and variances of batch normalisation; {} in networks without.
-    """
-
-    step: jax.Array
-    params: Any
+    step: jax.Array  # Completed steps, int32 scalar.
+    params: Any  # By layer.
     opt_state: optax.OptState
     plateau: Plateau
-    batch_stats: Any = field(default_factory=dict)
+    batch_stats: Any = field(default_factory=dict)  # {} without batch normalisation.
 
     @property
     def variables(self) -> dict[str, Any]:
-        """What the network is applied with."""
+        """The variables to apply the network with."""
         return {"params": self.params, "batch_stats": self.batch_stats}
 
 
 def create_state(
-    model: AlexNet,
-    optimizer: optax.GradientTransformation,
-    crop_size: int,
-    seed: int,
-    mesh: Mesh,
+    model: AlexNet, optimizer: optax.GradientTransformation, crop_size: int, seed: int, mesh: Mesh
 ) -> TrainState:
-    """Draw the initial parameters, laid out on the devices of `mesh`, from `seed`."""
+    """Draw the initial parameters from `seed`, sharded over the devices of `mesh`."""
     described = abstract_state(model, optimizer, crop_size, mesh)
     create = jax.jit(
         partial(_create, model, optimizer, crop_size),
@@ -75,23 +63,20 @@ def abstract_state(
 def fresh_state(
     params: Any, batch_stats: Any, optimizer: optax.GradientTransformation
 ) -> TrainState:
-    """Return the state of a run that begins with `params` and `batch_stats`."""
+    """Return the first state of a run that starts with `params` and `batch_stats`."""
     opt_state = optimizer.init(params)
-    return TrainState(jnp.int32(0), params, opt_state, before_any_test(), batch_stats)
+    return TrainState(jnp.int32(0), params, opt_state, new_plateau(), batch_stats)
 
 
 @jax.jit
 def is_finite(state: TrainState) -> jax.Array:
-    """Say whether all that training changes is finite: bool scalar."""
+    """Return whether all that training changes is finite: bool scalar."""
     leaves = jax.tree.leaves((state.params, state.opt_state, state.batch_stats))
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
 
 
 def parameters_sha256(params: Any) -> str:
-    """Hash names, shapes and bits of the parameters: equal runs have equal hashes.
-
-    Where parameters are divided over several processes, all of these have to ask.
-    """
+    """Hash names, shapes and bits of the parameters; all processes of a cluster must call it."""
     digest = hashlib.sha256()
     whole = multihost_utils.process_allgather(params, tiled=True)
     for path, leaf in jax.tree_util.tree_leaves_with_path(whole):
@@ -100,7 +85,7 @@ def parameters_sha256(params: Any) -> str:
     return digest.hexdigest()
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))  # So that it is traced once, whoever asks.
+@partial(jax.jit, static_argnums=(0, 1, 2))  # So that it is traced once per run.
 def _create(
     model: AlexNet, optimizer: optax.GradientTransformation, crop_size: int, key: jax.Array
 ) -> TrainState:

@@ -30,21 +30,20 @@ def make_train_step(
     plateau_factor: float,
     num_microbatches: int = 1,
 ) -> TrainStep:
-    """Compile (state, batch) -> (state, metrics); the state given is consumed.
+    """Compile (state, batch) -> (state, metrics), which donates the state.
 
-    Every random draw is keyed by (seed, step, position in the global batch), so the result does not
-    depend on how many devices share the batch, but for rounding.
+    Every random draw is keyed by (seed, step, position in the global batch), so the number of
+    devices changes nothing but rounding.
 
     Args:
         model: the network.
-        optimizer: takes `rate_factor`, what its rates are multiplied by.
+        optimizer: its update takes a `rate_factor`.
         schedule: its learning rate, for the metrics.
-        augmentation: what is done to the images first.
+        augmentation: of the images, all at once: they take less memory than the network's maps.
         seed: of all draws.
         mesh: the devices.
-        plateau_factor: what each plateau of the validation error multiplies the rates by.
-        num_microbatches: over which the gradient is accumulated. Images are augmented all at once
-            before: they take a tenth of the memory of the network's maps.
+        plateau_factor: factor of the rates for each plateau of the validation error.
+        num_microbatches: over which the gradient is accumulated.
 
     Returns:
         A function of the state and a batch (image uint8 [B, S, S, 3], label int32 [B]). Its metrics
@@ -90,11 +89,11 @@ def make_train_step(
         return TrainState(state.step + 1, params, opt_state, state.plateau, batch_stats), metrics
 
     described = abstract_state(model, optimizer, augmentation.crop_size, mesh)
-    state_lies = jax.tree.map(lambda leaf: leaf.sharding, described)
+    state_shardings = jax.tree.map(lambda leaf: leaf.sharding, described)
     return jax.jit(
         train_step,
-        in_shardings=(state_lies, split_over_data(mesh)),
-        out_shardings=(state_lies, replicated(mesh)),
+        in_shardings=(state_shardings, split_over_data(mesh)),
+        out_shardings=(state_shardings, replicated(mesh)),
         donate_argnums=0,
         compiler_options=compiler_options(mesh),
     )
@@ -103,27 +102,19 @@ def make_train_step(
 def lower_step(
     step: TrainStep, state: TrainState, batch_size: int, image_size: int, mesh: Mesh
 ) -> jax.stages.Lowered:
-    """Trace a step of `make_train_step` without its arguments, to compile it before they are there.
-
-    Args:
-        step: the step.
-        state: described, by `abstract_state`.
-        batch_size: images in the global batch.
-        image_size: their side in pixels.
-        mesh: the devices.
-    """
+    """Trace a step of `make_train_step` for the shapes of an `abstract_state` and a batch."""
     return step.lower(state, describe_batch(batch_size, image_size, mesh))  # type: ignore[attr-defined]
 
 
 def describe_batch(batch_size: int, image_size: int, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:
-    """Describe the shapes, dtypes and shardings of a batch, as training's and evaluation's are."""
+    """Return the shapes, dtypes and shardings of a batch, of training or evaluation."""
     shapes = {
         "image": ((batch_size, image_size, image_size, 3), np.uint8),
         "label": ((batch_size,), np.int32),
         "mask": ((batch_size,), np.bool_),
     }
-    lies = split_over_data(mesh)
+    sharding = split_over_data(mesh)
     return {
-        name: jax.ShapeDtypeStruct(shape, dtype, sharding=lies)
+        name: jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
         for name, (shape, dtype) in shapes.items()
     }

@@ -82,7 +82,7 @@ def test_sigterm_lets_the_trials_save(arguments, tmp_path):
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (
         75,
-        "stopped by SIGTERM; saved. The same command goes on from here.\n",
+        "stopped by SIGTERM; saved. The same command resumes from here.\n",
     )
     last = json.loads(log.read_text().splitlines()[-1])["step"]
     assert (root / name(RATES[0]) / "checkpoints" / str(last)).is_dir()

@@ -54,7 +54,7 @@ def test_a_sweep_killed_and_stopped_runs_only_what_is_missing(arguments, tmp_pat
     process.terminate()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 75, err
-    assert err == "stopped by SIGTERM; saved. The same command goes on from here.\n"
+    assert err == "stopped by SIGTERM; saved. The same command resumes from here.\n"
     assert processes_of(root) == []
     last = (root / SECOND / "metrics.jsonl").read_text().splitlines()[-1]
     assert (root / SECOND / "checkpoints" / str(json.loads(last)["step"])).is_dir()

@@ -4,7 +4,14 @@ from pathlib import Path
 import pytest
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.training.checkpoint_choice import best_error, choose, unrecorded
+from alexnet_jax.training.checkpoint_choice import (
+    best_step,
+    blow_up_limit,
+    center_errors,
+    choose,
+    confirmed_step,
+    unrecorded,
+)
 
 
 def eval_lines(errors, views="center"):
@@ -12,6 +19,12 @@ def eval_lines(errors, views="center"):
         {"kind": "eval", "step": step, "views": views, "top1_error": error}
         for step, error in errors.items()
     ]
+
+
+def best_error(lines, steps):
+    errors = center_errors(lines, steps)
+    step = best_step(errors)
+    return None if step is None else (step, errors[step])
 
 
 def pick(wanted, steps, errors):
@@ -43,12 +56,12 @@ def test_without_a_wish_it_is_the_best_and_says_so():
 
 
 def test_without_a_wish_and_tests_it_is_the_latest_and_says_why():
-    assert pick(None, [2, 4], {}) == (4, "latest of 2, 4: metrics.jsonl has no test of them")
+    assert pick(None, [2, 4], {}) == (4, "latest of 2, 4: metrics.jsonl has no evaluation of them")
 
 
 def test_without_a_wish_those_that_no_test_judged_are_named():
     _, why = pick(None, [2, 4, 6, 8], {4: 0.25, 6: 0.5})
-    assert why == "best of 4, 6: top-1 error 0.2500 on the centre crop; without a test: 2, 8"
+    assert why == "best of 4, 6: top-1 error 0.2500 on the centre crop; not evaluated: 2, 8"
 
 
 def test_a_checkpoint_that_was_wished_for_needs_no_test():
@@ -73,3 +86,35 @@ def test_a_step_that_is_not_there_is_refused_with_those_that_are():
 def test_the_best_of_untested_checkpoints_is_refused():
     with pytest.raises(UserError, match=r"none is the best; give --checkpoint=latest, or one of 2"):
         pick("best", [2, 4], {})
+
+
+HALF = math.log(10) / 2
+
+
+def means(losses):
+    return [{"kind": "train", "step": step, "loss": loss} for step, loss in losses.items()]
+
+
+@pytest.mark.parametrize(
+    ("logged", "limit"),
+    [([], 3 * HALF), ([9.0, 1e9], 3 * HALF), ([2.0, 1.0, 5.0], 1.0 + HALF)],
+)
+def test_a_loss_has_blown_up_half_of_guessing_above_the_lowest_mean(logged, limit):
+    assert blow_up_limit(logged, 10) == pytest.approx(limit)
+
+
+def test_the_loss_of_a_later_step_confirms_a_checkpoint():
+    assert confirmed_step(means({2: 2.0, 4: 1.9}), [2, 4], 10) == 2
+
+
+def test_a_loss_that_the_log_lacks_confirms_too():
+    assert confirmed_step(means({2: 2.0, 4: 1.9}), [2, 4], 10, {5: 1.8}) == 4
+
+
+@pytest.mark.parametrize("loss", [1e9, math.nan, math.inf])
+def test_a_loss_that_has_blown_up_confirms_nothing(loss):
+    assert confirmed_step(means({2: 2.0, 4: 1.9}), [2, 4], 10, {5: loss}) == 2
+
+
+def test_a_run_that_diverges_from_the_start_has_no_good_checkpoint():
+    assert confirmed_step(means({2: 1e9, 4: 1e9}), [2, 4], 10) is None

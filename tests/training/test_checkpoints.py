@@ -1,4 +1,5 @@
 import ctypes
+import errno
 import gc
 import os
 import re
@@ -16,9 +17,9 @@ import pytest
 from alexnet_jax.errors import MachineError, UserError
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated
 from alexnet_jax.training import checkpoints
-from alexnet_jax.training.checkpoints import Checkpoints, _fingerprint
-from alexnet_jax.training.plateau import before_any_test
+from alexnet_jax.training.checkpoints import Checkpoints, _fingerprint, describe_trouble
 from alexnet_jax.training.preemption import Preempted
+from alexnet_jax.training.schedule import new_plateau
 from alexnet_jax.training.state import TrainState
 
 # When a read fails, Orbax leaves tasks on a closed event loop, which print_error when collected.
@@ -45,7 +46,7 @@ def make_state(step):
     params = {"fc": {"kernel": jax.random.normal(jax.random.key(step), (20_000,))}}
     whole = replicated(make_data_mesh())
     return jax.device_put(
-        TrainState(jnp.int32(step), params, (jnp.zeros(3),), before_any_test()), whole
+        TrainState(jnp.int32(step), params, (jnp.zeros(3),), new_plateau()), whole
     )
 
 
@@ -318,7 +319,7 @@ def test_a_full_disk_is_named_and_earlier_checkpoints_stay(then, small_disk):
     opened = Checkpoints(small_disk)
     opened.save(make_state(1))
     large = TrainState(
-        jnp.int32(2), {"fc": jnp.float32(rng.normal(size=2_000_000))}, (), before_any_test()
+        jnp.int32(2), {"fc": jnp.float32(rng.normal(size=2_000_000))}, (), new_plateau()
     )
     with pytest.raises(MachineError, match=r"disk full while writing a checkpoint: .*MB free"):
         opened.save(large)
@@ -354,3 +355,49 @@ def test_a_checkpoint_of_before_there_were_batch_statistics_is_read(tmp_path):
     found = restore(tmp_path)
     np.testing.assert_array_equal(found.params["fc"]["kernel"], new.params["fc"]["kernel"])
     assert found.batch_stats == {}
+
+
+def raised_from(cause):
+    try:
+        raise ValueError("an item could not be restored") from cause
+    except ValueError as error:
+        return error
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EMFILE, errno.EACCES, errno.ESTALE])
+def test_what_the_system_refuses_is_named_as_it_says_it(code):
+    assert describe_trouble(OSError(code, "x")).lower() in (
+        "input/output error",
+        "too many open files",
+        "permission denied",
+        "stale file handle",
+    )
+
+
+def test_a_file_that_is_missing_is_damage():
+    assert describe_trouble(FileNotFoundError(errno.ENOENT, "x")) is None
+
+
+def test_bytes_that_make_no_sense_are_damage():
+    assert describe_trouble(ValueError("Truncated Zstd-compressed stream")) is None
+
+
+def test_the_cause_of_an_error_counts():
+    assert describe_trouble(raised_from(PermissionError(errno.EACCES, "x"))) == "Permission denied"
+    assert describe_trouble(raised_from(KeyError("x"))) is None
+
+
+def test_an_error_of_a_group_counts():
+    group = ExceptionGroup("reads", [KeyError("x"), OSError(errno.EIO, "x")])
+    assert describe_trouble(group) == "Input/output error"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("RESOURCE_EXHAUSTED: of memory")])
+def test_a_lack_of_memory_is_trouble(error):
+    assert describe_trouble(error) == "not enough memory"
+
+
+def test_tensorstores_words_for_the_systems_answer_are_understood():
+    text = 'ABORTED: Failed to open: "manifest.ocdbt": Stale file handle [os_error_code=%r]'
+    assert describe_trouble(ValueError(text % "116")) == "Stale file handle"
+    assert describe_trouble(ValueError(text % "2")) is None

@@ -34,7 +34,7 @@ def logged(workdir, step):
 def test_a_step_can_be_named_and_is_printed(finished, capsys, step):
     scores = evaluate_workdirs([str(finished[0])], "center", checkpoint=str(step))
     assert scores["center"]["top1_error"] == logged(finished[0], step)["top1_error"]
-    assert f"run: checkpoint {step} (as asked for)" in capsys.readouterr().out
+    assert f"run: checkpoint {step} (as requested)" in capsys.readouterr().out
 
 
 def test_without_a_name_the_best_is_taken(finished, tmp_path, capsys):
@@ -188,7 +188,7 @@ def test_predict_of_a_network_that_is_not_finite_is_one_line_and_no_classes(brok
     done = run("predict", f"--workdir={broken}", *images(2))
     assert (done.returncode, done.stdout) == (
         2,
-        f"{broken}: checkpoint 0 (latest of 0: metrics.jsonl has no test of it)\n",
+        f"{broken}: checkpoint 0 (latest of 0: metrics.jsonl has no evaluation of it)\n",
     )
     assert done.stderr == (
         f"error: {broken} predicts numbers that are not finite: give another --checkpoint\n"

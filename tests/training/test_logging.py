@@ -6,6 +6,7 @@ import sys
 import pytest
 from short_run import REPOSITORY
 
+from alexnet_jax.evaluation.metrics import METRICS
 from alexnet_jax.training.logging import RunLog
 
 VALUES = {
@@ -77,6 +78,26 @@ def test_scores_are_found_again(tmp_path):
         assert log.scores(5, "ten_crop") is None
 
 
+def test_a_metric_of_the_registry_is_logged_with_the_others(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(METRICS, "top10_error", lambda examples: 0.0)
+    with RunLog(tmp_path, 0, 10) as log:
+        log.evaluation(5, "center", SCORES | {"top10_error": 0.25})
+        assert log.scores(5, "center")["top10_error"] == 0.25
+    assert "loss 1.0000, top-10 error 0.2500 on 8 images" in capsys.readouterr().out
+    (events,) = (tmp_path / "tensorboard").iterdir()
+    assert b"center/top10_error" in events.read_bytes()
+
+
+def test_scores_from_before_a_metric_was_added_are_kept_but_incomplete(tmp_path, monkeypatch):
+    """So the evaluation is repeated, and the best checkpoint is still known."""
+    with RunLog(tmp_path, 0, 10) as log:
+        log.evaluation(5, "center", SCORES)
+    monkeypatch.setitem(METRICS, "top10_error", lambda examples: 0.0)
+    with RunLog(tmp_path, 5, 10) as log:
+        assert log.lines == [{"kind": "eval", "step": 5, "views": "center", **SCORES}]
+        assert log.scores(5, "center") is None
+
+
 def test_without_a_terminal_a_line_tells_how_it_goes(tmp_path, capsys):
     with RunLog(tmp_path, 0, 10) as log:
         log.train(5, VALUES, seconds_left=90.0)
@@ -98,6 +119,7 @@ def test_pytorch_where_it_is_installed_is_left_alone(tmp_path):
     (tmp_path / "torch.py").write_text("raise SystemExit('somebody imported it')")
     script = f"""
 from pathlib import Path
+from alexnet_jax.evaluation.metrics import METRICS
 from alexnet_jax.training.logging import RunLog
 with RunLog(Path({str(tmp_path)!r}), 0, 10):
     pass

@@ -224,7 +224,7 @@ def test_checkpoints_that_a_lost_log_no_longer_tells_of_stay(finished, config, t
     config.train.steps = 10
     train_and_evaluate(config, workdir, ignore_config=True)
     assert checkpoints(workdir) == [4, 6, 8, 10]
-    assert "note: metrics.jsonl tells nothing of the checkpoints 4, 6: " in capsys.readouterr().out
+    assert "note: metrics.jsonl has no line about the checkpoints 4, 6: " in capsys.readouterr().out
 
 
 def test_fewer_steps_than_are_done_end_with_both_tests(finished, config, tmp_path):

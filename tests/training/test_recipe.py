@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 
+from alexnet_jax.config import default_config
 from alexnet_jax.config.rules import MOST_STEPS
 from alexnet_jax.config.saved import differences, load_config, save_config
 from alexnet_jax.data.augment import random_crop
@@ -20,6 +21,8 @@ from alexnet_jax.training.experiment import build_without_data
 from alexnet_jax.training.optimizer import krizhevsky_sgd, lars, pytorch_sgd
 from alexnet_jax.training.recipe import (
     Durations,
+    bind,
+    check_names,
     make_augmentation,
     make_crop,
     make_layer_factors,
@@ -298,3 +301,30 @@ def test_images_are_normalised_by_torchvisions_numbers_on_request(statistics):
     found = make_preprocessing(config, statistics)
     np.testing.assert_array_equal(found.mean, np.tile(TORCHVISION_MEAN, (10, 10, 1)))
     np.testing.assert_array_equal(found.std, TORCHVISION_STD)
+
+
+def test_a_function_gets_the_values_that_it_has_parameters_for():
+    def rate(learning_rate, steps, levels=4):
+        return learning_rate, steps, levels
+
+    values = {"learning_rate": 0.1, "steps": 7, "power": 2.0}
+    assert bind(rate, values)() == (0.1, 7, 4)
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "known"),
+    [
+        (
+            "schedule.name",
+            "cosine",
+            "constant, step_decay, staircase_exponential, polynomial, plateau",
+        ),
+        ("optimizer.name", "adam", "krizhevsky_sgd, pytorch_sgd, lars"),
+        ("augment.crop", "left", "random, random_resized, center"),
+    ],
+)
+def test_a_part_that_is_not_there_lists_those_that_are(key, name, known):
+    config = default_config()
+    config.update_from_flattened_dict({key: name})
+    with pytest.raises(UserError, match=f"config.{key}='{name}'; the known ones: {known}"):
+        check_names(config)

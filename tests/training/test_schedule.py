@@ -1,8 +1,17 @@
+import math
+
 import jax
 import jax.numpy as jnp
 import pytest
 
-from alexnet_jax.training.schedule import piecewise, staircase_exponential, step_decay, warmed_up
+from alexnet_jax.training.schedule import (
+    new_plateau,
+    piecewise,
+    staircase_exponential,
+    step_decay,
+    update_plateau,
+    warmed_up,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,3 +54,37 @@ def test_values_are_float32_even_where_they_are_whole():
 def test_a_value_without_boundaries_is_the_value_of_every_step():
     with jax.numpy_dtype_promotion("strict"):
         assert float(piecewise([0.5], [])(jnp.int32(7))) == 0.5
+
+
+def follow(errors, patience=2, threshold=0.01, drops=3):
+    """Return how often the rate has been lowered after each evaluation."""
+    plateau, history = new_plateau(), []
+    for step, error in enumerate(errors, start=1):
+        plateau = update_plateau(plateau, step, error, patience, threshold, drops)
+        history.append(int(plateau.drops))
+    return history
+
+
+@pytest.mark.parametrize(
+    ("errors", "drops"),
+    [
+        ([0.9, 0.8, 0.7, 0.6], [0, 0, 0, 0]),  # It improves.
+        ([0.5, 0.5, 0.5], [0, 0, 1]),  # It stands still for two evaluations.
+        ([0.5, 0.495, 0.495], [0, 0, 1]),  # It improves by less than counts.
+        ([0.5, 0.5, 0.4, 0.4, 0.4], [0, 0, 0, 0, 1]),  # An improvement starts the count anew.
+        ([0.5] * 12, [0, 0, 1, 1, 2, 2, 3, 3, 3, 3, 3, 3]),  # Three times, not more.
+        ([math.nan, math.nan], [0, 1]),  # No number is no improvement.
+    ],
+)
+def test_the_rate_is_lowered_when_the_error_stands_still(errors, drops):
+    assert follow(errors) == drops
+
+
+def test_an_error_that_falls_by_just_the_threshold_has_not_improved():
+    assert follow([0.75, 0.5, 0.5], threshold=0.25) == [0, 0, 1]
+
+
+def test_an_evaluation_is_counted_once():
+    plateau = update_plateau(new_plateau(), 5, 0.5, 2, 0.01, 3)
+    again = update_plateau(plateau, 5, 0.5, 2, 0.01, 3)
+    assert int(again.stale) == int(plateau.stale)

@@ -88,7 +88,7 @@ def test_export_takes_the_checkpoint_that_is_named_and_prints_it(trained, tmp_pa
     chosen = {
         "best": (1, "best of 0, 1, 2: top-1 error 0.5000 on the centre crop"),
         "latest": (2, "latest of 0, 1, 2"),
-        "0": (0, "as asked for"),
+        "0": (0, "as requested"),
     }
     common = ("--format=safetensors", f"--workdir={trained}")
     processes = [

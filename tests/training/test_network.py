@@ -7,7 +7,7 @@ from made_weights import make_bundle
 from alexnet_jax.data.preprocessing import Preprocessing, save_preprocessing
 from alexnet_jax.errors import UserError
 from alexnet_jax.training.experiment import build_run
-from alexnet_jax.training.finetuning import load_pretrained
+from alexnet_jax.training.network import load_pretrained
 from alexnet_jax.training.state import parameters_sha256
 from alexnet_jax.weights import write_workdir
 
@@ -68,7 +68,7 @@ def test_a_network_with_a_layer_fewer_takes_other_classes(config, tmp_path):
 def test_a_run_begins_with_the_checkpoint_that_is_named(config, finished, capsys):
     config.train.update(init_from=str(finished[0]), init_checkpoint="4")
     build_run(config)
-    assert "run: checkpoint 4 (as asked for)" in capsys.readouterr().out
+    assert "run: checkpoint 4 (as requested)" in capsys.readouterr().out
 
 
 def test_the_preprocessing_comes_with_the_parameters(config, finished, tmp_path):
