@@ -6,9 +6,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from alexnet_jax.data.dataset_info import records_fingerprint
 from alexnet_jax.data.images import MAX_MEGAPIXELS, read_image
 from alexnet_jax.data.records import Records
-from alexnet_jax.data.store_manifest import records_fingerprint
 from alexnet_jax.errors import UserError
 
 

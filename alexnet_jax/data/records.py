@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from tensorflow_datasets.proto import tf_example_pb2
 
-from alexnet_jax.data.data_features import Features, find_features, resolve_split
+from alexnet_jax.data.dataset_info import Features, find_features, find_versions, resolve_split
 from alexnet_jax.errors import UserError, printable
 
 # What `alexnet_jax.prepare` makes, for the messages; fractals have configs of their own below.
@@ -23,12 +23,8 @@ def dataset_directory(data_dir: str | Path, name: str) -> Path | None:
     Returns:
         `data_dir/name/<version>`, or None where nothing has been prepared.
     """
-    versions = [
-        path.parent
-        for path in Path(data_dir, name).glob("*/dataset_info.json")
-        if path.parent.name.replace(".", "").isdigit()
-    ]
-    return max(versions, default=None, key=lambda path: [int(n) for n in path.name.split(".")])
+    versions = find_versions(data_dir, name)
+    return versions[-1].parent if versions else None
 
 
 def open_builder(directory: Path) -> Any:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from alexnet_jax.data.store_manifest import Manifest
+from alexnet_jax.data.pixel_store.manifest import Manifest
 from alexnet_jax.errors import UserError
 
 

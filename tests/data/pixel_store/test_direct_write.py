@@ -4,7 +4,7 @@ import resource
 import numpy as np
 import pytest
 
-from alexnet_jax.data.direct_write import BLOCK_BYTES, empty_blocks, write_at
+from alexnet_jax.data.pixel_store.direct_write import BLOCK_BYTES, empty_blocks, write_at
 
 
 def random_bytes(shape):

@@ -1,7 +1,7 @@
-"""Rows of files that lie in the page cache, copied from memory maps without a word of Python.
+"""Copying rows from memory-mapped files if they are in the page cache, in compiled code.
 
-A row that is not there is left out: reading it through a map would be one page fault after another,
-and where the disk fails, the end of the process.
+A row that is not cached is left out. To read it through a map would cost one page fault after
+another, and a failing disk would end the process.
 """
 
 import os
@@ -12,8 +12,8 @@ from numba import types
 
 from alexnet_jax.data.compiled import compiled
 
-_DO_NOT_WAIT = getattr(os, "RWF_NOWAIT", None)  # Linux has it.
-# From the C library; addresses and sizes are plain integers.
+_DO_NOT_WAIT = getattr(os, "RWF_NOWAIT", None)  # Linux only.
+# Functions of the C library; addresses and sizes are plain integers.
 _copy: Any = types.ExternalFunction("memcpy", types.intp(types.intp, types.intp, types.intp))
 _read: Any = types.ExternalFunction(
     "preadv2", types.intp(types.int32, types.intp, types.int32, types.int64, types.int32)
@@ -23,16 +23,16 @@ _read: Any = types.ExternalFunction(
 def copy_cached_rows(
     files: np.ndarray, maps: np.ndarray, offsets: np.ndarray, rows: np.ndarray
 ) -> np.ndarray:
-    """Fill those rows whose bytes are in the page cache.
+    """Fill the rows whose bytes are in the page cache.
 
     Args:
         files: descriptors, int32 [n].
         maps: addresses at which these files are mapped, int64 [n].
-        offsets: of the rows in the files, int64 [n]; the rows end before the files do.
+        offsets: of the rows in the files, int64 [n]; the files must be long enough.
         rows: uint8 [n, ...], contiguous.
 
     Returns:
-        Which were filled, bool [n]; none where the system cannot tell.
+        Which rows were filled, bool [n]; none on systems without RWF_NOWAIT.
     """
     if _DO_NOT_WAIT is None or not len(rows):
         return np.zeros(len(rows), np.bool_)
@@ -53,8 +53,8 @@ def _copy_cached(
     to_byte = np.empty(2, np.intp)  # An iovec of C: address and length.
     to_byte[0], to_byte[1] = byte.ctypes.data, 1
     for row in range(len(files)):
-        # Read-ahead fetches pages in order, so the last one tells of the rest. Were one of them
-        # missing all the same, the copy would fetch it, one page at a time: slower, and as right.
+        # Read-ahead fetches pages in order, so if the last page is cached, the others are. If one
+        # is missing all the same, the copy fetches it: correct, only slower.
         last = offsets[row] + row_bytes - 1
         if _read(files[row], to_byte.ctypes.data, 1, last, do_not_wait) == 1:
             _copy(target + row * row_bytes, maps[row] + offsets[row], row_bytes)
