@@ -11,7 +11,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from alexnet_jax.data.thread_memory import ThreadMemory
+from alexnet_jax.data.reused_memory import thread_array
 from alexnet_jax.regular_file import read_regular
 
 IMAGE_SIZE = 256  # Side of the squares that the 2012 network was trained from: paper §2.
@@ -25,7 +25,6 @@ MAX_MEGAPIXELS = 64  # By default; decoding an image of this size takes less tha
 _COUNTED_AS = {"AVIF": 1.5, "WEBP": 1.5}
 _JPEG_MAGIC = b"\xff\xd8"
 _PIXELS_AT_ONCE = 1 << 20  # Converted from Pillow's image in one go: each copy of it is small.
-_memory = ThreadMemory()
 # Pillow remarks on odd files in several lines. Here a file is read or refused, in one.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").setLevel(logging.CRITICAL + 1)
@@ -99,7 +98,7 @@ def _decode_plain_jpeg(data: bytes, max_megapixels: float) -> np.ndarray | None:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
         if colorspace not in ("YCbCr", "Gray") or height * width > max_megapixels * 1e6:
             return None
-        pixels = _memory.array("pixels", (height, width, 4), np.uint8)
+        pixels = thread_array("pixels", (height, width, 4), np.uint8)
         return simplejpeg.decode_jpeg(data, colorspace="RGBX", buffer=pixels)
     except ValueError:
         return None

@@ -12,12 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from alexnet_jax.data.compiled import compiled
-from alexnet_jax.data.thread_memory import ThreadMemory
+from alexnet_jax.data.reused_memory import thread_array
 
 _FRACTION_BITS = 22  # 8 bits of a pixel, 22 of its weight, and 2 to spare fill an int32.
 _HALF = np.int32(1 << (_FRACTION_BITS - 1))
 _TAPS_AT_ONCE = 4  # Terms of the sum that `_weighted_sums` adds in one go.
-_memory = ThreadMemory()
 
 
 class Windows(NamedTuple):
@@ -52,13 +51,13 @@ def scale_centre(pixels: np.ndarray, out: np.ndarray) -> None:
     height, width = down.stop - down.start, across.stop - across.start
     # Sums over rows run through memory in order and vectorise, sums over columns don't: so the
     # columns become rows for a while.
-    columns = _memory.array("rows", (width, height), np.uint32)
+    columns = thread_array("rows", (width, height), np.uint32)
     _transpose(pixels.view(np.uint32)[..., 0], down.start, across.start, columns)
-    narrow = _memory.array("sums", (size, height), np.uint32)
+    narrow = thread_array("sums", (size, height), np.uint32)
     _weighted_sums(columns.view(np.uint8), across.rows, across.weights, narrow.view(np.uint8))
-    rows = _memory.array("rows", (height, size), np.uint32)
+    rows = thread_array("rows", (height, size), np.uint32)
     _transpose(narrow, 0, 0, rows)
-    square = _memory.array("sums", (size, size, 4), np.uint8)
+    square = thread_array("sums", (size, size, 4), np.uint8)
     _weighted_sums(rows.view(np.uint8), down.rows, down.weights, square.reshape(size, 4 * size))
     _drop_fourth(square, out)
 
