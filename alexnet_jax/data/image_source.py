@@ -1,4 +1,4 @@
-"""The images of a split as squares of pixels, decoded now or, in a store, long ago."""
+"""The images of a split as squares of pixels, from records or from a pixel store."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,14 +13,14 @@ from alexnet_jax.errors import UserError
 
 
 class ImageSource(Protocol):
-    """What training and evaluation read, wherever the pixels come from.
+    """The images and labels that training and evaluation read.
 
     Attributes:
-        directory: where the statistics lie.
-        num_classes: how many classes the data set declares.
-        class_names: their names, by label.
+        directory: of the statistics.
+        num_classes: number of classes that the data set declares.
+        class_names: by label.
         image_size: side of the images in pixels.
-        fingerprint: of the records, wherever they or their pixels lie; None where nothing tells it.
+        fingerprint: of the records that the pixels come from; None if unknown.
     """
 
     directory: Path
@@ -35,7 +35,7 @@ class ImageSource(Protocol):
     def read_into(
         self, indices: Sequence[int] | np.ndarray, images: np.ndarray, labels: np.ndarray
     ) -> None:
-        """Fill rows with the examples at `indices`, from any thread.
+        """Read the examples at `indices` into arrays; any thread may call this.
 
         Args:
             indices: n of them, each in [0, length).
@@ -45,7 +45,7 @@ class ImageSource(Protocol):
 
 
 class DecodedImages:
-    """Records read as pixels: each image decoded and scaled whenever it is asked for.
+    """The images of records, decoded and scaled at each read.
 
     Attributes:
         records: the encoded images.
@@ -55,7 +55,7 @@ class DecodedImages:
     def __init__(
         self, records: Records, image_size: int, max_megapixels: float = MAX_MEGAPIXELS
     ) -> None:
-        """Args: the records; side of the pixels; above how many megapixels an image is refused."""
+        """Scale images to `image_size` pixels; refuse those above `max_megapixels`."""
         self.records = records
         self.directory = records.directory
         self.num_classes = records.num_classes
@@ -79,19 +79,16 @@ class DecodedImages:
         for row, index in enumerate(indices):
             example = self.records[index]
             self.decode(index, example, out=images[row])
-            labels[row] = self._check_label(example["label"], index)
+            if not 0 <= (label := example["label"]) < self.num_classes:
+                raise UserError(
+                    f"{self.directory}: image {index} has the label {label}, which is not in [0, "
+                    f"{self.num_classes}); TFDS writes -1 where the makers withhold the class"
+                )
+            labels[row] = label
 
     def decode(self, index: int, example: dict[str, Any], out: np.ndarray) -> None:
-        """Fill `out`, uint8 [S, S, 3], with the image of the example that was read at `index`."""
+        """Decode an example that was read at `index` into `out`, uint8 [S, S, 3]."""
         try:
             read_image(example["image"], self.image_size, out, self._max_megapixels)
         except ValueError as error:
             raise self.records.damaged(index, error, example) from error
-
-    def _check_label(self, label: int, index: int) -> int:
-        if not 0 <= label < self.num_classes:
-            raise UserError(
-                f"{self.directory}: image {index} has the label {label}, which is not in [0, "
-                f"{self.num_classes}); TFDS writes -1 where the makers withhold the class"
-            )
-        return label
