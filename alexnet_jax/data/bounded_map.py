@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from typing import TypeVar
 
 from alexnet_jax.cores import usable_cores
@@ -27,16 +26,14 @@ def bounded_map(
         threads: by default one for every processor that this process may use.
     """
     threads = threads or usable_cores()
-    remaining = iter(items)
+    pending: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(threads) as pool:
-        pending: deque[Future[Result]] = deque()
         try:
-            for item in islice(remaining, threads * _LOOK_AHEAD_PER_THREAD):
+            for item in items:
                 pending.append(pool.submit(function, item))
+                if len(pending) > threads * _LOOK_AHEAD_PER_THREAD:
+                    yield pending.popleft().result()
             while pending:
-                result = pending.popleft().result()
-                for item in islice(remaining, 1):
-                    pending.append(pool.submit(function, item))
-                yield result
+                yield pending.popleft().result()
         finally:  # The caller stopped early, or an item failed.
             pool.shutdown(wait=True, cancel_futures=True)

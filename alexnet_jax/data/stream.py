@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import lru_cache
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import grain
 import numpy as np
@@ -25,19 +25,6 @@ Sent = TypeVar("Sent")
 _AHEAD = 4  # Batches in progress: enough to hide a slow one, for any number of cores.
 _STEPS_AT_ONCE = 16  # Their order is computed together, at the cost of one.
 _FEWEST_ROWS = 8  # The smallest part of a batch for a thread; less would cost more than it gains.
-
-
-class Batches(Protocol):
-    """The examples of each batch, and the source of their pixels."""
-
-    pixels: ImageSource
-    batch_size: int
-
-    def __len__(self) -> int:
-        """Return the number of batches."""
-
-    def indices(self, number: int) -> np.ndarray:
-        """Return the examples of a batch, int64 [B]; the last one of an evaluation has fewer."""
 
 
 class TrainingBatches:
@@ -83,6 +70,9 @@ class EvaluationBatches:
         """Return the examples of batch `number`, int64 [B] or fewer."""
         first = number * self.batch_size
         return np.arange(first, min(first + self.batch_size, self.count))
+
+
+Batches = TrainingBatches | EvaluationBatches
 
 
 def read_ahead(batches: Batches, start: int, threads: int) -> Iterator[Batch]:

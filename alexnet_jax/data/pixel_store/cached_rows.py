@@ -12,7 +12,6 @@ from numba import types
 
 from alexnet_jax.data.compiled import compiled
 
-_DO_NOT_WAIT = getattr(os, "RWF_NOWAIT", None)  # Linux only.
 # Functions of the C library; addresses and sizes are plain integers.
 _copy: Any = types.ExternalFunction("memcpy", types.intp(types.intp, types.intp, types.intp))
 _read: Any = types.ExternalFunction(
@@ -20,10 +19,11 @@ _read: Any = types.ExternalFunction(
 )
 
 
+@compiled
 def copy_cached_rows(
     files: np.ndarray, maps: np.ndarray, offsets: np.ndarray, rows: np.ndarray
 ) -> np.ndarray:
-    """Fill the rows whose bytes are in the page cache.
+    """Fill the rows whose bytes are in the page cache; Linux only.
 
     Args:
         files: descriptors, int32 [n].
@@ -32,22 +32,9 @@ def copy_cached_rows(
         rows: uint8 [n, ...], contiguous.
 
     Returns:
-        Which rows were filled, bool [n]; none on systems without RWF_NOWAIT.
+        Which rows were filled, bool [n].
     """
-    if _DO_NOT_WAIT is None or not len(rows):
-        return np.zeros(len(rows), np.bool_)
-    return _copy_cached(files, maps, offsets, rows.ctypes.data, rows[0].nbytes, _DO_NOT_WAIT)
-
-
-@compiled
-def _copy_cached(
-    files: np.ndarray,
-    maps: np.ndarray,
-    offsets: np.ndarray,
-    target: int,
-    row_bytes: int,
-    do_not_wait: int,
-) -> np.ndarray:
+    target, row_bytes = np.intp(rows.ctypes.data), rows.nbytes // max(len(files), 1)
     copied = np.zeros(len(files), np.bool_)
     byte = np.empty(1, np.uint8)
     to_byte = np.empty(2, np.intp)  # An iovec of C: address and length.
@@ -56,7 +43,7 @@ def _copy_cached(
         # Read-ahead fetches pages in order, so if the last page is cached, the others are. If one
         # is missing all the same, the copy fetches it: correct, only slower.
         last = offsets[row] + row_bytes - 1
-        if _read(files[row], to_byte.ctypes.data, 1, last, do_not_wait) == 1:
+        if _read(files[row], to_byte.ctypes.data, 1, last, os.RWF_NOWAIT) == 1:
             _copy(target + row * row_bytes, maps[row] + offsets[row], row_bytes)
             copied[row] = True
     return copied

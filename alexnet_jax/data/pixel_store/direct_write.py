@@ -13,14 +13,6 @@ BLOCK_BYTES = 4096  # Offsets, lengths and addresses that are multiples of this 
 _DIRECT = getattr(os, "O_DIRECT", 0)  # Linux only.
 
 
-def empty_blocks(shape: tuple[int, ...]) -> np.ndarray:
-    """Return uninitialised uint8 of `shape` whose address suits direct writing."""
-    count = int(np.prod(shape))
-    memory = np.empty(count + BLOCK_BYTES, np.uint8)
-    begin = -memory.ctypes.data % BLOCK_BYTES
-    return memory[begin : begin + count].reshape(shape)
-
-
 def write_at(path: Path, offset: int, array: np.ndarray) -> None:
     """Write the bytes of a contiguous array into an existing file at `offset`.
 

@@ -49,12 +49,10 @@ class Manifest:
     """The content of `manifest.json`.
 
     Attributes:
-        data_set: full name, "fractals/demo".
-        version: of the data set.
+        data_set: full name, "fractals/demo"; `version` is its version.
         fingerprint: of the records that the store was made from.
         image_size: side in pixels.
         class_names: by label.
-        splits: by name.
         resize: how images became squares.
         format: of the store.
     """

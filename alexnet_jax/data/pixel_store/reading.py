@@ -20,6 +20,7 @@ from alexnet_jax.data.pixel_store.manifest import (
     UNFINISHED,
     File,
     Manifest,
+    Split,
     find_store,
     store_command,
 )
@@ -39,23 +40,20 @@ class PixelStore:
         self._command = store_command(Path(data_dir), name, image_size)
         self.directory = self._find(Path(data_dir), name, image_size)
         manifest = Manifest.load(self.directory / MANIFEST)
-        self._check(manifest, name, split, image_size)
+        files = self._check(manifest, name, split, image_size)
         self.image_size = image_size
         self.fingerprint: str | None = manifest.fingerprint
         self.class_names = manifest.class_names
         self.num_classes = len(self.class_names)
-        files = manifest.splits[resolve_split(split, manifest.splits)]
-        self._check_lengths([files.labels, *files.shards])
         self.files = [self.directory / shard.name for shard in files.shards]
         self._labels = self._load_labels(files.labels)
         self._row_bytes = manifest.row_bytes
         descriptors, self._maps = self._open()
         self._descriptors = np.array(descriptors, np.int32)
         self._addresses = np.array([shard.ctypes.data for shard in self._maps])
-        rows = np.array([shard.rows for shard in files.shards], np.int64)
-        sizes = np.array([shard.bytes for shard in files.shards], np.int64)
-        self._ends = np.cumsum(rows)  # First row after each shard.
+        self._ends = np.cumsum([shard.rows for shard in files.shards])  # First row after each.
         # Row i of the split begins in its shard's file at `origin + i * row_bytes`.
+        sizes = np.array([shard.bytes for shard in files.shards], np.int64)
         self._origins = sizes - self._ends * self._row_bytes
 
     def __len__(self) -> int:
@@ -65,9 +63,6 @@ class PixelStore:
         self, indices: Sequence[int] | np.ndarray, images: np.ndarray, labels: np.ndarray
     ) -> None:
         """Copy the images and labels at `indices` into `images` and `labels`."""
-        # Imported here because Numba takes 0.6 s to import.
-        from alexnet_jax.data.pixel_store.cached_rows import copy_cached_rows
-
         indices, length = np.asarray(indices), self._row_bytes
         if np.any(indices < 0):  # NumPy would count from the end.
             raise IndexError(f"examples {indices[indices < 0].tolist()} do not exist")
@@ -75,7 +70,12 @@ class PixelStore:
         shards = np.searchsorted(self._ends, indices, side="right")
         offsets = self._origins[shards] + indices * length
         files = self._descriptors[shards]
-        copied = copy_cached_rows(files, self._addresses[shards], offsets, images)
+        copied = np.zeros(len(indices), np.bool_)
+        if hasattr(os, "RWF_NOWAIT"):
+            # Imported here because Numba takes 0.6 s to import.
+            from alexnet_jax.data.pixel_store.cached_rows import copy_cached_rows
+
+            copied = copy_cached_rows(files, self._addresses[shards], offsets, images)
         missing = np.flatnonzero(~copied).tolist()
         if hasattr(os, "posix_fadvise"):  # The disk fetches all rows while the first is read.
             for row in missing:
@@ -91,11 +91,12 @@ class PixelStore:
         while done < len(part):
             count = os.preadv(int(self._descriptors[shard]), [part[done:]], offset + done)
             if not count:
-                raise UserError(
-                    f"{self.directory}: shard {shard} has become shorter since it was opened; "
-                    f"complete it with: {self._command}"
-                )
+                problem = f"{self.directory}: shard {shard} has become shorter since it was opened"
+                raise self._error(problem, "complete it with")
             done += count
+
+    def _error(self, problem: str, way_out: str = "remove it, then") -> UserError:
+        return UserError(f"{problem}; {way_out}: {self._command}")
 
     def _find(self, data_dir: Path, name: str, image_size: int) -> Path:
         directory = find_store(data_dir, name, image_size)
@@ -105,15 +106,15 @@ class PixelStore:
         if unfinished is not None and data_dir_lock(data_dir).is_held():
             raise UserError(f"{unfinished} is being written by another process; wait for it to end")
         if unfinished is not None:
-            raise UserError(f"{unfinished} was left unfinished; complete it with: {self._command}")
+            raise self._error(f"{unfinished} was left unfinished", "complete it with")
         stores = find_versions(data_dir, name, f"pixels_*/{MANIFEST}")
         sizes = ", ".join(sorted(path.parent.name for path in stores))
-        raise UserError(
-            f"no pixel store of {name} at {image_size} pixels in {data_dir}"
-            f"{f' (there is {sizes})' if sizes else ''}; make it with: {self._command}"
-        )
+        there = f" (there is {sizes})" if sizes else ""
+        problem = f"no pixel store of {name} at {image_size} pixels in {data_dir}{there}"
+        raise self._error(problem, "make it with")
 
-    def _check(self, manifest: Manifest, name: str, split: str, image_size: int) -> None:
+    def _check(self, manifest: Manifest, name: str, split: str, image_size: int) -> Split:
+        """Return the split's files; raise UserError if the store is another or not whole."""
         if (manifest.data_set, manifest.image_size) != (name, image_size):
             raise UserError(
                 f"{self.directory} is a pixel store of {manifest.data_set} at "
@@ -121,49 +122,39 @@ class PixelStore:
                 "that belongs"
             )
         if manifest.resize != RESIZE_METHOD:
-            raise self._unusable(
-                f"{self.directory} was made by another method ({manifest.resize}; now: "
-                f"{RESIZE_METHOD})"
-            )
+            methods = f"{manifest.resize}; now: {RESIZE_METHOD}"
+            raise self._error(f"{self.directory} was made by another method ({methods})")
         if records_fingerprint(self.directory.parent) not in (None, manifest.fingerprint):
-            raise self._unusable(
-                f"{self.directory} was made from other records than those beside it"
-            )
-        if resolve_split(split, manifest.splits) not in manifest.splits:
-            raise UserError(
-                f"{self.directory} has no split {split!r}, only {sorted(manifest.splits)}"
-            )
-
-    def _check_lengths(self, files: list[File]) -> None:
-        broken = [file for file in files if not file.is_whole(self.directory)]
+            raise self._error(f"{self.directory} was made from other records than those beside it")
+        files = manifest.splits.get(resolve_split(split, manifest.splits))
+        if files is None:
+            there = sorted(manifest.splits)
+            raise UserError(f"{self.directory} has no split {split!r}, only {there}")
+        broken = [f for f in (files.labels, *files.shards) if not f.is_whole(self.directory)]
         if broken:
             path = self.directory / broken[0].name
             state = f"has {path.stat().st_size:,} bytes" if path.is_file() else "is missing"
             more = f", and {len(broken) - 1} other files are not whole" if broken[1:] else ""
-            raise UserError(
-                f"{path} {state}, of {broken[0].bytes:,}{more}; write them again with: "
-                f"{self._command}"
-            )
+            problem = f"{path} {state}, of {broken[0].bytes:,}{more}"
+            raise self._error(problem, "write them again with")
+        return files
 
     def _load_labels(self, file: File) -> np.ndarray:
         path = self.directory / file.name
         try:
             labels = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError, ArithmeticError, MemoryError) as error:
-            raise self._unusable(f"{path} cannot be read ({error})") from error
+            raise self._error(f"{path} cannot be read ({error})") from error
         if labels.shape != (file.rows,) or labels.dtype != np.int32:
             found = f"{labels.dtype} {list(labels.shape)}"
-            raise self._unusable(f"{path} holds {found}, not int32 [{file.rows}]")
+            raise self._error(f"{path} holds {found}, not int32 [{file.rows}]")
         outside = np.flatnonzero((labels < 0) | (labels >= self.num_classes))
         if outside.size:
             image = outside[0]
-            raise self._unusable(
+            raise self._error(
                 f"{path}: label {labels[image]} of image {image} is not in [0, {self.num_classes})"
             )
         return labels
-
-    def _unusable(self, problem: str) -> UserError:
-        return UserError(f"{problem}; remove it, then: {self._command}")
 
     def _open(self) -> tuple[list[int], list[np.memmap]]:
         """Open and map all shards; close the descriptors when this object is deleted."""

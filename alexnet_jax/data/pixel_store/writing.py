@@ -21,10 +21,11 @@ from alexnet_jax.data.bounded_map import bounded_map
 from alexnet_jax.data.dataset_info import records_fingerprint
 from alexnet_jax.data.image_source import DecodedImages
 from alexnet_jax.data.images import MAX_MEGAPIXELS
-from alexnet_jax.data.pixel_store.direct_write import BLOCK_BYTES, empty_blocks, write_at
+from alexnet_jax.data.pixel_store.direct_write import BLOCK_BYTES, write_at
 from alexnet_jax.data.pixel_store.manifest import MANIFEST, UNFINISHED, File, Manifest, Split
 from alexnet_jax.data.progress import Progress
 from alexnet_jax.data.records import Records
+from alexnet_jax.data.reused_memory import BatchBuffers
 from alexnet_jax.disk_space import full_disk_reported, require_free_space
 from alexnet_jax.errors import UserError
 
@@ -63,16 +64,13 @@ def write_store(
     image_size: int,
     max_megapixels: float = MAX_MEGAPIXELS,
 ) -> Path:
-    """Write the pixel store of a data set, or only what is missing of it.
+    """Write the pixel store of a data set, or only what is missing of it; return its directory.
 
     Args:
         records: by split; all of one directory.
         data_set: full name.
         image_size: side of the images in pixels.
         max_megapixels: a larger image is an error.
-
-    Returns:
-        The directory of the store.
 
     Raises:
         UserError: the disk is too small, the directory holds a store of other records, or an
@@ -83,7 +81,6 @@ def write_store(
     directory = any_records.directory / f"pixels_{image_size}"
     directory.mkdir(exist_ok=True)
     _remove_temporary(directory)
-    what = f"pixel store of {data_set}"
     empty = Manifest(
         data_set=data_set,
         version=any_records.directory.name,
@@ -92,22 +89,20 @@ def write_store(
         class_names=any_records.class_names,
         splits={},
     )
-    counts = {split: len(part) for split, part in records.items()}
     sources = {
         split: DecodedImages(part, image_size, max_megapixels) for split, part in records.items()
     }
+    what = f"pixel store of {data_set}"
     try:
         with full_disk_reported(directory, f"the {what}"):
-            manifest = _resume(directory, empty, counts)
-            shards = _missing_shards(directory, manifest, counts)
-            missing = sum(shard.rows for shard in shards)
-            _announce(directory, manifest, sum(counts.values()), missing)
+            manifest = _resume(directory, empty, sources)
+            shards = _missing_shards(directory, manifest, sources)
+            missing = _announce(directory, manifest, shards)
             with Progress(what, missing, "images") as progress, ThreadPoolExecutor(1) as disk:
                 published = disk.submit(lambda: manifest)
                 # Syncing has a thread of its own, so that decoding continues meanwhile.
-                for shard, file, labels in _write_shards(shards, sources, progress):
-                    manifest = published.result()
-                    published = disk.submit(_publish, directory, manifest, shard, file, labels)
+                for written in _write_shards(shards, sources, progress):
+                    published = disk.submit(_publish, directory, published.result(), *written)
                 published.result()
             (directory / UNFINISHED).replace(directory / MANIFEST)
             _sync(directory)
@@ -116,7 +111,7 @@ def write_store(
     return directory
 
 
-def _resume(directory: Path, empty: Manifest, counts: Mapping[str, int]) -> Manifest:
+def _resume(directory: Path, empty: Manifest, sources: Mapping[str, DecodedImages]) -> Manifest:
     """Return the manifest of the whole files that are there, and save it as unfinished."""
     found: dict[str, Split] = {}
     paths = [directory / MANIFEST, directory / UNFINISHED]
@@ -129,37 +124,38 @@ def _resume(directory: Path, empty: Manifest, counts: Mapping[str, int]) -> Mani
             )
         found = begun.splits
     splits = {}
-    for split, count in counts.items():
+    for split, source in sources.items():
         if split in found and found[split].labels.is_whole(directory):
             shards = [shard for shard in found[split].shards if shard.is_whole(directory)]
             splits[split] = Split(found[split].labels, shards)
         else:
-            splits[split] = Split(_write_labels(directory, split, np.zeros(count, np.int32)), [])
+            labels = np.zeros(len(source), np.int32)
+            splits[split] = Split(_write_labels(directory, split, labels), [])
     manifest = replace(empty, splits=splits)
     manifest.save(directory / UNFINISHED)
     (directory / MANIFEST).unlink(missing_ok=True)
     return manifest
 
 
-def _missing_shards(directory: Path, manifest: Manifest, counts: Mapping[str, int]) -> list[_Shard]:
-    rows = max(1, _SHARD_BYTES // manifest.row_bytes)
+def _missing_shards(
+    directory: Path, manifest: Manifest, sources: Mapping[str, DecodedImages]
+) -> list[_Shard]:
     there = {file.name for file in manifest.files}
-    shards = [
-        _Shard(
-            split,
-            directory / f"{split}-{first // rows:05}-of-{-(-count // rows):05}.npy",
-            first,
-            min(rows, count - first),
-        )
-        for split, count in counts.items()
-        for first in range(0, count, rows)
-    ]
-    return [shard for shard in shards if shard.path.name not in there]
+    rows = max(1, _SHARD_BYTES // manifest.row_bytes)
+    shards = []
+    for split, source in sources.items():
+        count = len(source)
+        for first in range(0, count, rows):
+            name = f"{split}-{first // rows:05}-of-{-(-count // rows):05}.npy"
+            if name not in there:
+                shards.append(_Shard(split, directory / name, first, min(rows, count - first)))
+    return shards
 
 
-def _announce(directory: Path, manifest: Manifest, total: int, missing: int) -> None:
-    """Print how much will be written; raise UserError if the disk is too small."""
-    size = manifest.image_size
+def _announce(directory: Path, manifest: Manifest, shards: list[_Shard]) -> int:
+    """Print how much will be written, check the free space, and return the number of images."""
+    missing, size = sum(shard.rows for shard in shards), manifest.image_size
+    total = missing + sum(file.rows for split in manifest.splits.values() for file in split.shards)
     already = f", {total - missing:,} of them already there" if missing < total else ""
     print(
         f"writing {total:,} images of {size}x{size} pixels, {total * manifest.row_bytes / 1e9:,.2f}"
@@ -168,6 +164,7 @@ def _announce(directory: Path, manifest: Manifest, total: int, missing: int) -> 
     )
     what = f"the pixel store of {manifest.data_set}"
     require_free_space(directory, missing * manifest.row_bytes, what)
+    return missing
 
 
 def _write_shards(
@@ -179,7 +176,9 @@ def _write_shards(
         Each written shard, its entry in the manifest, and its labels.
     """
     blocks = ((shard, begin) for shard in shards for begin in range(0, shard.rows, _ROWS_AT_ONCE))
-    decoded = bounded_map(partial(_decode, sources=sources), blocks)
+    size = next(iter(sources.values())).image_size
+    buffers = BatchBuffers((_ROWS_AT_ONCE, size, size, 3))  # On page boundaries, for direct writes.
+    decoded = bounded_map(partial(_decode, sources=sources, buffers=buffers), blocks)
     labels: list[np.ndarray] = []
     for block in bounded_map(_write, decoded, _WRITERS):
         shard, count = block.shard, len(block.labels)
@@ -194,13 +193,13 @@ def _write_shards(
             yield shard, file, np.concatenate(labels)
 
 
-def _decode(place: tuple[_Shard, int], sources: Mapping[str, DecodedImages]) -> _Block:
+def _decode(
+    place: tuple[_Shard, int], sources: Mapping[str, DecodedImages], buffers: BatchBuffers
+) -> _Block:
     shard, begin = place
-    source, count = sources[shard.split], min(_ROWS_AT_ONCE, shard.rows - begin)
-    pixels = empty_blocks((count, source.image_size, source.image_size, 3))
-    labels = np.empty(count, np.int32)
-    first = shard.first + begin
-    source.read_into(range(first, first + count), pixels, labels)
+    count, first = min(_ROWS_AT_ONCE, shard.rows - begin), shard.first + begin
+    pixels, labels = buffers.take()[:count], np.empty(count, np.int32)
+    sources[shard.split].read_into(range(first, first + count), pixels, labels)
     return _Block(shard, begin, pixels, labels)
 
 
