@@ -24,14 +24,10 @@ class Features(NamedTuple):
 
 
 def find_features(features: Any, directory: Path) -> Features:
-    """Find the image and label features of a data set, in upper or lower case.
-
-    Args:
-        features: TFDS's description, a mapping of names.
-        directory: of the records, for the message.
+    """Find the image and label features, in upper or lower case, in TFDS's description `features`.
 
     Raises:
-        UserError: one of them is missing or has an unsupported type.
+        UserError: one of them is missing or has an unsupported type; names `directory`.
     """
     image_name, image = _find(features, "image", tfds.features.Image, directory)
     label_name, label = _find(features, "label", tfds.features.ClassLabel, directory)
@@ -72,11 +68,7 @@ def find_versions(data_dir: str | Path, name: str, pattern: str = _INFO) -> list
 
 
 def records_fingerprint(directory: Path) -> str | None:
-    """Return a hash of the description of the records in `directory`, or None without records.
-
-    Raises:
-        UserError: the description is damaged.
-    """
+    """Return a hash of the description of the records in `directory`, or None without records."""
     if not (directory / _INFO).is_file():
         return None
     with _read_info(directory) as info:
@@ -86,21 +78,16 @@ def records_fingerprint(directory: Path) -> str | None:
 
 
 def data_set_name(directory: Path) -> str:
-    """Return the full name of the data set whose records are in `directory`.
-
-    Raises:
-        UserError: its description is missing or damaged.
-    """
+    """Return the full name of the data set whose records are in `directory`."""
     with _read_info(directory) as info:
         return "/".join(filter(None, [info["name"], info.get("configName")]))
 
 
 @contextmanager
 def _read_info(directory: Path) -> Iterator[Any]:
-    """Read the description of records; errors in the block mean that it is damaged."""
+    """Read the description of records; errors in the block become UserErrors of a damaged file."""
     path = directory / _INFO
-    way_out = f"restore it, or remove {directory} and prepare the data set again"
-    with damage_reported(path, way_out):
+    with damage_reported(path, f"restore it, or remove {directory} and prepare the data set again"):
         yield json.loads(path.read_text())
 
 

@@ -35,12 +35,9 @@ class ImageSource(Protocol):
     def read_into(
         self, indices: Sequence[int] | np.ndarray, images: np.ndarray, labels: np.ndarray
     ) -> None:
-        """Read the examples at `indices` into arrays; any thread may call this.
+        """Read the examples at `indices`, n in [0, length), from any thread.
 
-        Args:
-            indices: n of them, each in [0, length).
-            images: uint8 [n, S, S, 3], contiguous.
-            labels: int32 [n].
+        They fill `images`, contiguous uint8 [n, S, S, 3], and `labels`, int32 [n].
         """
 
 
@@ -71,11 +68,7 @@ class DecodedImages:
     def read_into(
         self, indices: Sequence[int] | np.ndarray, images: np.ndarray, labels: np.ndarray
     ) -> None:
-        """Decode the examples at `indices` into `images` and `labels`.
-
-        Raises:
-            UserError: one of them cannot be read or decoded, or its label is no class.
-        """
+        """Decode the examples at `indices`; raise UserError for a damaged one or a wrong label."""
         for row, index in enumerate(indices):
             example = self.records[index]
             self.decode(index, example, out=images[row])

@@ -74,8 +74,7 @@ def read_image_file(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> bytes
     """Return the bytes of an image file.
 
     Raises:
-        ValueError: it cannot be opened, is no regular file, or is larger than an uncompressed image
-            of `max_megapixels`.
+        ValueError: it cannot be opened, is no regular file, or is larger than raw pixels would be.
     """
     try:
         return read_regular(path, int(max_megapixels * 4_000_000))

@@ -13,14 +13,7 @@ def permute(positions: np.ndarray, length: int, seed: int, epoch: int) -> np.nda
     hash of the other, which is invertible. A cell beyond `length` is permuted again until it falls
     inside. Own code, because a run resumed after an upgrade must see the same order.
 
-    Args:
-        positions: int64 [n], each in [0, length).
-        length: number of examples.
-        seed: of the run.
-        epoch: each epoch has its own order.
-
-    Returns:
-        int64 [n], each in [0, length); over all positions, each index once.
+    Positions and results are int64 [n] in [0, length); over all positions, each index comes once.
     """
     columns = int(np.ceil(np.sqrt(length)))
     rows = -(-length // columns)

@@ -12,19 +12,10 @@ def random_resized_crop(
 ) -> jax.Array:
     """Cut a box of random area and shape from each image and scale it to a square.
 
-    As torchvision's RandomResizedCrop: the area is uniform between `smallest_area` and the whole
-    image, the logarithm of width / height is uniform up to that of `largest_ratio` either way. The
-    first of ten such boxes that fits is taken, else the whole image. Bilinear, antialiased.
-
-    Args:
-        key: for the draws.
-        images: uint8 [B, S, S, 3].
-        size: side of the result.
-        smallest_area: as a share of the image, in (0, 1].
-        largest_ratio: of width to height, at least 1.
-
-    Returns:
-        float32 [B, size, size, 3], 0-255.
+    As torchvision's RandomResizedCrop: the area is uniform between `smallest_area` (a share of the
+    image) and the whole image, the logarithm of width / height is uniform up to that of
+    `largest_ratio` either way. The first of ten such boxes that fits is taken, else the whole
+    image. Bilinear, antialiased. uint8 [B, S, S, 3] -> float32 [B, size, size, 3], 0-255.
     """
     batch, side = images.shape[:2]
     top, left, height, width = _random_boxes(key, batch, side, smallest_area, largest_ratio)

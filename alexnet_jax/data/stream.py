@@ -94,9 +94,9 @@ def read_and_send(
 
     Args:
         batches: for training or evaluation.
-        start: number of the first.
+        start: number of the first batch.
         threads: how many read rows; all of them share each batch.
-        send: runs in threads of its own.
+        send: is called in other threads.
         rows: the rows of each batch to read, ascending; None for all.
     """
     rows = np.arange(batches.batch_size) if rows is None else rows

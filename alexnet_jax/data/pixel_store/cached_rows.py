@@ -23,16 +23,13 @@ _read: Any = types.ExternalFunction(
 def copy_cached_rows(
     files: np.ndarray, maps: np.ndarray, offsets: np.ndarray, rows: np.ndarray
 ) -> np.ndarray:
-    """Fill the rows whose bytes are in the page cache; Linux only.
+    """Fill the rows whose bytes are in the page cache; return which, bool [n]. Linux only.
 
     Args:
         files: descriptors, int32 [n].
         maps: addresses at which these files are mapped, int64 [n].
         offsets: of the rows in the files, int64 [n]; the files must be long enough.
         rows: uint8 [n, ...], contiguous.
-
-    Returns:
-        Which rows were filled, bool [n].
     """
     target, row_bytes = np.intp(rows.ctypes.data), rows.nbytes // max(len(files), 1)
     copied = np.zeros(len(files), np.bool_)

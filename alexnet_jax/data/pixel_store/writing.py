@@ -66,11 +66,7 @@ def write_store(
 ) -> Path:
     """Write the pixel store of a data set, or only what is missing of it; return its directory.
 
-    Args:
-        records: by split; all of one directory.
-        data_set: full name.
-        image_size: side of the images in pixels.
-        max_megapixels: a larger image is an error.
+    `records` holds all splits of the data set by name; an image above `max_megapixels` is an error.
 
     Raises:
         UserError: the disk is too small, the directory holds a store of other records, or an
@@ -172,8 +168,7 @@ def _write_shards(
 ) -> Iterator[tuple[_Shard, File, np.ndarray]]:
     """Write shards under their temporary names, in order; the threads share each shard.
 
-    Yields:
-        Each written shard, its entry in the manifest, and its labels.
+    Yields each shard, its entry in the manifest, and its labels.
     """
     blocks = ((shard, begin) for shard in shards for begin in range(0, shard.rows, _ROWS_AT_ONCE))
     size = next(iter(sources.values())).image_size
