@@ -135,11 +135,20 @@ def test_a_store_of_something_else_is_refused(stored, values, message):
         open_store(stored[0])
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"format": 1}'])
-def test_a_damaged_manifest_is_a_users_error(stored, content):
-    (stored[1] / "manifest.json").write_text(content)
-    with pytest.raises(UserError, match=r"manifest.json cannot be read .* make the pixel store"):
-        open_store(stored[0])
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{", "null", "3", '{"format": 1}', "[" * 100_000],
+    ids=lambda text: text[:5],
+)
+def test_a_damaged_manifest_is_refused_in_a_line(tmp_path, content):
+    path = tmp_path / "imagenet2012" / "5.1.0" / "pixels_16" / "manifest.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    with pytest.raises(
+        UserError, match=r"manifest.json cannot be read .* make the pixel store again"
+    ) as error:
+        open_store(tmp_path)
+    assert "\n" not in str(error.value)
 
 
 def test_a_missing_shard_is_named_with_the_way_to_get_it_back(stored):
