@@ -30,9 +30,9 @@ from PIL import Image
 
 from alexnet_jax.data.bounded_map import bounded_map
 from alexnet_jax.data.image_source import DecodedImages
-from alexnet_jax.data.pixel_store import PixelStore
+from alexnet_jax.data.pixel_store.reading import PixelStore
+from alexnet_jax.data.pixel_store.writing import write_store
 from alexnet_jax.data.records import Records
-from alexnet_jax.data.store_writing import write_store
 from alexnet_jax.data.stream import TrainingBatches, read_ahead
 from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.parallel.prefetch import prefetch_to_device

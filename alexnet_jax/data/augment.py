@@ -1,7 +1,7 @@
-"""Augmentation on the device: crop, flip, mean, colour (paper §4.1).
+"""Augmentation on the device: crop, flip, colour noise, mean (paper §4.1).
 
-Every draw has the shape of the global batch, so that under JAX's partitionable random numbers
-an image's draw depends on the key and its position alone, however the batch is sharded.
+Draws have the shape of the global batch. With JAX's partitionable random numbers an image's draw
+then depends on the key and its position alone, however the batch is sharded.
 """
 
 from collections.abc import Callable
@@ -17,20 +17,20 @@ from alexnet_jax.data.resized_crop import random_resized_crop
 
 @dataclass(frozen=True, eq=False)
 class Augmentation:
-    """How training images become the network's input.
+    """The steps that turn training images into the network's input.
 
     Attributes:
-        preprocessing: of the crops.
+        preprocessing: applied to the crops.
         crop_size: side of the crops.
         crop: (key, images, size) -> crops, such as `random_crop`; None for the centre.
-        flip: whether half of the images are mirrored.
+        flip: whether to mirror half of the images.
         group_size: how many consecutive images are mirrored alike.
         pca_eigenvectors: float32 [3, 3]: columns are the eigenvectors of the RGB covariance.
         pca_std: float32 [3]: standard deviations along them, on the 0-255 scale.
-        color_noise: by completed steps, deviation of the colour shift in units of `pca_std`; None
-            for a run without.
-        color_rescale: divide by 1 + color_noise what has been shifted, as the 2012 code does to
-            keep the scale that the network will be tested on; the paper does not say so.
+        color_noise: completed steps -> standard deviation of the colour shift, in units of
+            `pca_std`; None for no colour noise.
+        color_rescale: divide shifted images by 1 + color_noise, as the 2012 code does to keep the
+            scale of evaluation; the paper does not mention it.
     """
 
     preprocessing: Preprocessing
@@ -65,7 +65,7 @@ def random_crop(key: jax.Array, images: jax.Array, size: int, group_size: int) -
     """Cut a square from each image at a random offset: [B, S, S, C] -> [B, size, size, C].
 
     All offsets from 0 to S - size, both included, are equally likely in each direction. The 2012
-    code let `group_size` = 32 consecutive images have one offset, for speed.
+    code uses one offset for `group_size` = 32 consecutive images, for speed.
     """
     batch, side, _, channels = images.shape
     offsets = jax.random.randint(key, (-(-batch // group_size), 2), 0, side - size + 1, jnp.int32)
@@ -79,7 +79,7 @@ def random_crop(key: jax.Array, images: jax.Array, size: int, group_size: int) -
 
 
 def random_flip(key: jax.Array, images: jax.Array, group_size: int) -> jax.Array:
-    """Mirror images left to right with probability 1/2, `group_size` consecutive ones alike."""
+    """Mirror images left to right with probability 1/2, `group_size` consecutive images alike."""
     mirrored = jax.random.bernoulli(key, 0.5, (-(-len(images) // group_size), 1, 1, 1))
     mirrored = jnp.repeat(mirrored, group_size, axis=0)[: len(images)]
     return jnp.where(mirrored, images[:, :, ::-1], images)
@@ -88,10 +88,10 @@ def random_flip(key: jax.Array, images: jax.Array, group_size: int) -> jax.Array
 def color_shift(
     key: jax.Array, count: int, pca_eigenvectors: np.ndarray, pca_std: np.ndarray
 ) -> jax.Array:
-    """Draw V(s ⊙ n) with n ~ N(0, I): one colour an image, float32 [count, 3].
+    """Draw V(s ⊙ n) with n ~ N(0, I): one colour for each image, float32 [count, 3].
 
-    `pca_std` are standard deviations, as in the code; the paper's text says eigenvalues, which
-    on the 0-255 scale would drown the image.
+    As in the 2012 code, `pca_std` are standard deviations. The paper's text says eigenvalues, which
+    are far too large on the 0-255 scale.
     """
     normal = jax.random.normal(key, (count, 3))
     full = jax.lax.Precision.HIGHEST  # As in resized_crop.py.
@@ -99,7 +99,7 @@ def color_shift(
 
 
 # By the name in config.augment.crop: (key, images, size) -> crops, and parameters that are keys of
-# config.augment. The centre is cut by `Augmentation` itself.
+# config.augment. None is the centre crop.
 CROPS: dict[str, Callable[..., jax.Array] | None] = {
     "random": random_crop,
     "random_resized": random_resized_crop,

@@ -1,9 +1,8 @@
-"""A map over threads that keeps the order and never runs far ahead of its reader."""
+"""A parallel map that keeps the order and reads only a few items ahead."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from typing import TypeVar
 
 from alexnet_jax.cores import usable_cores
@@ -11,34 +10,30 @@ from alexnet_jax.cores import usable_cores
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_LOOK_AHEAD_PER_THREAD = 4  # Enough to ride over one slow item, little enough to hold in memory.
+_LOOK_AHEAD_PER_THREAD = 4  # Hides one slow item, and bounds the memory.
 
 
 def bounded_map(
     function: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None
 ) -> Iterator[Result]:
-    """Yield `function(item)` for every item, in order, computed by a few threads.
+    """Yield `function(item)` for every item, in order, computed by threads.
 
-    At most four items a thread are taken from `items` before their results are asked for, so
-    memory stays bounded however long `items` is. Only the caller's thread touches `items`.
+    Only the caller's thread reads `items`, at most four items a thread ahead.
 
     Args:
         function: should release the GIL for most of its time, as the image decoders do.
         items: any iterable.
-        threads: default: one for every processor this process may use.
+        threads: by default one for every processor that this process may use.
     """
     threads = threads or usable_cores()
-    remaining = iter(items)
+    pending: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(threads) as pool:
-        pending: deque[Future[Result]] = deque()
         try:
-            for item in islice(remaining, threads * _LOOK_AHEAD_PER_THREAD):
+            for item in items:
                 pending.append(pool.submit(function, item))
+                if len(pending) > threads * _LOOK_AHEAD_PER_THREAD:
+                    yield pending.popleft().result()
             while pending:
-                result = pending.popleft().result()
-                for item in islice(remaining, 1):
-                    pending.append(pool.submit(function, item))
-                yield result
-        finally:
-            # The reader stopped early, or an item failed: nobody wants the rest.
+                yield pending.popleft().result()
+        finally:  # The caller stopped early, or an item failed.
             pool.shutdown(wait=True, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Loops that Numba compiles: for work on bytes that NumPy has no call for."""
+"""Loops compiled by Numba, for work on bytes that NumPy has no function for."""
 
 from collections.abc import Callable
 
@@ -6,12 +6,11 @@ import numba
 
 
 def compiled(function: Callable) -> Callable:
-    """Compile at the first call, to run without Python's lock.
+    """Compile at the first call, to run without the GIL.
 
-    The machine code is kept in `__pycache__` or the user's cache directory; where neither can be
-    written, each process compiles for itself, for less than a second.
+    The machine code is cached in `__pycache__` or the user's cache directory, if one is writable.
     """
     try:
         return numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # Numba's word for: no place for a cache.
+    except RuntimeError:  # Numba found no place for a cache.
         return numba.njit(nogil=True)(function)

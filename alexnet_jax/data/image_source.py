@@ -1,4 +1,4 @@
-"""The images of a split as squares of pixels, decoded now or, in a store, long ago."""
+"""The images of a split as squares of pixels, from records or from a pixel store."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,21 +6,21 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from alexnet_jax.data.dataset_info import records_fingerprint
 from alexnet_jax.data.images import MAX_MEGAPIXELS, read_image
 from alexnet_jax.data.records import Records
-from alexnet_jax.data.store_manifest import records_fingerprint
 from alexnet_jax.errors import UserError
 
 
 class ImageSource(Protocol):
-    """What training and evaluation read, wherever the pixels come from.
+    """The images and labels that training and evaluation read.
 
     Attributes:
-        directory: where the statistics lie.
-        num_classes: how many classes the data set declares.
-        class_names: their names, by label.
+        directory: of the statistics.
+        num_classes: number of classes that the data set declares.
+        class_names: by label.
         image_size: side of the images in pixels.
-        fingerprint: of the records, wherever they or their pixels lie; None where nothing tells it.
+        fingerprint: of the records that the pixels come from; None if unknown.
     """
 
     directory: Path
@@ -35,17 +35,14 @@ class ImageSource(Protocol):
     def read_into(
         self, indices: Sequence[int] | np.ndarray, images: np.ndarray, labels: np.ndarray
     ) -> None:
-        """Fill rows with the examples at `indices`, from any thread.
+        """Read the examples at `indices`, n in [0, length), from any thread.
 
-        Args:
-            indices: n of them, each in [0, length).
-            images: uint8 [n, S, S, 3], contiguous.
-            labels: int32 [n].
+        They fill `images`, contiguous uint8 [n, S, S, 3], and `labels`, int32 [n].
         """
 
 
 class DecodedImages:
-    """Records read as pixels: each image decoded and scaled whenever it is asked for.
+    """The images of records, decoded and scaled at each read.
 
     Attributes:
         records: the encoded images.
@@ -55,7 +52,7 @@ class DecodedImages:
     def __init__(
         self, records: Records, image_size: int, max_megapixels: float = MAX_MEGAPIXELS
     ) -> None:
-        """Args: the records; side of the pixels; above how many megapixels an image is refused."""
+        """Scale images to `image_size` pixels; refuse those above `max_megapixels`."""
         self.records = records
         self.directory = records.directory
         self.num_classes = records.num_classes
@@ -71,27 +68,20 @@ class DecodedImages:
     def read_into(
         self, indices: Sequence[int] | np.ndarray, images: np.ndarray, labels: np.ndarray
     ) -> None:
-        """Decode the examples at `indices` into `images` and `labels`.
-
-        Raises:
-            UserError: one of them cannot be read or decoded, or its label is no class.
-        """
+        """Decode the examples at `indices`; raise UserError for a damaged one or a wrong label."""
         for row, index in enumerate(indices):
             example = self.records[index]
             self.decode(index, example, out=images[row])
-            labels[row] = self._check_label(example["label"], index)
+            if not 0 <= (label := example["label"]) < self.num_classes:
+                raise UserError(
+                    f"{self.directory}: image {index} has the label {label}, which is not in [0, "
+                    f"{self.num_classes}); TFDS writes -1 where the makers withhold the class"
+                )
+            labels[row] = label
 
     def decode(self, index: int, example: dict[str, Any], out: np.ndarray) -> None:
-        """Fill `out`, uint8 [S, S, 3], with the image of the example that was read at `index`."""
+        """Decode an example that was read at `index` into `out`, uint8 [S, S, 3]."""
         try:
             read_image(example["image"], self.image_size, out, self._max_megapixels)
         except ValueError as error:
             raise self.records.damaged(index, error, example) from error
-
-    def _check_label(self, label: int, index: int) -> int:
-        if not 0 <= label < self.num_classes:
-            raise UserError(
-                f"{self.directory}: image {index} has the label {label}, which is not in [0, "
-                f"{self.num_classes}); TFDS writes -1 where the makers withhold the class"
-            )
-        return label

@@ -1,4 +1,4 @@
-"""From a file's bytes to the square of pixels that every later stage works on."""
+"""Decoding image files to squares of 8-bit RGB pixels."""
 
 import io
 import logging
@@ -11,22 +11,20 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from alexnet_jax.data.thread_memory import ThreadMemory
+from alexnet_jax.data.reused_memory import thread_array
 from alexnet_jax.regular_file import read_regular
 
 IMAGE_SIZE = 256  # Side of the squares that the 2012 network was trained from: paper §2.
-# Named in every pixel store; another name for other pixels, so that old stores are refused.
+# Recorded in every pixel store. If the pixels change, change this, so that old stores are refused.
 RESIZE_METHOD = "shorter side by an antialiasing triangle filter, centre cut out"
-# The formats that are read, all decoded within this process and in bounded memory. Pillow knows
-# others, and some of its readers start programs: an EPS file is run by Ghostscript.
+# Decoded in this process and in bounded memory. Some of Pillow's other readers start programs:
+# Ghostscript runs EPS files.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-MAX_MEGAPIXELS = 64  # By default; decoding an image of this size takes less than 1 GB.
-# ImageSource of these count more, because their decoders hold more copies of them.
-_COUNTED_AS = {"AVIF": 1.5, "WEBP": 1.5}
+MAX_MEGAPIXELS = 64  # The default; decoding an image of this size takes less than 1 GB.
+_COUNTED_AS = {"AVIF": 1.5, "WEBP": 1.5}  # Their decoders hold more copies of the pixels.
 _JPEG_MAGIC = b"\xff\xd8"
-_PIXELS_AT_ONCE = 1 << 20  # Converted from Pillow's image in one go: each copy of it is small.
-_memory = ThreadMemory()
-# Pillow remarks on odd files in several lines. Here a file is read or refused, in one.
+_PIXELS_AT_ONCE = 1 << 20  # Converted together from Pillow's image, so that copies are small.
+# Pillow warns of odd files in several lines. Here a file is read, or refused in one line.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").setLevel(logging.CRITICAL + 1)
 
@@ -39,22 +37,21 @@ def read_image(
 ) -> np.ndarray:
     """Decode an image file and scale it as paper §2 does: shorter side to `size`, centre crop.
 
-    Greyscale, palette, CMYK, 16-bit and alpha images all become 8-bit RGB; an EXIF rotation
-    is ignored, as it was in 2012. The scaling is a triangle filter as wide as the reduction
-    asks for (antialiased).
+    Greyscale, palette, CMYK, 16-bit and alpha images all become 8-bit RGB. EXIF rotation is
+    ignored, as in 2012. Scaling uses an antialiasing triangle filter.
 
     Args:
         data: the whole file, in any of `FORMATS`.
         size: side of the result in pixels.
-        out: uint8 [size, size, 3], C-contiguous, to be filled: a row of a batch, say.
-        max_megapixels: larger images are refused by their header, before anything is decoded.
+        out: optional uint8 [size, size, 3], C-contiguous, to fill, such as a row of a batch.
+        max_megapixels: larger images are refused by their header, before decoding.
 
     Returns:
         uint8 [size, size, 3], RGB: `out`, or a new array.
 
     Raises:
-        ValueError: the bytes are no image, or the image is cut short or too large. Nothing else
-            is raised, whatever the bytes are.
+        ValueError: the bytes are no image, or the image is truncated or too large. No other
+            exception is raised for any bytes.
     """
     pixels = _decode_plain_jpeg(data, max_megapixels)
     if pixels is None:
@@ -65,20 +62,19 @@ def read_image(
         for channel in range(3):
             out[..., channel] = pixels[..., channel]
         return out
-    # Imported here, because Numba takes 0.6 s to import and images of the right size need none.
+    # Imported here because Numba takes 0.6 s to import, and images of the right size need none.
     from alexnet_jax.data.resize import scale_centre
 
-    # Only the centre square is ever computed: a 20,000x20 panorama costs no more than 20x20.
+    # Only the centre square is computed: a 20,000x20 panorama costs no more than 20x20.
     scale_centre(pixels, out)
     return out
 
 
 def read_image_file(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> bytes:
-    """Return the bytes of an image file, if they can be an image's.
+    """Return the bytes of an image file.
 
     Raises:
-        ValueError: it cannot be opened, is no regular file, or is larger than `max_megapixels`
-            without compression.
+        ValueError: it cannot be opened, is no regular file, or is larger than raw pixels would be.
     """
     try:
         return read_regular(path, int(max_megapixels * 4_000_000))
@@ -87,11 +83,11 @@ def read_image_file(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> bytes
 
 
 def _decode_plain_jpeg(data: bytes, max_megapixels: float) -> np.ndarray | None:
-    """Decode what libjpeg turns into RGB by itself: Pillow's pixels in less than half of the time.
+    """Decode a common JPEG with libjpeg: Pillow's pixels in less than half of the time.
 
     Returns:
-        uint8 [H, W, 4], RGB and a byte without meaning, which the same thread's next call may
-        overwrite; None for anything odd, damaged or too large, which Pillow then decides.
+        uint8 [H, W, 4], RGB and an unused byte, overwritten by the same thread's next call; None
+        for anything odd, damaged or too large, which is left to Pillow.
     """
     if data[:2] != _JPEG_MAGIC:
         return None
@@ -99,14 +95,14 @@ def _decode_plain_jpeg(data: bytes, max_megapixels: float) -> np.ndarray | None:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
         if colorspace not in ("YCbCr", "Gray") or height * width > max_megapixels * 1e6:
             return None
-        pixels = _memory.array("pixels", (height, width, 4), np.uint8)
+        pixels = thread_array("pixels", (height, width, 4), np.uint8)
         return simplejpeg.decode_jpeg(data, colorspace="RGBX", buffer=pixels)
     except ValueError:
         return None
 
 
 def _decode_with_pillow(data: bytes, max_megapixels: float) -> np.ndarray:
-    """Decode any of `FORMATS`: uint8 [H, W, 4], RGB and a byte without meaning."""
+    """Decode any of `FORMATS` to uint8 [H, W, 4], RGB and an unused byte."""
     image = open_image(data, max_megapixels)
     width, height = image.size
     with _decoder_errors():
@@ -138,16 +134,16 @@ def open_image(data: bytes, max_megapixels: float = MAX_MEGAPIXELS) -> Image.Ima
 
 
 def _convert(image: Image.Image, out: np.ndarray) -> None:
-    """Fill `out`, uint8 [H, W, 4], with the image as 8-bit RGB and a byte without meaning."""
+    """Fill `out`, uint8 [H, W, 4], with the image as 8-bit RGB and an unused byte."""
     if image.mode.startswith("I;16"):
         out[..., :3] = (np.asarray(image) >> 8)[..., None]
     elif image.mode in ("I", "F"):
-        # Pillow would clip at 255; 32-bit modes carry the 16-bit scale of PNG and TIFF.
+        # Pillow would clip at 255; 32-bit modes have the 16-bit scale of PNG and TIFF.
         values = np.clip(np.asarray(image, np.float64) / 257, 0, 255)
         out[..., :3] = np.nan_to_num(values)[..., None]
     else:
         if "transparency" in image.info:
-            image = image.convert("RGBA")  # A palette's transparency has no direct way to RGB.
+            image = image.convert("RGBA")  # A transparent palette cannot be converted directly.
         if image.mode != "RGB":
             image = image.convert("RGB")
         out[:] = np.asarray(image.convert("RGBX"))
@@ -155,11 +151,10 @@ def _convert(image: Image.Image, out: np.ndarray) -> None:
 
 @contextmanager
 def _decoder_errors() -> Iterator[None]:
-    """Turn whatever a decoder raises, and that is anything, into a ValueError."""
+    """Turn any exception of a decoder into a ValueError of one line."""
     try:
         yield
     except Exception as error:  # RuntimeError, struct.error, zlib.error, KeyError, ...
         # Pillow names the BytesIO object in some messages; the caller names the file.
         reason = str(error).split("<_io")[0].split(", could be")[0].strip(" '")
-        reason = reason or type(error).__name__
-        raise ValueError(f"not a readable image: {reason}") from error
+        raise ValueError(f"not a readable image: {reason or type(error).__name__}") from error

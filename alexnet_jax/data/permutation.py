@@ -1,4 +1,4 @@
-"""A permutation of N things that can be asked for any element at once, without a table."""
+"""A random permutation that can be evaluated at any position, without a table."""
 
 import numpy as np
 
@@ -6,22 +6,14 @@ _ROUNDS = 6
 
 
 def permute(positions: np.ndarray, length: int, seed: int, epoch: int) -> np.ndarray:
-    """Return where `positions` of epoch `epoch` lie in a random order of `length` examples.
+    """Return the examples at `positions` of an epoch, in a random order of `length` examples.
 
-    A Feistel network over a rectangle of rows x columns that just holds `length` cells
-    (Black and Rogaway, *Ciphers with Arbitrary Finite Domains*, 2002): each round shifts one
-    coordinate by a hash of the other, which can be undone, so no two positions meet. A cell
-    beyond `length` is sent through again until it falls inside. Ours rather than a library's,
-    because a run that is continued after an upgrade must see the same order.
+    A Feistel network over a rectangle of rows x columns with at least `length` cells (Black and
+    Rogaway, *Ciphers with Arbitrary Finite Domains*, 2002): each round shifts one coordinate by a
+    hash of the other, which is invertible. A cell beyond `length` is permuted again until it falls
+    inside. Own code, because a run resumed after an upgrade must see the same order.
 
-    Args:
-        positions: int64 [n], each in [0, length).
-        length: number of examples.
-        seed: of the run.
-        epoch: each has an order of its own.
-
-    Returns:
-        int64 [n], each in [0, length); over all positions, each index once.
+    Positions and results are int64 [n] in [0, length); over all positions, each index comes once.
     """
     columns = int(np.ceil(np.sqrt(length)))
     rows = -(-length // columns)
@@ -41,7 +33,7 @@ def _shuffle_once(cells: np.ndarray, rows: int, columns: int, keys: np.ndarray) 
 
 
 def _hash(values: np.ndarray, key: np.uint64) -> np.ndarray:
-    """Mix 64 bits (the finaliser of SplitMix64); the top half, so that sums do not overflow."""
+    """Mix 64 bits (the finaliser of SplitMix64); return the top half, so that sums fit."""
     mixed = values ^ key
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,4 +1,4 @@
-"""What a network's input is made of: pixels minus a mean image, over a deviation a channel."""
+"""The normalisation of the network's input: minus a mean image, divided by channel deviations."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,26 +15,26 @@ from alexnet_jax.npz_file import load_arrays
 _Array = TypeVar("_Array", jax.Array, np.ndarray)
 _FILE = "preprocessing.npz"
 
-# ImageNet's channel means and deviations as torchvision has them, on the 0-255 scale.
+# ImageNet's channel means and standard deviations in torchvision, on the 0-255 scale.
 TORCHVISION_MEAN = np.array([0.485, 0.456, 0.406], np.float32) * 255
 TORCHVISION_STD = np.array([0.229, 0.224, 0.225], np.float32) * 255
 
 
 @dataclass(frozen=True, eq=False)
 class Preprocessing:
-    """Travels with the parameters: weights without it are worth nothing.
+    """The mean and deviations of the input; they belong to the parameters and are saved with them.
 
     Attributes:
-        mean: float32 [S, S, 3], RGB on the 0-255 scale, S the size of the stored images. Crops
-            subtract its centre wherever they lie, as the 2012 code did.
-        std: float32 [3], what each channel is divided by; ones for the networks of 2012.
+        mean: float32 [S, S, 3], RGB, 0-255, S the size of the stored images. Crops of any position
+            subtract its centre, as in the 2012 code.
+        std: float32 [3], the divisor of each channel; ones for the networks of 2012.
     """
 
     mean: np.ndarray
     std: np.ndarray
 
     def __post_init__(self) -> None:
-        """Raise ValueError for numbers that no image can be normalised with."""
+        """Raise ValueError for wrong shapes, and for values that are not finite or divide by 0."""
         if self.mean.ndim != 3 or self.mean.shape != (len(self.mean), len(self.mean), 3):
             raise ValueError(f"its mean image is {list(self.mean.shape)}, not [S, S, 3]")
         if self.std.shape != (3,):
@@ -45,19 +45,19 @@ class Preprocessing:
             raise ValueError(f"its deviations {self.std.tolist()} are not all above 0 and finite")
 
     def __call__(self, crops: jax.Array) -> jax.Array:
-        """Turn crops, [B, s, s, 3] on the 0-255 scale, into the network's input, float32."""
+        """Normalise crops, [B, s, s, 3] on the 0-255 scale, to float32."""
         mean = center_crop(self.mean[None], crops.shape[1])
         return (crops.astype(jnp.float32) - mean) / self.std[None, None, None]
 
 
 def save_preprocessing(preprocessing: Preprocessing, workdir: Path) -> None:
-    """Write `preprocessing.npz` into a workdir, whole or not at all."""
+    """Write `preprocessing.npz` into a workdir, atomically."""
     with atomic_file(workdir / _FILE) as unfinished, unfinished.open("wb") as file:
         np.savez(file, mean=preprocessing.mean, std=preprocessing.std)
 
 
 def load_preprocessing(workdir: Path) -> Preprocessing:
-    """Read what `save_preprocessing` wrote; UserError where it is missing or damaged."""
+    """Read `preprocessing.npz`; raise UserError if it is missing or damaged."""
     path = workdir / _FILE
     try:
         arrays = load_arrays(path)
@@ -70,6 +70,6 @@ def load_preprocessing(workdir: Path) -> Preprocessing:
 
 
 def center_crop(images: _Array, size: int) -> _Array:
-    """Cut the centre: [B, S, S, C] -> [B, size, size, C]; 256 -> 224 starts at 16."""
+    """Cut the centre, [B, S, S, C] -> [B, size, size, C]; from 256 to 224 it starts at 16."""
     offset = (images.shape[1] - size) // 2
     return images[:, offset : offset + size, offset : offset + size]

@@ -1,4 +1,4 @@
-"""Reading a prepared TFDS data set: ArrayRecord files, any example at any time."""
+"""Reading a prepared TFDS data set (ArrayRecord files) at any index."""
 
 import resource
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,29 +10,21 @@ import tensorflow_datasets as tfds
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from tensorflow_datasets.proto import tf_example_pb2
 
-from alexnet_jax.data.data_features import Features, find_features, resolve_split
+from alexnet_jax.data.dataset_info import find_features, find_versions, resolve_split
 from alexnet_jax.errors import UserError, printable
 
 
 def dataset_directory(data_dir: str | Path, name: str) -> Path | None:
-    """Find the newest prepared version of data set `name` ("imagenet2012", "fractals/demo").
-
-    Returns:
-        `data_dir/name/<version>`, or None where nothing has been prepared.
-    """
-    versions = [
-        path.parent
-        for path in Path(data_dir, name).glob("*/dataset_info.json")
-        if path.parent.name.replace(".", "").isdigit()
-    ]
-    return max(versions, default=None, key=lambda path: [int(n) for n in path.name.split(".")])
+    """Return the newest prepared `data_dir/name/<version>`, or None; `name` as "fractals/demo"."""
+    versions = find_versions(data_dir, name)
+    return versions[-1].parent if versions else None
 
 
 def open_builder(directory: Path) -> Any:
-    """Open what TFDS, or we, prepared; UserError where its description is damaged."""
+    """Open a prepared data set; raise UserError if its description is damaged."""
     try:
         return tfds.builder_from_directory(str(directory))
-    except Exception as error:  # JSON's, protobuf's, TFDS's own, and whatever they meet.
+    except Exception as error:  # JSON's, protobuf's, TFDS's own, and others.
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise UserError(
             f"the description of {directory} (dataset_info.json, features.json) cannot be read "
@@ -77,9 +69,10 @@ class Records:
     """The encoded images and labels of one split, read at any index, in any order.
 
     Attributes:
-        directory: where the records and their statistics lie.
-        num_classes: how many classes the data set declares.
-        class_names: their names, by label.
+        directory: of the records.
+        files: of the split, in the order of its examples.
+        class_names: by label, as the data set declares them.
+        num_classes: their number.
     """
 
     def __init__(self, data_dir: str | Path, name: str, split: str) -> None:
@@ -101,6 +94,7 @@ class Records:
                 "prepare the data set again from a source that holds it"
             )
         self.directory = directory
+        self.files = sorted(directory.glob(f"*-{split}.array_record-*"))
         self._split = split
         self._features = find_features(builder.info.features, directory)
         self.class_names = self._features.class_names
@@ -110,70 +104,49 @@ class Records:
             split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
         )
 
-    @property
-    def files(self) -> list[Path]:
-        """The files of the split, in the order of its examples."""
-        return sorted(self.directory.glob(f"*-{self._split}.array_record-*"))
-
     def __len__(self) -> int:
         return len(self._source)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Return an example: image (encoded bytes), label (int), file_name (bytes).
-
-        Data sets of other makers may have no file_name.
-
-        Raises:
-            UserError: the record is damaged.
-        """
+        """Return an example: image (encoded bytes), label (int), file_name (bytes, optional)."""
         try:
-            return _parse(self._source[int(index)], self._features)
+            # Parsing only these features takes half of the time of TFDS's general parser.
+            features = tf_example_pb2.Example.FromString(self._source[int(index)]).features.feature
+            example = {
+                "image": features[self._features.image].bytes_list.value[0],
+                "label": features[self._features.label].int64_list.value[0],
+            }
+            if "file_name" in features:
+                example["file_name"] = features["file_name"].bytes_list.value[0]
+            return example
         except (RuntimeError, DecodeError, LookupError) as error:  # ArrayRecord's is the first.
             raise self.damaged(index, error) from error
+
+    def read(self, indices: Sequence[int] | np.ndarray) -> Iterator[dict[str, Any]]:
+        """Yield the examples at `indices`; faster than ArrayRecord's own reading of many."""
+        return (self[index] for index in indices)
 
     def damaged(
         self, index: int, error: Exception, example: Mapping[str, Any] | None = None
     ) -> UserError:
-        """Return the line that names an example that cannot be read, its file, and the way out."""
+        """Return the error that names an unreadable example, its file, and what to do."""
         file_name = (example or {}).get("file_name", b"").decode(errors="backslashreplace")
         name = f" ({printable(file_name)})" if file_name else ""
+        place, row = "a record behind the last", int(index)
+        for shard in self._shards:  # In the order of the examples.
+            if row < shard.take:
+                place = f"record {shard.skip + row} of {Path(shard.filename).name}"
+                break
+            row -= shard.take
         return UserError(
             f"example {index}{name} of the {self._split} split in {self.directory} cannot be read: "
-            f"{self._locate(index)}: {error}; restore the data set from a copy, or remove that "
+            f"{place}: {error}; restore the data set from a copy, or remove that "
             "directory and prepare it again, which leaves unreadable images out"
         )
 
-    def _locate(self, index: int) -> str:
-        """Say which record of which file an example is: the files hold them one after another."""
-        for shard in self._shards:
-            if index < shard.take:
-                return f"record {shard.skip + index} of {Path(shard.filename).name}"
-            index -= shard.take
-        return "a record behind the last"
-
-    def read(self, indices: Sequence[int] | np.ndarray) -> Iterator[dict[str, Any]]:
-        """Yield the examples at `indices`, each read when it is its turn.
-
-        One by one costs less than ArrayRecord's reading of many, which starts a pool of threads
-        and touches fresh memory for all of them; and a caller with threads reads in parallel.
-        """
-        return (self[index] for index in indices)
-
-
-def _parse(record: bytes, names: Features) -> dict[str, Any]:
-    """Take a record apart: what TFDS does for any features, in half of the time for ours."""
-    features = tf_example_pb2.Example.FromString(record).features.feature
-    example = {
-        "image": features[names.image].bytes_list.value[0],
-        "label": features[names.label].int64_list.value[0],
-    }
-    if "file_name" in features:
-        example["file_name"] = features["file_name"].bytes_list.value[0]
-    return example
-
 
 def allow_many_open_files() -> None:
-    """Raise the soft limit on open files: ArrayRecord keeps one per shard, ImageNet has 1,088."""
+    """Raise the soft limit on open files; ArrayRecord opens every shard, ImageNet has 1,088."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 65_536 if hard == resource.RLIM_INFINITY else min(65_536, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -1,9 +1,8 @@
 """Scaling the centre square of an image with an antialiasing triangle filter, in compiled loops.
 
-The numbers are those of Pillow's 8-bit BILINEAR resampling, to the bit: weights in fixed point
-with 22 fractional bits, the columns scaled first, rounded to 8 bits, then the rows. Pillow itself
-is not called, because it takes six times as long, and because from version 13 on it picks the
-order of the two passes by the image's shape, which changes a fifth of the pixels by 1.
+The result is bit-equal to Pillow's 8-bit BILINEAR resampling: weights in fixed point with 22
+fractional bits, first the columns, rounded to 8 bits, then the rows. Pillow takes six times as
+long, and from version 13 it picks the order of the two passes by the image's shape.
 """
 
 from functools import lru_cache
@@ -12,22 +11,21 @@ from typing import NamedTuple
 import numpy as np
 
 from alexnet_jax.data.compiled import compiled
-from alexnet_jax.data.thread_memory import ThreadMemory
+from alexnet_jax.data.reused_memory import thread_array
 
-_FRACTION_BITS = 22  # 8 bits of a pixel, 22 of its weight, and 2 to spare fill an int32.
+_FRACTION_BITS = 22  # With 8 bits of a pixel and 2 spare bits they fill an int32.
 _HALF = np.int32(1 << (_FRACTION_BITS - 1))
-_TAPS_AT_ONCE = 4  # Terms of the sum that `_weighted_sums` adds in one go.
-_memory = ThreadMemory()
+_TAPS_AT_ONCE = 4  # Terms of the sum that `_weighted_sums` adds together.
 
 
 class Windows(NamedTuple):
-    """What one axis' scaling reads: `size` weighted sums over a part of the axis.
+    """The `size` weighted sums that scale one axis.
 
     Attributes:
         start: first pixel of the axis that is needed.
-        stop: the one behind the last.
-        rows: int32 [size, taps]: what to read, counted from `start`.
-        weights: int32 [size, taps]: by how much, in units of 2^-22.
+        stop: the one after the last.
+        rows: int32 [size, taps]: the pixels of each sum, counted from `start`.
+        weights: int32 [size, taps]: their weights in units of 2^-22.
     """
 
     start: int
@@ -37,35 +35,34 @@ class Windows(NamedTuple):
 
 
 def scale_centre(pixels: np.ndarray, out: np.ndarray) -> None:
-    """Scale the centre square of an image to the size of `out`; antialiased where it shrinks.
+    """Scale the centre square of an image to the size of `out`; threads may call this at once.
 
-    The filter reaches over the square's edge into the image, as when the whole image is scaled
-    and the centre is cut out of it afterwards. Any number of threads may call this at once.
+    The filter reaches beyond the square's edge into the image, as if the whole image were scaled
+    and then cropped.
 
     Args:
-        pixels: uint8 [H, W, 4], C-contiguous: RGB and a byte that is ignored.
+        pixels: uint8 [H, W, 4], C-contiguous: RGB and an unused byte.
         out: uint8 [S, S, 3], C-contiguous: filled with the result.
     """
     height, width, _ = pixels.shape
     side, size = min(height, width), len(out)
     across, down = windows(width, side, size), windows(height, side, size)
     height, width = down.stop - down.start, across.stop - across.start
-    # Sums over rows run through memory in order and vectorise, sums over columns don't: so the
-    # columns become rows for a while.
-    columns = _memory.array("rows", (width, height), np.uint32)
+    # Sums over rows vectorise, sums over columns do not, so columns are transposed to rows.
+    columns = thread_array("rows", (width, height), np.uint32)
     _transpose(pixels.view(np.uint32)[..., 0], down.start, across.start, columns)
-    narrow = _memory.array("sums", (size, height), np.uint32)
+    narrow = thread_array("sums", (size, height), np.uint32)
     _weighted_sums(columns.view(np.uint8), across.rows, across.weights, narrow.view(np.uint8))
-    rows = _memory.array("rows", (height, size), np.uint32)
+    rows = thread_array("rows", (height, size), np.uint32)
     _transpose(narrow, 0, 0, rows)
-    square = _memory.array("sums", (size, size, 4), np.uint8)
+    square = thread_array("sums", (size, size, 4), np.uint8)
     _weighted_sums(rows.view(np.uint8), down.rows, down.weights, square.reshape(size, 4 * size))
     _drop_fourth(square, out)
 
 
 @lru_cache(maxsize=1024)
 def windows(length: int, side: int, size: int) -> Windows:
-    """Lay out the sums that scale the middle `side` pixels of an axis of `length` to `size`."""
+    """Return the sums that scale the middle `side` pixels of an axis of `length` to `size`."""
     scale = side / size
     reach = max(scale, 1.0)
     centres = (length - side) / 2 + (np.arange(size) + 0.5) * scale
@@ -75,7 +72,7 @@ def windows(length: int, side: int, size: int) -> Windows:
     positions = first[:, None] + np.arange(taps + -taps % _TAPS_AT_ONCE)
     weights = np.maximum(1 - np.abs((positions - centres[:, None] + 0.5) * (1 / reach)), 0)
     weights[positions >= stop[:, None]] = 0
-    weights /= np.add.accumulate(weights, axis=1)[:, -1:]  # The order of Pillow's sum, not pairs.
+    weights /= np.add.accumulate(weights, axis=1)[:, -1:]  # Pillow's order of sums.
     start, end = int(first[0]), int(stop[-1])
     return Windows(
         start,
@@ -89,7 +86,7 @@ def windows(length: int, side: int, size: int) -> Windows:
 def _transpose(source: np.ndarray, top: int, left: int, out: np.ndarray) -> None:
     """Fill out[x, y] with source[top + y, left + x]; any [rows, columns] of uint32."""
     width, height = out.shape
-    blocks = height - height % 8  # Eight values are half a cache line, written while it is near.
+    blocks = height - height % 8  # Eight values fill half a cache line.
     for row in range(0, blocks, 8):
         for x in range(width):
             for y in range(8):
@@ -114,7 +111,7 @@ def _weighted_sums(
             c, d = source[rows[i, k + 2]], source[rows[i, k + 3]]
             u, v, w, z = weights[i, k], weights[i, k + 1], weights[i, k + 2], weights[i, k + 3]
             for x in range(length):
-                # Numba widens products to 64 bits; told that 32 are enough, it packs twice as many.
+                # Numba would widen products to 64 bits and vectorise half as many.
                 sums[x] += (
                     np.int32(a[x] * u)
                     + np.int32(b[x] * v)

@@ -1,4 +1,4 @@
-"""The random-resized crop of torchvision's recipes, on the device."""
+"""The random resized crop of torchvision's recipes, on the device."""
 
 import math
 from functools import partial
@@ -12,25 +12,15 @@ def random_resized_crop(
 ) -> jax.Array:
     """Cut a box of random area and shape from each image and scale it to a square.
 
-    As torchvision's RandomResizedCrop: the area is a uniform share of the image, from
-    `smallest_area` to 1, the logarithm of width over height uniform up to that of `largest_ratio`
-    either way; of ten such boxes the first that fits is taken, else the whole image. Bilinear,
-    antialiased.
-
-    Args:
-        key: of the draws.
-        images: uint8 [B, S, S, 3].
-        size: side of the result.
-        smallest_area: as a share of the image, in (0, 1].
-        largest_ratio: of width to height, at least 1.
-
-    Returns:
-        float32 [B, size, size, 3], 0-255.
+    As torchvision's RandomResizedCrop: the area is uniform between `smallest_area` (a share of the
+    image) and the whole image, the logarithm of width / height is uniform up to that of
+    `largest_ratio` either way. The first of ten such boxes that fits is taken, else the whole
+    image. Bilinear, antialiased. uint8 [B, S, S, 3] -> float32 [B, size, size, 3], 0-255.
     """
     batch, side = images.shape[:2]
     top, left, height, width = _random_boxes(key, batch, side, smallest_area, largest_ratio)
     resize = jax.vmap(partial(_resize_weights, pixels=side, size=size))
-    full = jax.lax.Precision.HIGHEST  # Else GPUs and TPUs would round pixels to 10 or 8 bits.
+    full = jax.lax.Precision.HIGHEST  # GPUs and TPUs would use 10 or 8 bits.
     rows = jnp.einsum(
         "boy,byxc->boxc", resize(top, height), images.astype(jnp.float32), precision=full
     )
@@ -58,9 +48,9 @@ def _random_boxes(
 
 
 def _resize_weights(start: jax.Array, length: jax.Array, pixels: int, size: int) -> jax.Array:
-    """Return the weights, [size, pixels], that scale pixels start..start+length to `size`.
+    """Return triangle weights, [size, pixels], that scale pixels start..start+length to `size`.
 
-    A triangle as wide as the reduction asks for, which looks at nothing outside of the box.
+    The triangle is as wide as the reduction requires, and is cut off at the edges of the box.
     """
     scale = length / size
     centers = start + (jnp.arange(size, dtype=jnp.float32)[:, None] + 0.5) * scale

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from alexnet_jax.data.store_manifest import store_command
+from alexnet_jax.data.pixel_store.manifest import store_command
 from alexnet_jax.diagnosis.diagnosis import Data, Diagnosis
 
 _AUGMENTATION_LIMIT = 0.05

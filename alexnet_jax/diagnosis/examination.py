@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from alexnet_jax.cores import usable_cores
 from alexnet_jax.data.image_source import DecodedImages
-from alexnet_jax.data.pixel_store import PixelStore
+from alexnet_jax.data.pixel_store.reading import PixelStore
 from alexnet_jax.data.stream import read_ahead
 from alexnet_jax.diagnosis import reading, stepping
 from alexnet_jax.diagnosis.diagnosis import Data, Diagnosis, Machine

@@ -11,10 +11,10 @@ from typing import Any, cast
 import jax
 import numpy as np
 
-from alexnet_jax.data.batch_buffers import BatchBuffers
 from alexnet_jax.data.bounded_map import bounded_map
 from alexnet_jax.data.image_source import DecodedImages, ImageSource
 from alexnet_jax.data.records import Records
+from alexnet_jax.data.reused_memory import BatchBuffers
 from alexnet_jax.diagnosis.page_cache import drop_from_memory
 from alexnet_jax.diagnosis.timing import Outcome, Skipped, Speed
 

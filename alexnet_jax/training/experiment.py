@@ -17,7 +17,7 @@ from alexnet_jax.config.saved import must_be_same
 from alexnet_jax.cores import usable_cores
 from alexnet_jax.data.augment import Augmentation
 from alexnet_jax.data.image_source import DecodedImages, ImageSource
-from alexnet_jax.data.pixel_store import PixelStore
+from alexnet_jax.data.pixel_store.reading import PixelStore
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import (

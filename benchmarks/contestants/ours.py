@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from alexnet_jax.data.image_source import DecodedImages, ImageSource
-from alexnet_jax.data.pixel_store import PixelStore
+from alexnet_jax.data.pixel_store.reading import PixelStore
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.stream import TrainingBatches, read_ahead
 from benchmarks.contestants import BATCH, SIZE, THREADS

@@ -157,9 +157,8 @@ def test_colour_has_the_covariance_of_the_training_set():
 
 @pytest.mark.slow
 def test_a_draw_does_not_depend_on_how_the_batch_is_sharded(numbered):
-    augment = jax.jit(
-        make(crop=partial(random_crop, group_size=1), flip=True, color_noise=lambda step: 0.1)
-    )
+    crop = partial(random_crop, group_size=1)
+    augment = jax.jit(make(crop=crop, flip=True, color_noise=lambda step: 0.1))
     mesh = jax.make_mesh((4,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     split = jax.device_put(numbered, jax.NamedSharding(mesh, jax.P("data")))
     key = jax.random.key(0)

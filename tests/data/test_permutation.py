@@ -1,11 +1,17 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alexnet_jax.data.permutation import permute
 
+LENGTHS = st.integers(1, 2000)
+SEEDS = st.integers(0, 2**32 - 1)
+EPOCHS = st.integers(0, 10**6)
 
-@pytest.mark.parametrize("length", [1, 2, 3, 10, 97, 5000, 65_537])
-def test_every_index_appears_once(length):
+
+@pytest.mark.parametrize("length", [5000, 65_537])
+def test_every_index_of_many_appears_once(length):
     indices = permute(np.arange(length), length, seed=0, epoch=0)
     np.testing.assert_array_equal(np.sort(indices), np.arange(length))
 
@@ -14,16 +20,31 @@ def test_indices_are_int64():
     assert permute(np.arange(3), 3, seed=0, epoch=0).dtype == np.int64
 
 
-def test_any_part_can_be_asked_for_alone():
-    whole = permute(np.arange(5000), 5000, seed=3, epoch=7)
-    np.testing.assert_array_equal(permute(np.array([17, 4999]), 5000, 3, 7), whole[[17, 4999]])
+@given(LENGTHS, SEEDS, EPOCHS)
+def test_every_example_comes_once_an_epoch(length, seed, epoch):
+    order = permute(np.arange(length), length, seed, epoch)
+    assert sorted(order.tolist()) == list(range(length))
 
 
-@pytest.mark.parametrize("other", [{"seed": 1, "epoch": 0}, {"seed": 0, "epoch": 1}])
-def test_seed_and_epoch_change_the_order(other):
-    positions = np.arange(1000)
-    same_place = permute(positions, 1000, 0, 0) == permute(positions, 1000, **other)
-    assert same_place.sum() < 12, "two random orders agree in about one place"
+@given(LENGTHS, SEEDS, EPOCHS, st.data())
+def test_any_positions_can_be_asked_alone(length, seed, epoch, data):
+    positions = data.draw(st.lists(st.integers(0, length - 1), min_size=1, max_size=20))
+    order = permute(np.arange(length), length, seed, epoch)
+    np.testing.assert_array_equal(
+        permute(np.array(positions), length, seed, epoch), order[positions]
+    )
+
+
+@given(st.integers(100, 2000), SEEDS, EPOCHS)
+def test_epochs_and_seeds_have_orders_of_their_own(length, seed, epoch):
+    positions = np.arange(length)
+    order = permute(positions, length, seed, epoch)
+    for other in (
+        permute(positions, length, seed, epoch + 1),
+        permute(positions, length, seed ^ 1, epoch),
+    ):
+        # By chance one position in `length` stays: ten would be one epoch in millions.
+        assert np.sum(order == other) < 10
 
 
 def test_neighbours_are_scattered():

@@ -1,7 +1,9 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import jax
 import numpy as np
 
-from alexnet_jax.data.batch_buffers import BatchBuffers
+from alexnet_jax.data.reused_memory import BatchBuffers, thread_array
 from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
 
 SHAPE = (64, 32, 32, 3)
@@ -46,3 +48,27 @@ def test_what_jax_computes_on_is_never_lent_again():
         np.testing.assert_array_equal(result, np.full(SHAPE, 2 * number))
     for images in sent:
         assert len(np.unique(np.asarray(images))) == 1
+
+
+def test_a_name_keeps_its_memory_in_any_shape():
+    large = thread_array("kept", (100, 40), np.uint32)
+    small = thread_array("kept", (7, 5, 4), np.uint8)
+    assert np.shares_memory(large, small)
+    assert (small.shape, small.dtype) == ((7, 5, 4), np.uint8)
+
+
+def test_names_and_threads_have_memory_of_their_own():
+    def arrays(name):
+        return thread_array(name, (50,), np.uint8)
+
+    first = arrays("kept")
+    assert not np.shares_memory(first, arrays("other"))
+    with ThreadPoolExecutor(1) as pool:
+        assert not np.shares_memory(first, pool.submit(arrays, "kept").result())
+
+
+def test_huge_arrays_are_not_kept():
+    shape = (17, 1 << 20)
+    assert not np.shares_memory(
+        thread_array("huge", shape, np.uint8), thread_array("huge", shape, np.uint8)
+    )

@@ -4,11 +4,12 @@ import resource
 import numpy as np
 import pytest
 
-from alexnet_jax.data.direct_write import BLOCK_BYTES, empty_blocks, write_at
+from alexnet_jax.data.pixel_store.direct_write import BLOCK_BYTES, write_at
+from alexnet_jax.data.reused_memory import BatchBuffers
 
 
 def random_bytes(shape):
-    array = empty_blocks(shape)
+    array = BatchBuffers(shape).take()
     array[:] = np.random.default_rng(0).integers(0, 256, shape)
     return array
 
@@ -21,8 +22,8 @@ def file(tmp_path):
 
 
 @pytest.mark.parametrize("count", [1, 3 * BLOCK_BYTES - 1])
-def test_blocks_begin_where_direct_writing_can(count):
-    assert empty_blocks((count,)).ctypes.data % BLOCK_BYTES == 0
+def test_buffers_begin_where_direct_writing_can(count):
+    assert BatchBuffers((count,)).take().ctypes.data % BLOCK_BYTES == 0
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def contents(directory):
 
 
 def small_shards(monkeypatch, rows):
-    monkeypatch.setattr("alexnet_jax.data.store_manifest._SHARD_BYTES", rows * SIZE**2 * 3)
+    monkeypatch.setattr("alexnet_jax.data.pixel_store.writing._SHARD_BYTES", rows * SIZE**2 * 3)
 
 
 def test_it_says_how_many_bytes_it_will_write(stored, capsys):
@@ -143,8 +143,8 @@ def test_a_store_of_other_records_is_not_completed(stored):
 PREPARE = """
 import sys
 from alexnet_jax import command_line
-from alexnet_jax.data import store_manifest
-store_manifest._SHARD_BYTES = 50 * 96 * 96 * 3
+from alexnet_jax.data.pixel_store import writing
+writing._SHARD_BYTES = 50 * 96 * 96 * 3
 from alexnet_jax import prepare
 command_line.run(prepare.main, required=["dataset"])
 """
@@ -193,8 +193,8 @@ def test_a_full_disk_leaves_nothing_that_looks_whole(fractals_dir, tmp_path, kil
     disk.mkdir()
     script = PREPARE.replace(
         "from alexnet_jax import prepare",
-        "from alexnet_jax.data import store_writing\n"
-        "store_writing.require_free_space = lambda *arguments: None\n"
+        "from alexnet_jax.data.pixel_store import writing\n"
+        "writing.require_free_space = lambda *arguments: None\n"
         "from alexnet_jax import prepare",
     )
     size = 3_600 + kilobytes

@@ -3,7 +3,7 @@ import os
 import numpy as np
 import pytest
 
-from alexnet_jax.data.cached_rows import copy_cached_rows
+from alexnet_jax.data.pixel_store.cached_rows import copy_cached_rows
 
 ROW = 3 * 4096
 

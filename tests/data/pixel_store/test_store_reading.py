@@ -11,7 +11,7 @@ from made_files import jpeg
 
 from alexnet_jax.data.image_source import DecodedImages
 from alexnet_jax.data.images import read_image
-from alexnet_jax.data.pixel_store import PixelStore
+from alexnet_jax.data.pixel_store.reading import PixelStore
 from alexnet_jax.data.preparation import Request, prepare_dataset, prepare_store
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import load_statistics
@@ -48,7 +48,7 @@ def test_any_index_gives_the_pixels_and_label_that_decoding_gives(stored, split)
 
 def test_rows_are_found_across_shards(stored, monkeypatch):
     data_dir, directory = stored
-    monkeypatch.setattr("alexnet_jax.data.store_manifest._SHARD_BYTES", 5 * SIZE**2 * 3)
+    monkeypatch.setattr("alexnet_jax.data.pixel_store.writing._SHARD_BYTES", 5 * SIZE**2 * 3)
     shutil.rmtree(directory)
     prepare_store(Request("imagenet2012", data_dir, image_size=SIZE))
     assert len(list(directory.glob("train-*-of-00003.npy"))) == 3
@@ -135,11 +135,20 @@ def test_a_store_of_something_else_is_refused(stored, values, message):
         open_store(stored[0])
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"format": 1}'])
-def test_a_damaged_manifest_is_a_users_error(stored, content):
-    (stored[1] / "manifest.json").write_text(content)
-    with pytest.raises(UserError, match=r"manifest.json cannot be read .* make the pixel store"):
-        open_store(stored[0])
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{", "null", "3", '{"format": 1}', "[" * 100_000],
+    ids=lambda text: text[:5],
+)
+def test_a_damaged_manifest_is_refused_in_a_line(tmp_path, content):
+    path = tmp_path / "imagenet2012" / "5.1.0" / "pixels_16" / "manifest.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    with pytest.raises(
+        UserError, match=r"manifest.json cannot be read .* make the pixel store again"
+    ) as error:
+        open_store(tmp_path)
+    assert "\n" not in str(error.value)
 
 
 def test_a_missing_shard_is_named_with_the_way_to_get_it_back(stored):
@@ -212,12 +221,12 @@ def test_a_store_that_is_being_written_is_told_from_one_that_was_left(stored):
 
 @pytest.mark.slow
 def test_too_many_shards_for_the_limit_on_open_files_says_how_to_raise_it(stored, monkeypatch):
-    monkeypatch.setattr("alexnet_jax.data.store_manifest._SHARD_BYTES", SIZE**2 * 3)
+    monkeypatch.setattr("alexnet_jax.data.pixel_store.writing._SHARD_BYTES", SIZE**2 * 3)
     shutil.rmtree(stored[1])
     prepare_store(Request("imagenet2012", stored[0], image_size=SIZE))
     script = f"""
 import os, resource
-from alexnet_jax.data.pixel_store import PixelStore
+from alexnet_jax.data.pixel_store.reading import PixelStore
 allowed = len(os.listdir("/proc/self/fd")) + 6
 resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
 PixelStore({str(stored[0])!r}, "imagenet2012", "train", {SIZE})

@@ -1,0 +1,111 @@
+"""Making the pixel store of a data set with its statistics, and verifying it, for `prepare`."""
+
+import zlib
+from functools import partial
+from pathlib import Path
+
+from alexnet_jax.data.bounded_map import bounded_map
+from alexnet_jax.data.images import MAX_MEGAPIXELS
+from alexnet_jax.data.pixel_store.manifest import (
+    MANIFEST,
+    File,
+    Manifest,
+    find_store,
+    store_command,
+)
+from alexnet_jax.data.pixel_store.reading import PixelStore
+from alexnet_jax.data.pixel_store.writing import write_store
+from alexnet_jax.data.progress import Progress
+from alexnet_jax.data.records import Records
+from alexnet_jax.data.statistics import (
+    has_statistics,
+    load_statistics,
+    make_statistics,
+    save_statistics,
+)
+from alexnet_jax.errors import UserError
+
+_BYTES_AT_ONCE = 2**22
+
+
+def is_store_complete(data_dir: Path, data_set: str, image_size: int) -> bool:
+    """Return whether a whole store with its statistics exists."""
+    directory = find_store(data_dir, data_set, image_size)
+    if directory is None or not _is_written(directory):
+        return False
+    splits = Manifest.load(directory / MANIFEST).splits
+    return "train" not in splits or has_statistics(directory, image_size)
+
+
+def make_store(
+    records_directory: Path,
+    data_set: str,
+    splits: list[str],
+    image_size: int,
+    max_megapixels: float = MAX_MEGAPIXELS,
+) -> None:
+    """Write what is missing of a store, and the statistics beside it and beside the records.
+
+    The statistics come from the store's pixels, so that no image is decoded twice.
+    """
+    data_dir = records_directory.parents[data_set.count("/") + 1]
+    directory = find_store(data_dir, data_set, image_size)
+    if directory is None or not _is_written(directory):
+        records = {split: Records(data_dir, data_set, split) for split in splits}
+        write_store(records, data_set, image_size, max_megapixels)
+    if "train" not in splits:
+        return
+    store = PixelStore(data_dir, data_set, "train", image_size)
+    if not has_statistics(records_directory, image_size):
+        make_statistics(store, records_directory)
+    statistics = load_statistics(records_directory, image_size, count=len(store))
+    save_statistics(statistics, store.directory)
+
+
+def _is_written(directory: Path) -> bool:
+    return all(file.is_whole(directory) for file in Manifest.load(directory / MANIFEST).files)
+
+
+def verify(data_dir: Path, data_set: str, image_size: int) -> None:
+    """Compare the checksum of every file of a store with the manifest, on all cores.
+
+    Raises:
+        UserError: there is no finished store, or files are missing or damaged; names them.
+    """
+    directory = find_store(data_dir, data_set, image_size)
+    command = store_command(data_dir, data_set, image_size)
+    if directory is None:
+        raise UserError(
+            f"no finished pixel store of {data_set} at {image_size} pixels in {data_dir} to "
+            f"verify; make it with: {command}"
+        )
+    files = Manifest.load(directory / MANIFEST).files
+    total, bad = sum(file.bytes for file in files), []
+    with Progress(f"verifying {directory}", total, "B") as progress:
+        faults = bounded_map(partial(_find_fault, directory), files)
+        for file, fault in zip(files, faults, strict=True):
+            progress.advance(file.bytes)
+            if fault:
+                bad.append(f"{file.name} ({fault})")
+    if bad:
+        raise UserError(
+            f"damaged in {directory}: {', '.join(bad)}; remove what is damaged, then write it "
+            f"again with: {command}"
+        )
+    print(f"{directory}: all {len(files):,} files, {total / 1e9:,.2f} GB, are as they were written")
+
+
+def _find_fault(directory: Path, file: File) -> str | None:
+    checksum, length = 0, 0
+    try:
+        with (directory / file.name).open("rb", buffering=0) as stream:
+            while part := stream.read(_BYTES_AT_ONCE):
+                checksum = zlib.crc32(part, checksum)
+                length += len(part)
+    except OSError as error:
+        return str(error.strerror)
+    if length != file.bytes:
+        return f"{length:,} bytes instead of {file.bytes:,}"
+    if checksum != file.crc32:
+        return f"checksum {checksum:08x} instead of {file.crc32:08x}"
+    return None
