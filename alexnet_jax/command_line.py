@@ -81,6 +81,12 @@ def run(
     app.run(guarded, flags_parser=parse)
 
 
+def refuse_arguments(arguments: Sequence[str]) -> None:
+    """Raise UserError if there are arguments beside flags."""
+    if arguments:
+        raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
+
+
 def _require_output() -> None:
     """Exit with an error if a part of the output was lost."""
     error = output_error()

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from absl import flags
 
 from alexnet_jax import command_line
-from alexnet_jax.errors import UserError
 from alexnet_jax.process import restart_with_huge_pages
 
 _WORKDIR = flags.DEFINE_multi_string("workdir", [], "A run's folder; may be given several times.")
@@ -28,8 +27,7 @@ _DATA_DIR = flags.DEFINE_string(
 
 def main(arguments: Sequence[str]) -> None:
     """Score the workdirs that the flags name."""
-    if arguments:
-        raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
+    command_line.refuse_arguments(arguments)
     from alexnet_jax.training.inference import evaluate_workdirs
 
     scores = evaluate_workdirs(

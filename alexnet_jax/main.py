@@ -21,7 +21,6 @@ from absl import flags
 from ml_collections import config_flags
 
 from alexnet_jax import command_line
-from alexnet_jax.errors import UserError
 from alexnet_jax.process import restart_with_huge_pages
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file, e.g. configs/demo.py.")
@@ -39,8 +38,7 @@ _PROFILE = flags.DEFINE_string(
 
 def main(arguments: Sequence[str]) -> None:
     """Run the loop that the flags describe."""
-    if arguments:
-        raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
+    command_line.refuse_arguments(arguments)
     # Imported here so that --help does not wait for JAX.
     from alexnet_jax.config.checks import check_config
     from alexnet_jax.parallel.distributed import joined_cluster
