@@ -15,7 +15,7 @@ from alexnet_jax.config.checks import BEST, LATEST, is_checkpoint_name
 from alexnet_jax.config.recipes import find_recipe
 from alexnet_jax.config.schema import check_key
 from alexnet_jax.console import install_console, output_error
-from alexnet_jax.errors import MachineError, UserError, explain_os_error, print_error
+from alexnet_jax.errors import MachineError, UserError, print_error
 from alexnet_jax.local_path import check_folder, check_local
 from alexnet_jax.process import collect_garbage_rarely, silence_orbax
 from alexnet_jax.user_code import describe_failure
@@ -65,12 +65,10 @@ def run(
         silence_orbax()
         try:
             main(argv[1:])
-        except UserError as error:
-            raise SystemExit(print_error(error)) from None
-        except OSError as error:
-            if not error.errno:
+        except (UserError, OSError) as error:
+            if isinstance(error, OSError) and not error.errno:
                 raise
-            raise SystemExit(print_error(explain_os_error(error))) from None
+            raise SystemExit(print_error(error)) from None
         except KeyboardInterrupt:
             # While a run trains, Ctrl-C saves first; here there is nothing to save.
             print("stopped by SIGINT", file=sys.stderr)

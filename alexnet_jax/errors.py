@@ -34,7 +34,9 @@ class MachineError(UserError):
 
 
 def print_error(error: object) -> int:
-    """Print an error as its one line, and return the exit code that goes with it."""
+    """Print an error as one line, and return its exit code."""
+    if isinstance(error, OSError):
+        error = explain_os_error(error)
     print("error:", printable(" ".join(str(error).split())), file=sys.stderr)
     return error.exit_code if isinstance(error, UserError) else UserError.exit_code
 

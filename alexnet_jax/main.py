@@ -42,10 +42,14 @@ def main(arguments: Sequence[str]) -> None:
     # Imported here so that --help does not wait for JAX.
     from alexnet_jax.config.checks import check_config
     from alexnet_jax.parallel.distributed import joined_cluster
-    from alexnet_jax.training.experiment import make_timeouts
 
     check_config(_CONFIG.value)
-    with joined_cluster(make_timeouts(_CONFIG.value)):
+    parallel = _CONFIG.value.parallel
+    with joined_cluster(
+        initialization=parallel.initialization_timeout,
+        heartbeat=parallel.heartbeat_timeout,
+        shutdown=parallel.shutdown_timeout,
+    ):
         _train(Path(_WORKDIR.value))
 
 

@@ -1,4 +1,4 @@
-"""What the processes of a cluster tell each other besides gradients; alone, each is a no-op."""
+"""Small cross-process collectives; no-ops in one process."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -19,18 +19,15 @@ _AXIS = "device"
 
 
 def is_process_0() -> bool:
-    """Say whether this is the process that writes what is written once."""
+    """Return whether this is the process that writes shared files and messages."""
     return jax.process_index() == 0
 
 
 def broadcast_from_process_0(compute: Callable[[], _Value]) -> _Value:
-    """Run `compute` on the first process and return its result on all.
-
-    Args:
-        compute: returns something that JSON can hold.
+    """Run `compute`, whose result JSON can hold, on process 0; return its result on all.
 
     Raises:
-        UserError: `compute` raised it; all processes do.
+        UserError: `compute` raised it, or OSError; all processes raise.
     """
     if jax.process_count() == 1:
         return compute()
@@ -38,10 +35,8 @@ def broadcast_from_process_0(compute: Callable[[], _Value]) -> _Value:
     if is_process_0():
         try:
             told["value"] = compute()
-        except UserError as error:
-            told["error"], told["exit_code"] = str(error), error.exit_code
-        except OSError as error:
-            failure = explain_os_error(error)
+        except (UserError, OSError) as error:
+            failure = error if isinstance(error, UserError) else explain_os_error(error)
             told["error"], told["exit_code"] = str(failure), failure.exit_code
     told = _gather(told)[0]
     if "error" in told:
@@ -51,11 +46,7 @@ def broadcast_from_process_0(compute: Callable[[], _Value]) -> _Value:
 
 
 def check_same_on_all_processes(values: Mapping[str, Any]) -> None:
-    """Raise UserError, on all processes, naming what differs between them.
-
-    Args:
-        values: names, and what JSON can hold.
-    """
+    """Raise UserError, on all processes, if their values (by name, as JSON) differ."""
     everywhere = _gather(dict(values))
     for number, others in enumerate(everywhere):
         differing = sorted(
@@ -71,9 +62,9 @@ def check_same_on_all_processes(values: Mapping[str, Any]) -> None:
 
 
 def max_over_processes(number: int) -> jax.Array:
-    """Return the largest `number` that any process gave, without waiting for the others.
+    """Return the maximum of `number` over all processes, without blocking.
 
-    Every process must ask equally often, in the same order among its other computations.
+    Every process must call it equally often, in the same order among its other computations.
     """
     sharding, largest = _reduction()
     mine = np.full(jax.local_device_count(), number, np.int32)
@@ -81,7 +72,7 @@ def max_over_processes(number: int) -> jax.Array:
 
 
 def largest_of_all(number: int) -> int:
-    """Return, on all processes, the largest `number` that any gave."""
+    """Return the maximum of `number` over all processes."""
     return number if jax.process_count() == 1 else int(max_over_processes(number))
 
 
@@ -93,7 +84,7 @@ def _reduction() -> tuple[NamedSharding, Callable[[jax.Array], jax.Array]]:
 
 
 def _gather(told: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what every process told, by process."""
+    """Return the `told` of every process, in their order."""
     if jax.process_count() == 1:
         return [told]
     text = np.frombuffer(json.dumps(told).encode(), np.uint8)
