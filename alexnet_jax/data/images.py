@@ -13,7 +13,7 @@ from PIL import Image
 
 from alexnet_jax.data.resize import scale_centre
 from alexnet_jax.data.thread_memory import ThreadMemory
-from alexnet_jax.regular_file import read_regular
+from alexnet_jax.untrusted_file import read_regular
 
 IMAGE_SIZE = 256  # Side of the squares that the 2012 network was trained from: paper §2.
 # Named in every pixel store; another name for other pixels, so that old stores are refused.

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from alexnet_jax.errors import UserError
+from alexnet_jax.errors import UserError, describe_failure
 from alexnet_jax.sweeps.trials import SEED, Trial, grid, name_trial
-from alexnet_jax.user_code import describe_failure
 
 _GRID = "grid_search"  # tune.grid_search([1, 2]) is {"grid_search": [1, 2]}.
 
