@@ -46,8 +46,8 @@ class FolderLock:
 
     Args:
         path: the lock file; its folder must exist.
-        held: begins the refusal: "another run is training in runs/x".
-        way_out: ends the refusal.
+        held: first part of the refusal: "another run is training in runs/x".
+        way_out: last part of the refusal.
         beat: seconds between renewals.
         flock: the system's locking call.
         me: the process that takes the lock.
@@ -276,7 +276,7 @@ def _read(path: Path) -> str | None:
 
 def _time_of_change(path: Path) -> int | None:
     def read() -> int:
-        with path.open() as file:  # Opening makes a network file system ask its server.
+        with path.open() as file:  # Opening makes a network file system refresh.
             return os.fstat(file.fileno()).st_mtime_ns
 
     return _unless_gone(read)

@@ -36,7 +36,7 @@ def diagnose(
     run: Run | None,
     missing: str,
     seconds: float,
-    tell: Callable[[str], None] = lambda doing: None,
+    show: Callable[[str], None] = lambda doing: None,
 ) -> dict[str, Any]:
     """Measure every stage, and say what follows.
 
@@ -45,7 +45,7 @@ def diagnose(
         run: the experiment with its data; None if the data are missing.
         missing: how to get missing data, or "".
         seconds: time limit; slow stages get fewer repetitions or are skipped.
-        tell: receives the name of what is being measured.
+        show: receives the name of what is being measured, for display.
 
     Returns:
         The JSON object of docs/doctor.md: seconds, bytes, images per second; None for unknowns.
@@ -54,20 +54,20 @@ def diagnose(
     model, mesh = experiment.network.model, experiment.mesh
     rows = describe_layers(model, config.data.crop_size)
     flops = training_flops(rows)
-    tell("reading")
+    show("reading")
     stages = input_stages(run, seconds)
-    tell("matrix products")
+    show("matrix products")
     ceiling = matrix_product_ceiling(mesh, config.model.dtype, model.precision, 0.06 * seconds)
     size = affordable_batch_size(experiment, flops, ceiling, seconds)
     batch = stepping.random_batch(size, config.data.image_size, model.num_classes)
     stages["transfer"] = stepping.transfer_speed(experiment, batch, 0.02 * seconds)
     stages["augmentation"] = stepping.augmentation_speed(experiment, batch, 0.03 * seconds)
-    tell("compiling the step")
+    show("compiling the step")
     step = stepping.compile_step(experiment, batch)
     check_step_fits(step.bytes_per_device, device_memory().get("bytes_limit"), size)
-    tell("the step")
+    show("the step")
     stages["step"] = trained = stepping.step_speed(experiment, step, batch, 0.12 * seconds)
-    tell("the whole loop")
+    show("the whole loop")
     left = seconds - (time.perf_counter() - start)
     stages["loop"], wait_fraction = _measure_loop(run, step, trained, seconds, left)
     return judge(

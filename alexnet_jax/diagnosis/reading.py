@@ -15,7 +15,7 @@ from alexnet_jax.data.records import Records
 from alexnet_jax.diagnosis.page_cache import drop_from_memory
 from alexnet_jax.diagnosis.timing import Outcome, Skipped, Speed, time_results
 
-_SAMPLE_BYTES = 512 * 2**20  # At most so much of a data set is dropped from the page cache.
+_SAMPLE_BYTES = 512 * 2**20  # The largest sample that is dropped from the page cache.
 _EXAMPLES_PER_READ = 16
 
 # Reads the examples at some indices and returns their size in bytes.

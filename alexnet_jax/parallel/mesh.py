@@ -53,7 +53,7 @@ def make_mesh(
                 f"parallel.model_axis can be {', '.join(fitting)}"
             )
         axes = {DATA_AXIS: len(devices) // size, second: size}
-    # JAX's default axis type is Explicit, which asks for sharding types in the model code.
+    # JAX's default axis type, Explicit, needs sharding types in the model code.
     axis_types = (AxisType.Auto,) * len(axes)
     return jax.make_mesh(tuple(axes.values()), tuple(axes), axis_types=axis_types, devices=devices)
 

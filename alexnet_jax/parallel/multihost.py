@@ -31,18 +31,18 @@ def broadcast_from_process_0(compute: Callable[[], _Value]) -> _Value:
     """
     if jax.process_count() == 1:
         return compute()
-    told: dict[str, Any] = {}
+    message: dict[str, Any] = {}
     if is_process_0():
         try:
-            told["value"] = compute()
+            message["value"] = compute()
         except (UserError, OSError) as error:
             failure = error if isinstance(error, UserError) else explain_os_error(error)
-            told["error"], told["exit_code"] = str(failure), failure.exit_code
-    told = _gather(told)[0]
-    if "error" in told:
-        environment = told["exit_code"] == MachineError.exit_code
-        raise (MachineError if environment else UserError)(told["error"])
-    return told["value"]
+            message["error"], message["exit_code"] = str(failure), failure.exit_code
+    message = _gather(message)[0]
+    if "error" in message:
+        environment = message["exit_code"] == MachineError.exit_code
+        raise (MachineError if environment else UserError)(message["error"])
+    return message["value"]
 
 
 def check_same_on_all_processes(values: Mapping[str, Any]) -> None:
@@ -83,11 +83,11 @@ def _reduction() -> tuple[NamedSharding, Callable[[jax.Array], jax.Array]]:
     return NamedSharding(mesh, P(_AXIS)), jax.jit(jnp.max, out_shardings=whole)
 
 
-def _gather(told: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the `told` of every process, in their order."""
+def _gather(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the messages of all processes, by process ID."""
     if jax.process_count() == 1:
-        return [told]
-    text = np.frombuffer(json.dumps(told).encode(), np.uint8)
+        return [message]
+    text = np.frombuffer(json.dumps(message).encode(), np.uint8)
     lengths = multihost_utils.process_allgather(np.int32(len(text))).ravel()
     padded = np.zeros(lengths.max(), np.uint8)
     padded[: len(text)] = text
