@@ -44,12 +44,9 @@ def main(arguments: Sequence[str]) -> None:
     from alexnet_jax.parallel.distributed import joined_cluster
 
     check_config(_CONFIG.value)
-    parallel = _CONFIG.value.parallel
-    with joined_cluster(
-        initialization=parallel.initialization_timeout,
-        heartbeat=parallel.heartbeat_timeout,
-        shutdown=parallel.shutdown_timeout,
-    ):
+    cluster = _CONFIG.value.parallel
+    timeouts = cluster.initialization_timeout, cluster.heartbeat_timeout, cluster.shutdown_timeout
+    with joined_cluster(*timeouts):
         _train(Path(_WORKDIR.value))
 
 
@@ -59,13 +56,10 @@ def _train(workdir: Path) -> None:
     from alexnet_jax.training.preemption import Preempted
     from alexnet_jax.training.profiling import parse_profiled_steps
 
+    ignore_config = _RESUME.value == "ignore_config"
+    profiled = parse_profiled_steps(_PROFILE.value)
     try:
-        result = train_and_evaluate(
-            _CONFIG.value,
-            workdir,
-            _RESUME.value == "ignore_config",
-            parse_profiled_steps(_PROFILE.value),
-        )
+        result = train_and_evaluate(_CONFIG.value, workdir, ignore_config, profiled)
     except Preempted as preemption:
         ignore_signals()  # srun ends the other processes when the first one exits.
         print(preemption.explain(), file=sys.stderr)
