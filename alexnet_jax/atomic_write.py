@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever the process dies or the disk fills."""
+"""Atomic writes: a file is complete or absent, even if the process dies or the disk is full."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from pathlib import Path
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Give a temporary name to write to; it becomes `path` when the block ends without an error."""
+    """Yield a temporary path, which is renamed to `path` when the block succeeds."""
     unfinished = path.with_name(f"{path.name}.tmp")
     try:
         yield unfinished
@@ -17,6 +17,6 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 def atomic_write(path: Path, text: str) -> None:
-    """Write `text` to `path`; until that is done, the file that was there stays."""
+    """Write `text` to `path`; an existing file stays until the new one is complete."""
     with atomic_file(path) as unfinished:
         unfinished.write_text(text)

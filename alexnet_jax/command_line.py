@@ -1,7 +1,6 @@
-"""How every front door starts: parse flags, run, turn a user's mistake into one line.
+"""Start of every front door: parse flags, run, print a user's mistake as one line.
 
-absl prints usage and exits with 1 for a wrong flag and for --help; a program that
-people and scripts run should exit with 2 and 0.
+absl prints usage and exits with 1 for a wrong flag and for --help; here they exit with 2 and 0.
 """
 
 import signal
@@ -15,12 +14,11 @@ from alexnet_jax.config.checks import BEST, LATEST, is_checkpoint_name
 from alexnet_jax.config.recipes import find_recipe
 from alexnet_jax.config.schema import check_key
 from alexnet_jax.console import install_console, output_error
-from alexnet_jax.errors import MachineError, UserError, explain_os_error, print_error
+from alexnet_jax.errors import MachineError, UserError, describe_failure, print_error
 from alexnet_jax.local_path import check_folder, check_local
 from alexnet_jax.process import collect_garbage_rarely, silence_orbax
-from alexnet_jax.user_code import describe_failure
 
-# Flags of front doors that hold paths, and how each is checked.
+# Flags that hold paths, and their checks.
 _PATHS = {"workdir": check_folder, "data_dir": check_folder, "source": check_local}
 
 
@@ -29,69 +27,40 @@ def run(
     required: Sequence[str] = (),
     prints_result: bool = False,
 ) -> None:
-    """Run `main` with the arguments that are left after the flags.
+    """Run `main` with the positional arguments.
 
     Args:
-        main: receives the positional arguments.
+        main: the program.
         required: names of flags that must be given.
-        prints_result: what `main` prints is what it is for: where that is lost, it has failed.
+        prints_result: the output is the result, so losing part of it is a failure.
     """
     install_console()
     collect_garbage_rarely()
-
-    def parse(argv: Sequence[str]) -> list[str]:
-        if any(argument in ("--help", "-h", "-help", "--helpfull") for argument in argv[1:]):
-            _print_help()
-            sys.exit(0)
-        try:
-            silence_orbax()  # absl's logger would add to what a config file does wrong.
-            positional = flags.FLAGS(_find_config(argv))
-            if "config" in flags.FLAGS and flags.FLAGS["config"].present:
-                _check_config_type(flags.FLAGS["config"].value)
-            _check_paths(positional[1:])
-            missing = [f"--{name}" for name in required if not flags.FLAGS[name].value]
-            if missing:
-                raise UserError(f"{', '.join(missing)} must be given; see --help")
-        except (UserError, flags.Error) as error:
-            # absl puts the traceback of a config that takes no ":variant" into the message.
-            raise SystemExit(print_error(str(error).rstrip().rpartition("\n")[2])) from None
-        # A config is code, run here: it may raise anything, and its sys.exit(0) is no success.
-        except (Exception, SystemExit) as error:  # noqa: BLE001
-            raise SystemExit(print_error(f"the --config file {describe_failure(error)}")) from None
-        return positional
 
     def guarded(argv: Sequence[str]) -> None:
         logging.set_verbosity(logging.WARNING)
         silence_orbax()
         try:
             main(argv[1:])
-        except UserError as error:
-            raise SystemExit(print_error(error)) from None
-        except OSError as error:
-            if not error.errno:
+        except (UserError, OSError) as error:
+            if isinstance(error, OSError) and not error.errno:
                 raise
-            raise SystemExit(print_error(explain_os_error(error))) from None
+            raise SystemExit(print_error(error)) from None
         except KeyboardInterrupt:
-            # While a run trains, Ctrl-C saves first; here there is nothing to save.
+            # During training Ctrl-C saves first; here there is nothing to save.
             print("stopped by SIGINT", file=sys.stderr)
             raise SystemExit(128 + signal.SIGINT) from None
-        if prints_result:
-            _require_output()
+        lost = output_error() if prints_result else None
+        if isinstance(lost, BrokenPipeError):
+            sys.exit(128 + signal.SIGPIPE)  # Without a message, as other programs do.
+        if lost is not None:
+            sys.exit(print_error(MachineError(f"standard output: {lost.strerror}")))
 
-    app.run(guarded, flags_parser=parse)
-
-
-def _require_output() -> None:
-    """Exit with an error if a part of the output was lost."""
-    error = output_error()
-    if isinstance(error, BrokenPipeError):
-        sys.exit(128 + signal.SIGPIPE)  # As any program whose reader has seen enough: no words.
-    if error is not None:
-        sys.exit(print_error(MachineError(f"standard output: {error.strerror}")))
+    app.run(guarded, flags_parser=lambda argv: _parse(argv, required))
 
 
 def define_checkpoint(which: str) -> flags.FlagHolder:
-    """Define --checkpoint, for which None stands for the best where there is one."""
+    """Define --checkpoint; None stands for the best, or the latest if there is no best."""
     holder = flags.DEFINE_string(
         "checkpoint", None, f"{which}: {BEST}, {LATEST} or its step. Unset: {BEST}, else {LATEST}."
     )
@@ -103,18 +72,47 @@ def define_checkpoint(which: str) -> flags.FlagHolder:
     return holder
 
 
-def _check_paths(positional: Sequence[str]) -> None:
-    """Raise UserError where a flag or an argument that is a path holds what cannot be one."""
-    for name in _PATHS.keys() & set(flags.FLAGS):
-        value = flags.FLAGS[name].value or []
-        for path in [value] if isinstance(value, str) else value:
-            _PATHS[name](f"--{name}", path)
-    for path in positional:
-        check_local("argument", path)
+def refuse_arguments(arguments: Sequence[str]) -> None:
+    """Raise UserError if there are positional arguments."""
+    if arguments:
+        raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
+
+
+def _parse(argv: Sequence[str], required: Sequence[str]) -> list[str]:
+    """Parse and check the flags; return the positional arguments, the program's name first."""
+    if any(argument in ("--help", "-h", "-help", "--helpfull") for argument in argv[1:]):
+        _print_help()
+        sys.exit(0)
+    try:
+        silence_orbax()  # absl's logger would add to the errors of a config file.
+        positional = flags.FLAGS(_find_config(argv))
+        if "config" in flags.FLAGS and flags.FLAGS["config"].present:
+            config = flags.FLAGS["config"].value
+            if not isinstance(config, ConfigDict):
+                raise UserError(
+                    f"get_config() of the --config file returned {type(config).__name__}, no "
+                    "ConfigDict"
+                )
+        for name in _PATHS.keys() & set(flags.FLAGS):
+            value = flags.FLAGS[name].value or []
+            for path in [value] if isinstance(value, str) else value:
+                _PATHS[name](f"--{name}", path)
+        for path in positional[1:]:
+            check_local("argument", path)
+        missing = [f"--{name}" for name in required if not flags.FLAGS[name].value]
+        if missing:
+            raise UserError(f"{', '.join(missing)} must be given; see --help")
+    except (UserError, flags.Error) as error:
+        # absl puts the traceback of a config that takes no ":variant" into the message.
+        raise SystemExit(print_error(str(error).rstrip().rpartition("\n")[2])) from None
+    # A config is code that runs here: it may raise anything, and its sys.exit(0) is a failure.
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        raise SystemExit(print_error(f"the --config file {describe_failure(error)}")) from None
+    return positional
 
 
 def _find_config(argv: Sequence[str]) -> list[str]:
-    """Return the arguments with the file of a recipe in place of its name.
+    """Return the arguments with the name of a recipe ("imagenet:original") replaced by its file.
 
     Raises:
         UserError: there is no such recipe, or no config has such a key.
@@ -126,24 +124,12 @@ def _find_config(argv: Sequence[str]) -> list[str]:
             check_key(flag.removeprefix("config."))
         if flag != "config" or not argument.startswith("-"):
             continue
-        if equals:
-            found[index] = f"--config={_find_recipe_file(value)}"
-        elif index + 1 < len(argv):
-            found[index + 1] = _find_recipe_file(argv[index + 1])
+        if not equals and index + 1 < len(argv):
+            index, value = index + 1, argv[index + 1]
+        name, colon, variant = value.partition(":")
+        if name:
+            found[index] = f"{'--config=' if equals else ''}{find_recipe(name)}{colon}{variant}"
     return found
-
-
-def _find_recipe_file(value: str) -> str:
-    """Turn "imagenet:original" into "/…/configs/imagenet.py:original"."""
-    name, colon, variant = value.partition(":")
-    return f"{find_recipe(name)}{colon}{variant}" if name else value
-
-
-def _check_config_type(config: object) -> None:
-    if not isinstance(config, ConfigDict):
-        raise UserError(
-            f"get_config() of the --config file returned {type(config).__name__}, no ConfigDict"
-        )
 
 
 def _print_help() -> None:

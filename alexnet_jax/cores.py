@@ -9,51 +9,43 @@ _HIERARCHY = Path("/sys/fs/cgroup")
 
 
 def usable_cores(membership: Path = _MEMBERSHIP, hierarchy: Path = _HIERARCHY) -> int:
-    """Return how many threads can run at once: not the machine's cores but this process's.
+    """Return how many threads of this process can run at once, at least one.
 
-    Slurm and taskset restrict a process to some cores; Docker and Kubernetes give its cgroup a
-    quota of time. Part of a core counts as a whole one.
+    Slurm and taskset restrict a process to some cores; Docker and Kubernetes limit the CPU time of
+    its cgroup. A fraction of a core counts as one.
 
     Args:
-        membership: tells this process's cgroup, as cgroups(7) describes it.
+        membership: names this process's cgroup, see cgroups(7).
         hierarchy: where cgroups are mounted.
     """
     if hasattr(os, "sched_getaffinity"):  # Linux.
         cores = len(os.sched_getaffinity(0))
     else:
         cores = os.cpu_count() or 1
-    quota = _quota(membership, hierarchy)
-    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
-
-
-def _quota(membership: Path, hierarchy: Path) -> float | None:
-    """Return the cores' time that the cgroup and those around it allow; None without a limit."""
-    found = []
     for line in _read(membership).splitlines():
         _, controllers, name = line.split(":", 2)
-        if not controllers:  # Version 2: one hierarchy for all controllers.
-            root, limit = hierarchy, _limit_of_version_2
-        elif "cpu" in controllers.split(","):
-            root, limit = hierarchy / "cpu", _limit_of_version_1
-        else:
+        if controllers and "cpu" not in controllers.split(","):
             continue
+        root = hierarchy / "cpu" if controllers else hierarchy  # Version 1 or 2 of cgroups.
         own = root / name.lstrip("/")
-        # Inside a container the name may be that of the outside, which is not mounted here.
+        # In a container the name may be that outside, which is not mounted here.
         folders = [own, *own.parents] if own.is_dir() else [root]
-        found += [limit(folder) for folder in folders if folder.is_relative_to(root)]
-    return min((limit for limit in found if limit is not None), default=None)
+        for folder in folders:
+            limit = _limit(folder) if folder.is_relative_to(root) else None
+            cores = min(cores, limit) if limit else cores
+    return cores
 
 
-def _limit_of_version_2(folder: Path) -> float | None:
-    quota, _, period = _read(folder / "cpu.max").partition(" ")
-    return int(quota) / int(period) if quota.isdigit() else None
-
-
-def _limit_of_version_1(folder: Path) -> float | None:
-    quota = _read(folder / "cpu.cfs_quota_us").strip()  # -1: no limit.
-    return int(quota) / int(_read(folder / "cpu.cfs_period_us")) if quota.isdigit() else None
+def _limit(folder: Path) -> int | None:
+    """Return the cores that a cgroup allows; None if it has no limit."""
+    if not (folder / "cpu.max").is_file():  # Version 1; a quota of -1 is no limit.
+        quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
+    else:
+        quota, _, period = _read(folder / "cpu.max").partition(" ")
+    limited = quota.strip().isdigit()
+    return max(1, math.ceil(int(quota) / int(period))) if limited else None
 
 
 def _read(path: Path) -> str:
-    """Return a file's text; "" where there is no such file, as on systems without cgroups."""
+    """Return a file's text; "" if there is no such file, as on systems without cgroups."""
     return path.read_text() if path.is_file() else ""

@@ -1,4 +1,4 @@
-"""A disk that is too small, found before the work, or that fails in the middle of it."""
+"""Disks that are too small for the work, become full, or fail."""
 
 import errno
 import os
@@ -10,22 +10,19 @@ from pathlib import Path
 
 from alexnet_jax.errors import MachineError, UserError, explain_os_error
 
-# Libraries in C++ and Rust raise errors of their own types, which only say it in words.
+# Libraries in C++ and Rust raise errors of their own types, with only these words.
 _FULL = {errno.ENOSPC: "No space left on device", errno.EDQUOT: "Disk quota exceeded"}
-_FAILED = {errno.EIO: "Input/output error", errno.EROFS: "Read-only file system"}
+_WORDS = _FULL | {errno.EIO: "Input/output error", errno.EROFS: "Read-only file system"}
 _OS_ERROR = re.compile(r"\bOS error (\d+)", re.IGNORECASE)
 
 
 def require_free_space(directory: Path, needed_bytes: int, what: str) -> None:
-    """Refuse work that plainly cannot fit.
+    """Raise UserError if the disk of an existing directory is too small.
 
     Args:
-        directory: an existing directory on the disk in question.
-        needed_bytes: a lower bound of what the work takes at its peak.
+        directory: a directory on the disk.
+        needed_bytes: a lower bound of the peak use.
         what: the work, for the message.
-
-    Raises:
-        UserError: fewer bytes are free.
     """
     free = shutil.disk_usage(directory).free
     if free < needed_bytes:
@@ -37,22 +34,20 @@ def require_free_space(directory: Path, needed_bytes: int, what: str) -> None:
 
 @contextmanager
 def full_disk_reported(directory: Path, what: str) -> Iterator[None]:
-    """Turn the many ways in which a disk that is full or fails shows itself into one line.
+    """Turn any error of a disk that is full or fails into one line.
 
-    Python raises OSError, often without a path; C++ libraries raise errors of their own that only
-    say so in words. Wrap the writing itself, so that the free space is read before anything is
-    cleaned up.
+    Wrap only the writing, so that the free space is read before any cleaning up.
 
     Raises:
         MachineError: the disk is full, or fails.
-        UserError: `directory` is closed to this user.
+        UserError: the directory is not accessible.
     """
     try:
         yield
     except UserError:
         raise
     except Exception as error:
-        number = disk_errno(error)
+        number = _find_errno(error)
         if number is None:
             raise
         if number in _FULL:
@@ -64,21 +59,19 @@ def full_disk_reported(directory: Path, what: str) -> Iterator[None]:
         raise explain_os_error(known, f"{what} in {directory}") from error
 
 
-def disk_errno(error: BaseException) -> int | None:
-    """Return the errno behind `error`, of whatever type; None where it is not the system's."""
+def _find_errno(error: Exception) -> int | None:
+    """Return the errno behind an error of any type; None if it is not the system's."""
     if isinstance(error, OSError) and error.errno:
         return error.errno
-    named = _OS_ERROR.search(str(error))
-    if named is not None:
+    if named := _OS_ERROR.search(str(error)):
         return int(named[1])
-    known = (
-        (_FULL | _FAILED).items() if isinstance(error, OSError | RuntimeError | ValueError) else ()
-    )
-    return next((number for number, words in known if words in str(error)), None)
+    if not isinstance(error, OSError | RuntimeError | ValueError):
+        return None
+    return next((number for number, words in _WORDS.items() if words in str(error)), None)
 
 
 def _what_is_left(directory: Path) -> str:
-    # The folder may never have been made; its disk is that of the nearest one above it.
+    # The directory may not exist yet; its disk is that of its nearest parent.
     there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     status = os.statvfs(there)
     if status.f_files and not status.f_favail:

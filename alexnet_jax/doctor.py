@@ -1,18 +1,19 @@
-"""Say, before the run, what this machine will do with a config: measured, in under a minute.
+"""Measure what this machine will do with a config, in under a minute, before the run.
 
   python -m alexnet_jax.doctor --config=configs/imagenet.py
   python -m alexnet_jax.doctor --config=configs/imagenet.py --config.model.name=owt --json
   python -m alexnet_jax.doctor --config=configs/imagenet.py --devices=64
 
-Prints the network layer by layer; how fast images are read, decoded, sent and trained on; memory;
-the share of the machine's matrix products that a step reaches; the bottleneck, and what to do
-about it. Without data the step is measured on random pixels.
+Prints the network layer by layer; the speed of reading, decoding, transfer and training; memory;
+utilisation; the bottleneck, and advice. Without data the step is measured on random pixels.
 
-With --devices, what each layout would keep and send on so many devices; none of them need be there.
+With --devices: memory and communication of each layout on that many devices, which need not exist.
 """
 
+import json
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from absl import flags, logging
 from ml_collections import config_flags
@@ -24,31 +25,31 @@ from alexnet_jax.process import restart_with_huge_pages
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file, e.g. configs/demo.py.")
 _JSON = flags.DEFINE_bool("json", False, "Print one JSON object instead of the table.")
 _SECONDS = flags.DEFINE_float(
-    "seconds", 50.0, "How long to measure; less gives rougher numbers.", lower_bound=1.0
+    "seconds", 50.0, "Time limit; a shorter one gives rougher numbers.", lower_bound=1.0
 )
 _DEVICES = flags.DEFINE_integer(
-    "devices", None, "Compile for so many devices and tell what they send.", lower_bound=2
+    "devices", None, "Estimate for this many devices instead of measuring.", lower_bound=2
 )
 _PER_MACHINE = flags.DEFINE_integer(
-    "devices_per_machine", 8, "With --devices: how many share a machine.", lower_bound=1
+    "devices_per_machine", 8, "With --devices: how many a machine has.", lower_bound=1
 )
 _LINK_GBPS = flags.DEFINE_float(
-    "link_gbps", 100.0, "With --devices: what a device sends in a second, in gigabits.", 0.001
+    "link_gbps", 100.0, "With --devices: gigabits per second of a device's link.", 0.001
 )
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure or, for devices that are not there, compile; print what was found."""
-    if arguments:
-        raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
-    logging.set_verbosity(logging.ERROR)  # TFDS remarks on every directory that it opens.
-    print(_measure() if _DEVICES.value is None else _estimate(_DEVICES.value))
+    """Print measurements or, with --devices, estimates."""
+    command_line.refuse_arguments(arguments)
+    logging.set_verbosity(logging.ERROR)  # TFDS warns about every directory that it opens.
+    found, text = _measure() if _DEVICES.value is None else _estimate(_DEVICES.value)
+    print(json.dumps(found, indent=2) if _JSON.value else text)
 
 
-def _measure() -> str:
+def _measure() -> tuple[Any, str]:
     # Imported here so that --help does not wait for JAX.
     from alexnet_jax.diagnosis.examination import diagnose
-    from alexnet_jax.diagnosis.report import format_json, format_table
+    from alexnet_jax.diagnosis.report import format_table
     from alexnet_jax.training.experiment import build_run, build_without_data
 
     run, missing = None, ""
@@ -57,18 +58,19 @@ def _measure() -> str:
     except UserError as error:
         missing = str(error)
     experiment = run.experiment if run else build_without_data(_CONFIG.value)
-    diagnosis = diagnose(experiment, run, missing, _SECONDS.value, _tell)
-    return format_json(diagnosis) if _JSON.value else format_table(diagnosis)
+    diagnosis = diagnose(experiment, run, missing, _SECONDS.value, _show_progress)
+    return diagnosis, format_table(diagnosis)
 
 
-def _estimate(devices: int) -> str:
-    from alexnet_jax.diagnosis.scaling import report
+def _estimate(devices: int) -> tuple[Any, str]:
+    from alexnet_jax.diagnosis.scaling import estimate_communication, format_estimates
 
-    return report(_CONFIG.value, devices, _PER_MACHINE.value, _LINK_GBPS.value, _JSON.value)
+    rows = estimate_communication(_CONFIG.value, devices, _PER_MACHINE.value)
+    batch_size = _CONFIG.value.train.batch_size
+    return rows, format_estimates(rows, batch_size, devices, _LINK_GBPS.value)
 
 
-def _tell(doing: str) -> None:
-    """Let whoever watches know what is being measured."""
+def _show_progress(doing: str) -> None:
     if sys.stderr.isatty():
         print(f"measuring: {doing} …", file=sys.stderr)
 

@@ -1,10 +1,11 @@
-"""The errors that end a command with one line, and their exit codes."""
+"""Errors that end a command with one line, and their exit codes."""
 
 import errno
 import os
 import sys
+import traceback
 
-# What the caller of a path can mend: it names nothing, names something else, or is closed to us.
+# The caller can correct these: the path names nothing, something else, or is not accessible.
 _MISTAKES = (
     errno.ENOENT,
     errno.ENOTDIR,
@@ -18,10 +19,10 @@ _MISTAKES = (
 
 
 class UserError(Exception):
-    """Something the user gave, or the machine lacks; the message names the way out.
+    """A mistake in what the user gave; the message names the way out.
 
-    Front doors print it as one line and exit with `exit_code`. Everything else that is raised is a
-    defect of ours and keeps its traceback.
+    Front doors print it as one line and exit with `exit_code`. Other exceptions are our defects and
+    keep their traceback.
     """
 
     exit_code = 2
@@ -34,17 +35,19 @@ class MachineError(UserError):
 
 
 def print_error(error: object) -> int:
-    """Print an error as its one line, and return the exit code that goes with it."""
+    """Print an error as one line, and return its exit code."""
+    if isinstance(error, OSError):
+        error = explain_os_error(error)
     print("error:", printable(" ".join(str(error).split())), file=sys.stderr)
     return error.exit_code if isinstance(error, UserError) else UserError.exit_code
 
 
 def explain_os_error(error: OSError, place: str | os.PathLike[str] | None = None) -> UserError:
-    """Return the one line for what the system refused: the path and the cause.
+    """Return the error with the path and the cause.
 
     Args:
         error: as Python or a library raised it.
-        place: stands for the path where `error` names none: writing to an open file does not.
+        place: stands for the path if `error` has none, as when writing to an open file.
     """
     paths = [name for name in (error.filename, error.filename2) if name is not None] or [place]
     where = " -> ".join(
@@ -55,11 +58,17 @@ def explain_os_error(error: OSError, place: str | os.PathLike[str] | None = None
     return kind(f"{where}: {cause}" if where else cause)
 
 
-def printable(text: object) -> str:
-    r"""Return text with all that could steer a terminal escaped: "\x1b[2J" becomes "\\x1b[2J".
+def describe_failure(error: BaseException) -> str:
+    """Return one line on what went wrong in a user's Python file, and where."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    what = f"{type(error).__name__}: {error}"
+    # A SyntaxError names the place itself.
+    where = "" if isinstance(error, SyntaxError) else f" ({frame.filename}, line {frame.lineno})"
+    return f"cannot be loaded: {what}{where}"
 
-    For names that come from files: of classes, of images, of tensors.
-    """
+
+def printable(text: object) -> str:
+    r"""Escape terminal control characters in names from files: "\x1b[2J" becomes "\\x1b[2J"."""
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
         for letter in str(text)

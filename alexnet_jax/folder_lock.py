@@ -1,4 +1,4 @@
-"""One process at a time in a folder, on any file system that several hosts may share."""
+"""A lock that gives one process at a time a folder, which several hosts may share."""
 
 import errno
 import fcntl
@@ -8,18 +8,19 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
+from typing import IO, Self, TypeVar
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.lock_owner import Owner
 
-_BEATS_MISSED = 3  # After which an owner that cannot be asked counts as gone.
+_Value = TypeVar("_Value")
+
+_BEATS_MISSED = 3  # Missed by an owner that counts as gone.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 _GONE = (errno.ENOENT, errno.ESTALE)
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)
-_RECHECKS = 20  # Of a lock that seems lost; a file server may have answered late.
-_SETTLING_SECONDS = 0.2  # More than passes between a contender's last look and its renaming.
+_RECHECKS = 20  # Of a lock that seems lost: a file server may answer late.
+_SETTLING_SECONDS = 0.2  # Longer than a contender takes from its last check to its renaming.
 
 
 class LockHeldError(UserError):
@@ -29,28 +30,25 @@ class LockHeldError(UserError):
 class FolderLock:
     """A lock file that names the process that holds it.
 
-    Three facts keep a second process out, and each is enough:
+    Each of three mechanisms alone excludes a second process:
 
-    - The file is created exclusively, whole, with its owner's token in it. Of two processes that
-      start at once, on one host or two, one creates it.
-    - The owner holds a lock of the system on the file (flock), which ends however the process ends.
-      File systems may refuse such locks, or keep them from other hosts.
-    - The owner renews the file's time of change. A contender that can neither see a lock nor ask
-      its own kernel for the process watches for three beats whether that continues. Clocks of
-      two hosts are never compared.
+    - The file is created exclusively and atomically, with its owner's token in it.
+    - The owner holds a system lock (flock) on the file, which ends with the process. Some file
+      systems refuse such locks, or do not show them to other hosts.
+    - The owner renews the file's modification time. A contender that can neither see a lock nor
+      look the process up watches for three beats. It never compares the clocks of two hosts.
 
-    A contender takes an abandoned lock over by renaming a file of its own onto it, so that no third
-    process finds the name free. Of several that do so at once, the last has the lock; each waits
-    until the others are through, and looks again.
+    A contender takes over an abandoned lock by renaming its own file onto it, so the name is never
+    free. If several do so at once, the last one wins; each waits for the others, then checks.
 
-    An owner that was frozen for longer than that, on another host, has lost its lock when it comes
-    back. `check_still_mine`, called before each write that matters, says so.
+    An owner on another host that was frozen for three beats has lost its lock. Call
+    `check_still_mine` before each important write.
 
     Args:
         path: the lock file; its folder must exist.
-        held: begins the refusal: "another run is training in runs/x".
-        way_out: ends it.
-        beat: seconds from one renewal to the next.
+        held: first part of the refusal: "another run is training in runs/x".
+        way_out: last part of the refusal.
+        beat: seconds between renewals.
         flock: the system's locking call.
         me: the process that takes the lock.
     """
@@ -80,20 +78,15 @@ class FolderLock:
         self.acquire()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def acquire(self) -> str:
-        """Take the lock, and return what the file now says.
+        """Take the lock, and return the text of the file.
 
         Raises:
             LockHeldError: another process has it.
-            OSError: nothing can be written to the folder.
+            OSError: the folder is not writable.
         """
         while (file := self._create() or self._take_over()) is None:
             pass
@@ -103,7 +96,7 @@ class FolderLock:
         return self._text
 
     def close(self) -> None:
-        """Free the lock, if it was taken."""
+        """Release the lock, if it was taken."""
         if self._file is not None:
             self._released.set()
             self._renewal.join()
@@ -113,7 +106,7 @@ class FolderLock:
             self._file = None
 
     def is_held(self) -> bool:
-        """Say whether another process holds the lock."""
+        """Return whether another process holds the lock."""
         try:
             with self._path.open() as file:
                 return self._is_held(file, file.read(), fcntl.LOCK_SH)
@@ -121,10 +114,7 @@ class FolderLock:
             return False
 
     def check_still_mine(self) -> None:
-        """Raise UserError if another process has taken the lock since `acquire`.
-
-        It has no effect in a process that never took the lock.
-        """
+        """Raise UserError if another process has taken the lock from this one."""
         if self._file is None:
             return
         for _ in range(_RECHECKS):
@@ -141,7 +131,7 @@ class FolderLock:
         )
 
     def check_visible(self, text: str) -> None:
-        """Raise UserError unless the file says `text` on this host too, as in a shared folder."""
+        """Raise UserError unless this host sees the file with `text`, as in a shared folder."""
         deadline = time.monotonic() + _BEATS_MISSED * self._beat
         while _read(self._path) != text:
             # Network file systems may be seconds late.
@@ -154,47 +144,31 @@ class FolderLock:
             time.sleep(0.1)
 
     def _create(self) -> IO[str] | None:
-        """Create the file with this owner in it, locked; return None if there is one."""
-        temporary, file = self._signed()
-        named = False
+        """Create the file, signed and locked; return None if there is one."""
+
+        def link(temporary: Path) -> bool:
+            try:
+                os.link(temporary, self._path)
+            except FileExistsError:
+                # It may be our own: a file server made the link, but its answer was lost.
+                return _read(self._path) == self._text
+            return True
+
         try:
-            named = self._link(temporary)
+            return self._place(link)
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            return self._create_without_links()
-        finally:
-            if not named:
-                file.close()
-            temporary.unlink(missing_ok=True)
-        return file if named else None
-
-    def _link(self, temporary: Path) -> bool:
-        """Give a file the lock's name; return whether it has it: another may."""
-        try:
-            os.link(temporary, self._path)
-        except FileExistsError:
-            # It may be our own: a file server made the link, and its answer was lost.
-            return _read(self._path) == self._text
-        return True
-
-    def _create_without_links(self) -> IO[str] | None:
-        """Do as `_create` where files cannot have two names.
-
-        The file is empty for a moment, in which a contender may take it for an abandoned one.
-        """
         try:
             file = self._path.open("x+")
         except FileExistsError:
             return None
+        # The file is empty for a moment; a contender may then take it for an abandoned one.
         self._sign(file)
         return self._settled(file)
 
     def _take_over(self) -> IO[str] | None:
-        """Put a file of this owner in the place of an abandoned one.
-
-        Returns:
-            The file, locked; None if another process freed the lock or took it meanwhile.
+        """Replace an abandoned file; return None if the lock was released or taken meanwhile.
 
         Raises:
             LockHeldError: the file is not abandoned.
@@ -210,24 +184,28 @@ class FolderLock:
                     return None
                 owner = Owner.read(text) or "host unknown, pid unknown"
                 raise LockHeldError(f"{self._held} ({owner}); {self._way_out}")
-            temporary, file = self._signed()
-            replaced = False
-            try:
-                if _read(self._path) == text:
-                    temporary.rename(self._path)
-                    replaced = True
-            finally:
-                if not replaced:
-                    file.close()
-                    temporary.unlink(missing_ok=True)
-        return self._settled(file) if replaced else None
 
-    def _signed(self) -> tuple[Path, IO[str]]:
-        """Create a file of another name with this owner in it, locked."""
-        path = self._path.with_name(f"{self._path.name}.{self._me.token}")
-        file = path.open("x+")
-        self._sign(file)
-        return path, file
+            def replace(temporary: Path) -> bool:
+                unchanged = _read(self._path) == text
+                if unchanged:
+                    temporary.rename(self._path)
+                return unchanged
+
+            file = self._place(replace)
+        return self._settled(file) if file else None
+
+    def _place(self, place: Callable[[Path], bool]) -> IO[str] | None:
+        """Give a new file, signed and locked, its name by `place`; return None if that failed."""
+        temporary = self._path.with_name(f"{self._path.name}.{self._me.token}")
+        file, placed = temporary.open("x+"), False
+        try:
+            self._sign(file)
+            placed = place(temporary)
+        finally:
+            if not placed:
+                file.close()
+            temporary.unlink(missing_ok=True)
+        return file if placed else None
 
     def _sign(self, file: IO[str]) -> None:
         self._lock(file, fcntl.LOCK_EX)
@@ -235,7 +213,7 @@ class FolderLock:
         file.flush()
 
     def _settled(self, file: IO[str]) -> IO[str] | None:
-        """Return `file`, or None if a contender that was late has replaced it."""
+        """Return `file`, or None if a late contender has replaced it."""
         time.sleep(min(_SETTLING_SECONDS, self._beat))
         if _read(self._path) == self._text:
             return file
@@ -243,13 +221,13 @@ class FolderLock:
         return None
 
     def _is_held(self, file: IO[str], text: str, kind: int) -> bool:
-        """Say whether the process that `file` names, in `text`, holds the lock."""
+        """Return whether the process that `text`, in `file`, names holds the lock."""
         locked = self._lock(file, kind)
         if locked is False:
             return True
         owner = Owner.read(text)
         if owner is None and locked:
-            return False  # Freed by an older version, or its writer died while writing.
+            return False  # Released by an older version, or its writer died while writing.
         if owner is not None:
             running = owner.is_running(self._me)
             if running is not None:
@@ -259,7 +237,7 @@ class FolderLock:
         return self._changes(text)
 
     def _lock(self, file: IO[str], kind: int) -> bool | None:
-        """Lock `file`; False where another process has done so, None where that is impossible."""
+        """Lock `file`; return False if another process has, None if the system cannot."""
         try:
             self._flock(file.fileno(), kind | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -271,7 +249,7 @@ class FolderLock:
         return True
 
     def _changes(self, text: str) -> bool:
-        """Watch for three beats whether the file is renewed or written."""
+        """Return whether the file is renewed or written within three beats."""
         before = _time_of_change(self._path)
         deadline = time.monotonic() + _BEATS_MISSED * self._beat
         while time.monotonic() < deadline:
@@ -286,26 +264,27 @@ class FolderLock:
     def _renew(self, file: IO[str]) -> None:
         while not self._released.wait(self._beat):
             try:
-                os.utime(file.fileno())  # The open file: under its name may be another's by now.
+                os.utime(file.fileno())  # The open file: its name may belong to another by now.
             except OSError as error:
-                # A server that is away for a moment: the next beat makes up for this one.
+                # A file server may be away for a moment: the next beat tries again.
                 print(f"warning: {self._path} cannot be renewed: {error}", file=sys.stderr)
 
 
 def _read(path: Path) -> str | None:
-    try:
-        return path.read_text()
-    except OSError as error:
-        if error.errno not in _GONE:
-            raise
-        return None
+    return _unless_gone(path.read_text)
 
 
 def _time_of_change(path: Path) -> int | None:
-    try:
-        # Opening makes a network file system ask its server.
-        with path.open() as file:
+    def read() -> int:
+        with path.open() as file:  # Opening makes a network file system refresh.
             return os.fstat(file.fileno()).st_mtime_ns
+
+    return _unless_gone(read)
+
+
+def _unless_gone(read: Callable[[], _Value]) -> _Value | None:
+    try:
+        return read()
     except OSError as error:
         if error.errno not in _GONE:
             raise

@@ -1,4 +1,4 @@
-"""Paths that cannot work are refused before anything is made: URLs, and folders without UTF-8."""
+"""Checks of paths: no URLs, and only UTF-8 where C++ libraries write."""
 
 from pathlib import Path
 
@@ -6,10 +6,7 @@ from alexnet_jax.errors import UserError
 
 
 def check_local(name: str, path: str) -> None:
-    """Raise UserError if `path`, given as `name`, is a URL.
-
-    Python would take "gs://bucket/data" for a folder "gs:" below the current one.
-    """
+    """Raise UserError if `path`, the value of `name`, is a URL: Python would make a folder."""
     if "://" not in path:
         return
     way_out = (
@@ -21,9 +18,9 @@ def check_local(name: str, path: str) -> None:
 
 
 def check_folder(name: str, path: str) -> None:
-    """Raise UserError if a folder for checkpoints or records, given as `name`, cannot hold them.
+    """Raise UserError if a folder, the value of `name`, cannot hold checkpoints or records.
 
-    The C++ libraries that write them take paths in UTF-8 only; Linux takes any bytes.
+    The C++ libraries that write them accept only paths in UTF-8; Linux accepts any bytes.
     """
     check_local(name, path)
     try:

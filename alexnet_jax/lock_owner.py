@@ -1,4 +1,4 @@
-"""The process that a lock file names, and whether that process is still there."""
+"""The process that a lock file names, and whether it is still running."""
 
 import json
 import os
@@ -14,16 +14,15 @@ _STATE, _START = 0, 19  # Fields of /proc/PID/stat behind the command's name; se
 
 @dataclass(frozen=True)
 class Owner:
-    """A process, as a lock file names it.
+    """A process, as a lock file names it. Empty fields are unknown.
 
     Attributes:
-        host: its host's name.
-        pid: its number there.
+        host: host name.
+        pid: process ID.
         started: when it took the lock, in seconds since 1970 on its own clock; for people.
-        token: differs for every taking of a lock; empty in files of older versions.
-        machine: identifies the running kernel and the process namespace, in which `pid` is unique;
-            empty where that is unknown.
-        process_start: when the process started, in the kernel's ticks; empty where unknown.
+        token: unique for each acquisition; empty in files of older versions.
+        machine: identifies the running kernel and the process namespace of `pid`.
+        process_start: when the process started, in the kernel's ticks.
     """
 
     host: str
@@ -35,15 +34,14 @@ class Owner:
 
     @classmethod
     def this_process(cls) -> Self:
-        """Describe this process, with a token of its own."""
+        """Describe this process, with a new token."""
         pid = os.getpid()
-        return cls(
-            socket.gethostname(), pid, time.time(), uuid.uuid4().hex, _machine(), _start(pid) or ""
-        )
+        host, token = socket.gethostname(), uuid.uuid4().hex
+        return cls(host, pid, time.time(), token, _machine(), _start(pid) or "")
 
     @classmethod
     def read(cls, text: str) -> Self | None:
-        """Parse a lock file; None where it names nobody, or its writer died while writing."""
+        """Parse a lock file; return None if it names no process."""
         try:
             fields = json.loads(text)
         except ValueError:
@@ -56,19 +54,19 @@ class Owner:
         return f"host {self.host}, pid {self.pid}"
 
     def to_json(self) -> str:
-        """Return what a lock file of this owner says."""
+        """Return the text of this owner's lock file."""
         return json.dumps(asdict(self))
 
     def shares_kernel(self, other: "Owner") -> bool:
-        """Say whether both run under one kernel, which would know of each other's locks."""
-        if not self.machine or not other.machine:  # An older version's file: its host must do.
-            return self.host == other.host
-        return self.host == other.host and _boot(self.machine) == _boot(other.machine)
+        """Return whether both run under one kernel, which shows each the other's locks."""
+        known = self.machine and other.machine  # Files of older versions have no `machine`.
+        boots = {owner.machine.partition(" ")[0] for owner in (self, other)}
+        return self.host == other.host and (not known or len(boots) == 1)
 
     def is_running(self, seen_by: "Owner") -> bool | None:
-        """Say whether the process is running; None where `seen_by` cannot know.
+        """Return whether the process is running; None if `seen_by` cannot know.
 
-        A process with the same number that started at another time is another process.
+        A process with the same ID that started at another time is another process.
         """
         if not self.machine or (self.host, self.machine) != (seen_by.host, seen_by.machine):
             return None
@@ -77,7 +75,7 @@ class Owner:
 
 
 def _machine() -> str:
-    """Identify the kernel and the process namespace: containers can share a host's name."""
+    """Identify the kernel and the process namespace: containers can share a host name."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -85,15 +83,8 @@ def _machine() -> str:
         return ""
 
 
-def _boot(machine: str) -> str:
-    return machine.partition(" ")[0]
-
-
 def _start(pid: int) -> str | None:
-    """Return when a process started; "" where that is hidden, None where there is no process.
-
-    A process that has ended and waits for its parent to notice counts as gone.
-    """
+    """Return when a process started; "" if that is hidden, None if it has ended (zombies too)."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,17 +1,17 @@
-"""Train AlexNet, or go on where a killed run stopped, and test it.
+"""Train AlexNet, or resume a run, and evaluate it.
 
   python -m alexnet_jax.main --config=configs/imagenet.py --workdir=runs/imagenet
   python -m alexnet_jax.main --config=configs/demo.py --workdir=runs/demo --config.train.seed=1
 
-The same command continues a run that was stopped. Any key of the config can be overridden with
---config.group.key=value. The workdir receives metrics.jsonl, tensorboard/, checkpoints/,
-config.json, environment.json and, last, result.json.
+The same command resumes a run that was stopped. --config.group.key=value overrides any key of the
+config. The run writes metrics.jsonl, tensorboard/, checkpoints/, config.json, environment.json and,
+last, result.json to its workdir.
 """
 
 from alexnet_jax.signals import exit_on_signals, ignore_signals
 
 if __name__ == "__main__":
-    exit_on_signals()  # The imports below take longer than a scheduler may wait.
+    exit_on_signals()  # Before the imports, which are slow.
 
 import sys
 from collections.abc import Sequence
@@ -21,33 +21,32 @@ from absl import flags
 from ml_collections import config_flags
 
 from alexnet_jax import command_line
-from alexnet_jax.errors import UserError
 from alexnet_jax.process import restart_with_huge_pages
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file, e.g. configs/demo.py.")
-_WORKDIR = flags.DEFINE_string("workdir", "", "The folder that the run writes.")
+_WORKDIR = flags.DEFINE_string("workdir", "", "The folder of the run.")
 _RESUME = flags.DEFINE_enum(
     "resume",
     "same_config",
     ["same_config", "ignore_config"],
-    "Whether a run may go on under a config that differs from the one it began with.",
+    "ignore_config resumes a run even if the config now gives other numbers.",
 )
 _PROFILE = flags.DEFINE_string(
-    "profile", "", "START:STOP, completed steps: trace the steps between into WORKDIR/profile."
+    "profile", "", "START:STOP in completed steps: trace the steps between to WORKDIR/profile."
 )
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run the loop that the flags describe."""
-    if arguments:
-        raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
+    """Train as the flags say."""
+    command_line.refuse_arguments(arguments)
     # Imported here so that --help does not wait for JAX.
     from alexnet_jax.config.checks import check_config
     from alexnet_jax.parallel.distributed import joined_cluster
-    from alexnet_jax.training.experiment import make_timeouts
 
     check_config(_CONFIG.value)
-    with joined_cluster(make_timeouts(_CONFIG.value)):
+    cluster = _CONFIG.value.parallel
+    timeouts = cluster.initialization_timeout, cluster.heartbeat_timeout, cluster.shutdown_timeout
+    with joined_cluster(*timeouts):
         _train(Path(_WORKDIR.value))
 
 
@@ -57,15 +56,12 @@ def _train(workdir: Path) -> None:
     from alexnet_jax.training.preemption import Preempted
     from alexnet_jax.training.profiling import parse_profiled_steps
 
+    ignore_config = _RESUME.value == "ignore_config"
+    profiled = parse_profiled_steps(_PROFILE.value)
     try:
-        result = train_and_evaluate(
-            _CONFIG.value,
-            workdir,
-            _RESUME.value == "ignore_config",
-            parse_profiled_steps(_PROFILE.value),
-        )
+        result = train_and_evaluate(_CONFIG.value, workdir, ignore_config, profiled)
     except Preempted as preemption:
-        ignore_signals()  # srun ends the other processes when the first of them exits.
+        ignore_signals()  # srun ends the other processes when the first one exits.
         print(preemption.explain(), file=sys.stderr)
         sys.exit(preemption.exit_code)
     if not is_process_0():

@@ -1,10 +1,9 @@
-"""Say what trained AlexNet sees in images: the five most probable classes of each.
+"""Print the five most probable classes of images.
 
   python -m alexnet_jax.predict --workdir=runs/imagenet cat.jpg dog.png
 
-Uses the best checkpoint unless --checkpoint names another. The probabilities are averaged over the
-ten crops.
-A file that cannot be read is named, and the others are classified; the exit code is then 2.
+Uses the best checkpoint, unless --checkpoint names another, and averages the probabilities of the
+ten crops. If a file cannot be read, the others are classified, and the exit code is 2.
 """
 
 from collections.abc import Sequence
@@ -36,7 +35,7 @@ def main(arguments: Sequence[str]) -> None:
         for name, probability in classes:
             print(f"  {probability:7.2%}  {printable(name)}")
     if unread:
-        raise SystemExit(UserError.exit_code)  # Each has been named.
+        raise SystemExit(UserError.exit_code)
 
 
 if __name__ == "__main__":

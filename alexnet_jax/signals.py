@@ -1,4 +1,4 @@
-"""Ending at once when asked, from the first moment of a program: SIGTERM and Ctrl-C."""
+"""SIGTERM and Ctrl-C before and after training."""
 
 import os
 import signal
@@ -7,33 +7,30 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-SAVED_EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: the same command goes on from what was saved.
+SAVED_EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: the same command resumes the run.
 
 
 def exit_on_signals() -> None:
-    """Let SIGTERM and Ctrl-C end this process with one line and 128 + their number.
+    """End this process at a signal with one line and exit code 128 + its number.
 
-    That is right until there is something to save; then training/preemption.py takes over. Call
-    it before the first slow import: that of JAX takes seconds.
+    Call it before the first slow import. Once there is something to save, training/preemption.py
+    handles the signals.
     """
     for number in SIGNALS:
-        # A shell lets its background jobs ignore Ctrl-C; that is to stay so.
+        # A shell lets its background jobs ignore Ctrl-C; keep that.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
 
 
 def ignore_signals() -> None:
-    """Let neither signal change the exit code of a program that has nothing left to do but exit."""
+    """Ignore both signals in a program that is about to exit with another code."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def ended_by_the_system() -> Iterator[None]:
-    """Leave both signals to the system for a block in which Python's handlers would have to wait.
-
-    Python runs them between two operations of its own: a call that waits in C++ is one.
-    """
+    """Use the system's handlers for a block that waits in C++, where Python's cannot run."""
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     for number, handler in handlers.items():
         if handler is not signal.SIG_IGN:
@@ -47,7 +44,7 @@ def ended_by_the_system() -> Iterator[None]:
 
 def _end(number: int, frame: FrameType | None) -> None:
     try:
-        # Not by way of `print`, which the signal may have come in the middle of.
+        # `print` may be what the signal interrupted.
         os.write(2, f"stopped by {signal.Signals(number).name}, without saving\n".encode())
     finally:
         os._exit(128 + number)

@@ -8,12 +8,12 @@ each device.
 
 import argparse
 import json
-from dataclasses import asdict
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
-from alexnet_jax.diagnosis.scaling import CommunicationEstimate, estimate_communication
 from alexnet_jax.training.provenance import describe_environment
-from configs.imagenet import get_config
 
 DEVICES = [2**power for power in range(1, 10)]
 PER_MACHINE = 8
@@ -30,22 +30,32 @@ def main() -> None:
         result["rows"] = json.loads(out.read_text())["rows"]
     for devices in DEVICES:
         if str(devices) not in result["rows"]:
-            config = get_config()
-            config.train.batch_size = IMAGES_PER_DEVICE * devices
-            found = estimate_communication(config, devices, PER_MACHINE)
-            result["rows"][str(devices)] = [asdict(row) for row in found]
+            result["rows"][str(devices)] = estimate(devices)
             out.write_text(json.dumps(result, indent=2) + "\n")
-    print("| devices | data | hybrid, all devices | hybrid in machines of 8 | columns | sharded |")
+    print("| devices | data | hybrid, all devices | hybrid in machines of 8 | columns | fsdp |")
     print("|---|---|---|---|---|---|")
     for devices in DEVICES:
-        rows = [CommunicationEstimate(**values) for values in result["rows"][str(devices)]]
-        print(format_row(devices, rows))
+        print(format_row(devices, result["rows"][str(devices)]))
 
 
-def format_row(devices: int, found: list[CommunicationEstimate]) -> str:
+def estimate(devices: int) -> list[dict[str, Any]]:
+    """Return the rows of the doctor for so many devices."""
+    doctor = [sys.executable, "-m", "alexnet_jax.doctor", "--config=imagenet", "--json"]
+    options = [
+        f"--devices={devices}",
+        f"--devices_per_machine={PER_MACHINE}",
+        f"--config.train.batch_size={IMAGES_PER_DEVICE * devices}",
+    ]
+    done = subprocess.run([*doctor, *options], stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout)
+
+
+def format_row(devices: int, found: list[dict[str, Any]]) -> str:
     """Write what each layout sends and keeps, in megabytes."""
     cells = {
-        (row.layout, row.model_axis): f"{row.total_sent / 1e6:.1f} / {row.bytes_kept / 1e6:.1f}"
+        (row["layout"], row["model_axis"]): (
+            f"{sum((row['bytes_sent'] or {}).values()) / 1e6:.1f} / {row['bytes_kept'] / 1e6:.1f}"
+        )
         for row in found
     }
     wanted = [("data", None), ("hybrid", devices), ("hybrid", PER_MACHINE), ("columns", 2)]

@@ -48,7 +48,7 @@ LONGEST = (
     "test_slurm.py",
     "test_step.py",
     "test_main.py",
-    "test_spread.py",
+    "test_partitioned_ops.py",
     "test_ray_sweep.py",
     "test_sweep.py",
     "test_kubernetes.py",

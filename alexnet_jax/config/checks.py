@@ -1,4 +1,4 @@
-"""The checks of a config that need nothing but the config itself."""
+"""Checks of a config that need only the config."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,11 +11,11 @@ from alexnet_jax.config.schema import SCHEMA, check_key, flatten
 from alexnet_jax.errors import UserError
 from alexnet_jax.local_path import check_folder
 
-BEST, LATEST = "best", "latest"  # Checkpoints, which are named so or by their steps.
+BEST, LATEST = "best", "latest"  # Names of checkpoints, beside their steps.
 
 
 def check_config(config: ConfigDict) -> None:
-    """Raise UserError for a key that is unknown or missing, or a value that cannot be meant."""
+    """Raise UserError for an unknown or missing key, or an impossible value."""
     values = flatten(config.to_dict())
     for key in values:
         check_key(key)
@@ -27,14 +27,13 @@ def check_config(config: ConfigDict) -> None:
         if entry.rule.is_path:
             check_folder(f"config.{key}", values[key] or "")
     _check_crop(values)
-    _check_durations(values)
-    _check_checkpoint_name(values["train.init_checkpoint"])
+    _check_durations_and_checkpoint(values)
     _check_rates_of_layers(values)
     _check_optimizer(values)
 
 
 def is_checkpoint_name(text: str) -> bool:
-    """Say whether `text` can name a checkpoint: "best", "latest" or a number of steps."""
+    """Return whether `text` can name a checkpoint: "best", "latest" or a number of steps."""
     return text in (BEST, LATEST) or (text.isascii() and text.isdecimal())
 
 
@@ -48,7 +47,7 @@ def _check_crop(values: Mapping[str, Any]) -> None:
         )
 
 
-def _check_durations(values: Mapping[str, Any]) -> None:
+def _check_durations_and_checkpoint(values: Mapping[str, Any]) -> None:
     for group, steps, epochs in (
         ("train", "steps", "epochs"),
         ("eval", "every_steps", "every_epochs"),
@@ -56,9 +55,7 @@ def _check_durations(values: Mapping[str, Any]) -> None:
     ):
         if values[f"{group}.{steps}"] is None and values[f"{group}.{epochs}"] is None:
             raise UserError(f"set config.{group}.{steps} or config.{group}.{epochs}")
-
-
-def _check_checkpoint_name(name: str | None) -> None:
+    name = values["train.init_checkpoint"]
     if name is not None and not is_checkpoint_name(name):
         raise UserError(
             f"config.train.init_checkpoint={name!r} should be {BEST}, {LATEST} or a number of steps"

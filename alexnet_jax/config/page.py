@@ -8,7 +8,7 @@ from itertools import groupby
 from alexnet_jax.config.rules import Rule
 from alexnet_jax.config.schema import SCHEMA, Key
 
-_LARGEST_BOUND = 2**24  # Larger ones say nothing to a reader: they keep numbers from overflowing.
+_LARGEST_BOUND = 2**24  # Larger bounds only prevent overflow.
 _HEAD = """\
 # Config keys
 

@@ -1,4 +1,4 @@
-"""The recipes of `configs/`, found by name wherever the package is installed."""
+"""The recipes of `configs/`, by name, in a clone or an installed package."""
 
 import importlib.util
 from pathlib import Path
@@ -20,10 +20,10 @@ def known_recipes() -> dict[str, Path]:
 
 
 def find_recipe(name: str) -> Path:
-    """Return the file of `--config`: a file of the user's, or a recipe by name.
+    """Return the file of `--config`: the user's own, or a recipe by name.
 
     Args:
-        name: "my_config.py", "demo" or "configs/demo.py", which need not be where one stands.
+        name: such as "my_config.py", "demo", or "configs/demo.py" in any folder.
 
     Raises:
         UserError: there is no such file or recipe.

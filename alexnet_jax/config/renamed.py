@@ -1,7 +1,7 @@
 """Config keys and values that have new names.
 
-Recipes and command lines that use an old name are refused with the new one. Configs that were saved
-in workdirs are converted when they are read.
+An old name in a recipe or a command line is refused with the new one. Saved configs are converted
+when they are read.
 """
 
 from collections.abc import Mapping

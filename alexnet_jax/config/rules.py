@@ -1,4 +1,4 @@
-"""What the value of a config key may be."""
+"""Rules for the values of config keys."""
 
 import math
 from dataclasses import dataclass, replace
@@ -6,23 +6,22 @@ from typing import Any
 
 from alexnet_jax.errors import UserError
 
-# Steps are counted in int32, on the devices too.
-MOST_STEPS = 2**31 - 1
-MOST_MEGAPIXELS = 178  # Of an image; Pillow refuses larger ones, whatever we allow.
-_MOST_BITS = 256  # Of an integer, whatever its key.
-_LONGEST_TEXT = 4095  # Bytes: what Linux takes as a path.
+MOST_STEPS = 2**31 - 1  # Steps are counted in int32.
+MOST_MEGAPIXELS = 178  # Pillow refuses larger images.
+_MOST_BITS = 256  # Of any integer.
+_LONGEST_TEXT = 4095  # Bytes: the longest path on Linux.
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a value, or each item of a list, must be.
+    """The type and bounds of a value.
 
     Attributes:
-        types: None among them: it may be left unset.
-        least: the smallest number.
-        above: what a number must be larger than.
-        most: the largest number.
-        below: what a number must be smaller than.
+        types: the types allowed; NoneType: the value may be unset.
+        least: inclusive lower bound of a number.
+        above: exclusive lower bound.
+        most: inclusive upper bound.
+        below: exclusive upper bound.
         items: the rule of a list's items.
         choices: the only values allowed, if any.
         is_path: text that names a local folder.
@@ -39,11 +38,11 @@ class Rule:
 
     @property
     def optional(self) -> "Rule":
-        """The same for a value that may be left unset."""
+        """The same rule for a value that may be unset."""
         return replace(self, types=(*self.types, type(None)))
 
     def at_most(self, most: float) -> "Rule":
-        """The same with another upper bound."""
+        """The same rule with another upper bound."""
         return replace(self, most=most)
 
 
@@ -59,12 +58,12 @@ POSITIVE_EPOCHS = replace(EPOCHS, above=0)
 
 
 def one_of(*choices: str) -> Rule:
-    """Return the rule of text that is one of `choices`."""
+    """Return the rule for text that is one of `choices`."""
     return replace(TEXT, choices=choices)
 
 
 def list_of(rule: Rule) -> Rule:
-    """Return the rule of a tuple or list whose items keep `rule`."""
+    """Return the rule for a tuple or list of items that keep `rule`."""
     return Rule((tuple, list), items=rule)
 
 
@@ -86,7 +85,7 @@ def check_value(key: str, value: Any, rule: Rule) -> None:
 
 
 def check_text(name: str, text: str) -> None:
-    """Raise UserError for text that no file system takes as a name; `name` is whose value it is."""
+    """Raise UserError if `text`, the value of `name`, cannot be the name of a file."""
     try:
         length = len(text.encode())
     except UnicodeEncodeError as error:

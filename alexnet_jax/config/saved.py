@@ -1,4 +1,4 @@
-"""A run's config in its workdir, and in what a later start may differ from it."""
+"""Saved configs of runs, and their differences."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from alexnet_jax.config.renamed import with_new_names
 from alexnet_jax.config.schema import SCHEMA, default_config, flatten
 from alexnet_jax.errors import UserError
 
-# With the plateau schedule the errors of evaluations decide the rate, and so does when they come.
+# With the plateau schedule the times of evaluations change the learning rate.
 _DECIDE_PLATEAUS = ("eval.every_steps", "eval.every_epochs")
 
 
@@ -23,7 +23,7 @@ def save_config(config: ConfigDict, workdir: Path) -> None:
 
 
 def load_config(workdir: Path) -> ConfigDict:
-    """Read the config that a run was made with; UserError where there is none."""
+    """Read the config of a run; UserError if there is none."""
     path = workdir / "config.json"
     if not path.exists():
         raise UserError(f"{workdir} is no workdir of a run: it has no config.json")
@@ -42,7 +42,7 @@ def load_config(workdir: Path) -> ConfigDict:
 def complete(values: Mapping[str, Any]) -> ConfigDict:
     """Return a saved config with new names, and with keys added since then at their defaults.
 
-    Other keys are not filled in: a config that lacks one was damaged, and what it meant is unknown.
+    Other missing keys are not filled in: they mean that the config is damaged.
     """
     config, defaults = ConfigDict(with_new_names(values)), default_config()
     for key, entry in SCHEMA.items():
@@ -54,8 +54,8 @@ def complete(values: Mapping[str, Any]) -> ConfigDict:
 
 
 def differences(old: ConfigDict, new: ConfigDict) -> list[str]:
-    """Say, a line a key, in what that changes the numbers of a run two configs differ."""
-    # Through JSON both ways: it turns tuples into lists.
+    """Return a line for each key that differs and changes the numbers of a run."""
+    # JSON turns tuples into lists.
     before = flatten(json.loads(json.dumps(old.to_dict())))
     after = flatten(json.loads(json.dumps(new.to_dict())))
     plateau = "plateau" in (before.get("schedule.name"), after.get("schedule.name"))
@@ -63,15 +63,14 @@ def differences(old: ConfigDict, new: ConfigDict) -> list[str]:
         f"{key}: {before.get(key)!r} -> {after.get(key)!r}"
         for key in sorted(before.keys() | after.keys())
         if before.get(key) != after.get(key)
-        and ((plateau and key in _DECIDE_PLATEAUS) or not _is_free_on_resume(key))
+        and (
+            (plateau and key in _DECIDE_PLATEAUS)
+            or not (key in SCHEMA and SCHEMA[key].free_on_resume)
+        )
     ]
 
 
 def must_be_same(config: ConfigDict) -> dict[str, Any]:
-    """Return, by key, what all processes of a run must have in common."""
+    """Return the values, by key, that must be the same in all processes of a run."""
     values = flatten(config.to_dict())
     return {key: value for key, value in values.items() if not SCHEMA[key].per_host}
-
-
-def _is_free_on_resume(key: str) -> bool:
-    return key in SCHEMA and SCHEMA[key].free_on_resume

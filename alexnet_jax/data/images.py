@@ -12,7 +12,7 @@ import simplejpeg
 from PIL import Image
 
 from alexnet_jax.data.reused_memory import thread_array
-from alexnet_jax.regular_file import read_regular
+from alexnet_jax.untrusted_file import read_regular
 
 IMAGE_SIZE = 256  # Side of the squares that the 2012 network was trained from: paper §2.
 # Recorded in every pixel store. If the pixels change, change this, so that old stores are refused.

@@ -10,7 +10,7 @@ import numpy as np
 
 from alexnet_jax.atomic_write import atomic_file
 from alexnet_jax.errors import UserError
-from alexnet_jax.npz_file import load_arrays
+from alexnet_jax.untrusted_file import load_arrays
 
 _Array = TypeVar("_Array", jax.Array, np.ndarray)
 _FILE = "preprocessing.npz"

@@ -21,7 +21,7 @@ from alexnet_jax.data.records import dataset_option
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 from alexnet_jax.folder_lock import LockHeldError
-from alexnet_jax.npz_file import load_arrays
+from alexnet_jax.untrusted_file import load_arrays
 
 _IMAGES_PER_TASK = 32
 _SECONDS_BETWEEN_LOOKS = 2.0

@@ -1,1 +1,1 @@
-"""What a machine will do with a config: measured, judged, told."""
+"""The doctor: measurements of a config on this machine, the bottleneck, and advice."""

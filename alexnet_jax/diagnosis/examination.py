@@ -1,7 +1,9 @@
 """All measurements of a machine with a config and its data, one after the other."""
 
 import platform
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +16,18 @@ from alexnet_jax.data.image_source import DecodedImages
 from alexnet_jax.data.pixel_store.reading import PixelStore
 from alexnet_jax.data.stream import read_ahead
 from alexnet_jax.diagnosis import reading, stepping
-from alexnet_jax.diagnosis.diagnosis import Data, Diagnosis, Machine
+from alexnet_jax.diagnosis.advice import judge
 from alexnet_jax.diagnosis.flops import matrix_product_ceiling, training_flops
-from alexnet_jax.diagnosis.memory import check_step_fits, device_bytes, read_memory
-from alexnet_jax.diagnosis.timing import Budget, Outcome, Skipped, Speed
-from alexnet_jax.models.table import describe_layers
+from alexnet_jax.diagnosis.memory import check_step_fits, device_memory, read_memory
+from alexnet_jax.diagnosis.timing import Outcome, Skipped, Speed
+from alexnet_jax.models.table import count_parameters, describe_layers
 from alexnet_jax.parallel.device_cache import DeviceCache
 from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.training.experiment import Experiment, Run
 from alexnet_jax.training.recipe import make_spec
 
 _INPUT_STAGES = ("reading_cold", "reading_warm", "decoding", "batches")
-# A step that would take longer than this part of the time, if it used so little of the ceiling, is
-# tried on fewer images.
+# The batch is halved while a step at this utilisation would take more than this part of the time.
 _STEP_PART, _POOR_UTILISATION = 0.25, 0.2
 
 
@@ -35,57 +36,65 @@ def diagnose(
     run: Run | None,
     missing: str,
     seconds: float,
-    tell: Callable[[str], None] = lambda doing: None,
-) -> Diagnosis:
-    """Measure every stage.
+    show: Callable[[str], None] = lambda doing: None,
+) -> dict[str, Any]:
+    """Measure every stage, and say what follows.
 
     Args:
-        experiment: what trains.
-        run: the same with its data; None where they are missing.
-        missing: what to do about missing data, or "".
-        seconds: how long all may take; slow stages get fewer repetitions, or are left out.
-        tell: receives what is being measured.
+        experiment: the experiment.
+        run: the experiment with its data; None if the data are missing.
+        missing: how to get missing data, or "".
+        seconds: time limit; slow stages get fewer repetitions or are skipped.
+        show: receives the name of what is being measured, for display.
+
+    Returns:
+        The JSON object of docs/doctor.md: seconds, bytes, images per second; None for unknowns.
     """
-    budget, config = Budget(seconds), experiment.config
+    start, config = time.perf_counter(), experiment.config
     model, mesh = experiment.network.model, experiment.mesh
     rows = describe_layers(model, config.data.crop_size)
     flops = training_flops(rows)
-    tell("reading")
-    stages = input_stages(run, budget)
-    tell("matrix products")
-    ceiling = matrix_product_ceiling(mesh, config.model.dtype, model.precision, budget.share(0.06))
-    size = affordable_batch_size(experiment, flops, ceiling, budget)
+    show("reading")
+    stages = input_stages(run, seconds)
+    show("matrix products")
+    ceiling = matrix_product_ceiling(mesh, config.model.dtype, model.precision, 0.06 * seconds)
+    size = affordable_batch_size(experiment, flops, ceiling, seconds)
     batch = stepping.random_batch(size, config.data.image_size, model.num_classes)
-    stages["transfer"] = stepping.transfer_speed(experiment, batch, budget.share(0.02))
-    stages["augmentation"] = stepping.augmentation_speed(experiment, batch, budget.share(0.03))
-    tell("compiling the step")
+    stages["transfer"] = stepping.transfer_speed(experiment, batch, 0.02 * seconds)
+    stages["augmentation"] = stepping.augmentation_speed(experiment, batch, 0.03 * seconds)
+    show("compiling the step")
     step = stepping.compile_step(experiment, batch)
-    check_step_fits(step.bytes_per_device, device_bytes(), size)
-    tell("the step")
-    stages["step"] = stepping.step_speed(experiment, step, batch, budget.share(0.12))
-    tell("the whole loop")
-    stages["loop"], wait_fraction = _loop(run, step, stages["step"], budget)
-    return Diagnosis(
-        machine=_describe_machine(mesh),
-        network=name_network(config),
-        dtype=config.model.dtype,
-        batch_size=config.train.batch_size,
-        image_size=config.data.image_size,
-        rows=rows,
-        data=_describe_data(run) if run else None,
-        missing=missing,
-        stages=stages,
-        wait_fraction=wait_fraction,
-        compile_seconds=step.compile_seconds,
-        flops_per_image=flops,
-        ceiling=ceiling,
-        memory=read_memory(step.bytes_per_device, Path(config.data.dir) if run else None),
-        seconds=budget.spent(),
+    check_step_fits(step.bytes_per_device, device_memory().get("bytes_limit"), size)
+    show("the step")
+    stages["step"] = trained = stepping.step_speed(experiment, step, batch, 0.12 * seconds)
+    show("the whole loop")
+    left = seconds - (time.perf_counter() - start)
+    stages["loop"], wait_fraction = _measure_loop(run, step, trained, seconds, left)
+    return judge(
+        {
+            "machine": _describe_machine(mesh),
+            "network": {
+                "name": name_network(config),
+                "dtype": config.model.dtype,
+                "batch_size": config.train.batch_size,
+                "parameters": count_parameters(rows),
+                "multiply_adds": sum(row.multiply_adds for row in rows),
+                "layers": [asdict(row) for row in rows],
+            },
+            "data": _describe_data(run) if run else None,
+            "missing": missing or None,
+            "stages": {name: asdict(outcome) for name, outcome in stages.items()},
+            "data_wait_fraction": wait_fraction,
+            "compile_seconds": step.compile_seconds,
+            "flops": {"training_per_image": flops, "ceiling_per_second": ceiling},
+            "memory": read_memory(step.bytes_per_device, Path(config.data.dir) if run else None),
+            "seconds": time.perf_counter() - start,
+        }
     )
 
 
 def name_network(config: ConfigDict) -> str:
-    """Return the network's name, with its modifications, and its crops if they are not its own."""
+    """Return the network's name, with its modifications, and its crop size if not the default."""
     name, crop_size = config.model.name, config.data.crop_size
     if config.model.modifications:
         name += f" with {', '.join(config.model.modifications)}"
@@ -94,54 +103,53 @@ def name_network(config: ConfigDict) -> str:
     return name
 
 
-def input_stages(run: Run | None, budget: Budget) -> dict[str, Outcome]:
-    """Measure all that happens before a batch is sent."""
+def input_stages(run: Run | None, seconds: float) -> dict[str, Outcome]:
+    """Measure the stages before transfer, within a fifth of `seconds`."""
     if run is None:
         return dict.fromkeys(_INPUT_STAGES, Skipped("no data"))
     images, size, threads = _on_disk(run), run.training.batch_size, run.threads
     if isinstance(images, DecodedImages):
         read = reading.record_reader(images.records)
-        decoding: Outcome = reading.decoding_speed(images, size, threads, budget.share(0.05))
+        decoding: Outcome = reading.decoding_speed(images, size, threads, 0.05 * seconds)
     else:
         read = reading.store_reader(images)
         decoding = Skipped("the store holds pixels")
     cold, warm = reading.reading_speeds(
-        read, images.files, len(images), size, threads, budget.share(0.03)
+        read, images.files, len(images), size, threads, 0.03 * seconds
     )
     batches: Iterator[Any] = read_ahead(run.training, 0, threads)
     if isinstance(run.training.pixels, DeviceCache):
         batches = prefetch_to_device(run.training, 0, threads, run.experiment.mesh)
-    made = reading.batches_speed(batches, size, budget.share(0.06))
+    made = reading.batches_speed(batches, size, 0.06 * seconds)
     return dict(zip(_INPUT_STAGES, (cold, warm, decoding, made), strict=True))
 
 
 def affordable_batch_size(
-    experiment: Experiment, flops: int, ceiling: float, budget: Budget
+    experiment: Experiment, flops: int, ceiling: float, seconds: float
 ) -> int:
-    """Halve the batch until a step, even a poor one, takes a fair part of the time."""
+    """Halve the batch until a step, even at poor utilisation, takes a fair part of the time."""
     size = experiment.config.train.batch_size
     unit = experiment.mesh.size * experiment.num_microbatches
-    allowed = budget.share(_STEP_PART) * _POOR_UTILISATION * ceiling
+    allowed = _STEP_PART * seconds * _POOR_UTILISATION * ceiling
     while size * flops > allowed and size % (2 * unit) == 0:
         size //= 2
     return size
 
 
-def _loop(
-    run: Run | None, step: stepping.CompiledStep, trained: Outcome, budget: Budget
+def _measure_loop(
+    run: Run | None, step: stepping.CompiledStep, trained: Speed, seconds: float, left: float
 ) -> tuple[Outcome, float | None]:
     """Measure the whole loop if there are data and time for it."""
     if run is None:
         return Skipped("no data"), None
     if step.batch_size != run.training.batch_size:
         return Skipped(f"the step was tried on {step.batch_size} images only"), None
-    assert isinstance(trained, Speed)
-    settling = budget.share(0.02)
+    settling = 0.02 * seconds
     needed = stepping.FEWEST_STEPS * trained.seconds + settling
-    if needed > budget.left():
-        return Skipped(f"needs {needed:.1f} s, {max(0.0, budget.left()):.1f} s were left"), None
+    if needed > left:
+        return Skipped(f"needs {needed:.1f} s, {max(0.0, left):.1f} s were left"), None
     return stepping.loop_speed(
-        run.experiment, step, run.training, run.threads, settling, budget.share(0.12)
+        run.experiment, step, run.training, run.threads, settling, 0.12 * seconds
     )
 
 
@@ -154,36 +162,30 @@ def _on_disk(run: Run) -> DecodedImages | PixelStore:
     return images
 
 
-def _describe_machine(mesh: Mesh) -> Machine:
-    device = mesh.devices.flat[0]
-    return Machine(
-        cores=usable_cores(),
-        processor=_processor(),
-        platform=device.platform,
-        device=device.device_kind,
-        devices=mesh.size,
-        jax=jax.__version__,
-    )
+def _describe_machine(mesh: Mesh) -> dict[str, Any]:
+    device, about = mesh.devices.flat[0], Path("/proc/cpuinfo")
+    lines = about.read_text().splitlines() if about.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
+        "cores": usable_cores(),
+        "processor": (names or [platform.processor() or platform.machine()])[0],
+        "platform": device.platform,
+        "device": device.device_kind,
+        "devices": mesh.size,
+        "jax": jax.__version__,
+    }
 
 
-def _processor() -> str:
-    about = Path("/proc/cpuinfo")
-    if about.is_file():
-        for line in about.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _describe_data(run: Run) -> Data:
+def _describe_data(run: Run) -> dict[str, Any]:
     images, data = _on_disk(run), run.experiment.config.data
-    return Data(
-        name=data.name,
-        data_dir=data.dir,
-        source=data.source,
-        threads=run.threads,
-        image_bytes=sum(file.stat().st_size for file in images.files),
-        examples=len(images),
-        validation_examples=run.validation.count,
-        run_steps=len(run.training),
-    )
+    return {
+        "name": data.name,
+        "data_dir": data.dir,
+        "source": data.source,
+        "threads": run.threads,
+        "image_size": data.image_size,
+        "image_bytes": sum(file.stat().st_size for file in images.files),
+        "examples": len(images),
+        "validation_examples": run.validation.count,
+        "run_steps": len(run.training),
+    }

@@ -1,12 +1,12 @@
-"""Floating-point operations: those a network asks for, and those a machine can do.
+"""Floating-point operations of a network, and the rate of matrix products on this machine.
 
-A multiply-add counts as two. Training counts three times the forward pass: the pass itself, the
-gradient of what each layer was given, and that of its parameters. Only the layers' products count,
-and conv1's gradient with respect to the pixels counts although nobody computes it (5 % of the sum
-for `original`): so every published utilisation of an AlexNet counts, more or less. A convolution
-counts as the plain sum, also where `kernels/conv.py` takes fewer multiplications.
+A multiply-add counts as two. Training counts as three forward passes: the pass itself, the gradient
+of each layer's input, and that of its parameters. As in published utilisations, only the products
+of layers count, and so does the gradient of conv1's input, which is never computed (5 % of the sum
+for `original`). A convolution counts as the plain sum, even where a fast kernel multiplies less.
 """
 
+import time
 from functools import partial
 
 import jax
@@ -15,7 +15,7 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.typing import DTypeLike
 
-from alexnet_jax.diagnosis.timing import Budget, time_calls
+from alexnet_jax.diagnosis.timing import time_calls
 from alexnet_jax.models.table import Row
 
 _SIDES = (512, 1024, 2048, 4096, 8192)
@@ -33,18 +33,18 @@ def matrix_product_ceiling(
     """Measure the fastest product of square matrices, on all devices at once.
 
     Args:
-        mesh: the devices, each with a product of its own.
+        mesh: the devices; each computes a product of its own.
         dtype: of the matrices.
-        precision: of the products; give what the network's have.
-        seconds: larger matrices are tried while there is time.
+        precision: of the products, as in the network.
+        seconds: larger matrices are tried while time is left.
 
     Returns:
-        Operations a second of all devices together.
+        Operations per second of all devices together.
     """
-    budget, best = Budget(seconds), 0.0
+    end, best = time.perf_counter() + seconds, 0.0
     for side in _SIDES:
         operations = 2 * side**3 * mesh.size
-        if best and operations / best > budget.left():
+        if best and operations / best > end - time.perf_counter():
             break
         elapsed = _time_product(mesh, side, dtype, precision, seconds / len(_SIDES))
         best = max(best, operations / elapsed)
@@ -54,10 +54,9 @@ def matrix_product_ceiling(
 def _time_product(
     mesh: Mesh, side: int, dtype: DTypeLike, precision: lax.Precision, seconds: float
 ) -> float:
-    each_its_own = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
     draw = jax.jit(
         lambda key: jax.random.normal(key, (mesh.size, side, side), dtype),
-        out_shardings=each_its_own,
+        out_shardings=NamedSharding(mesh, PartitionSpec(mesh.axis_names)),
     )
     matrices = draw(jax.random.key(0))
     multiply = jax.jit(partial(jnp.matmul, precision=precision))

@@ -1,10 +1,9 @@
-"""Memory and disk: what there is, and what this process has taken."""
+"""Memory and disk: capacity, and use by this process."""
 
 import os
 import resource
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import jax
@@ -12,37 +11,8 @@ import jax
 from alexnet_jax.errors import UserError
 
 
-@dataclass(frozen=True)
-class Memory:
-    """Bytes.
-
-    Attributes:
-        host_total: of the machine.
-        host_resident: of this process now; None where the system does not say.
-        host_peak: the most that this process has had.
-        device_total: of one device; None where it shares the host's.
-        device_peak: the most that was taken of one device; by the compiler's account where the
-            device does not say.
-        device_peak_measured: whether the device said so.
-        disk_free: beside the data; None where there are none.
-    """
-
-    host_total: int
-    host_resident: int | None
-    host_peak: int
-    device_total: int | None
-    device_peak: int
-    device_peak_measured: bool
-    disk_free: int | None
-
-
-def device_bytes() -> int | None:
-    """Return the memory of one device; None where it shares the host's."""
-    return (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
-
-
 def check_step_fits(step_bytes: int, device_total: int | None, batch_size: int) -> None:
-    """Raise UserError where the compiled step needs more than a device has."""
+    """Raise UserError if the compiled step needs more memory than a device has."""
     if device_total is not None and step_bytes > device_total:
         raise UserError(
             f"a step of {batch_size} images needs {step_bytes / 1e9:.1f} GB of a device, which has "
@@ -51,34 +21,30 @@ def check_step_fits(step_bytes: int, device_total: int | None, batch_size: int) 
         )
 
 
-def read_memory(step_bytes: int, data_dir: Path | None) -> Memory:
-    """Look at memory after everything has run.
+def device_memory() -> dict[str, int]:
+    """Return JAX's memory statistics of one device; empty if it shares the host's memory."""
+    return jax.local_devices()[0].memory_stats() or {}
+
+
+def read_memory(step_bytes: int, data_dir: Path | None) -> dict[str, int | bool | None]:
+    """Read memory use after all measurements, in bytes; None for what is unknown.
 
     Args:
-        step_bytes: what the compiler says that the step takes of a device.
-        data_dir: where the data lie.
+        step_bytes: device memory of the step as the compiler reports it; stands for the device's
+            peak if the device reports none.
+        data_dir: a folder on the disk with the data.
     """
-    statistics = jax.local_devices()[0].memory_stats() or {}
-    peak = statistics.get("peak_bytes_in_use")
-    resident = _resident()
-    return Memory(
-        host_total=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-        host_resident=resident,
-        host_peak=max(_peak(), resident or 0),  # The kernel's peak lags a little.
-        device_total=device_bytes(),
-        device_peak=step_bytes if peak is None else peak,
-        device_peak_measured=peak is not None,
-        disk_free=shutil.disk_usage(data_dir).free if data_dir else None,
-    )
-
-
-def _resident() -> int | None:
-    pages = Path("/proc/self/statm")
-    if not pages.is_file():
-        return None
-    return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def _peak() -> int:
+    statistics, page = device_memory(), os.sysconf("SC_PAGE_SIZE")
+    peak, pages = statistics.get("peak_bytes_in_use"), Path("/proc/self/statm")
+    resident = int(pages.read_text().split()[1]) * page if pages.is_file() else None
     unit = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB, macOS in bytes.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    host_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return {
+        "host_total": os.sysconf("SC_PHYS_PAGES") * page,
+        "host_resident": resident,
+        "host_peak": max(host_peak, resident or 0),  # The kernel's peak lags a little.
+        "device_total": statistics.get("bytes_limit"),
+        "device_peak": step_bytes if peak is None else peak,
+        "device_peak_measured": peak is not None,
+        "disk_free": shutil.disk_usage(data_dir).free if data_dir else None,
+    }

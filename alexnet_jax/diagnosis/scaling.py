@@ -1,120 +1,58 @@
-"""What a config's training step keeps and sends on devices that need not be there.
+"""Memory and communication of a config's training step on devices that need not exist.
 
-The step is compiled for so many CPU devices, which XLA only pretends to have, in a process of its
-own. What the devices send each other is read from the compiled program: it does not depend on the
-kind of device, since parallel/partitioned_ops.py writes it out.
+The step is compiled for that many CPU devices, which XLA simulates. What the devices send each
+other is read from the compiled program: it does not depend on the kind of device, since
+parallel/partitioned_ops.py writes it out.
 """
 
-import json
-import subprocess
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from typing import Any
 
+import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 from alexnet_jax.errors import UserError
+from alexnet_jax.parallel.mesh import check_batch_divides
+from alexnet_jax.parallel.traffic import bytes_by_kind, read_transfers
+from alexnet_jax.training.experiment import build_without_data
+from alexnet_jax.training.recipe import resolve_config
+from alexnet_jax.training.step import lower_step
 
-
-@dataclass(frozen=True)
-class CommunicationEstimate:
-    """One layout on so many devices.
-
-    Attributes:
-        layout: as in `config.parallel.layout`.
-        model_axis: size of the second axis; None for `data`.
-        bytes_kept: of the state (parameters and momentum), on each device.
-        bytes_sent: by kind of collective, by each device in each step.
-        problem: why the layout cannot be, if it cannot.
-    """
-
-    layout: str
-    model_axis: int | None
-    bytes_kept: int = 0
-    bytes_sent: dict[str, float] | None = None
-    problem: str | None = None
-
-    @property
-    def total_sent(self) -> float:
-        """All that a device sends in a step, in bytes."""
-        return sum((self.bytes_sent or {}).values())
-
-
-def report(
-    config: ConfigDict, devices: int, per_machine: int, link_gbps: float, as_json: bool
-) -> str:
-    """Return what `estimate_communication` found, as a table or as JSON."""
-    found = estimate_communication(config, devices, per_machine)
-    if as_json:
-        return json.dumps([asdict(row) for row in found], indent=2)
-    return format_estimates(found, config, devices, link_gbps)
+_COLUMNS = ("all-reduce", "all-gather", "reduce-scatter")
 
 
 def estimate_communication(
     config: ConfigDict, devices: int, per_machine: int
-) -> list[CommunicationEstimate]:
-    """Compile the config's training step for `devices` devices, once a layout.
+) -> list[dict[str, Any]]:
+    """Compile the config's training step for `devices` devices, once per layout.
+
+    Call it in a process that has not used JAX's devices yet, since it configures them.
 
     Args:
-        config: its batch size counts for all devices together.
-        devices: how many.
-        per_machine: how many of them a machine holds; a second axis of that size stays inside.
+        config: its batch is shared by all devices.
+        devices: number of devices.
+        per_machine: devices per machine; a second axis of that size stays inside a machine.
+
+    Returns:
+        A row per layout: "layout"; "model_axis", the size of its second axis; "bytes_kept", of
+        parameters and momentum on each device; "bytes_sent" by each device in a step, by kind of
+        collective; "problem", why the layout is impossible, or None.
 
     Raises:
         UserError: the batch does not divide over the devices.
     """
-    from alexnet_jax.parallel.mesh import check_batch_divides
-    from alexnet_jax.training.recipe import resolve_config
-
     config = resolve_config(config)
     check_batch_divides(config.train.batch_size, devices, "config.train.batch_size")
-    command = [
-        sys.executable,
-        "-m",
-        "alexnet_jax.diagnosis.scaling",
-        str(devices),
-        str(per_machine),
-    ]
-    child = subprocess.run(
-        command, input=json.dumps(config.to_dict()), capture_output=True, text=True
-    )
-    if child.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{child.stderr}")
-    return [CommunicationEstimate(**values) for values in json.loads(child.stdout)]
-
-
-def format_estimates(
-    found: Sequence[CommunicationEstimate], config: ConfigDict, devices: int, link_gbps: float
-) -> str:
-    """Lay the layouts out for a terminal, in megabytes (10^6) and milliseconds."""
-    batch = config.train.batch_size
-    lines = [
-        f"{devices} devices, {batch} images a step, {batch // devices} of them a device.",
-        "What each keeps (parameters, momentum) and sends in a step, in MB; time at "
-        f"{link_gbps:g} Gbit/s:\n",
-        f"{'layout':<12} {'keeps':>8} {'sends':>9} {'all-reduce':>11} {'all-gather':>11} "
-        f"{'reduce-scatter':>15} {'other':>7} {'time':>10}",
-    ]
-    for row in found:
-        name = row.layout if row.model_axis is None else f"{row.layout} {row.model_axis}"
-        if row.problem:
-            lines.append(f"{name:<12} {row.problem}")
-            continue
-        sent = dict(row.bytes_sent or {})
-        listed = [
-            sent.pop(kind, 0.0) / 1e6 for kind in ("all-reduce", "all-gather", "reduce-scatter")
-        ]
-        milliseconds = row.total_sent * 8 / (link_gbps * 1e9) * 1e3
-        lines.append(
-            f"{name:<12} {row.bytes_kept / 1e6:>8.1f} {row.total_sent / 1e6:>9.1f} "
-            f"{listed[0]:>11.1f} {listed[1]:>11.1f} {listed[2]:>15.1f} "
-            f"{sum(sent.values()) / 1e6:>7.1f} {milliseconds:>7.2f} ms"
-        )
-    return "\n".join(lines)
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_num_cpu_devices", devices)
+    jax.config.update("jax_enable_compilation_cache", False)
+    choices = candidates(config, devices, per_machine)
+    return [estimate_layout(config, *choice) for choice in choices]
 
 
 def candidates(config: ConfigDict, devices: int, per_machine: int) -> list[tuple[str, int | None]]:
-    """Return the layouts to compare, each with the size of its second axis: the config's too."""
+    """Return the layouts to compare, with the size of their second axis, and the config's own."""
     found: list[tuple[str, int | None]] = [("data", None), ("hybrid", devices)]
     if 1 < per_machine < devices and devices % per_machine == 0:
         found.append(("hybrid", per_machine))
@@ -123,51 +61,54 @@ def candidates(config: ConfigDict, devices: int, per_machine: int) -> list[tuple
     return found if own[1] is None or own in found else [*found, own]
 
 
-def _estimate_layout(
-    config: ConfigDict, layout: str, model_axis: int | None
-) -> CommunicationEstimate:
-    import jax
-    import numpy as np
-
-    from alexnet_jax.parallel.traffic import bytes_by_kind, read_transfers
-    from alexnet_jax.training.experiment import build_without_data
-    from alexnet_jax.training.step import lower_step
-
-    # The devices are pretended: how many a real run expects does not matter.
-    config.parallel.update(layout=layout, model_axis=model_axis, processes=None, devices=None)
+def estimate_layout(config: ConfigDict, layout: str, model_axis: int | None) -> dict[str, Any]:
+    """Compile the step in one layout on all of JAX's devices; return its row."""
+    row = {"layout": layout, "model_axis": model_axis}
+    # A run may expect other numbers of processes and devices than there are here.
+    config.parallel.update(**row, processes=None, devices=None)
     try:
         experiment = build_without_data(config)
     except UserError as error:
-        return CommunicationEstimate(layout, model_axis, problem=str(error))
+        return row | {"bytes_kept": 0, "bytes_sent": None, "problem": str(error)}
     state, mesh = experiment.network.abstract_state, experiment.mesh
     lowered = lower_step(
         experiment.train_step, state, config.train.batch_size, config.data.image_size, mesh
     )
     # The program is only read: compile it quickly, however slow it would run.
-    quickly: dict[str, str | bool] = {"xla_llvm_disable_expensive_passes": True}
-    program = lowered.compile(quickly).as_text()
+    program = lowered.compile({"xla_llvm_disable_expensive_passes": True}).as_text()
     assert program is not None, "CPU programs have a text"
     kept = sum(
         int(np.prod(leaf.sharding.shard_shape(leaf.shape))) * leaf.dtype.itemsize
         for leaf in jax.tree.leaves(state)
     )
     sent = bytes_by_kind(read_transfers(program, mesh.size))
-    return CommunicationEstimate(layout, model_axis, kept, sent)
+    return row | {"bytes_kept": kept, "bytes_sent": sent, "problem": None}
 
 
-def _main(devices: int, per_machine: int) -> None:
-    """Read a config from standard input, print what is foreseen."""
-    import jax
-
-    jax.config.update("jax_platforms", "cpu")
-    jax.config.update("jax_num_cpu_devices", devices)
-    jax.config.update("jax_enable_compilation_cache", False)
-    config = ConfigDict(json.loads(sys.stdin.read()))
-    found = [
-        _estimate_layout(config, *choice) for choice in candidates(config, devices, per_machine)
+def format_estimates(
+    rows: Sequence[dict[str, Any]], batch_size: int, devices: int, link_gbps: float
+) -> str:
+    """Format the rows of `estimate_communication` in megabytes (10^6) and milliseconds."""
+    lines = [
+        f"{devices} devices, {batch_size} images a step, {batch_size // devices} on each device.",
+        "What each keeps (parameters, momentum) and sends in a step, in MB; time at "
+        f"{link_gbps:g} Gbit/s:\n",
+        f"{'layout':<12} {'keeps':>8} {'sends':>9} {'all-reduce':>11} {'all-gather':>11} "
+        f"{'reduce-scatter':>15} {'other':>7} {'time':>10}",
     ]
-    print(json.dumps([asdict(row) for row in found]))
-
-
-if __name__ == "__main__":
-    _main(int(sys.argv[1]), int(sys.argv[2]))
+    for row in rows:
+        name = (
+            row["layout"] if row["model_axis"] is None else f"{row['layout']} {row['model_axis']}"
+        )
+        if row["problem"]:
+            lines.append(f"{name:<12} {row['problem']}")
+            continue
+        total = sum(row["bytes_sent"].values())
+        reduce, gather, scatter = (row["bytes_sent"].get(kind, 0.0) for kind in _COLUMNS)
+        other = sum(size for kind, size in row["bytes_sent"].items() if kind not in _COLUMNS)
+        lines.append(
+            f"{name:<12} {row['bytes_kept'] / 1e6:>8.1f} {total / 1e6:>9.1f} "
+            f"{reduce / 1e6:>11.1f} {gather / 1e6:>11.1f} {scatter / 1e6:>15.1f} "
+            f"{other / 1e6:>7.1f} {total * 8 / (link_gbps * 1e9) * 1e3:>7.2f} ms"
+        )
+    return "\n".join(lines)

@@ -1,6 +1,7 @@
-"""How fast the devices train: the step, augmentation's part of it, transfer, and the whole loop."""
+"""Throughput of the devices: transfer, augmentation, the training step, and the whole loop."""
 
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, cast
@@ -17,19 +18,18 @@ from alexnet_jax.training.experiment import Experiment
 from alexnet_jax.training.metric_window import MetricWindow, steps_in_flight
 from alexnet_jax.training.step import lower_step
 
-FEWEST_STEPS = 2  # A loop must overlap reading with something.
+FEWEST_STEPS = 2  # A loop must overlap reading with a step.
 
 
 @dataclass(frozen=True)
 class CompiledStep:
-    """The step, ready to run on batches of one size.
+    """The training step, compiled for one batch size.
 
     Attributes:
         call: (state, batch) -> (state, metrics).
-        batch_size: images a step.
-        compile_seconds: from Python to a program; little where the cache of programs has it.
-        bytes_per_device: what it needs there by the compiler's account: arguments, results and
-            intermediate values.
+        batch_size: images per step.
+        compile_seconds: time to trace and compile; short if the compilation cache has the program.
+        bytes_per_device: memory as the compiler reports it: arguments, results, temporaries.
     """
 
     call: jax.stages.Compiled
@@ -39,7 +39,7 @@ class CompiledStep:
 
 
 def random_batch(batch_size: int, image_size: int, num_classes: int) -> Batch:
-    """Make up a batch: random pixels and labels."""
+    """Return a batch of random pixels and labels."""
     generator = np.random.default_rng(0)
     shape = (batch_size, image_size, image_size, 3)
     return {
@@ -50,41 +50,52 @@ def random_batch(batch_size: int, image_size: int, num_classes: int) -> Batch:
 
 
 def compile_step(experiment: Experiment, batch: Batch) -> CompiledStep:
-    """Compile the step for batches like `batch`."""
+    """Compile the step for batches shaped like `batch`."""
     start = time.perf_counter()
     size, image_size = batch["image"].shape[:2]
-    state, mesh = experiment.network.abstract_state, experiment.mesh
-    lowered = lower_step(experiment.train_step, state, size, image_size, mesh)
-    compiled = compile_and_tidy(lowered)
-    needs = cast(Any, compiled.memory_analysis())
-    return CompiledStep(
-        call=compiled,
-        batch_size=size,
-        compile_seconds=time.perf_counter() - start,
-        bytes_per_device=needs.argument_size_in_bytes
-        + needs.output_size_in_bytes
-        - needs.alias_size_in_bytes
-        + needs.temp_size_in_bytes,
+    state = experiment.network.abstract_state
+    compiled = compile_and_tidy(
+        lower_step(experiment.train_step, state, size, image_size, experiment.mesh)
     )
+    seconds, needs = time.perf_counter() - start, cast(Any, compiled.memory_analysis())
+    results = needs.output_size_in_bytes - needs.alias_size_in_bytes
+    needed = needs.argument_size_in_bytes + results + needs.temp_size_in_bytes
+    return CompiledStep(compiled, size, seconds, needed)
 
 
 def transfer_speed(experiment: Experiment, batch: Batch, seconds: float) -> Speed:
-    """Send a batch to the devices, waiting for each to arrive."""
-
-    def send() -> None:
-        jax.block_until_ready(to_devices(batch, experiment.mesh))
-
-    send()
-    elapsed, calls = time_calls(send, seconds)
+    """Send a batch to the devices repeatedly, waiting for each transfer."""
     size = sum(rows.nbytes for rows in batch.values())
-    return Speed(len(batch["label"]) / elapsed, elapsed, calls, size / elapsed)
+    return _repeat(
+        lambda: to_devices(batch, experiment.mesh), len(batch["label"]), seconds, transferred=size
+    )
+
+
+def augmentation_speed(experiment: Experiment, batch: Batch, seconds: float) -> Speed:
+    """Augment one batch on the devices repeatedly."""
+    images = to_devices(batch, experiment.mesh)["image"]
+    augment = jax.jit(experiment.augmentation)
+    return _repeat(lambda: augment(jax.random.key(0), images, np.int32(0)), len(images), seconds)
+
+
+def _repeat(
+    call: Callable[[], Any], images: int, seconds: float, transferred: int | None = None
+) -> Speed:
+    """Time a call after one of warm-up, each until its results are there."""
+
+    def run() -> None:
+        jax.block_until_ready(call())
+
+    run()
+    elapsed, calls = time_calls(run, seconds)
+    return Speed(images / elapsed, elapsed, calls, transferred and transferred / elapsed)
 
 
 def step_speed(experiment: Experiment, step: CompiledStep, batch: Batch, seconds: float) -> Speed:
-    """Train on one batch that is on the devices, after a step that does not count."""
+    """Train on one batch that is on the devices, after one step of warm-up."""
     sent = jax.block_until_ready(to_devices(batch, experiment.mesh))
     state, _ = jax.block_until_ready(step.call(experiment.create_state(), sent))
-    ahead = max(1, 4 * steps_in_flight())  # Where steps may be queued, the queue hides the host.
+    ahead = max(1, 4 * steps_in_flight())  # Queued steps hide the host.
 
     def train() -> None:
         nonlocal state
@@ -96,19 +107,6 @@ def step_speed(experiment: Experiment, step: CompiledStep, batch: Batch, seconds
     return Speed(step.batch_size * ahead / elapsed, elapsed / ahead, calls * ahead)
 
 
-def augmentation_speed(experiment: Experiment, batch: Batch, seconds: float) -> Speed:
-    """Augment one batch that is on the devices, and do nothing else."""
-    images = to_devices(batch, experiment.mesh)["image"]
-    augment = jax.jit(experiment.augmentation)
-
-    def run() -> None:
-        jax.block_until_ready(augment(jax.random.key(0), images, np.int32(0)))
-
-    run()
-    elapsed, calls = time_calls(run, seconds)
-    return Speed(len(images) / elapsed, elapsed, calls)
-
-
 def loop_speed(
     experiment: Experiment,
     step: CompiledStep,
@@ -117,18 +115,12 @@ def loop_speed(
     settling: float,
     seconds: float,
 ) -> tuple[Outcome, float | None]:
-    """Train as the training loop does, without its tests and saves.
+    """Train as the training loop does, without evaluations and checkpoints, for two steps or more.
 
-    Args:
-        experiment: what trains.
-        step: its step.
-        batches: to train on.
-        threads: how many read them.
-        settling: seconds in which the first batches are read ahead, which a run does once.
-        seconds: how long to train; two steps at least.
+    The first batches are prefetched during `settling` seconds, as a run does once, at its start.
 
     Returns:
-        The speed, and the share of the time in which the devices waited for data.
+        The speed, and the fraction of the time in which the devices waited for data.
     """
     state = jax.block_until_ready(experiment.create_state())
     with closing(cast(Any, prefetch_to_device(batches, 0, threads, experiment.mesh))) as iterator:

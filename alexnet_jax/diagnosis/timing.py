@@ -1,20 +1,22 @@
-"""Measuring within a budget of time."""
+"""Timing of calls and of iterators, and the results that stages report."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from statistics import median
+from typing import Any, cast
 
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast images pass a stage.
+    """The throughput of a stage.
 
     Attributes:
-        images_per_second: the result.
-        seconds: how long a batch takes at that speed.
-        repetitions: batches, or what takes their place, that were timed.
-        bytes_per_second: what was moved, where bytes are what counts.
+        images_per_second: throughput.
+        seconds: time of one batch.
+        repetitions: number of batches timed.
+        bytes_per_second: bandwidth, for stages that move bytes.
     """
 
     images_per_second: float
@@ -33,39 +35,30 @@ class Skipped:
 Outcome = Speed | Skipped
 
 
-class Budget:
-    """A length of time, divided among measurements that may each use a share of it.
-
-    Args:
-        seconds: the whole.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._start = time.perf_counter()
-
-    def share(self, fraction: float) -> float:
-        """Return this fraction of the whole, in seconds."""
-        return self.seconds * fraction
-
-    def left(self) -> float:
-        """Return the seconds left; below zero where the whole was too little."""
-        return self.seconds - self.spent()
-
-    def spent(self) -> float:
-        """Return the seconds since the beginning."""
-        return time.perf_counter() - self._start
-
-
 def time_calls(call: Callable[[], object], seconds: float) -> tuple[float, int]:
-    """Call again and again for some seconds, once at least.
-
-    Returns:
-        The median time of a call, and how many there were.
-    """
+    """Call repeatedly for `seconds`, at least once; return the median time and the call count."""
     times: list[float] = []
     while not times or sum(times) < seconds:
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)
     return median(times), len(times)
+
+
+def time_results(
+    results: Iterator[Any], seconds: float, count: Callable[[Any], int]
+) -> tuple[int, int, float]:
+    """Take results for `seconds` or until they end, then close the iterator and stop its threads.
+
+    Returns:
+        The number of results, the sum of their counts, and the seconds until the last one.
+    """
+    number, total, elapsed = 0, 0, 0.0
+    start = time.perf_counter()
+    with closing(cast(Any, results)):
+        for result in results:
+            number, total = number + 1, total + count(result)
+            elapsed = time.perf_counter() - start
+            if elapsed > seconds:
+                break
+    return number, total, elapsed

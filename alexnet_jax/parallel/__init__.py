@@ -1,1 +1,1 @@
-"""Devices: the mesh and how batches and parameters lie on it."""
+"""Devices and processes: the mesh, sharding rules, clusters."""

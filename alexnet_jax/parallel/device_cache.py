@@ -1,4 +1,4 @@
-"""A split whose pixels lie on the devices: batches are gathered there, the host sends indices."""
+"""Images of a split in device memory: batches are gathered there, the host sends indices."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -15,20 +15,20 @@ from alexnet_jax.data.stream import Batches
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import replicated, split_over_data
 
-_IMAGES_AT_ONCE = 1024  # Sent from the store to the devices.
-_BATCHES_AT_ONCE = 64  # Whose indices are computed and sent together.
+_IMAGES_AT_ONCE = 1024  # Images per transfer to the devices.
+_BATCHES_AT_ONCE = 64  # Batches whose indices are sent together.
 
 
 class DeviceCache:
     """The images and labels of a split, whole on every device.
 
     Attributes:
-        source: where the images came from.
+        source: the source of the images.
         directory, num_classes, class_names, image_size, fingerprint: as in `ImageSource`.
     """
 
     def __init__(self, pixels: ImageSource, mesh: Mesh) -> None:
-        """Put `pixels` on the devices of `mesh`; UserError where they do not fit."""
+        """Copy `pixels` to the devices of `mesh`; UserError if they do not fit."""
         self.directory = pixels.directory
         self.num_classes = pixels.num_classes
         self.class_names = pixels.class_names
@@ -46,14 +46,14 @@ class DeviceCache:
     def read_into(
         self, indices: Sequence[int] | np.ndarray, images: np.ndarray, labels: np.ndarray
     ) -> None:
-        """Read from where the pixels came from, for those who want them on the host."""
+        """Read images on the host, from their source."""
         self.source.read_into(indices, images, labels)
 
     def gather(self, batches: Batches, start: int) -> Iterator[dict[str, jax.Array]]:
-        """Yield batches from number `start` on: image, label and mask, as a host would send."""
+        """Yield batches from number `start` on: image, label and mask, as from a host."""
         for first in range(start, len(batches), _BATCHES_AT_ONCE):
             numbers = range(first, min(first + _BATCHES_AT_ONCE, len(batches)))
-            # What is not filled lies behind the last image, where the gather finds nothing.
+            # Rows that are not filled have an index past the last image.
             shape = (_BATCHES_AT_ONCE, batches.batch_size)
             indices = np.full(shape, len(self.source), np.int32)
             for row, number in enumerate(numbers):
@@ -68,7 +68,7 @@ class DeviceCache:
 def _gather(
     images: jax.Array, labels: jax.Array, indices: jax.Array, row: jax.Array
 ) -> dict[str, jax.Array]:
-    """Take the batch whose examples are `indices[row]`; zeros for those that do not exist."""
+    """Return the batch of the examples `indices[row]`; zeros for indices past the end."""
     examples = indices[row]
     return {
         "image": images.at[examples].get(mode="fill", fill_value=0),
@@ -78,7 +78,7 @@ def _gather(
 
 
 def _put(pixels: ImageSource, mesh: Mesh) -> tuple[jax.Array, jax.Array]:
-    """Send all images and labels, a part at a time, so that neither side holds them twice."""
+    """Send all images and labels, in parts, so that neither side holds them twice."""
     whole, size = replicated(mesh), pixels.image_size
 
     @partial(jax.jit, donate_argnums=0, out_shardings=whole)
@@ -120,7 +120,7 @@ def _check_fits(count: int, image_size: int, mesh: Mesh) -> None:
 
 
 def _available_memory() -> int:
-    meminfo = Path("/proc/meminfo")  # Of Linux; knows what the page cache would give back.
+    meminfo = Path("/proc/meminfo")  # On Linux: counts what the page cache would give back.
     if meminfo.exists():
         for line in meminfo.read_text().splitlines():
             if line.startswith("MemAvailable:"):

@@ -1,4 +1,4 @@
-"""Joining a cluster, and leaving it so that nobody waits for a process that is gone."""
+"""Joining a cluster, and leaving it without making other processes wait."""
 
 import os
 import signal
@@ -6,44 +6,28 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import jax
 
-from alexnet_jax.errors import (
-    MachineError,
-    UserError,
-    explain_os_error,
-    print_error,
-)
+from alexnet_jax.errors import MachineError, UserError, print_error
 from alexnet_jax.parallel.launcher import Launch, find_launch
 from alexnet_jax.signals import ended_by_the_system
 
 
-@dataclass(frozen=True)
-class Timeouts:
-    """How long the processes wait for each other, in seconds.
-
-    Attributes:
-        initialization: from the start of one until all have come.
-        heartbeat: until a process that is silent counts as dead, and the others exit.
-        shutdown: from the end of one until all have ended.
-    """
-
-    initialization: int
-    heartbeat: int
-    shutdown: int
-
-
 @contextmanager
-def joined_cluster(timeouts: Timeouts) -> Iterator[None]:
+def joined_cluster(initialization: int, heartbeat: int, shutdown: int) -> Iterator[None]:
     """Join the processes that were started together with this one, if any, for a `with` block.
 
-    An error in the block ends this process at once, with its traceback as the last words: an
-    orderly exit would wait for the others, who wait for it. They then find the connection closed,
-    or miss its heartbeat, and exit too.
+    An error in the block ends this process at once, after its traceback: an orderly exit would wait
+    for the others, which wait for it. They find the connection closed, or miss the heartbeat, and
+    exit too.
+
+    Args:
+        initialization: seconds to wait for all processes.
+        heartbeat: seconds after which a silent process counts as dead, and the others exit.
+        shutdown: seconds from the end of one process within which all must end.
 
     Raises:
         UserError: the environment is contradictory, see `find_launch`.
@@ -54,24 +38,48 @@ def joined_cluster(timeouts: Timeouts) -> Iterator[None]:
         yield
         return
     if launch.process_id == 0 and launch.coordinator:
-        _check_port(launch)
-    _join(launch, timeouts)
+        _check_port(launch, int(launch.coordinator.rpartition(":")[2]))
+    # JAX's own would catch SIGTERM; training/preemption.py handles it and agrees on a step.
+    jax.config.update("jax_enable_preemption_service", False)
+    # JAX aborts the process at its own timeout without a reason, so ours comes first.
+    watch = threading.Timer(initialization, _give_up, (launch, initialization))
+    watch.daemon = True
+    watch.start()
+    try:
+        with ended_by_the_system():  # If another process fails, this one would wait in vain.
+            jax.distributed.initialize(
+                launch.coordinator,
+                launch.processes,
+                launch.process_id,
+                launch.device_ids,
+                launch.method,
+                initialization_timeout=2 * initialization,
+                heartbeat_timeout_seconds=heartbeat,
+                shutdown_timeout_seconds=shutdown,
+            )
+    except (RuntimeError, ValueError) as error:
+        # Python's own exit would crash in the half-initialized runtime.
+        failure = MachineError(f"{_describe(launch)} cannot join the others: {error}")
+        _exit_at_once(print_error(failure))
+    finally:
+        watch.cancel()
     try:
         yield
     except SystemExit:
         jax.distributed.shutdown()
         raise
-    except BaseException as error:  # noqa: BLE001 Whatever it is, nobody may wait for it.
-        _exit_at_once(_report(error))
+    except BaseException as error:  # noqa: BLE001 Whatever it is, no process may wait for this one.
+        if isinstance(error, UserError) or (isinstance(error, OSError) and error.errno):
+            _exit_at_once(print_error(error))
+        traceback.print_exception(error)
+        _exit_at_once(128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1)
     jax.distributed.shutdown()
 
 
 def check_cluster(processes: int | None, devices: int | None) -> None:
-    """Raise UserError unless there are as many processes and devices as expected.
+    """Raise UserError unless the number of processes, and of devices in total, is as expected.
 
-    Args:
-        processes: None where any number will do.
-        devices: of all processes together; None where any number will do.
+    None stands for any number.
     """
     if processes is not None and jax.process_count() != processes:
         raise UserError(
@@ -86,28 +94,17 @@ def check_cluster(processes: int | None, devices: int | None) -> None:
             f"{devices}. Usual causes: GPUs hidden by --gpus-per-task or CUDA_VISIBLE_DEVICES, or "
             'JAX without its GPU or TPU part (pip install "jax[cuda13]")'
         )
-    if _gpus_left_alone(os.environ):
+    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    unused = gpus not in ("", "-1", "NoDevFiles") and jax.default_backend() == "cpu"
+    if unused and jax.process_count() > 1 and "JAX_PLATFORMS" not in os.environ:
         raise UserError(
-            f"this process was given GPUs (CUDA_VISIBLE_DEVICES="
-            f"{os.environ['CUDA_VISIBLE_DEVICES']}) but JAX found only {found}: install "
-            '"jax[cuda13]", or set JAX_PLATFORMS=cpu if that is meant'
+            f"this process was given GPUs (CUDA_VISIBLE_DEVICES={gpus}) but JAX found only "
+            f'{found}: install "jax[cuda13]", or set JAX_PLATFORMS=cpu if that is meant'
         )
 
 
-def _gpus_left_alone(environment: Mapping[str, str]) -> bool:
-    if jax.process_count() == 1 or jax.default_backend() != "cpu":
-        return False
-    given = environment.get("CUDA_VISIBLE_DEVICES", "") not in ("", "-1", "NoDevFiles")
-    return given and "JAX_PLATFORMS" not in environment
-
-
-def _check_port(launch: Launch) -> None:
-    """Raise MachineError unless process 0 can listen where the others look for it.
-
-    JAX 0.10.2 itself ends in a segmentation fault about every second time.
-    """
-    assert launch.coordinator is not None
-    port = int(launch.coordinator.rpartition(":")[2])
+def _check_port(launch: Launch, port: int) -> None:
+    """Raise MachineError if process 0 cannot listen: JAX 0.10.2 may then crash with SIGSEGV."""
     try:
         socket.create_server(("", port)).close()
     except (OSError, OverflowError) as error:
@@ -115,33 +112,6 @@ def _check_port(launch: Launch) -> None:
             f"{_describe(launch)} cannot listen on port {port} ({error}): another program has it, "
             "perhaps a run that has not ended; end that, or give another port"
         ) from error
-
-
-def _join(launch: Launch, timeouts: Timeouts) -> None:
-    # JAX's own would swallow SIGTERM; training/preemption.py listens, and agrees on a step.
-    jax.config.update("jax_enable_preemption_service", False)
-    # JAX aborts the process when its own time is up, before one could say why.
-    watch = threading.Timer(timeouts.initialization, _give_up, (launch, timeouts.initialization))
-    watch.daemon = True
-    watch.start()
-    try:
-        with ended_by_the_system():  # Where another process fails, this one would wait in vain.
-            jax.distributed.initialize(
-                launch.coordinator,
-                launch.processes,
-                launch.process_id,
-                launch.device_ids,
-                launch.method,
-                initialization_timeout=2 * timeouts.initialization,
-                heartbeat_timeout_seconds=timeouts.heartbeat,
-                shutdown_timeout_seconds=timeouts.shutdown,
-            )
-    except (RuntimeError, ValueError) as error:
-        # Not by way of Python's own exit, which finds a runtime that is only half there.
-        failure = MachineError(f"{_describe(launch)} cannot join the others: {error}")
-        _exit_at_once(print_error(failure))
-    finally:
-        watch.cancel()
 
 
 def _give_up(launch: Launch, seconds: int) -> None:
@@ -158,16 +128,6 @@ def _describe(launch: Launch) -> str:
     number = "this process" if launch.process_id is None else f"process {launch.process_id}"
     of = f" of {launch.processes}" if launch.processes else ""
     return f"{number}{of} (coordinator {launch.coordinator or launch.found_in})"
-
-
-def _report(error: BaseException) -> int:
-    """Print `error` as it would be without a cluster, and return the exit code."""
-    if isinstance(error, OSError) and error.errno:
-        error = explain_os_error(error)
-    if isinstance(error, UserError):
-        return print_error(error)
-    traceback.print_exception(error)
-    return 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
 
 
 def _exit_at_once(code: int) -> None:

@@ -1,32 +1,28 @@
-"""Who started this process, among how many: what the environment tells before JAX is asked."""
+"""Process discovery: the cluster that this process belongs to, read from the environment."""
 
 import importlib.util
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from alexnet_jax.errors import UserError
 
 _ADDRESS = "JAX_COORDINATOR_ADDRESS"
 _COUNT = "JAX_NUM_PROCESSES"
 _ID = "JAX_PROCESS_ID"
-_BY_HAND = (
-    f"set {_ADDRESS}=HOST:PORT (of process 0), {_COUNT} and {_ID} for each of them "
-    "(docs/clusters.md)"
-)
 
 
 @dataclass(frozen=True)
 class Launch:
-    """How `jax.distributed.initialize` is to be called.
+    """The arguments of `jax.distributed.initialize`.
 
     Attributes:
         method: JAX's name of the way to find what is None here; "deactivate" where nothing is.
         coordinator: "host:port" of process 0.
-        processes: how many there are.
-        process_id: 0 for the first.
-        device_ids: those of the visible devices that are this process's; None: JAX decides.
-        found_in: where JAX finds the coordinator that is None here, for messages.
+        processes: number of processes.
+        process_id: of this process; 0 for the first.
+        device_ids: this process's share of the visible devices; None: JAX decides.
+        found_in: where JAX finds a coordinator that is None here, for messages.
     """
 
     method: str | None
@@ -37,87 +33,56 @@ class Launch:
     found_in: str = ""
 
 
-@dataclass(frozen=True)
-class _Place:
-    """What Slurm or Open MPI says: which of how many processes, here and on this host."""
-
-    method: str
-    found_in: str
-    processes: int
-    process_id: int
-    local_processes: int
-    local_id: int
-
-
 def find_launch(environment: Mapping[str, str]) -> Launch | None:
-    """Return how this process was started together with others; None if it is alone.
+    """Return how this process joins others; None if it is alone.
 
-    JAX's own three variables come first, then a Slurm step, Open MPI, a TPU slice.
+    JAX's own three variables come first, then a Slurm step, Open MPI 4, a TPU slice.
 
     Args:
-        environment: `os.environ`, after `import jax`, which says there whether it saw TPUs.
+        environment: `os.environ` after `import jax`, which sets a variable if it found no TPU.
 
     Raises:
-        UserError: variables that contradict themselves, or processes that would train apart.
+        UserError: the variables contradict each other, or each process would train on its own.
     """
-    place = _find_place(environment)
-    launch = _explicit(environment, place)
-    if launch is None and place is not None:
-        launch = Launch(
-            place.method,
-            _address(environment),
-            place.processes,
-            place.process_id,
-            found_in=f"as {place.found_in}={environment[place.found_in]} says",
-        )
-    if launch is None:
+    address = environment.get(_ADDRESS)
+    if address and not re.fullmatch(r".+:\d{1,5}", address):
+        raise UserError(f"{_ADDRESS}={address} should be HOST:PORT of process 0")
+    method, found_in, count, number = "deactivate", "", _COUNT, _ID
+    local: tuple[int, str] | None = None  # Processes on this host, the variable with our number.
+    if "SLURM_STEP_NODELIST" in environment and "SLURM_PROCID" in environment:
+        method, found_in = "slurm", "SLURM_STEP_NODELIST"
+        count, number = "SLURM_NTASKS", "SLURM_PROCID"
+        tasks = _expand_tasks(environment.get("SLURM_STEP_TASKS_PER_NODE", "1"))
+        local = tasks[int(environment.get("SLURM_NODEID", "0")) % len(tasks)], "SLURM_LOCALID"
+    # Open MPI 5 no longer sets this variable, in which JAX finds process 0.
+    elif "OMPI_MCA_orte_hnp_uri" in environment:
+        method, found_in = "ompi", "OMPI_MCA_orte_hnp_uri"
+        count, number = "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"
+        local_processes = _integer(environment, "OMPI_COMM_WORLD_LOCAL_SIZE")
+        local = local_processes, "OMPI_COMM_WORLD_LOCAL_RANK"
+    given = [name for name in (_ADDRESS, _COUNT, _ID) if environment.get(name)]
+    # Where a launcher gives the rest, the address suffices.
+    if given and not (given == [_ADDRESS] and found_in):
+        missing = [name for name in (_ADDRESS, _COUNT, _ID) if name not in given]
+        if missing:
+            raise UserError(
+                f"{' and '.join(given)} set, but not {' and '.join(missing)}; set all three, or "
+                "none"
+            )
+        method, count, number = "deactivate", _COUNT, _ID
+    elif not found_in:
         _refuse_to_train_apart(environment)
         return Launch(None, found_in="as the TPU slice says") if _on_tpus(environment) else None
-    if launch.processes == 1:
-        return None
-    return replace(launch, device_ids=_choose_devices(environment, place))
-
-
-def _explicit(environment: Mapping[str, str], place: _Place | None) -> Launch | None:
-    """Read JAX's variables; beside a launcher that knows the rest the address may stand alone."""
-    given = [name for name in (_ADDRESS, _COUNT, _ID) if environment.get(name)]
-    if not given or (given == [_ADDRESS] and place is not None):
-        return None
-    missing = [name for name in (_ADDRESS, _COUNT, _ID) if name not in given]
-    if missing:
-        raise UserError(
-            f"{' and '.join(given)} set, but not {' and '.join(missing)}; set all three, or none"
-        )
-    processes, process_id = (_integer(environment, name) for name in (_COUNT, _ID))
+    processes, process_id = _integer(environment, count), _integer(environment, number)
     if not 0 <= process_id < processes:
         raise UserError(
-            f"{_ID}={process_id} with {_COUNT}={processes}: the numbers go from 0 to {_COUNT} - 1"
+            f"{number}={process_id} with {count}={processes}: the numbers go from 0 to {count} - 1"
         )
-    return Launch("deactivate", _address(environment), processes, process_id)
-
-
-def _find_place(environment: Mapping[str, str]) -> _Place | None:
-    if "SLURM_STEP_NODELIST" in environment and "SLURM_PROCID" in environment:
-        tasks = _expand_tasks(environment.get("SLURM_STEP_TASKS_PER_NODE", "1"))
-        return _Place(
-            "slurm",
-            "SLURM_STEP_NODELIST",
-            _integer(environment, "SLURM_NTASKS"),
-            _integer(environment, "SLURM_PROCID"),
-            tasks[int(environment.get("SLURM_NODEID", "0")) % len(tasks)],
-            _integer(environment, "SLURM_LOCALID"),
-        )
-    # Open MPI 5 no longer says where process 0 is: JAX cannot find it there.
-    if "OMPI_MCA_orte_hnp_uri" in environment:
-        return _Place(
-            "ompi",
-            "OMPI_MCA_orte_hnp_uri",
-            _integer(environment, "OMPI_COMM_WORLD_SIZE"),
-            _integer(environment, "OMPI_COMM_WORLD_RANK"),
-            _integer(environment, "OMPI_COMM_WORLD_LOCAL_SIZE"),
-            _integer(environment, "OMPI_COMM_WORLD_LOCAL_RANK"),
-        )
-    return None
+    if processes == 1:
+        return None
+    devices = _choose_devices(environment, *local) if local else None
+    where = f"as {found_in}={environment[found_in]} says" if found_in else ""
+    return Launch(method, address or None, processes, process_id, devices, where)
 
 
 def _expand_tasks(text: str) -> list[int]:
@@ -130,7 +95,7 @@ def _expand_tasks(text: str) -> list[int]:
 
 
 def _refuse_to_train_apart(environment: Mapping[str, str]) -> None:
-    """Raise UserError where a launcher started several processes that know nothing of each other.
+    """Raise UserError if a launcher started several processes that cannot find each other.
 
     Each would train the whole run alone, all into one workdir.
     """
@@ -144,42 +109,38 @@ def _refuse_to_train_apart(environment: Mapping[str, str]) -> None:
         if int(environment.get(name, "1")) > 1:
             raise UserError(
                 f"MPI started {environment[name]} processes ({name}), but JAX finds each other's "
-                f"address only under Open MPI 4: {_BY_HAND}"
+                f"address only under Open MPI 4: set {_ADDRESS}=HOST:PORT (of process 0), {_COUNT} "
+                f"and {_ID} for each of them (docs/clusters.md)"
             )
 
 
 def _on_tpus(environment: Mapping[str, str]) -> bool:
-    """Say whether JAX found TPU chips here; if not, its import set TPU_SKIP_MDS_QUERY."""
+    """Return whether JAX found TPU chips here; if not, its import set TPU_SKIP_MDS_QUERY."""
     if importlib.util.find_spec("libtpu") is None:
         return False
     return "TPU_WORKER_HOSTNAMES" in environment or "TPU_SKIP_MDS_QUERY" not in environment
 
 
-def _choose_devices(environment: Mapping[str, str], place: _Place | None) -> tuple[int, ...] | None:
+def _choose_devices(
+    environment: Mapping[str, str], local_processes: int, local_id: str
+) -> tuple[int, ...] | None:
     """Divide the visible GPUs of a host evenly over its processes.
 
     JAX itself would give each process one, and leave the others idle.
     """
     visible = environment.get("CUDA_VISIBLE_DEVICES")
-    if place is None or not visible or "JAX_LOCAL_DEVICE_IDS" in environment:
+    if not visible or "JAX_LOCAL_DEVICE_IDS" in environment:
         return None
     gpus = len(visible.split(","))
-    if gpus % place.local_processes:
+    if gpus % local_processes:
         raise UserError(
-            f"{place.local_processes} processes on this host, and this one sees {gpus} GPU(s) "
+            f"{local_processes} processes on this host, and this one sees {gpus} GPU(s) "
             f"(CUDA_VISIBLE_DEVICES={visible}): each process must see all GPUs of the host, as "
             "many for each. Usual cause: --gpus-per-task, which hides the others; give "
             "--ntasks-per-node=N --gpus-per-node=N instead"
         )
-    each = gpus // place.local_processes
-    return tuple(range(place.local_id * each, (place.local_id + 1) * each))
-
-
-def _address(environment: Mapping[str, str]) -> str | None:
-    address = environment.get(_ADDRESS)
-    if address and not re.fullmatch(r".+:\d{1,5}", address):
-        raise UserError(f"{_ADDRESS}={address} should be HOST:PORT of process 0")
-    return address or None
+    each, first = gpus // local_processes, _integer(environment, local_id)
+    return tuple(range(first * each, (first + 1) * each))
 
 
 def _integer(environment: Mapping[str, str], name: str) -> int:

@@ -1,9 +1,8 @@
-"""The devices as a mesh, and how batches lie on it.
+"""The mesh of devices, and the sharding of batches.
 
-Every mesh has the axis "data". Each layout but `data` adds a second axis, whose name says what is
-divided over it besides or instead of the batch (the rules: parallel/sharding_rules.py). Neighbours
-on the second axis are neighbours in the list of devices, so an axis no longer than a machine has
-devices stays inside the machine.
+Every mesh has the axis "data". Each layout but `data` adds a second axis, named for what is divided
+over it besides or instead of the batch (see parallel/sharding_rules.py). Neighbours on the second
+axis are neighbours in the list of devices, so a short axis stays inside a machine.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,26 +16,19 @@ from alexnet_jax.errors import UserError
 
 DATA_AXIS = "data"
 MODEL_AXIS = "model"  # Images in the convolutions, units in the fully connected layers.
-COLUMN_AXIS = "column"  # The network's groups; the images of a batch are on each of them.
+COLUMN_AXIS = "column"  # The network's groups; each has all images of the batch.
 SHARD_AXIS = "shard"  # Images, and slices of the kernels and their momentum.
 
-LAYOUTS: dict[str, str | None] = {
-    "data": None,
-    "hybrid": MODEL_AXIS,
-    "columns": COLUMN_AXIS,
-    "fsdp": SHARD_AXIS,
-}
+# Each layout's second axis.
+LAYOUTS = {"data": None, "hybrid": MODEL_AXIS, "columns": COLUMN_AXIS, "fsdp": SHARD_AXIS}
 
 
 def make_mesh(
     layout: str = "data", model_axis: int | None = None, devices: Sequence[jax.Device] | None = None
 ) -> Mesh:
-    """Arrange devices for a layout.
+    """Arrange devices, by default all, for one of `LAYOUTS`.
 
-    Args:
-        layout: one of `LAYOUTS`.
-        model_axis: size of the second axis; None: all devices, for `columns` the two columns.
-        devices: None for all there are.
+    The second axis has the size `model_axis`; None: all devices, for `columns` the two columns.
 
     Raises:
         UserError: there is no such layout, or `model_axis` does not divide the devices.
@@ -61,33 +53,33 @@ def make_mesh(
                 f"parallel.model_axis can be {', '.join(fitting)}"
             )
         axes = {DATA_AXIS: len(devices) // size, second: size}
-    # JAX's default axis type is Explicit, which asks for sharding types in the model code.
+    # JAX's default axis type, Explicit, needs sharding types in the model code.
     axis_types = (AxisType.Auto,) * len(axes)
     return jax.make_mesh(tuple(axes.values()), tuple(axes), axis_types=axis_types, devices=devices)
 
 
 def make_data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """Return a one-axis mesh over `devices`; over all of them if None."""
+    """Return a one-axis mesh over `devices`, by default all."""
     return make_mesh("data", devices=devices)
 
 
 def second_axis(mesh: Mesh) -> str | None:
-    """Return the name of the axis beside "data", if there is one."""
+    """Return the name of the axis beside "data"; None if there is none."""
     return next((name for name in mesh.axis_names if name != DATA_AXIS), None)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """Return the sharding of what every device holds whole."""
+    """Return the sharding of an array that every device holds whole."""
     return NamedSharding(mesh, P())
 
 
 def row_axes(mesh: Mesh) -> tuple[str, ...]:
-    """Return the axes that the images of a batch are divided over: all but the columns'."""
+    """Return the axes over which a batch is divided: all but the columns'."""
     return tuple(name for name in mesh.axis_names if name != COLUMN_AXIS)
 
 
 def split_over_data(mesh: Mesh) -> NamedSharding:
-    """Return the sharding of a batch: its first axis divided over the devices."""
+    """Return the sharding of a batch: its first dimension divided over the devices."""
     return NamedSharding(mesh, P(row_axes(mesh)))
 
 
@@ -102,21 +94,13 @@ def check_batch_divides(batch_size: int, devices: int, key: str) -> None:
 
 
 def rows_of_process(mesh: Mesh, batch_size: int) -> np.ndarray:
-    """Return which rows of a global batch this process's devices hold, int64, ascending.
-
-    With one process all of them.
-    """
+    """Return the rows of a global batch on this process's devices, int64, ascending."""
     slices = split_over_data(mesh).addressable_devices_indices_map((batch_size,)).values()
     return np.unique(np.concatenate([np.arange(batch_size)[rows] for rows in slices]))
 
 
 def to_devices(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """Send a batch to the devices, each its rows; returns before the copy is done.
-
-    Args:
-        batch: the rows of this process, see `rows_of_process`.
-        mesh: the devices.
-    """
+    """Start sending this process's rows of a batch (see `rows_of_process`) to its devices."""
     sharding = split_over_data(mesh)
     return {
         name: jax.make_array_from_process_local_data(sharding, rows) for name, rows in batch.items()

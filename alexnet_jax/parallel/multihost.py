@@ -1,4 +1,4 @@
-"""What the processes of a cluster tell each other besides gradients; alone, each is a no-op."""
+"""Small cross-process collectives; no-ops in one process."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -19,43 +19,34 @@ _AXIS = "device"
 
 
 def is_process_0() -> bool:
-    """Say whether this is the process that writes what is written once."""
+    """Return whether this is the process that writes shared files and messages."""
     return jax.process_index() == 0
 
 
 def broadcast_from_process_0(compute: Callable[[], _Value]) -> _Value:
-    """Run `compute` on the first process and return its result on all.
-
-    Args:
-        compute: returns something that JSON can hold.
+    """Run `compute`, whose result JSON can hold, on process 0; return its result on all.
 
     Raises:
-        UserError: `compute` raised it; all processes do.
+        UserError: `compute` raised it, or OSError; all processes raise.
     """
     if jax.process_count() == 1:
         return compute()
-    told: dict[str, Any] = {}
+    message: dict[str, Any] = {}
     if is_process_0():
         try:
-            told["value"] = compute()
-        except UserError as error:
-            told["error"], told["exit_code"] = str(error), error.exit_code
-        except OSError as error:
-            failure = explain_os_error(error)
-            told["error"], told["exit_code"] = str(failure), failure.exit_code
-    told = _gather(told)[0]
-    if "error" in told:
-        environment = told["exit_code"] == MachineError.exit_code
-        raise (MachineError if environment else UserError)(told["error"])
-    return told["value"]
+            message["value"] = compute()
+        except (UserError, OSError) as error:
+            failure = error if isinstance(error, UserError) else explain_os_error(error)
+            message["error"], message["exit_code"] = str(failure), failure.exit_code
+    message = _gather(message)[0]
+    if "error" in message:
+        environment = message["exit_code"] == MachineError.exit_code
+        raise (MachineError if environment else UserError)(message["error"])
+    return message["value"]
 
 
 def check_same_on_all_processes(values: Mapping[str, Any]) -> None:
-    """Raise UserError, on all processes, naming what differs between them.
-
-    Args:
-        values: names, and what JSON can hold.
-    """
+    """Raise UserError, on all processes, if their values (by name, as JSON) differ."""
     everywhere = _gather(dict(values))
     for number, others in enumerate(everywhere):
         differing = sorted(
@@ -71,9 +62,9 @@ def check_same_on_all_processes(values: Mapping[str, Any]) -> None:
 
 
 def max_over_processes(number: int) -> jax.Array:
-    """Return the largest `number` that any process gave, without waiting for the others.
+    """Return the maximum of `number` over all processes, without blocking.
 
-    Every process must ask equally often, in the same order among its other computations.
+    Every process must call it equally often, in the same order among its other computations.
     """
     sharding, largest = _reduction()
     mine = np.full(jax.local_device_count(), number, np.int32)
@@ -81,7 +72,7 @@ def max_over_processes(number: int) -> jax.Array:
 
 
 def largest_of_all(number: int) -> int:
-    """Return, on all processes, the largest `number` that any gave."""
+    """Return the maximum of `number` over all processes."""
     return number if jax.process_count() == 1 else int(max_over_processes(number))
 
 
@@ -92,11 +83,11 @@ def _reduction() -> tuple[NamedSharding, Callable[[jax.Array], jax.Array]]:
     return NamedSharding(mesh, P(_AXIS)), jax.jit(jnp.max, out_shardings=whole)
 
 
-def _gather(told: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what every process told, by process."""
+def _gather(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the messages of all processes, by process ID."""
     if jax.process_count() == 1:
-        return [told]
-    text = np.frombuffer(json.dumps(told).encode(), np.uint8)
+        return [message]
+    text = np.frombuffer(json.dumps(message).encode(), np.uint8)
     lengths = multihost_utils.process_allgather(np.int32(len(text))).ravel()
     padded = np.zeros(lengths.max(), np.uint8)
     padded[: len(text)] = text

@@ -1,11 +1,10 @@
 """Convolutions and matrix products that are partitioned over a mesh.
 
-Each device computes its part of a product from its part of the inputs and of the kernel, and what
-it has to send for that is written out here. It is not left to XLA's partitioner, which gathers
-the inputs and kernels of a grouped convolution on every device, and on CPUs sums whole gradients
-where each device needs a slice. The gradients' exchange follows by transposition: of a gathering
-it is a sum of which each device keeps its slice (reduce-scatter), of a kernel that several
-devices hold it is a sum over these (all-reduce).
+Each device computes its part of a product from its part of the inputs and of the kernel, and the
+communication for that is written out here. XLA's partitioner would gather the inputs and kernels of
+a grouped convolution on every device, and on CPUs sum whole gradients where each device needs a
+slice. The gradients' communication follows by transposition: an all-gather becomes a
+reduce-scatter, and a replicated kernel an all-reduce.
 """
 
 from collections.abc import Callable
@@ -21,6 +20,9 @@ from alexnet_jax.models.layers import Product
 from alexnet_jax.parallel.mesh import DATA_AXIS, MODEL_AXIS, SHARD_AXIS, row_axes, second_axis
 from alexnet_jax.parallel.sharding_rules import divided_dimension, parameter_spec
 
+# What one device computes of (inputs, kernel), and the specs of inputs and outputs.
+_Part = tuple[Callable[[jax.Array, jax.Array], jax.Array], P, P]
+
 
 def partition_ops(model: AlexNet, mesh: Mesh) -> AlexNet:
     """Return the network with its products computed on all devices of `mesh`.
@@ -33,15 +35,6 @@ def partition_ops(model: AlexNet, mesh: Mesh) -> AlexNet:
 
 
 @dataclass(frozen=True)
-class _Part:
-    """What one device computes of (inputs, kernel), and how inputs and outputs lie."""
-
-    compute: Callable[[jax.Array, jax.Array], jax.Array]
-    inputs: P
-    outputs: P
-
-
-@dataclass(frozen=True)
 class _PartitionedOp:
     """A `models.layers.PartitionedOp`."""
 
@@ -51,52 +44,48 @@ class _PartitionedOp:
     def __call__(
         self, product: Product, name: str, inputs: jax.Array, kernel: jax.Array, groups: int
     ) -> jax.Array:
-        path = f"{name}/kernel"
-        divided = divided_dimension(self.mesh, self.spec, path, kernel.shape)
-        axis, rows = second_axis(self.mesh), P(row_axes(self.mesh))
-        if axis is None or divided is None:
-            part = _Part(lambda x, k: product(x, k, groups), rows, rows)
-        elif axis == SHARD_AXIS:
-            part = _Part(lambda x, k: product(x, _gather(k, axis, divided), groups), rows, rows)
-        elif divided == 0:
-            part = _divide_inputs(product, axis, groups)
-        else:
-            part = self._divide_features(product, axis, name, inputs.ndim, kernel.ndim, groups)
+        compute, inputs_spec, outputs_spec = self._partition(product, name, inputs, kernel, groups)
+        kernel_spec = parameter_spec(self.mesh, self.spec, f"{name}/kernel", kernel.shape)
         return jax.shard_map(
-            part.compute,
+            compute,
             mesh=self.mesh,
-            in_specs=(part.inputs, parameter_spec(self.mesh, self.spec, path, kernel.shape)),
-            out_specs=part.outputs,
-            # Every result lies on all axes, so nothing is counted twice; and a product may be
-            # anything, loops included, which the check has no rules for.
+            in_specs=(inputs_spec, kernel_spec),
+            out_specs=outputs_spec,
+            # Every result is divided over all axes, so nothing is counted twice; and the check has
+            # no rules for some products, such as loops.
             check_vma=False,
         )(inputs, kernel)
 
-    def _divide_features(
-        self, product: Product, axis: str, name: str, inputs: int, kernel: int, groups: int
+    def _partition(
+        self, product: Product, name: str, inputs: jax.Array, kernel: jax.Array, groups: int
     ) -> _Part:
-        """Let each device compute its features, of all inputs or of its own groups of them."""
-        outputs = P(DATA_AXIS, *(None,) * (kernel - 2), axis)
+        divided = divided_dimension(self.mesh, self.spec, f"{name}/kernel", kernel.shape)
+        axis, rows = second_axis(self.mesh), P(row_axes(self.mesh))
+        if axis is None or divided is None:
+            return lambda x, k: product(x, k, groups), rows, rows
+        if axis == SHARD_AXIS:
+            return lambda x, k: product(x, _gather(k, axis, divided), groups), rows, rows
+        if divided == 0:  # Sum over the device's inputs, keep the sums of its share of the images.
+            return (
+                lambda x, k: lax.psum_scatter(
+                    product(x, k, groups), axis, scatter_dimension=0, tiled=True
+                ),
+                P(DATA_AXIS, axis),
+                P((DATA_AXIS, axis)),
+            )
+        # Compute the device's features, of all inputs or of its own groups of them.
+        outputs = P(DATA_AXIS, *(None,) * (kernel.ndim - 2), axis)
         if name == "conv1":  # Every device of the axis has the images.
-            return _Part(lambda x, k: product(x, k, groups), P(DATA_AXIS), outputs)
-        if axis == MODEL_AXIS and inputs > kernel:  # Maps, of which each device has some images'.
-            whole, lies = 0, P((DATA_AXIS, axis))
+            return lambda x, k: product(x, k, groups), P(DATA_AXIS), outputs
+        if axis == MODEL_AXIS and inputs.ndim > kernel.ndim:  # Maps of some of the images.
+            whole, inputs_spec = 0, P((DATA_AXIS, axis))
         else:
-            whole, lies = inputs - 1, P(DATA_AXIS, *(None,) * (inputs - 2), axis)
+            whole = inputs.ndim - 1
+            inputs_spec = P(DATA_AXIS, *(None,) * (inputs.ndim - 2), axis)
         if groups > 1:
             own = groups // self.mesh.shape[axis]
-            return _Part(lambda x, k: product(x, k, own), lies, outputs)
-        return _Part(lambda x, k: product(_gather(x, axis, whole), k, groups), lies, outputs)
-
-
-def _divide_inputs(product: Product, axis: str, groups: int) -> _Part:
-    """Let each device sum over its inputs, and keep the sums of its share of the images."""
-
-    def compute(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        sums = product(x, kernel, groups)
-        return lax.psum_scatter(sums, axis, scatter_dimension=0, tiled=True)
-
-    return _Part(compute, P(DATA_AXIS, axis), P((DATA_AXIS, axis)))
+            return lambda x, k: product(x, k, own), inputs_spec, outputs
+        return lambda x, k: product(_gather(x, axis, whole), k, groups), inputs_spec, outputs
 
 
 def _gather(x: jax.Array, axis: str, dimension: int) -> jax.Array:

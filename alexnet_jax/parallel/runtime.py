@@ -1,4 +1,4 @@
-"""JAX itself: settings made before the first computation, programs compiled and waited for."""
+"""JAX's settings, and compilation."""
 
 import ctypes
 import os
@@ -13,11 +13,9 @@ _T = TypeVar("_T")
 
 
 def configure_jax(deterministic: bool = False) -> None:
-    """Keep compiled programs between runs; on request, forbid sums in an order that varies.
+    """Keep compiled programs between runs; on request, use deterministic operations on GPUs.
 
-    Args:
-        deterministic: let GPUs use only operations that give the same bits each time. CPUs do
-            anyway.
+    Call it before the first computation. CPUs are always deterministic.
     """
     if deterministic:
         flags = os.environ.get("XLA_FLAGS", "")
@@ -29,14 +27,11 @@ def configure_jax(deterministic: bool = False) -> None:
 
 
 def compiler_options(mesh: Mesh) -> dict[str, bool | str | int]:
-    """Return XLA's options for the programs that make a state: its first one and the next.
+    """Return XLA's options for the programs that make a state: the first one and the next.
 
-    On CPUs XLA copies the dense layers' kernels before it updates them in place, 244 MB a step,
-    unless it looks for the order in which they are read, and it starts work early at the price of
-    memory: for `original`, batch 32, a step took 699 MB next to the state instead of 488, and
-    drawing the parameters 640 instead of 151. LLVM's optimization above its first level takes a
-    third of the compilation and gains nothing: a step of `owt` took 804 ms without it and 799 with
-    it, of `single_tower` 1229 and 1309.
+    On CPUs they keep XLA from copying the dense layers' kernels before their update in place, and
+    from starting work early at the price of memory. LLVM's optimization above its first level costs
+    a third of the compilation and gains nothing (docs/speed.md).
     """
     if mesh.devices.flat[0].platform != "cpu":
         return {}
@@ -48,11 +43,7 @@ def compiler_options(mesh: Mesh) -> dict[str, bool | str | int]:
 
 
 def compile_and_tidy(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
-    """Compile a program, and give Linux back the memory that compiling took.
-
-    glibc keeps what LLVM has freed, and the program's own memory would come on top of it: 250 MB,
-    compiling a step of `original`. Looking for it takes 50 ms.
-    """
+    """Compile a program, and return the memory that LLVM freed to Linux: glibc would keep it."""
     compiled = lowered.compile()
     if sys.platform == "linux":
         give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)  # Other C libraries lack it.
@@ -62,10 +53,10 @@ def compile_and_tidy(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
 
 
 def wait_on_cpus(result: _T) -> _T:
-    """Return `result`, computed where several CPU devices share this process.
+    """Return `result`, waiting for it if several CPU devices share this process.
 
-    They share its threads too: a program that waits in a collective for a device that finds no
-    thread, because the next program has them, would wait forever. Elsewhere nothing is waited for.
+    They share its threads too: a program that waits in a collective for a device whose thread the
+    next program has taken would deadlock.
     """
     if jax.default_backend() == "cpu" and jax.local_device_count() > 1:
         return jax.block_until_ready(result)

@@ -1,6 +1,6 @@
-"""How parameters lie on a mesh: a short table of rules by path.
+"""Sharding of parameters: a short table of rules by path.
 
-The momentum of a parameter lies as the parameter does. What no rule names is whole everywhere.
+The momentum of a parameter is sharded as the parameter is. What no rule names is replicated.
 """
 
 import re
@@ -12,18 +12,12 @@ from jax.sharding import PartitionSpec as P
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import Spec
-from alexnet_jax.parallel.mesh import (
-    COLUMN_AXIS,
-    LAYOUTS,
-    MODEL_AXIS,
-    SHARD_AXIS,
-    second_axis,
-)
+from alexnet_jax.parallel.mesh import COLUMN_AXIS, LAYOUTS, MODEL_AXIS, SHARD_AXIS, second_axis
 
-# By second axis, (pattern of "layer/kind", which of its dimensions is divided over that axis); the
-# output layer, whatever its number, goes by "output". Kernels are [h, w, inputs, features] or
-# [inputs, features]. The output layer is divided by its inputs: they lie where they were computed,
-# 1,000 classes need not divide, and its sums are smaller than they are.
+# By second axis: (pattern of "layer/kind", dimension that is divided over that axis). The output
+# layer, whatever its number, is "output". Kernels are [h, w, inputs, features] or [inputs,
+# features]. The output layer is divided by its inputs: they are where they were computed, 1,000
+# classes need not divide, and its sums are smaller than they are.
 _LARGEST = None  # The largest dimension that divides.
 RULES: dict[str | None, tuple[tuple[str, int | None], ...]] = {
     None: (),
@@ -39,7 +33,7 @@ RULES: dict[str | None, tuple[tuple[str, int | None], ...]] = {
 
 
 def divided_dimension(mesh: Mesh, spec: Spec, path: str, shape: tuple[int, ...]) -> int | None:
-    """Return which dimension of the parameter at `path` is divided over the second axis, if any.
+    """Return the dimension of a parameter that is divided over the second axis, if any.
 
     Args:
         mesh: the devices.
@@ -48,8 +42,7 @@ def divided_dimension(mesh: Mesh, spec: Spec, path: str, shape: tuple[int, ...])
         shape: of the whole parameter.
     """
     axis = second_axis(mesh)
-    layer, _, kind = path.rpartition("/")
-    layer = layer.rpartition("/")[2]
+    layer, kind = ["", *path.split("/")][-2:]
     name = f"{'output' if layer == spec.output_name else layer}/{kind}"
     for pattern, dimension in RULES[axis]:
         if re.fullmatch(pattern, name):
@@ -61,7 +54,7 @@ def divided_dimension(mesh: Mesh, spec: Spec, path: str, shape: tuple[int, ...])
 
 
 def parameter_spec(mesh: Mesh, spec: Spec, path: str, shape: tuple[int, ...]) -> P:
-    """Return how the parameter at `path` lies on the mesh; see `divided_dimension`."""
+    """Return the partition of the parameter at `path`; see `divided_dimension`."""
     dimension = divided_dimension(mesh, spec, path, shape)
     return P() if dimension is None else P(*(None,) * dimension, second_axis(mesh))
 
@@ -77,14 +70,24 @@ def infer_sharding(mesh: Mesh, spec: Spec, tree: Any) -> Any:
 
 
 def check_layout(mesh: Mesh, spec: Spec) -> None:
-    """Raise UserError where the network cannot be laid out on the mesh."""
+    """Raise UserError if the network cannot be partitioned over the mesh."""
     axis = second_axis(mesh)
     size = 1 if axis is None else mesh.shape[axis]
     layout = next(name for name, second in LAYOUTS.items() if second == axis)
     if size == 1 or axis == SHARD_AXIS:
         return
-    if axis == COLUMN_AXIS:
-        _check_columns(spec, size)
+    groups = {layer.groups for layer in spec.convolutions} - {1}
+    if axis == COLUMN_AXIS and not groups:
+        raise UserError(
+            f"layout 'columns' puts a network's groups on {size} devices, but no convolution of "
+            "this one has groups; use model.name='original' or another with two columns, or layout "
+            "'data', 'hybrid' or 'fsdp'"
+        )
+    if axis == COLUMN_AXIS and any(number % size for number in {*groups, spec.columns}):
+        raise UserError(
+            f"layout 'columns' cannot divide the {min(groups)} groups of this network over {size} "
+            f"devices; set parallel.model_axis={min(groups)}"
+        )
     for number, layer in enumerate(spec.dense, start=len(spec.convolutions) + 1):
         if layer.features % size:
             raise UserError(
@@ -96,18 +99,3 @@ def check_layout(mesh: Mesh, spec: Spec) -> None:
                 f"layout 'hybrid' divides the units of fc{number} over {size} devices, but they "
                 f"come in {layer.groups} groups: use layout 'columns' or 'data'"
             )
-
-
-def _check_columns(spec: Spec, size: int) -> None:
-    groups = {layer.groups for layer in spec.convolutions} - {1}
-    if not groups:
-        raise UserError(
-            f"layout 'columns' puts a network's groups on {size} devices, but no convolution of "
-            "this one has groups; use model.name='original' or another with two columns, or layout "
-            "'data', 'hybrid' or 'fsdp'"
-        )
-    if any(group % size for group in groups) or spec.columns % size:
-        raise UserError(
-            f"layout 'columns' cannot divide the {min(groups)} groups of this network over {size} "
-            f"devices; set parallel.model_axis={min(groups)}"
-        )

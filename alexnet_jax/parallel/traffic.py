@@ -1,24 +1,16 @@
-"""What the devices of a compiled program send each other, read from its text.
-
-What one device sends in a collective over n devices, of S bytes of result on each (by the ring
-algorithms, which send the least that is possible where every device sends equally much):
-
-- all-reduce: 2·S·(n-1)/n, a reduce-scatter and an all-gather;
-- all-gather: S·(n-1)/n, its own n-th to each other device;
-- reduce-scatter: S·(n-1), where S is the slice that it keeps;
-- all-to-all: S·(n-1)/n;
-- collective-permute: S.
-"""
+"""Bytes that devices send each other, read from the text of a compiled program."""
 
 import math
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+# Bytes that each of n devices sends for a result of `size` bytes on each, by the ring algorithms,
+# which send the least possible if all devices send equally much.
 KINDS: dict[str, Callable[[int, int], float]] = {
-    "all-reduce": lambda size, n: 2 * size * (n - 1) / n,
-    "all-gather": lambda size, n: size * (n - 1) / n,
-    "reduce-scatter": lambda size, n: size * (n - 1),
+    "all-reduce": lambda size, n: 2 * size * (n - 1) / n,  # A reduce-scatter and an all-gather.
+    "all-gather": lambda size, n: size * (n - 1) / n,  # Its n-th to each other device.
+    "reduce-scatter": lambda size, n: size * (n - 1),  # The result is the slice that it keeps.
     "all-to-all": lambda size, n: size * (n - 1) / n,
     "collective-permute": lambda size, n: size,
 }
@@ -31,7 +23,7 @@ class Transfer:
     Attributes:
         kind: one of `KINDS`.
         bytes_kept: of the result on each device.
-        devices: how many take part with each other.
+        devices: size of the group that takes part.
         times: how often the program runs it.
     """
 
@@ -42,23 +34,29 @@ class Transfer:
 
     @property
     def bytes_sent(self) -> float:
-        """What each device sends, in all its runs."""
+        """Bytes that each device sends, in all runs."""
         return self.times * KINDS[self.kind](self.bytes_kept, self.devices)
 
 
 def read_transfers(program: str, devices: int) -> list[Transfer]:
-    """Return the collectives in which something is sent.
+    """Return the collectives that send something.
 
     Args:
         program: the text of an optimized HLO module for CPUs: `compiled.as_text()`.
-        devices: that the program is compiled for.
+        devices: number of devices that the program is compiled for.
 
     Raises:
-        ValueError: the program holds a collective, or a loop around one, that cannot be read.
+        ValueError: a collective, or a loop around one, cannot be read.
     """
-    computations = _split_computations(program)
+    computations: dict[str, list[str]] = {}  # The lines of each, its heading first.
+    lines: list[str] = []
+    for line in program.splitlines():
+        heading = re.match(r"(?:ENTRY )?(%[\w.\-]+) \(.*\{$", line)
+        if heading:
+            lines = computations[heading[1]] = []
+        lines.append(line)
     entry = next(name for name, lines in computations.items() if lines[0].startswith("ENTRY"))
-    return [found for found in _walk(computations, entry, 1, devices) if found.devices > 1]
+    return [found for found in _walk(computations, entry, devices) if found.devices > 1]
 
 
 def bytes_by_kind(transfers: Iterable[Transfer]) -> dict[str, float]:
@@ -69,21 +67,7 @@ def bytes_by_kind(transfers: Iterable[Transfer]) -> dict[str, float]:
     return sums
 
 
-def _split_computations(program: str) -> dict[str, list[str]]:
-    """Return the lines of each computation, its heading first."""
-    computations: dict[str, list[str]] = {}
-    lines: list[str] = []
-    for line in program.splitlines():
-        heading = re.match(r"(?:ENTRY )?(%[\w.\-]+) \(.*\{$", line)
-        if heading:
-            lines = computations[heading[1]] = []
-        lines.append(line)
-    return computations
-
-
-def _walk(
-    computations: dict[str, list[str]], name: str, times: int, devices: int
-) -> Iterable[Transfer]:
+def _walk(computations: dict[str, list[str]], name: str, devices: int) -> Iterable[Transfer]:
     kinds = "|".join(KINDS)
     for line in computations[name]:
         collective = re.search(rf"= (.+?) ({kinds})(-start)?\(", line)
@@ -91,12 +75,18 @@ def _walk(
             if collective[3]:
                 raise ValueError(f"an asynchronous collective, as CPUs have none: {line.strip()}")
             size = sum(map(_size, re.findall(r"(\w+)\[([\d,]*)\]", collective[1])))
-            yield Transfer(collective[2], size, _group_size(line, devices), times)
+            yield Transfer(collective[2], size, _group_size(line, devices), times=1)
         for called in re.findall(r"(?:body|calls|branch_computations|to_apply)=(%[\w.\-]+)", line):
-            inside = list(_walk(computations, called, times, devices))
-            if inside and " while(" in line:
-                inside = list(_walk(computations, called, times * _trip_count(line), devices))
-            yield from inside
+            for inside in _walk(computations, called, devices):
+                count = re.search(r'known_trip_count"?:\{"n":"(\d+)"', line)
+                if " while(" not in line:
+                    yield inside
+                elif count:
+                    yield replace(inside, times=inside.times * int(count[1]))
+                else:
+                    raise ValueError(
+                        f"a loop of unknown length around a collective: {line.strip()}"
+                    )
 
 
 def _size(array: tuple[str, str]) -> int:
@@ -106,26 +96,15 @@ def _size(array: tuple[str, str]) -> int:
     return size * (int(bits[0]) // 8 if bits else 1)  # "pred", of a byte, names no bits.
 
 
-def _trip_count(line: str) -> int:
-    count = re.search(r'known_trip_count"?:\{"n":"(\d+)"', line)
-    if not count:
-        raise ValueError(f"a loop of unknown length around a collective: {line.strip()}")
-    return int(count[1])
-
-
 def _group_size(line: str, devices: int) -> int:
-    """Return how many devices a collective joins, from any of HLO's three notations."""
-    pairs = re.search(r"source_target_pairs=\{(.*?)\}\}?,", line)
-    if pairs:
+    """Return how many devices a collective joins, from any of HLO's notations."""
+    if pairs := re.search(r"source_target_pairs=\{(.*?)\}\}?,", line):
         return 2 if any(a != b for a, b in re.findall(r"\{?(\d+),(\d+)", pairs[1])) else 1
-    listed = re.search(r"replica_groups=\{\{([\d,]+)\}", line)
-    if listed:
+    if listed := re.search(r"replica_groups=\{\{([\d,]+)\}", line):
         return len(listed[1].split(","))
-    iota = re.search(r"replica_groups=\[\d+,(\d+)\]<=", line)
-    if iota:
+    if iota := re.search(r"replica_groups=\[\d+,(\d+)\]<=", line):
         return int(iota[1])
-    mesh = re.search(r"replica_groups=mesh\[(.*?)\] ?\{(.*?)\}", line)
-    if mesh:
+    if mesh := re.search(r"replica_groups=mesh\[(.*?)\] ?\{(.*?)\}", line):
         sizes = dict(re.findall(r"'(\w+)'=(\d+)", mesh[1]))
         # A part of an axis reads 'name':(devices before it)devices in it.
         joined = re.findall(r"'(\w+)'(?::\(\d+\)(\d+))?", mesh[2])

@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet_jax.errors import UserError
-from alexnet_jax.user_code import describe_failure
+from alexnet_jax.errors import UserError, describe_failure
 
 SEED = "train.seed"
 _GRID = "grid_search"  # tune.grid_search([1, 2]) is {"grid_search": [1, 2]}.

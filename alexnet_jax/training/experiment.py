@@ -29,7 +29,7 @@ from alexnet_jax.data.statistics import (
 from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.device_cache import DeviceCache
-from alexnet_jax.parallel.distributed import Timeouts, check_cluster
+from alexnet_jax.parallel.distributed import check_cluster
 from alexnet_jax.parallel.mesh import check_batch_divides, make_mesh, replicated
 from alexnet_jax.parallel.multihost import broadcast_from_process_0, check_same_on_all_processes
 from alexnet_jax.parallel.runtime import configure_jax
@@ -236,16 +236,6 @@ def make_validation(config: ConfigDict, mesh: Mesh) -> EvaluationBatches:
 def host_threads(config: ConfigDict) -> int:
     """Return the number of threads that prepare batches, by default one per usable core."""
     return config.data.threads or usable_cores()
-
-
-def make_timeouts(config: ConfigDict) -> Timeouts:
-    """Return the time that processes of a cluster wait for each other."""
-    parallel = config.parallel
-    return Timeouts(
-        initialization=parallel.initialization_timeout,
-        heartbeat=parallel.heartbeat_timeout,
-        shutdown=parallel.shutdown_timeout,
-    )
 
 
 def _place(config: ConfigDict, images: ImageSource, mesh: Mesh) -> ImageSource:

@@ -4,8 +4,8 @@ import pytest
 from short_run import short_config
 
 from alexnet_jax.diagnosis.examination import affordable_batch_size, diagnose, input_stages
-from alexnet_jax.diagnosis.report import format_json, format_table
-from alexnet_jax.diagnosis.timing import Budget, Skipped, Speed
+from alexnet_jax.diagnosis.report import format_table
+from alexnet_jax.diagnosis.timing import Skipped
 from alexnet_jax.training.experiment import build_run, build_without_data
 
 pytestmark = pytest.mark.slow
@@ -33,21 +33,21 @@ def diagnosis(fractals_dir):
 
 @pytest.fixture(scope="module")
 def described(diagnosis):
-    return json.loads(format_json(diagnosis))
+    return json.loads(json.dumps(diagnosis))
 
 
 def test_every_stage_is_measured_in_the_order_in_which_images_pass(diagnosis):
-    assert list(diagnosis.stages) == STAGES
-    skipped = {name for name, stage in diagnosis.stages.items() if isinstance(stage, Skipped)}
+    assert list(diagnosis["stages"]) == STAGES
+    skipped = {name for name, stage in diagnosis["stages"].items() if "reason" in stage}
     # A file system may not be able to forget, and a busy machine have no time for the loop.
     assert skipped <= {"reading_cold", "loop"}
 
 
 def test_every_speed_is_positive_and_agrees_with_its_time(diagnosis):
-    for speed in diagnosis.stages.values():
-        if isinstance(speed, Speed):
-            assert speed.repetitions >= 1
-            assert speed.images_per_second * speed.seconds == pytest.approx(32)
+    for stage in diagnosis["stages"].values():
+        if "reason" not in stage:
+            assert stage["repetitions"] >= 1
+            assert stage["images_per_second"] * stage["seconds"] == pytest.approx(32)
 
 
 def test_the_json_holds_every_key(described):
@@ -98,7 +98,7 @@ def test_a_step_too_slow_for_the_time_is_tried_on_fewer_images_divided_over_the_
     # 32 images at a fifth of 1,000 operations a second in a quarter of 160 s: 8,000 operations.
     experiment = build_without_data(config)
     sizes = [
-        affordable_batch_size(experiment, flops, ceiling=1_000.0, budget=Budget(160.0))
+        affordable_batch_size(experiment, flops, ceiling=1_000.0, seconds=160.0)
         for flops in (250, 251, 1_000, 100_000)
     ]
     assert sizes == [32, 16, 8, 4]
@@ -107,13 +107,13 @@ def test_a_step_too_slow_for_the_time_is_tried_on_fewer_images_divided_over_the_
 def test_fewer_images_still_make_whole_microbatches(config):
     config.train.microbatch_size = 16
     experiment = build_without_data(config)
-    assert affordable_batch_size(experiment, 100_000, ceiling=1.0, budget=Budget(1.0)) == 8
+    assert affordable_batch_size(experiment, 100_000, ceiling=1.0, seconds=1.0) == 8
 
 
 @pytest.mark.parametrize("source", ["store", "device"])
 def test_pixels_are_read_and_made_into_batches_but_not_decoded(config, stored_fractals, source):
     config.data.update(dir=str(stored_fractals), source=source)
-    stages = input_stages(build_run(config), Budget(10.0))
+    stages = input_stages(build_run(config), 10.0)
     assert stages["decoding"] == Skipped("the store holds pixels")
     warm = stages["reading_warm"]
     assert warm.bytes_per_second / warm.images_per_second == pytest.approx(96 * 96 * 3)
@@ -121,5 +121,5 @@ def test_pixels_are_read_and_made_into_batches_but_not_decoded(config, stored_fr
 
 
 def test_without_data_no_input_is_measured():
-    stages = input_stages(None, Budget(10.0))
+    stages = input_stages(None, 10.0)
     assert set(stages.values()) == {Skipped("no data")}

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import asdict
 
 import pytest
 from made_diagnosis import DATA, made_diagnosis, speeds
@@ -45,19 +45,19 @@ def test_the_store_of_imagenet_is_named_with_its_size_and_where_it_fits():
 
 def test_the_length_of_the_run_comes_from_the_whole_loop():
     # 900,000 steps of 128 images at 1,200 images/s.
-    assert "900,000 steps, 115,200,000 images: 26.7 h without tests" in format_table(
+    assert "900,000 steps, 115,200,000 images: 26.7 h without evaluations" in format_table(
         made_diagnosis()
     )
 
 
 def test_a_step_of_fewer_images_says_so():
-    stages = speeds() | {"step": Speed(10.0, 3.2, 2)}
+    stages = speeds() | {"step": asdict(Speed(10.0, 3.2, 2))}
     assert "2 steps of 32 images, for lack of time, compiled in 3.0 s" in format_table(
         made_diagnosis(stages=stages)
     )
 
 
 def test_what_was_skipped_says_why():
-    table = format_table(made_diagnosis({"loop": None}, data=replace(DATA, source="device")))
+    table = format_table(made_diagnosis({"loop": None}, data=DATA | {"source": "device"}))
     (line,) = [line for line in table.splitlines() if line.startswith("whole training loop")]
     assert line.split()[-4:] == ["-", "-", "no", "data"]

@@ -1,6 +1,6 @@
 import time
 
-from alexnet_jax.diagnosis.timing import Budget, time_calls
+from alexnet_jax.diagnosis.timing import time_calls, time_results
 
 
 def test_a_call_slower_than_its_time_is_timed_once():
@@ -15,9 +15,19 @@ def test_fast_calls_fill_their_time():
     assert median >= 0.002
 
 
-def test_a_budget_runs_out():
-    budget = Budget(0.01)
-    time.sleep(0.02)
-    assert budget.left() < 0
-    assert budget.spent() >= 0.02
-    assert budget.share(0.5) == 0.005
+def endless(closed):
+    try:
+        while True:
+            time.sleep(0.002)
+            yield [1, 2]
+    finally:
+        closed.append(True)
+
+
+def test_an_iterator_is_closed_when_its_time_is_over():
+    closed = []
+    number, total, elapsed = time_results(endless(closed), 0.02, len)
+    assert closed
+    assert 1 <= number <= 11
+    assert total == 2 * number
+    assert elapsed > 0.02

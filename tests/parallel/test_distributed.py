@@ -28,7 +28,7 @@ FAILING = (
 from alexnet_jax import command_line, main
 from alexnet_jax.training import loop
 
-feed = loop.prefetch_to_device
+prefetch_to_device = loop.prefetch_to_device
 
 def from_a_broken_disk(*arguments):
     for number, batch in enumerate(prefetch_to_device(*arguments)):
@@ -112,7 +112,7 @@ def test_a_stopped_run_goes_on_in_one_process(stopped, alone, fractals_dir, tmp_
 
 
 def make_best(workdir, step):
-    """Change the log of a run so that the test after `step` was the best."""
+    """Change the log of a run so that the evaluation after `step` was the best."""
     log = workdir / "metrics.jsonl"
     logged = [json.loads(line) for line in log.read_text().splitlines()]
     for line in logged:
