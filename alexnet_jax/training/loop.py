@@ -34,7 +34,6 @@ from alexnet_jax.training.metric_window import (
 )
 from alexnet_jax.training.preemption import Preempted, PreemptionGuard
 from alexnet_jax.training.profiling import ProfiledSteps, Profiler
-from alexnet_jax.training.recipe import resolve_config
 from alexnet_jax.training.state import TrainState, is_finite, parameters_sha256
 from alexnet_jax.training.step import lower_step
 from alexnet_jax.training.workdir import (
@@ -69,9 +68,8 @@ def train_and_evaluate(
         UserError: a mistake in the config or the data, or a full disk.
         Preempted: SIGTERM or Ctrl-C was received; the state is saved if there are new steps.
     """
-    config = resolve_config(config)
     run = build_run(config, workdir)
-    total = run.experiment.durations.total
+    config, total = run.experiment.config, run.experiment.durations.total
     if not ignore_config:
         broadcast_from_process_0(partial(check_same_run, workdir, config))
         check_same_data(workdir, run.data_changes)
@@ -89,7 +87,7 @@ def train_and_evaluate(
                 state = run.experiment.create_state()
             if not step and config.train.init_from and not checkpoints.steps():
                 checkpoints.save(state)  # From now on the other run's workdir is not needed.
-            broadcast_from_process_0(partial(describe_run, workdir, config, run, step))
+            broadcast_from_process_0(partial(describe_run, workdir, run, step))
             if profiled is not None:
                 profiled.check(step, total)
             with RunLog(workdir, step, total) as log, Profiler(profiled, workdir) as profiler:

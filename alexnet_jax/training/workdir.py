@@ -71,11 +71,11 @@ def workdir_lock(workdir: Path) -> FolderLock:
     )
 
 
-def describe_run(workdir: Path, config: ConfigDict, run: Run, step: int) -> None:
+def describe_run(workdir: Path, run: Run, step: int) -> None:
     """Write config, data facts and environment, before the run continues from `step`."""
     save_environment(workdir, step)
     save_facts(run.facts, workdir)
-    save_config(config, workdir)
+    save_config(run.experiment.config, workdir)
 
 
 def read_result(workdir: Path, steps: int) -> dict[str, Any] | None:
