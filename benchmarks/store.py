@@ -93,7 +93,7 @@ def stream_rate(store: PixelStore, steps: int) -> float:
 
 
 def measure_batches(data_dir: Path) -> dict[str, Any]:
-    """PixelStore to batches on the host, warm, against copying as many bytes."""
+    """From the pixel store to batches on the host, warm, against copying as many bytes."""
     store = PixelStore(data_dir, NAME, "train", SIZE)
     stream_rate(store, 100)
     return with_ratio(alternate(store=lambda: stream_rate(store, 600), memcpy=copy_rate))

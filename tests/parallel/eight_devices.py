@@ -31,7 +31,7 @@ from alexnet_jax.training.step import make_train_step  # noqa: E402
 STEPS = 20
 RATE = 0.01
 BATCH = 16
-SIDE, CROP = 64, 56  # ImageSource.
+SIDE, CROP = 64, 56  # Pixels.
 
 AUGMENTATION = Augmentation(
     preprocessing=Preprocessing(np.full((SIDE, SIDE, 3), 120, np.float32), np.ones(3)),
