@@ -41,7 +41,7 @@ def test_what_is_no_config_of_ours_is_not_filled_up(values):
         check_config(complete(values))
 
 
-def test_a_workdir_of_before_a_key_existed_goes_on_with_its_default(tmp_path):
+def test_a_workdir_of_before_a_key_existed_continues_with_its_default(tmp_path):
     config = demo.get_config()
     del config.schedule.warmup_epochs
     del config.optimizer.trust_coefficient

@@ -40,7 +40,7 @@ def test_the_bytes_of_reading_agree_with_the_file(run):
     assert 0.8 * size < record_reader(run.training.pixels.records)(np.arange(500)) < size
 
 
-def test_decoding_goes_on_for_its_time(run):
+def test_decoding_lasts_for_its_time(run):
     short = decoding_speed(run.training.pixels, batch_size=1, threads=2, seconds=0.05)
     long = decoding_speed(run.training.pixels, batch_size=1, threads=2, seconds=0.5)
     assert long.repetitions > short.repetitions > 0

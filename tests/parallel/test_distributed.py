@@ -96,7 +96,7 @@ def test_sigterm_to_one_stops_all_at_the_same_step(stopped):
     assert (workdir / "checkpoints" / str(last)).is_dir()
 
 
-def test_a_stopped_run_goes_on_to_the_same_bits(stopped, two_processes, fractals_dir, tmp_path):
+def test_a_stopped_run_continues_to_the_same_bits(stopped, two_processes, fractals_dir, tmp_path):
     shutil.copytree(stopped[0], tmp_path / "run")
     ends = finish(start_together(2, options(fractals_dir, tmp_path / "run")))
     assert [code for code, _, _ in ends] == [0, 0], ends
@@ -104,7 +104,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(stopped, two_processes, fractals
     assert result(tmp_path / "run")["parameters_sha256"] == expected
 
 
-def test_a_stopped_run_goes_on_in_one_process(stopped, alone, fractals_dir, tmp_path):
+def test_a_stopped_run_continues_in_one_process(stopped, alone, fractals_dir, tmp_path):
     shutil.copytree(stopped[0], tmp_path / "run")
     ((code, _, err),) = finish([start(options(fractals_dir, tmp_path / "run"))])
     assert code == 0, err
@@ -171,7 +171,7 @@ def test_a_cluster_that_diverges_names_a_good_checkpoint_and_sets_later_ones_asi
     assert saved(workdir / "diverged_checkpoints") == [5]
 
 
-def test_after_a_divergence_a_cluster_goes_on_as_the_message_says_and_keeps_the_best(
+def test_after_a_divergence_a_cluster_continues_as_the_message_says_and_keeps_the_best(
     diverged, fractals_dir, tmp_path
 ):
     shutil.copytree(diverged[0], tmp_path / "run")

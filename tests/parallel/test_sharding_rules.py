@@ -33,7 +33,7 @@ def states():
     ("saved", "restored"),
     [("data", "hybrid"), ("hybrid", "columns"), ("columns", "fsdp"), ("fsdp", "data")],
 )
-def test_a_checkpoint_goes_on_in_another_layout(states, tmp_path, saved, restored):
+def test_a_checkpoint_continues_in_another_layout(states, tmp_path, saved, restored):
     description = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding),
         states[restored],

@@ -115,7 +115,7 @@ def test_ignoring_what_differs_keeps_preprocessing_and_names_and_says_so(
     np.testing.assert_array_equal(kept.preprocessing.mean, mean)
 
 
-def test_a_workdir_of_before_there_was_a_record_goes_on_and_gets_one(workdir, config):
+def test_a_workdir_of_before_there_was_a_record_continues_and_gets_one(workdir, config):
     data = read(workdir, "data.json")
     (workdir / "data.json").unlink()
     assert train_and_evaluate(config, workdir)["step"] == 6
@@ -163,7 +163,7 @@ def test_training_in_an_imported_workdir_keeps_its_preprocessing(config, fractal
     np.testing.assert_array_equal(found.mean, bundle.preprocessing.mean)
 
 
-def test_fine_tuning_goes_on_when_the_workdir_it_began_with_is_gone(config, begun, tmp_path):
+def test_fine_tuning_continues_when_the_workdir_it_began_with_is_gone(config, begun, tmp_path):
     shutil.copytree(begun, tmp_path / "first")
     config.train.init_from = str(tmp_path / "first")
     whole = train_and_evaluate(config, tmp_path / "whole")

@@ -34,7 +34,7 @@ def test_lines_have_a_kind_and_a_step(tmp_path):
     ]
 
 
-def test_a_run_that_goes_on_forgets_what_it_will_do_again(tmp_path):
+def test_a_run_that_continues_forgets_what_it_will_do_again(tmp_path):
     with RunLog(tmp_path, 0, 10) as log:
         for step in (2, 4, 6):
             log.train(step, VALUES, seconds_left=1.0)

@@ -103,7 +103,7 @@ def test_a_run_that_lost_its_last_steps_ends_with_the_same_bits_and_lines(
     assert timeless(read_lines(workdir)) == lines
 
 
-def test_a_run_goes_on_in_another_layout(finished, config, tmp_path):
+def test_a_run_continues_in_another_layout(finished, config, tmp_path):
     """With the same batches and draws, so that its numbers differ by rounding only."""
     workdir = tmp_path / "run"
     shutil.copytree(finished[0], workdir)
@@ -115,7 +115,7 @@ def test_a_run_goes_on_in_another_layout(finished, config, tmp_path):
     assert again["center"]["loss"] == pytest.approx(finished[1]["center"]["loss"], rel=1e-5)
 
 
-def test_sigterm_saves_and_the_run_goes_on_to_the_same_bits(
+def test_sigterm_saves_and_the_run_continues_to_the_same_bits(
     finished, config, tmp_path, monkeypatch
 ):
     """The signal arrives while the third step runs and the fourth batch is fetched."""
@@ -140,7 +140,7 @@ def checkpoints(workdir):
     return sorted(int(path.name) for path in (workdir / "checkpoints").iterdir())
 
 
-def test_ignore_config_goes_on_with_new_values_and_the_best_checkpoint(finished, config, tmp_path):
+def test_ignore_config_continues_with_new_values_and_the_best_checkpoint(finished, config, tmp_path):
     """In two more starts, with new values; in the log, the test of step 4 was the best."""
     workdir = tmp_path / "run"
     shutil.copytree(finished[0], workdir)

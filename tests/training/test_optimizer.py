@@ -91,7 +91,7 @@ def test_a_layer_stops_at_once_when_it_is_frozen_whatever_its_velocity():
     assert history[4]["conv2"] != history[5]["conv2"]
 
 
-def test_a_layer_that_thaws_goes_on_with_the_velocity_it_had():
+def test_a_layer_that_thaws_continues_with_the_velocity_it_had():
     thawed = follow({"conv1": piecewise([1.0, 0.0, 1.0], [3, 5])}, 8)
     never_frozen = follow({}, 8)
     for layer in ("conv1", "conv1_norm"):

@@ -103,7 +103,7 @@ def test_a_config_with_an_unknown_key_is_refused_before_anything_is_written(bund
     assert not (tmp_path / "run").exists()
 
 
-def test_training_goes_on_from_the_imported_parameters(workdir, bundle, fractals_dir):
+def test_training_continues_from_the_imported_parameters(workdir, bundle, fractals_dir):
     config = short_config(fractals_dir)
     config.train.steps = 1
     config.schedule.update(name="constant", learning_rate=1e-12)
