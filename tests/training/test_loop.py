@@ -140,7 +140,9 @@ def checkpoints(workdir):
     return sorted(int(path.name) for path in (workdir / "checkpoints").iterdir())
 
 
-def test_ignore_config_continues_with_new_values_and_the_best_checkpoint(finished, config, tmp_path):
+def test_ignore_config_continues_with_new_values_and_the_best_checkpoint(
+    finished, config, tmp_path
+):
     """In two more starts, with new values; in the log, the test of step 4 was the best."""
     workdir = tmp_path / "run"
     shutil.copytree(finished[0], workdir)
