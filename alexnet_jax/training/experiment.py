@@ -1,6 +1,6 @@
-"""From a config to the parts of a run, which take plain arguments.
+"""From a config to the parts of a run: here, in recipe.py and in network.py.
 
-Config values are read only here, in recipe.py, in network.py and in the front doors.
+The parts take plain arguments. What else needs the config reads it from `Experiment`.
 """
 
 from collections.abc import Callable

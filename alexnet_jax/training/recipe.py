@@ -1,7 +1,4 @@
-"""From config values to what happens to every batch: durations, rates, update rule, augmentation.
-
-Config values are read only here, in network.py and in experiment.py.
-"""
+"""From config values to the parts of every step: durations, rates, update rule, augmentation."""
 
 import inspect
 import math

@@ -78,12 +78,6 @@ def test_a_config_that_cannot_be_is_refused_without_its_data(config, tmp_path):
         build_without_data(config)
 
 
-def test_a_missing_store_says_what_to_run(config):
-    config.data.source = "store"
-    with pytest.raises(UserError, match="--image_size=96 --store_only"):
-        build_run(config)
-
-
 def test_the_files_of_records_are_those_of_the_training_split(config):
     (file,) = build_run(config).training.pixels.files
     assert "-train.array_record-" in file.name

@@ -63,7 +63,9 @@ def test_a_store_alone_is_enough_to_train_and_test(stored_config, stored_fractal
 @pytest.mark.parametrize("source", ["store", "device"])
 def test_without_a_store_it_says_what_to_run(config, source):
     config.data.source = source
-    with pytest.raises(UserError, match=r"no pixel store of .* make it with: .*--store_only"):
+    with pytest.raises(
+        UserError, match=r"no pixel store of .* make it with: .*--image_size=96 --store_only"
+    ):
         build_run(config)
 
 
