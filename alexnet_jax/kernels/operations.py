@@ -9,9 +9,9 @@ from typing import Any
 import jax
 from jax import lax
 
-from alexnet_jax.kernels.checks import check_convolution, check_normalization, check_pooling
 from alexnet_jax.kernels.conv import Geometry
 from alexnet_jax.kernels.select import Arrays, choose, platforms
+from alexnet_jax.models.checks import check_convolution, check_normalization, check_pooling
 
 
 def conv2d(

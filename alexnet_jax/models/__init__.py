@@ -8,16 +8,15 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.kernels import operations
 from alexnet_jax.models import ops
-from alexnet_jax.models.alexnet import AlexNet
+from alexnet_jax.models.alexnet import AlexNet, fast_operations
 from alexnet_jax.models.modifications import MODIFICATIONS, apply_modifications
 from alexnet_jax.models.spec import Spec
 from alexnet_jax.models.zoo import MODELS
 
 DTYPES = ("float32", "bfloat16")
 PRECISIONS = {"float32": lax.Precision.HIGHEST, "fast": lax.Precision.DEFAULT}
-KERNELS = {"fast": operations, "plain": ops}
+KERNELS = {"fast": fast_operations, "plain": lambda: ops}
 
 __all__ = ["MODELS", "MODIFICATIONS", "AlexNet", "Spec", "create_model", "find_spec"]
 
@@ -56,7 +55,7 @@ def create_model(
     # Products of bfloat16 numbers are exact in float32, where they are summed.
     narrow = jnp.finfo(dtype).bits < 32
     spec = find_spec(name, modifications)
-    build = spec.module or partial(AlexNet, operations=KERNELS[kernels])
+    build = spec.module or partial(AlexNet, operations=KERNELS[kernels]())
     return build(
         spec=spec,
         num_classes=num_classes,

@@ -1,7 +1,7 @@
 """AlexNet: the linen module that builds any network of the zoo."""
 
 import itertools
-from dataclasses import asdict
+from dataclasses import asdict, field
 from functools import partial
 from types import ModuleType
 
@@ -11,10 +11,19 @@ from flax import linen as nn
 from jax import lax
 from jax.typing import DTypeLike
 
-from alexnet_jax.kernels import operations
 from alexnet_jax.models.layers import Layer, PartitionedOp, Product, connect, run_locally
 from alexnet_jax.models.ops import dropout
 from alexnet_jax.models.spec import Convolution, Dense, Spec
+
+
+def fast_operations() -> ModuleType:
+    """Return `alexnet_jax.kernels.operations`, imported when it is first used.
+
+    A network of plain forms, and whatever reads only the tables, needs no kernels.
+    """
+    from alexnet_jax.kernels import operations
+
+    return operations
 
 
 class AlexNet(nn.Module):
@@ -26,7 +35,7 @@ class AlexNet(nn.Module):
         dtype: of activations and products; parameters, normalization and logits are float32.
         precision: of products of float32 numbers, see `models.ops.conv2d`.
         partitioned_op: computes the products with the layers' kernels.
-        operations: `kernels.operations`, or `models.ops` for the plain forms.
+        operations: `fast_operations()`, or `models.ops` for the plain forms.
     """
 
     spec: Spec
@@ -34,7 +43,7 @@ class AlexNet(nn.Module):
     dtype: DTypeLike = jnp.float32
     precision: lax.Precision = lax.Precision.HIGHEST
     partitioned_op: PartitionedOp = run_locally
-    operations: ModuleType = operations
+    operations: ModuleType = field(default_factory=fast_operations)
 
     @nn.compact
     def __call__(

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from alexnet_jax.kernels.checks import check_convolution, check_normalization, check_pooling
+from alexnet_jax.models.checks import check_convolution, check_normalization, check_pooling
 
 
 def conv2d(

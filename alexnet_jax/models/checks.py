@@ -1,4 +1,4 @@
-"""Checks of the operations' arguments, for every form."""
+"""Checks of the operations' arguments, for the plain forms and the fast ones."""
 
 
 def check_convolution(
