@@ -11,7 +11,7 @@ UPGRADE ?=
 NEWEST ?= >=3.12
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-fast test-peers test-sweeps test-newest mutation lint types docs review lock
+.PHONY: demo test test-fast test-peers test-sweeps test-extras test-newest mutation lint types docs review lock
 
 demo: .venv/requirements.done
 	$(BIN)/python -m alexnet_jax.prepare --dataset=fractals --data_dir=data
@@ -25,11 +25,18 @@ test-fast: .venv/requirements-dev.done
 	$(TEST) -m "not slow" tests/$(ROOM)
 
 # The tests that need PyTorch or Ray, or do more where these are installed.
+PEERS := tests/peers tests/weights/test_*_peer.py tests/benchmarks/test_step_benchmark.py
+SWEEPS := tests/sweeps/test_trials.py tests/launch/test_ray_sweep.py
+
 test-peers: .venv/requirements-peers.done
-	XLA_FLAGS="" $(TEST) tests/peers tests/weights/test_*_peer.py tests/benchmarks/test_step_benchmark.py
+	XLA_FLAGS="" $(TEST) $(PEERS)
 
 test-sweeps: .venv/requirements-sweep.done
-	$(TEST) tests/sweeps/test_trials.py tests/launch/test_ray_sweep.py
+	$(TEST) $(SWEEPS)
+
+# Both at once: what one waits for, the other uses.
+test-extras: .venv/requirements-peers.done .venv/requirements-sweep.done
+	XLA_FLAGS="" $(TEST) $(PEERS) $(SWEEPS)
 
 # The fast tier with the newest versions that pyproject.toml allows. The newest JAX needs Python 3.12.
 test-newest: .venv/requirements-dev.done
