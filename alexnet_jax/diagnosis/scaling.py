@@ -75,7 +75,11 @@ def estimate_layout(config: ConfigDict, layout: str, model_axis: int | None) -> 
         experiment.train_step, state, config.train.batch_size, config.data.image_size, mesh
     )
     # The program is only read: compile it quickly, however slow it would run.
-    program = lowered.compile({"xla_llvm_disable_expensive_passes": True}).as_text()
+    hasty: dict[str, Any] = {
+        "xla_backend_optimization_level": 0,
+        "xla_llvm_disable_expensive_passes": True,
+    }
+    program = lowered.compile(hasty).as_text()
     assert program is not None, "CPU programs have a text"
     kept = sum(
         int(np.prod(leaf.sharding.shard_shape(leaf.shape))) * leaf.dtype.itemsize
