@@ -46,14 +46,15 @@ from alexnet_jax.data.preparation import Request, prepare_dataset, prepare_store
 LONGEST = (
     "test_distributed.py",
     "test_slurm.py",
-    "test_step.py",
-    "test_main.py",
-    "test_partitioned_ops.py",
     "test_ray_sweep.py",
+    "test_loop.py",
+    "test_golden_run.py",
+    "test_partitioned_ops.py",
+    "test_main.py",
+    "test_step.py",
     "test_sweep.py",
     "test_kubernetes.py",
     "test_scaling.py",
-    "test_loop.py",
 )
 
 
