@@ -26,7 +26,7 @@ def measure(dtype: str) -> None:
     import jax
     import numpy as np
 
-    from alexnet_jax.data.augment import Augmentation, random_crop
+    from alexnet_jax.data.augment import Augmentation, add_color_noise, random_crop, random_flip
     from alexnet_jax.data.preprocessing import Preprocessing
     from alexnet_jax.models import create_model
     from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
@@ -39,12 +39,16 @@ def measure(dtype: str) -> None:
         preprocessing=preprocessing,
         crop_size=224,
         crop=partial(random_crop, group_size=1),
-        flip=True,
-        group_size=1,
-        pca_eigenvectors=np.eye(3, dtype=np.float32),
-        pca_std=np.float32([120, 40, 20]),
-        color_noise=lambda step: 0.1,
-        color_rescale=True,
+        augments={
+            "flip": partial(random_flip, group_size=1),
+            "color_noise": partial(
+                add_color_noise,
+                color_noise=lambda step: 0.1,
+                pca_eigenvectors=np.eye(3, dtype=np.float32),
+                pca_std=np.float32([120, 40, 20]),
+            ),
+        },
+        divisor=lambda step: 1.1,
     )
     mesh = make_data_mesh()
     model, optimizer = create_model("original", dtype=dtype), krizhevsky_sgd(0.01)

@@ -5,9 +5,12 @@ import re
 import subprocess
 import sys
 
+import jax
+import numpy as np
 import pytest
 from short_run import FRACTALS, REPOSITORY
 
+from alexnet_jax.data.augment import AUGMENTATIONS
 from alexnet_jax.data.builders import DATA_SETS
 from alexnet_jax.data.preparation import Request, prepare_dataset
 from alexnet_jax.data.records import Records
@@ -45,6 +48,20 @@ def test_it_is_known_to_every_message(stripes, tmp_path):
         prepare_dataset(Request(stripes, tmp_path, source=tmp_path))
     with pytest.raises(UserError, match="known: .*, stripes, "):
         prepare_dataset(Request("stripe", tmp_path))
+
+
+def test_the_augmentation_of_the_page_blackens_a_quarter_of_each_image_at_a_place_of_its_own(
+    monkeypatch,
+):
+    imports, (block,) = BLOCKS[0], [block for block in BLOCKS if "def cutout" in block]
+    monkeypatch.setitem(AUGMENTATIONS, "cutout", None)  # Removed afterwards.
+    exec(imports + block, {"__name__": "page"})
+    images = np.full((64, 8, 8, 3), 9, np.uint8)
+    covered = np.asarray(AUGMENTATIONS["cutout"](jax.random.key(0), images))[..., 0] == 0
+    assert covered.any(axis=2).sum(axis=1).tolist() == [4] * 64, "rows"
+    assert covered.any(axis=1).sum(axis=1).tolist() == [4] * 64, "columns"
+    assert covered.sum(axis=(1, 2)).tolist() == [16] * 64, "a whole square"
+    assert len(np.unique(covered, axis=0)) > 15, "of 25 places"
 
 
 @pytest.mark.slow

@@ -106,6 +106,9 @@ SCHEMA: dict[str, Key] = {
         "Epoch at which the colour noise ends. Unset: never."),
     "augment.color_rescale": key(True, SWITCH,
         "Divide by `1 + color_noise`, as the 2012 code does and the paper's text does not."),
+    "augment.extra": key((), list_of(TEXT),
+        "Further augmentations: names in `alexnet_jax.data.augment.AUGMENTATIONS`, applied in this "
+        "order after the flip and before the colour noise (docs/extending.md).", ADDED_LATER),
     "optimizer.name": key("krizhevsky_sgd", TEXT,
         "Update rule: `krizhevsky_sgd`, `pytorch_sgd` or `lars` (the equations: "
         "`alexnet_jax/training/optimizer.py`)."),

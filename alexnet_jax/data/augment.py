@@ -4,8 +4,10 @@ Draws have the shape of the global batch. With JAX's partitionable random number
 then depends on the key and its position alone, however the batch is sharded.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import inspect
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import jax
 import jax.numpy as jnp
@@ -20,45 +22,39 @@ class Augmentation:
     """The steps that turn training images into the network's input.
 
     Attributes:
-        preprocessing: applied to the crops.
+        preprocessing: applied last.
         crop_size: side of the crops.
         crop: (key, images, size) -> crops, such as `random_crop`; None for the centre.
-        flip: whether to mirror half of the images.
-        group_size: how many consecutive images are mirrored alike.
-        pca_eigenvectors: float32 [3, 3]: columns are the eigenvectors of the RGB covariance.
-        pca_std: float32 [3]: standard deviations along them, on the 0-255 scale.
-        color_noise: completed steps -> standard deviation of the colour shift, in units of
-            `pca_std`; None for no colour noise.
-        color_rescale: divide shifted images by 1 + color_noise, as the 2012 code does to keep the
-            scale of evaluation; the paper does not mention it.
+        augments: by names in `AUGMENTATIONS`, what is applied to the crops, in this order:
+            (key, images) -> images, or (key, images, step) -> images with the completed steps. The
+            images are [B, crop, crop, 3] on the 0-255 scale, uint8 until one returns float32.
+        divisor: completed steps -> what divides the result; None: nothing.
     """
 
     preprocessing: Preprocessing
     crop_size: int
-    crop: Callable[[jax.Array, jax.Array, int], jax.Array] | None
-    flip: bool
-    group_size: int
-    pca_eigenvectors: np.ndarray
-    pca_std: np.ndarray
-    color_noise: Callable[[jax.Array], jax.Array] | None
-    color_rescale: bool
+    crop: Callable[[jax.Array, jax.Array, int], jax.Array] | None = None
+    augments: Mapping[str, Callable[..., jax.Array]] = field(default_factory=dict)
+    divisor: Callable[[jax.Array], jax.Array] | None = None
 
     def __call__(self, key: jax.Array, images: jax.Array, step: jax.Array) -> jax.Array:
         """Augment the batch of `step`: uint8 [B, S, S, 3] -> float32 [B, crop, crop, 3]."""
-        crop_key, flip_key, color_key = jax.random.split(key, 3)
+        keys = dict(zip(("crop", "flip", "color_noise"), jax.random.split(key, 3), strict=True))
         if self.crop is None:
             images = center_crop(images, self.crop_size)
         else:
-            images = self.crop(crop_key, images, self.crop_size)
-        if self.flip:
-            images = random_flip(flip_key, images, self.group_size)
-        if self.color_noise is None:
-            return self.preprocessing(images)
-        noise = self.color_noise(step)
-        shift = color_shift(color_key, len(images), self.pca_eigenvectors, self.pca_std)
-        shifted = images.astype(jnp.float32) + noise * shift[:, None, None, :]
-        scale = 1.0 + noise if self.color_rescale else 1.0
-        return self.preprocessing(shifted) / scale
+            images = self.crop(keys["crop"], images, self.crop_size)
+        for name, augment in self.augments.items():
+            own_key = keys[name] if name in keys else _key_of(name, key)
+            takes_step = "step" in inspect.signature(augment).parameters
+            images = augment(own_key, images, *[step] * takes_step)
+        result = self.preprocessing(images)
+        return result if self.divisor is None else result / self.divisor(step)
+
+
+def _key_of(name: str, key: jax.Array) -> jax.Array:
+    """Return the key of an augmentation, which does not depend on the others in use."""
+    return jax.random.fold_in(key, zlib.crc32(name.encode()))
 
 
 def random_crop(key: jax.Array, images: jax.Array, size: int, group_size: int) -> jax.Array:
@@ -98,10 +94,40 @@ def color_shift(
     return jnp.matmul(normal * pca_std[None], jnp.asarray(pca_eigenvectors).T, precision=full)
 
 
+def add_color_noise(
+    key: jax.Array,
+    images: jax.Array,
+    step: jax.Array,
+    color_noise: Callable[[jax.Array], jax.Array],
+    pca_eigenvectors: np.ndarray,
+    pca_std: np.ndarray,
+) -> jax.Array:
+    """Add one `color_shift` to all pixels of an image; returns float32.
+
+    Args:
+        key: of the draws.
+        images: [B, S, S, 3] on the 0-255 scale.
+        step: completed steps.
+        color_noise: completed steps -> standard deviation of the shift, in units of `pca_std`.
+        pca_eigenvectors: float32 [3, 3]: columns are the eigenvectors of the RGB covariance.
+        pca_std: float32 [3]: standard deviations along them, on the 0-255 scale.
+    """
+    shift = color_shift(key, len(images), pca_eigenvectors, pca_std)
+    return images.astype(jnp.float32) + color_noise(step) * shift[:, None, None, :]
+
+
 # By the name in config.augment.crop: (key, images, size) -> crops, and parameters that are keys of
 # config.augment. None is the centre crop.
 CROPS: dict[str, Callable[..., jax.Array] | None] = {
     "random": random_crop,
     "random_resized": random_resized_crop,
     "center": None,
+}
+
+# By name: (key, images) -> images, and further parameters: `step`, keys of config.augment,
+# `pca_eigenvectors`, `pca_std`. Those with a key of their name are applied if it is set, the others
+# if config.augment.extra names them: flip, extra, color_noise.
+AUGMENTATIONS: dict[str, Callable[..., jax.Array]] = {
+    "flip": random_flip,
+    "color_noise": add_color_noise,
 }

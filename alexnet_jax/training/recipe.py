@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from alexnet_jax.config.checks import check_config
 from alexnet_jax.config.rules import MOST_STEPS
 from alexnet_jax.config.schema import SCHEMA, flatten
-from alexnet_jax.data.augment import CROPS, Augmentation
+from alexnet_jax.data.augment import AUGMENTATIONS, CROPS, Augmentation
 from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Preprocessing
 from alexnet_jax.data.statistics import Statistics
 from alexnet_jax.errors import UserError
@@ -52,9 +52,10 @@ def resolve_config(config: ConfigDict) -> ConfigDict:
 
 
 def check_names(config: ConfigDict) -> None:
-    """Raise UserError if the config names an unknown crop, optimizer or schedule."""
+    """Raise UserError if the config names an unknown crop, augmentation, optimizer or schedule."""
     for key in _REGISTRIES:
         _find_part(config, key)
+    choose_augmentations(config)
 
 
 def _find_part(config: ConfigDict, key: str) -> Any:
@@ -206,17 +207,40 @@ def make_augmentation(
     config: ConfigDict, preprocessing: Preprocessing, statistics: Statistics, durations: Durations
 ) -> Augmentation:
     """Return what the step does to images before the network sees them."""
+    noise = make_pca_noise(config, durations)
+    values = config.augment.to_dict() | {
+        "color_noise": noise,
+        "pca_eigenvectors": statistics.pca_eigenvectors,
+        "pca_std": statistics.pca_std,
+    }
     return Augmentation(
         preprocessing=preprocessing,
         crop_size=config.data.crop_size,
         crop=make_crop(config),
-        flip=config.augment.flip,
-        group_size=config.augment.group_size,
-        pca_eigenvectors=statistics.pca_eigenvectors,
-        pca_std=statistics.pca_std,
-        color_noise=make_pca_noise(config, durations),
-        color_rescale=config.augment.color_rescale,
+        augments={name: bind(AUGMENTATIONS[name], values) for name in choose_augmentations(config)},
+        # The 2012 code keeps the scale of evaluation; the paper does not mention it.
+        divisor=(lambda step: 1.0 + noise(step))
+        if noise and config.augment.color_rescale
+        else None,
     )
+
+
+def choose_augmentations(config: ConfigDict) -> list[str]:
+    """Return the names in `AUGMENTATIONS` that the config applies to crops, in order.
+
+    Raises:
+        UserError: `augment.extra` names an unknown one, or one twice.
+    """
+    augment = config.augment
+    known = [name for name in AUGMENTATIONS if name not in augment]  # The others have a key.
+    for name in augment.extra:
+        if name not in known or augment.extra.count(name) > 1:
+            raise UserError(
+                f"config.augment.extra names {name!r}; the known ones, each once: "
+                f"{', '.join(known) or 'none'}"
+            )
+    first, last = ["flip"] * augment.flip, ["color_noise"] * bool(augment.color_noise)
+    return [*first, *augment.extra, *last]
 
 
 def make_crop(config: ConfigDict) -> Callable | None:

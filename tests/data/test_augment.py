@@ -7,6 +7,7 @@ import pytest
 
 from alexnet_jax.data.augment import (
     Augmentation,
+    add_color_noise,
     color_shift,
     random_crop,
     random_flip,
@@ -23,18 +24,17 @@ def numbered():
     return jnp.asarray(np.broadcast_to(image, (64, 8, 8, 3)))
 
 
-def make(crop=None, flip=False, group_size=1, color_noise=None, color_rescale=True, mean=0.0):
-    return Augmentation(
-        preprocessing=Preprocessing(np.full((8, 8, 3), mean, np.float32), np.ones(3, np.float32)),
-        crop_size=6,
-        pca_eigenvectors=np.eye(3, dtype=np.float32),
-        pca_std=np.array([3.0, 2.0, 1.0], np.float32),
-        crop=crop,
-        flip=flip,
-        group_size=group_size,
-        color_noise=color_noise,
-        color_rescale=color_rescale,
-    )
+AXES, STD = np.eye(3, dtype=np.float32), np.float32([3, 2, 1])
+
+
+def color(noise):
+    """The colour noise, `noise` a function of completed steps."""
+    return partial(add_color_noise, color_noise=noise, pca_eigenvectors=AXES, pca_std=STD)
+
+
+def make(mean=0.0, **parts):
+    mean_image = np.full((8, 8, 3), mean, np.float32)
+    return Augmentation(Preprocessing(mean_image, np.ones(3, np.float32)), crop_size=6, **parts)
 
 
 def test_crops_are_windows_of_their_images(numbered):
@@ -61,8 +61,7 @@ def test_the_flips_of_a_key_never_change(numbered):
 
 
 def test_the_colours_of_a_key_never_change():
-    axes, std = np.eye(3, dtype=np.float32), np.float32([3, 2, 1])
-    shift = color_shift(jax.random.key(0), 1, axes, std)
+    shift = color_shift(jax.random.key(0), 1, AXES, STD)
     np.testing.assert_allclose(shift, [[4.86793, 4.05053, -0.43359]], rtol=1e-4)
 
 
@@ -75,8 +74,8 @@ def test_colours_are_multiplied_in_float32_on_every_platform():
 
 @pytest.mark.slow
 def test_the_colour_is_added(numbered):
-    key, augment = jax.random.key(0), make(color_noise=lambda step: 0.1, color_rescale=False)
-    shift = color_shift(jax.random.split(key, 3)[2], 64, augment.pca_eigenvectors, augment.pca_std)
+    key, augment = jax.random.key(0), make(augments={"color_noise": color(lambda step: 0.1)})
+    shift = color_shift(jax.random.split(key, 3)[2], 64, AXES, STD)
     expected = np.float32(numbered[:, 1:7, 1:7]) + 0.1 * np.asarray(shift)[:, None, None]
     np.testing.assert_allclose(augment(key, numbered, 0), expected, rtol=1e-6, atol=1e-5)
 
@@ -113,9 +112,28 @@ def test_consecutive_images_can_share_a_crop_and_a_flip(numbered):
     assert len(set(corners)) == 2
 
 
-def test_an_augmentation_flips_its_share_alike(numbered):
-    flipped = np.asarray(make(flip=True, group_size=32)(jax.random.key(4), numbered, 0))[:, 0, 0, 0]
-    assert len(set(flipped[:32])) == len(set(flipped[32:])) == 1
+def test_the_augmentations_follow_the_crop_in_the_order_given(numbered):
+    augments = {
+        "double": lambda key, images: images.astype(jnp.float32) * 2,
+        "add": lambda key, images, step: images + step,
+    }
+    result = make(augments=augments)(jax.random.key(0), numbered, 5)
+    np.testing.assert_array_equal(result, np.float32(numbered[:, 1:7, 1:7]) * 2 + 5)
+
+
+def test_an_augmentation_draws_the_same_whatever_is_beside_it(numbered):
+    def noise(key, images):
+        return images.astype(jnp.float32) + jax.random.normal(key, (len(images), 1, 1, 1))
+
+    def nothing(key, images):
+        return images
+
+    key = jax.random.key(0)
+    alone = make(augments={"noise": noise})(key, numbered, 0)
+    beside = make(augments={"nothing": nothing, "noise": noise})(key, numbered, 0)
+    np.testing.assert_array_equal(alone, beside)
+    other = make(augments={"other": noise})(key, numbered, 0)
+    assert not np.allclose(alone, other), "two of them draw differently"
 
 
 def test_without_chance_the_result_is_the_centre_minus_the_mean(numbered):
@@ -124,26 +142,18 @@ def test_without_chance_the_result_is_the_centre_minus_the_mean(numbered):
 
 
 def test_colour_moves_all_pixels_of_an_image_alike_and_divides(numbered):
-    result = np.asarray(make(color_noise=lambda step: 0.1)(jax.random.key(0), numbered, 0))
-    shift = result * 1.1 - np.float32(numbered[:, 1:7, 1:7])
+    augment = make(augments={"color_noise": color(lambda step: 0.1)}, divisor=lambda step: 1.1)
+    shift = np.asarray(augment(jax.random.key(0), numbered, 0)) * 1.1
+    shift = shift - np.float32(numbered[:, 1:7, 1:7])
     np.testing.assert_allclose(shift, np.broadcast_to(shift[:, :1, :1], shift.shape), atol=1e-4)
     assert np.unique(shift[:, 0, 0, 0].round(5)).size == 64, "each image has a draw of its own"
 
 
 def test_the_noise_is_in_units_of_the_deviations():
     black = jnp.zeros((4096, 8, 8, 3), jnp.uint8)
-    augment = make(color_noise=lambda step: 0.1, color_rescale=False)
+    augment = make(augments={"color_noise": color(lambda step: 0.1)})
     shift = augment(jax.random.key(0), black, 0)[:, 0, 0]
     np.testing.assert_allclose(np.std(shift, axis=0), [0.3, 0.2, 0.1], rtol=0.05)
-
-
-@pytest.mark.parametrize("noise", [0.1, 0.5])
-def test_rescaling_divides_by_one_plus_the_noise(numbered, noise):
-    scaled, plain = (
-        make(color_noise=lambda step: noise, color_rescale=rescale)(jax.random.key(0), numbered, 0)
-        for rescale in (True, False)
-    )
-    np.testing.assert_allclose(scaled, plain / (1 + noise), rtol=1e-6)
 
 
 def test_colour_has_the_covariance_of_the_training_set():
@@ -158,7 +168,9 @@ def test_colour_has_the_covariance_of_the_training_set():
 @pytest.mark.slow
 def test_a_draw_does_not_depend_on_how_the_batch_is_sharded(numbered):
     crop = partial(random_crop, group_size=1)
-    augment = jax.jit(make(crop=crop, flip=True, color_noise=lambda step: 0.1))
+    flip = partial(random_flip, group_size=1)
+    augments = {"flip": flip, "color_noise": color(lambda step: 0.1)}
+    augment = jax.jit(make(crop=crop, augments=augments))
     mesh = jax.make_mesh((4,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     split = jax.device_put(numbered, jax.NamedSharding(mesh, jax.P("data")))
     key = jax.random.key(0)
@@ -166,7 +178,7 @@ def test_a_draw_does_not_depend_on_how_the_batch_is_sharded(numbered):
 
 
 def test_colour_noise_can_end_with_a_step(numbered):
-    augment = make(color_noise=piecewise([0.1, 0.0], [5]))
+    augment = make(augments={"color_noise": color(piecewise([0.1, 0.0], [5]))})
     key = jax.random.key(0)
     plain = np.float32(numbered[:, 1:7, 1:7])
     assert not np.allclose(augment(key, numbered, jnp.int32(4)), plain)

@@ -19,7 +19,12 @@ jax.config.update("jax_enable_x64", True)
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
-from alexnet_jax.data.augment import Augmentation, random_crop  # noqa: E402
+from alexnet_jax.data.augment import (  # noqa: E402
+    Augmentation,
+    add_color_noise,
+    random_crop,
+    random_flip,
+)
 from alexnet_jax.data.preprocessing import Preprocessing  # noqa: E402
 from alexnet_jax.models import create_model, find_spec  # noqa: E402
 from alexnet_jax.models.alexnet import AlexNet  # noqa: E402
@@ -33,16 +38,20 @@ RATE = 0.01
 BATCH = 16
 SIDE, CROP = 64, 56  # Pixels.
 
+_NOISE = {
+    "color_noise": lambda step: jnp.float32(0.1),
+    "pca_eigenvectors": np.eye(3, dtype=np.float32),
+    "pca_std": np.full(3, 60, np.float32),
+}
 AUGMENTATION = Augmentation(
     preprocessing=Preprocessing(np.full((SIDE, SIDE, 3), 120, np.float32), np.ones(3)),
     crop_size=CROP,
     crop=partial(random_crop, group_size=1),
-    flip=True,
-    group_size=1,
-    pca_eigenvectors=np.eye(3, dtype=np.float32),
-    pca_std=np.full(3, 60, np.float32),
-    color_noise=lambda step: jnp.float32(0.1),
-    color_rescale=True,
+    augments={
+        "flip": partial(random_flip, group_size=1),
+        "color_noise": partial(add_color_noise, **_NOISE),
+    },
+    divisor=lambda step: jnp.float32(1.1),
 )
 
 # By name: layout, size of the second axis, devices, microbatches.

@@ -9,7 +9,7 @@ import pytest
 from alexnet_jax.config import default_config
 from alexnet_jax.config.rules import MOST_STEPS
 from alexnet_jax.config.saved import differences, load_config, save_config
-from alexnet_jax.data.augment import random_crop
+from alexnet_jax.data.augment import AUGMENTATIONS, add_color_noise, random_crop, random_flip
 from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Preprocessing
 from alexnet_jax.data.resized_crop import random_resized_crop
 from alexnet_jax.data.statistics import Statistics
@@ -249,23 +249,70 @@ def statistics():
     return Statistics(mean, np.eye(3, dtype=np.float32), np.float32([60, 10, 5]), count=1)
 
 
-def test_augmentation_has_the_numbers_of_the_config_and_of_the_training_set(durations, statistics):
-    config = imagenet.get_config()
-    config.data.crop_size = 8
-    config.augment.update(
-        flip=False, group_size=3, color_noise=0.2, color_noise_until=4.0, color_rescale=False
-    )
-    preprocessing = Preprocessing(statistics.mean_image, np.ones(3, np.float32))
-    augmentation = make_augmentation(config, preprocessing, statistics, durations)
-    assert augmentation.preprocessing is preprocessing
-    assert augmentation.crop_size == 8
-    assert augmentation.crop.func is random_crop
-    assert (augmentation.flip, augmentation.group_size) == (False, 3)
-    assert augmentation.pca_eigenvectors is statistics.pca_eigenvectors
-    assert augmentation.pca_std is statistics.pca_std
-    noise = [float(augmentation.color_noise(step)) for step in (0, 39, 40)]
+@pytest.fixture
+def augmentation(durations, statistics):
+    """A function of keys and values of config.augment that returns what they make."""
+
+    def augmentation(**values):
+        config = imagenet.get_config()
+        config.data.crop_size = 8
+        config.augment.update(**values)
+        preprocessing = Preprocessing(statistics.mean_image, np.ones(3, np.float32))
+        return make_augmentation(config, preprocessing, statistics, durations)
+
+    return augmentation
+
+
+def test_augmentation_has_the_numbers_of_the_config_and_of_the_training_set(
+    augmentation, statistics
+):
+    made = augmentation(group_size=3, color_noise=0.2, color_noise_until=4.0)
+    np.testing.assert_array_equal(made.preprocessing.mean, statistics.mean_image)
+    assert made.crop_size == 8
+    assert (made.crop.func, made.crop.keywords) == (random_crop, {"group_size": 3})
+    flip, color = made.augments["flip"], made.augments["color_noise"]
+    assert (flip.func, flip.keywords) == (random_flip, {"group_size": 3})
+    assert color.func is add_color_noise
+    assert color.keywords["pca_eigenvectors"] is statistics.pca_eigenvectors
+    assert color.keywords["pca_std"] is statistics.pca_std
+    noise = [float(color.keywords["color_noise"](step)) for step in (0, 39, 40)]
     assert noise == pytest.approx([0.2, 0.2, 0])
-    assert augmentation.color_rescale is False
+    assert [float(made.divisor(step)) for step in (0, 40)] == pytest.approx([1.2, 1.0])
+
+
+def test_without_rescaling_nothing_divides(augmentation):
+    assert augmentation(color_rescale=False).divisor is None
+
+
+def test_without_flip_and_colour_there_is_nothing_after_the_crop(augmentation):
+    made = augmentation(flip=False, color_noise=0.0)
+    assert (made.augments, made.divisor) == ({}, None)
+
+
+@pytest.fixture
+def fade(monkeypatch):
+    """An augmentation of one's own, registered while a test runs."""
+
+    def fade(key, images, step, group_size):
+        return images
+
+    monkeypatch.setitem(AUGMENTATIONS, "fade", fade)
+    return fade
+
+
+def test_an_augmentation_of_ones_own_comes_between_flip_and_colour(augmentation, fade):
+    made = augmentation(extra=("fade",), group_size=3)
+    assert list(made.augments) == ["flip", "fade", "color_noise"]
+    assert (made.augments["fade"].func, made.augments["fade"].keywords) == (fade, {"group_size": 3})
+
+
+@pytest.mark.parametrize("extra", [("fode",), ("flip",), ("fade", "fade")])
+def test_an_extra_augmentation_that_cannot_be_lists_those_that_can(fade, extra):
+    config = default_config()
+    config.augment.extra = extra
+    message = f"config.augment.extra names '{extra[0]}'; the known ones, each once: fade"
+    with pytest.raises(UserError, match=message):
+        check_names(config)
 
 
 @pytest.mark.parametrize(

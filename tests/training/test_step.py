@@ -9,7 +9,7 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from alexnet_jax.data.augment import Augmentation, random_crop
+from alexnet_jax.data.augment import Augmentation, add_color_noise, random_crop, random_flip
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.models import create_model
 from alexnet_jax.parallel.mesh import make_data_mesh, split_over_data, to_devices
@@ -21,16 +21,23 @@ pytestmark = pytest.mark.slow
 
 
 def augmentation(random):
+    preprocessing = Preprocessing(np.full((96, 96, 3), 120, np.float32), np.ones(3))
+    if not random:
+        return Augmentation(preprocessing, crop_size=80)
+    noise = {
+        "color_noise": lambda step: jnp.where(step < 100, 0.1, 0.0),
+        "pca_eigenvectors": np.eye(3, dtype=np.float32),
+        "pca_std": np.full(3, 60, np.float32),
+    }
     return Augmentation(
-        preprocessing=Preprocessing(np.full((96, 96, 3), 120, np.float32), np.ones(3)),
+        preprocessing=preprocessing,
         crop_size=80,
-        crop=partial(random_crop, group_size=1) if random else None,
-        flip=random,
-        group_size=1,
-        pca_eigenvectors=np.eye(3, dtype=np.float32),
-        pca_std=np.full(3, 60, np.float32),
-        color_noise=(lambda step: jnp.where(step < 100, 0.1, 0.0)) if random else None,
-        color_rescale=True,
+        crop=partial(random_crop, group_size=1),
+        augments={
+            "flip": partial(random_flip, group_size=1),
+            "color_noise": partial(add_color_noise, **noise),
+        },
+        divisor=lambda step: 1.0 + noise["color_noise"](step),
     )
 
 
