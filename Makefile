@@ -25,7 +25,8 @@ test-fast: .venv/requirements-dev.done
 	$(TEST) -m "not slow" tests/$(ROOM)
 
 # The tests that need PyTorch or Ray, or do more where these are installed.
-PEERS := tests/peers tests/weights/test_*_peer.py tests/benchmarks/test_step_benchmark.py
+PEERS := tests/peers tests/weights/test_*_peer.py \
+	tests/benchmarks/test_step_benchmark.py::test_pytorch_is_measured_in_turn
 SWEEPS := tests/sweeps/test_trials.py tests/launch/test_ray_sweep.py
 
 test-peers: .venv/requirements-peers.done
