@@ -19,6 +19,7 @@ BELOW = {
     "diagnosis": {"training", "parallel", "models", "data"},
     "sweeps": {"training", "config"},
     "weights": {"training", "parallel", "models", "data", "config"},
+    "prediction": {"weights", "training", "evaluation", "parallel", "data"},
 }
 ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 

@@ -21,8 +21,8 @@ def imagenet_words() -> dict[str, str]:
     Words are separated by commas: "ladybug, ladybeetle, lady beetle, ladybird, ladybird beetle".
     """
     text = (files("alexnet_jax.data") / "imagenet_words.txt").read_text("utf-8")
-    rows = [line.split(" ", 1) for line in text.splitlines() if not line.startswith("#")]
-    return {synset: words for synset, words in rows}
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return {synset: words for synset, _, words in (line.partition(" ") for line in lines)}
 
 
 def english_name(class_name: str) -> str:

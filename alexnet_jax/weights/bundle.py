@@ -55,6 +55,11 @@ class Bundle:
         return {"params": self.params, "batch_stats": self.batch_stats}
 
     @property
+    def data(self) -> str | None:
+        """Name of the data set that it was trained on here; None if it was trained elsewhere."""
+        return None if self.config is None else str(self.config["data"]["name"])
+
+    @property
     def image_size(self) -> int:
         """Side of the images before cropping."""
         return self.preprocessing.mean.shape[0]
