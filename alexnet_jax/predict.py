@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, TextIO
 from absl import flags
 
 from alexnet_jax import command_line
-from alexnet_jax.errors import UserError, print_error
+from alexnet_jax.errors import UserError, print_error, printable
 from alexnet_jax.process import restart_with_huge_pages
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> None:
     notes = sys.stderr if _JSON.value or _CSV.value else sys.stdout
     classifier = _load(notes)
     views = choose_views(classifier, _VIEWS.value)
-    print(classifier.knowledge, file=notes, flush=True)
+    print(printable(classifier.knowledge), file=notes, flush=True)
     paths = find_images(arguments, sys.stdin.buffer)
     shown: list[Prediction] = []  # In the figure.
     read = unread = 0
@@ -138,7 +138,8 @@ def _draw(shown: "Sequence[Prediction]", read: int, classifier: "Classifier") ->
     path = Path(_FIGURE.value)
     draw_predictions(shown, classifier.class_names, path, classifier.max_megapixels)
     more = f", the first of {read:,}" if read > len(shown) else ""
-    print(f"{path}: {len(shown)} images{more}", file=sys.stderr)
+    images = "1 image" if len(shown) == 1 else f"{len(shown)} images"
+    print(f"{path}: {images}{more}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def read_batches(
     image_size: int,
     max_megapixels: float,
     multiple: int = 1,
-    rows: int = _ROWS,
+    rows: int | None = None,
     threads: int | None = None,
 ) -> Iterator[ImageBatch]:
     """Read images in batches of one shape; threads read the next ones meanwhile.
@@ -53,7 +53,7 @@ def read_batches(
         threads: by default one for each core.
     """
     paths = iter(paths)
-    first = list(islice(paths, rows))
+    first = list(islice(paths, rows or _ROWS))
     rows = -(-len(first) // multiple) * multiple
     if not rows:
         return

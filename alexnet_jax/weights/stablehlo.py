@@ -23,7 +23,7 @@ from alexnet_jax.weights.bundle import Bundle, name_classes
 from alexnet_jax.weights.checking import check_class_names
 from alexnet_jax.weights.files import require_file
 
-_DESCRIPTION = zipfile.ZipInfo("description.json")  # Dated 1980: equal networks give equal files.
+_DESCRIPTION = "description.json"
 _MOST_BYTES = 1 << 24  # Of a description.
 
 
@@ -105,9 +105,9 @@ def _read_description(path: Path) -> dict[str, Any]:
         return {}
     try:
         with zipfile.ZipFile(path) as archive:
-            if archive.getinfo(_DESCRIPTION.filename).file_size > _MOST_BYTES:
+            if archive.getinfo(_DESCRIPTION).file_size > _MOST_BYTES:
                 raise ValueError("it is too large")
-            description = json.loads(archive.read(_DESCRIPTION.filename))
+            description = json.loads(archive.read(_DESCRIPTION))
         if not isinstance(description, dict):
             raise ValueError("it is no object")
         return description
