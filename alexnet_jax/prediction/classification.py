@@ -45,7 +45,7 @@ def classify(
         paths,
         classifier.image_size,
         classifier.max_megapixels,
-        classifier.devices,
+        classifier.batch_multiple,
         threads=threads,
     )
     computed = compute_ahead(lambda images: classifier.probabilities(images, views), batches)

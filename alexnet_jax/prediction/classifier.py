@@ -34,7 +34,7 @@ class Classifier:
         knowledge: one line on what the network can know.
         source: the file or workdir.
         views: that it can average, the default first.
-        devices: that share a batch; B is a multiple.
+        batch_multiple: B is a multiple of it: the number of devices.
         max_megapixels: larger images are refused.
         way_out: of numbers that are not finite, for the message.
     """
@@ -45,7 +45,7 @@ class Classifier:
     knowledge: str
     source: Path
     views: tuple[str, ...] = ("ten_crop", "center")
-    devices: int = 1
+    batch_multiple: int = 1
     max_megapixels: float = MAX_MEGAPIXELS
     way_out: str = "export or import it again"
 
@@ -64,7 +64,7 @@ def from_workdir(
         trained.class_names,
         describe_knowledge(config.model.name, trained.class_names, config.data.name),
         workdir,
-        devices=mesh.size,
+        batch_multiple=mesh.size,
         max_megapixels=config.data.max_megapixels,
         way_out="give another --checkpoint",
     )
@@ -82,7 +82,7 @@ def from_weights(path: Path, format: str) -> Classifier:
         bundle.class_names,
         describe_knowledge(bundle.model_name, bundle.class_names, bundle.data),
         path,
-        devices=mesh.size,
+        batch_multiple=mesh.size,
     )
 
 

@@ -30,14 +30,14 @@ class Extractor:
             crop, which may still be computed when it returns.
         shapes: of the activations of one image, by layer.
         image_size: S.
-        devices: that share a batch; B is a multiple.
+        batch_multiple: B is a multiple of it: the number of devices.
         max_megapixels: larger images are refused.
     """
 
     activations: Callable[[np.ndarray], dict[str, jax.Array]]
     shapes: dict[str, tuple[int, ...]]
     image_size: int
-    devices: int
+    batch_multiple: int
     max_megapixels: float
 
 
@@ -91,7 +91,9 @@ def make_extractor(
 
 def extract(extractor: Extractor, paths: Iterable[Path]) -> Iterator[Features]:
     """Yield the features of images, some at a time, in the order of `paths`."""
-    batches = read_batches(paths, extractor.image_size, extractor.max_megapixels, extractor.devices)
+    batches = read_batches(
+        paths, extractor.image_size, extractor.max_megapixels, extractor.batch_multiple
+    )
     for batch, started in compute_ahead(extractor.activations, batches):
         read = [row for row, problem in enumerate(batch.problems) if problem is None]
         yield Features(

@@ -18,7 +18,7 @@ MOST_IMAGES = 24
 _SUFFIXES = (".png", ".svg", ".pdf")
 _COLUMNS = 4
 _INCHES = (2.6, 3.7)  # Width and height of an image with its bars.
-_LONGEST_NAME = 26
+_MOST_LETTERS = 26
 _SIDE = 256  # Pixels of an image in the figure.
 _BAR_COLOR = "#9ecae1"
 
@@ -91,4 +91,4 @@ def _draw_bars(axes: "Axes", prediction: Prediction, class_names: Sequence[str])
 
 
 def _shorten(text: str) -> str:
-    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
+    return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 1]}…"

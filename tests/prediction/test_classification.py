@@ -19,7 +19,7 @@ def by_brightness(images, views):
     return both if views == "center" else both[:, ::-1]
 
 
-CLASSIFIER = Classifier(by_brightness, 96, ["bright", "dark"], "", Path("run"), devices=4)
+CLASSIFIER = Classifier(by_brightness, 96, ["bright", "dark"], "", Path("run"), batch_multiple=4)
 
 
 def test_images_are_classified_by_name(finished, images):
