@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, TextIO
 from absl import flags
 
 from alexnet_jax import command_line
+from alexnet_jax.console import output_error
 from alexnet_jax.errors import UserError, print_error, printable
 from alexnet_jax.process import restart_with_huge_pages
 
@@ -127,6 +128,8 @@ def _print(
                 print_error(f"{prediction.path}: {prediction.problem}")
             if text := convert(prediction, classifier.class_names):
                 print(text, flush=True)
+            if output_error():  # As behind `| head`: nothing reads the rest.
+                return
             if progress is not None:
                 progress.advance(1)
             yield prediction

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -77,6 +78,23 @@ def test_json_is_all_of_the_output_in_the_order_of_standard_input(finished, phot
     assert [line["path"] for line in lines] == names.splitlines()
     assert [len(line.get("predictions", [])) for line in lines] == [2, 0, 2]
     assert done.returncode == 2
+
+
+def test_it_stops_when_nothing_reads_its_output(finished, photos):
+    """As behind `| head`, though standard input has no end."""
+    command = f"yes {photos}/0.png | {sys.executable} -m alexnet_jax.predict --json"
+    done = subprocess.run(
+        ["bash", "-c", f"{command} --workdir={finished[0]} - | head -n 1; echo ${{PIPESTATUS[1]}}"],
+        cwd=REPOSITORY,
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        timeout=120,
+    )
+    line, code = done.stdout.splitlines()
+    assert json.loads(line)["path"] == f"{photos}/0.png"
+    assert int(code) == 128 + signal.SIGPIPE
 
 
 def test_a_program_gives_the_workdirs_centre_crop_as_csv(finished, photos, tmp_path):
