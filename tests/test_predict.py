@@ -43,7 +43,7 @@ def run(command, *arguments, text=None):
 def test_a_folder_prints_tables_names_bad_files_and_exits_with_2(finished, photos):
     done = run("predict", f"--workdir={finished[0]}", photos)
     assert done.returncode == 2
-    assert done.stdout.count("%") == 3 * 5
+    assert done.stdout.count("%  ") == 3 * 5
     assert done.stderr == (
         f"error: {photos}/bad.jpg: not a readable image: cannot identify image file\n"
     )
