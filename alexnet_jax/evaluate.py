@@ -91,7 +91,8 @@ def _tables(evaluation: "Evaluation") -> str:
         return table
     judged = evaluation.by_view[_VIEWS.value]
     names = [printable(describe_class(name)) for name in evaluation.class_names]
-    return f"{table}\n\n{format_by_class(errors_by_class(judged.labels, judged.predicted), names)}"
+    by_class = format_by_class(errors_by_class(judged.labels, judged.predicted), names)
+    return f"{table}\n\nby class, {_VIEWS.value}\n{by_class}"
 
 
 def _values(evaluation: "Evaluation") -> dict[str, Any]:

@@ -111,6 +111,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     configure_jax()
+    load = os.getloadavg()[0]  # Of other programs.
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_images(given.workdir, given.data_dir, folder, given.images)
@@ -126,6 +127,7 @@ def main() -> None:
         result = {
             "network": load_trained(given.workdir, make_data_mesh()).config.model.name,
             "views": given.views,
+            "load_average_before": load,
             "images_per_second": found,
             "ratio": round(statistics.median(ratios), 3),
         }

@@ -33,18 +33,18 @@ def errors_by_class(labels: np.ndarray, predicted: np.ndarray) -> list[ClassErro
         The classes, highest error first; of equal errors the first label first.
     """
     wrong = labels != predicted
-    confused: dict[int, tuple[int, int]] = {}  # By label: the other class, and how often.
-    pairs, counts = np.unique(
+    counts = np.bincount(labels)
+    errors = np.bincount(labels[wrong], minlength=len(counts))
+    pairs, times = np.unique(
         np.stack([labels[wrong], predicted[wrong]], axis=1), axis=0, return_counts=True
     )
-    for (label, other), count in zip(pairs.tolist(), counts.tolist(), strict=True):
-        if count > confused.get(label, (0, 0))[1]:
-            confused[label] = other, count
+    confused: dict[int, tuple[int, int]] = {}  # By label: the other class, and how often.
+    for (label, other), often in zip(pairs.tolist(), times.tolist(), strict=True):
+        if often > confused.get(label, (0, 0))[1]:
+            confused[label] = other, often
     found = [
-        ClassErrors(
-            label, count, int(np.sum(wrong[labels == label])), *confused.get(label, (None, 0))
-        )
-        for label, count in zip(*map(np.ndarray.tolist, np.unique_counts(labels)), strict=True)
+        ClassErrors(label, int(counts[label]), int(errors[label]), *confused.get(label, (None, 0)))
+        for label in np.flatnonzero(counts).tolist()
     ]
     return sorted(found, key=lambda each: (-each.top1_error, each.label))
 
@@ -53,22 +53,13 @@ def format_by_class(classes: Sequence[ClassErrors], names: Sequence[str]) -> str
     """Return a table of the classes, errors in per cent; `names` are for people, by label."""
     rows = [("class", "images", "errors", "top-1 error", "most confused with")]
     for each in classes:
-        other = "" if each.confused_with is None else names[each.confused_with]
-        rows.append(
-            (
-                names[each.label],
-                f"{each.count:,}",
-                f"{each.errors:,}",
-                f"{each.top1_error:.2%}",
-                f"{other} ({each.confused:,}x)" if other else "",
-            )
-        )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            [row[0].ljust(widths[0])]
-            + [cell.rjust(width) for cell, width in zip(row[1:4], widths[1:4], strict=True)]
-            + [row[4]]
-        ).rstrip()
-        for row in rows
-    )
+        other = ""
+        if each.confused_with is not None:
+            other = f"{names[each.confused_with]} ({each.confused:,}x)"
+        counts = f"{each.count:,}", f"{each.errors:,}", f"{each.top1_error:.2%}"
+        rows.append((names[each.label], *counts, other))
+    first, *numbers, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
+    lines = [
+        [name.ljust(first), *map(str.rjust, cells, numbers), other] for name, *cells, other in rows
+    ]
+    return "\n".join("  ".join(line).rstrip() for line in lines)
