@@ -12,7 +12,8 @@ COMMANDS = {
     "train": ("alexnet_jax.main", "train a network, or resume a run, and evaluate it"),
     "prepare": ("alexnet_jax.prepare", "prepare a data set"),
     "evaluate": ("alexnet_jax.evaluate", "evaluate trained networks on the validation split"),
-    "predict": ("alexnet_jax.predict", "print the five most probable classes of images"),
+    "predict": ("alexnet_jax.predict", "print the most probable classes of images"),
+    "features": ("alexnet_jax.features", "save the activations of layers for images"),
     "doctor": ("alexnet_jax.doctor", "measure what this machine will do with a config"),
     "weights": ("alexnet_jax.weights", "import and export weights"),
 }

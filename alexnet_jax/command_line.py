@@ -19,7 +19,11 @@ from alexnet_jax.local_path import check_folder, check_local
 from alexnet_jax.process import collect_garbage_rarely, silence_orbax
 
 # Flags that hold paths, and their checks.
-_PATHS = {"workdir": check_folder, "data_dir": check_folder, "source": check_local}
+_PATHS = {
+    "workdir": check_folder,
+    "data_dir": check_folder,
+    **dict.fromkeys(("source", "weights", "program", "out", "figure"), check_local),
+}
 
 
 def run(

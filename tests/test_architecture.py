@@ -19,6 +19,7 @@ BELOW = {
     "diagnosis": {"training", "parallel", "models", "data"},
     "sweeps": {"training", "config"},
     "weights": {"training", "parallel", "models", "data", "config"},
+    "prediction": {"weights", "training", "evaluation", "parallel", "data"},
 }
 # Imported inside a function, when first used: what is only for speed is not in the way of reading.
 WHEN_USED = {"models": {"kernels"}}

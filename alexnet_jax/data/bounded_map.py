@@ -14,16 +14,20 @@ _LOOK_AHEAD_PER_THREAD = 4  # Hides one slow item, and bounds the memory.
 
 
 def bounded_map(
-    function: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    threads: int | None = None,
+    look_ahead: int = _LOOK_AHEAD_PER_THREAD,
 ) -> Iterator[Result]:
     """Yield `function(item)` for every item, in order, computed by threads.
 
-    Only the caller's thread reads `items`, at most four items a thread ahead.
+    Only the caller's thread reads `items`.
 
     Args:
         function: should release the GIL for most of its time, as the image decoders do.
         items: any iterable.
         threads: by default one for every processor that this process may use.
+        look_ahead: items that are read ahead, for each thread.
     """
     threads = threads or usable_cores()
     pending: deque[Future[Result]] = deque()
@@ -31,7 +35,7 @@ def bounded_map(
         try:
             for item in items:
                 pending.append(pool.submit(function, item))
-                if len(pending) > threads * _LOOK_AHEAD_PER_THREAD:
+                if len(pending) > threads * look_ahead:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()

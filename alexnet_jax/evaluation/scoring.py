@@ -1,6 +1,7 @@
 """Evaluation of networks on a split: one pass over the images gives the scores of all views."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -63,6 +64,23 @@ def _average(by_view: Mapping[int, Sequence[jax.Array]]) -> dict[str, jax.Array]
     return center | {"ten_crop": mean(list(means.values()))} if len(means) > 1 else center
 
 
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """The predictions for a split of N examples, in its order, and their scores.
+
+    Attributes:
+        scores: all `METRICS`, and count.
+        labels: int32 [N].
+        predicted: int32 [N], the most probable class; of equally probable ones the first.
+        probabilities: float32 [N, classes], where they were asked for.
+    """
+
+    scores: dict[str, float | int]
+    labels: np.ndarray
+    predicted: np.ndarray
+    probabilities: np.ndarray | None = None
+
+
 def score(
     predictors: Sequence[Predictor],
     batches: Iterable[Mapping[str, jax.Array]],
@@ -71,6 +89,20 @@ def score(
     mesh: Mesh,
     names: Sequence[str] = (),
 ) -> dict[str, dict[str, float | int]]:
+    """Return all `METRICS` and count by kind of view; arguments and errors as for `judge`."""
+    judged = judge(predictors, batches, count, views, mesh, names)
+    return {kind: each.scores for kind, each in judged.items()}
+
+
+def judge(
+    predictors: Sequence[Predictor],
+    batches: Iterable[Mapping[str, jax.Array]],
+    count: int,
+    views: str,
+    mesh: Mesh,
+    names: Sequence[str] = (),
+    keep_probabilities: bool = False,
+) -> dict[str, Judged]:
     """Evaluate networks, their probabilities averaged, on every example of a split.
 
     Args:
@@ -80,15 +112,16 @@ def score(
         views: "center" or "ten_crop", which includes the scores of the centre.
         mesh: the devices.
         names: of the networks, for messages; by default numbers.
+        keep_probabilities: return the probabilities, too: 4 bytes per example, class and view.
 
     Returns:
-        By kind of view: all `METRICS`, and count.
+        By kind of view: predictions and scores.
 
     Raises:
         NotFiniteError: a network predicts a number that is not finite.
     """
 
-    def judge(
+    def judge_batch(
         by_view: Mapping[int, list[jax.Array]],
         probabilities: jax.Array,
         labels: jax.Array,
@@ -100,12 +133,15 @@ def score(
             for networks in by_view.values()
         ]
         examples = per_example_metrics(probabilities, labels)
+        examples["predicted"] = jnp.argmax(probabilities, axis=1)
+        if keep_probabilities:
+            examples["probabilities"] = probabilities
         return examples | {"finite": jnp.all(jnp.stack(finite), axis=0), "mask": mask}
 
     # In a cluster the results are replicated: each process sums over all examples. Not in a single
     # process: several CPU devices of one process must not run ahead with collectives.
     everywhere = replicated(mesh) if jax.process_count() > 1 else None
-    judge_rows = jax.jit(judge, out_shardings=everywhere)
+    judge_rows = jax.jit(judge_batch, out_shardings=everywhere)
     judged: dict[str, list[dict[str, jax.Array]]] = {}
     for batch in batches:
         by_view = _predict_views(predictors, batch["image"], views)
@@ -124,4 +160,21 @@ def score(
     ]
     if found:
         raise NotFiniteError("; ".join(found))
-    return {kind: summarize(rows, count) for kind, rows in by_kind.items()}
+    return {kind: _join(rows, count) for kind, rows in by_kind.items()}
+
+
+def _join(batches: Sequence[dict[str, np.ndarray]], count: int) -> Judged:
+    """Join the batches of a split, without the rows that the mask excludes."""
+    parts = [
+        batch.pop("probabilities")[batch["mask"]] for batch in batches if "probabilities" in batch
+    ]
+
+    def join(name: str) -> np.ndarray:
+        return np.concatenate([batch[name][batch["mask"]] for batch in batches])
+
+    return Judged(
+        scores=summarize(batches, count),
+        labels=join("label"),
+        predicted=join("predicted").astype(np.int32),
+        probabilities=np.concatenate(parts) if parts else None,
+    )

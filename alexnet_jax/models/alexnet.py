@@ -73,8 +73,9 @@ class AlexNet(nn.Module):
                 x = self._apply(operation, x, name, train)
         for hidden in self.spec.dense:  # [B, 4096] twice; fc6 flattens the maps to [B, 9216].
             x = self._drop(x, train, positions, before=True)
-            x = self._connect(hidden, f"fc{next(numbers)}", self.dtype)(x)
-            x = self._activate(x)
+            name = f"fc{next(numbers)}"
+            x = self._connect(hidden, name, self.dtype)(x)
+            x = self._activate(x, name)
             x = self._drop(x, train, positions, before=False)
         # Logits are float32 whatever the dtype: rounded, those of many classes would tie.
         output = Dense(self.num_classes, kernel_std=self.spec.output_std, bias=0.0)
@@ -105,7 +106,7 @@ class AlexNet(nn.Module):
         norm, spatial = spec.normalization, spec.spatial_normalization
         match operation:
             case "activation":
-                return self._activate(x)
+                return self._activate(x, name)
             case "lrn" if norm:
                 return operations.local_response_norm(x, **asdict(norm), groups=spec.columns)
             case "spatial_norm" if spatial:
@@ -125,8 +126,12 @@ class AlexNet(nn.Module):
         known = "activation, lrn, spatial_norm, batch_norm, pool"
         raise ValueError(f"unknown operation {operation!r}: {known}")
 
-    def _activate(self, x: jax.Array) -> jax.Array:
-        return {"relu": nn.relu, "tanh": jnp.tanh}[self.spec.activation](x)
+    def _activate(self, x: jax.Array, name: str) -> jax.Array:
+        """Apply the nonlinearity of the layer called `name`."""
+        activations = {"relu": nn.relu, "tanh": jnp.tanh}[self.spec.activation](x)
+        # Kept only where "intermediates" is mutable: evaluation/activations.py reads it.
+        self.sow("intermediates", f"{name}_activation", activations)
+        return activations
 
     def _drop(
         self, x: jax.Array, train: bool, positions: jax.Array | None, before: bool

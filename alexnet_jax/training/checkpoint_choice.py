@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from alexnet_jax.config.checks import BEST, LATEST
 from alexnet_jax.errors import UserError
@@ -125,13 +125,16 @@ def choose(
     return int(wanted), "as requested"
 
 
-def read_chosen(workdir: Path, abstract_state: TrainState, wanted: str | None) -> TrainState:
+def read_chosen(
+    workdir: Path, abstract_state: TrainState, wanted: str | None, notes: TextIO | None = None
+) -> TrainState:
     """Print which checkpoint of a workdir is chosen, and read that one, never another.
 
     Args:
         workdir: of a run.
         abstract_state: shapes, dtypes and shardings, from `training.state.abstract_state`.
         wanted: as for `choose`.
+        notes: where to print; None: standard output.
 
     Raises:
         UserError: there is no such checkpoint, or it cannot be read.
@@ -142,7 +145,7 @@ def read_chosen(workdir: Path, abstract_state: TrainState, wanted: str | None) -
             lambda: choose(wanted, checkpoints.steps(), read_log(workdir), workdir)
         )
         if is_process_0():
-            print(f"{workdir}: checkpoint {step} ({why})", flush=True)
+            print(f"{workdir}: checkpoint {step} ({why})", file=notes, flush=True)
         state = checkpoints.read(step, abstract_state)
     if not wait_on_cpus(is_finite(state)):
         raise NotFiniteError(

@@ -1,28 +1,46 @@
-"""Inference with trained networks: evaluation on a validation split, classification of files."""
+"""Evaluation of trained networks on a validation split."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
-import numpy as np
-
-from alexnet_jax.data.images import read_image, read_image_file
 from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.metrics import NotFiniteError
-from alexnet_jax.evaluation.scoring import score, view_probabilities
-from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
+from alexnet_jax.evaluation.scoring import Judged, judge
+from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.training.data_facts import check_same_classes
 from alexnet_jax.training.experiment import host_threads, make_validation
 from alexnet_jax.training.network import TrainedNetwork, load_trained
 
-_CLASSES_SHOWN = 5
-_IMAGES_AT_ONCE = 32
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Networks evaluated together on a validation split."""
+
+    by_view: dict[str, Judged]
+    class_names: list[str]  # By label.
+    data: str  # Name of the data set.
 
 
 def evaluate_workdirs(
     workdirs: Sequence[str], views: str, data_dir: str | None = None, checkpoint: str | None = None
 ) -> dict[str, dict[str, float | int]]:
+    """Return all `METRICS` and count by kind of view; arguments as for `judge_workdirs`."""
+    evaluation = judge_workdirs(workdirs, views, data_dir, checkpoint)
+    return {kind: judged.scores for kind, judged in evaluation.by_view.items()}
+
+
+def judge_workdirs(
+    workdirs: Sequence[str],
+    views: str,
+    data_dir: str | None = None,
+    checkpoint: str | None = None,
+    keep_probabilities: bool = False,
+    notes: TextIO | None = None,
+) -> Evaluation:
     """Evaluate networks, their probabilities averaged, on the first one's validation split.
 
     Args:
@@ -30,13 +48,12 @@ def evaluate_workdirs(
         views: "center" or "ten_crop", which includes the scores of the centre.
         data_dir: of the data set, if it is not where the first run found it.
         checkpoint: of each workdir, as for `load_trained`.
-
-    Returns:
-        By kind of view: all `METRICS` of evaluation/metrics.py, and count.
+        keep_probabilities: return the probabilities, too.
+        notes: where the checkpoints that are read are named; None: standard output.
     """
     configure_jax()
     mesh = make_data_mesh()
-    networks = [load_trained(Path(workdir), mesh, checkpoint) for workdir in workdirs]
+    networks = [load_trained(Path(workdir), mesh, checkpoint, notes) for workdir in workdirs]
     config = networks[0].config
     for workdir, network in zip(workdirs, networks, strict=True):
         check_same_task(workdirs[0], networks[0], workdir, network)
@@ -48,9 +65,12 @@ def evaluate_workdirs(
     batches = prefetch_to_device(validation, 0, host_threads(config), mesh)
     predictors = [network.predict for network in networks]
     try:
-        return score(predictors, batches, validation.count, views, mesh, workdirs)
+        judged = judge(
+            predictors, batches, validation.count, views, mesh, workdirs, keep_probabilities
+        )
     except NotFiniteError as error:
         raise NotFiniteError(f"{error}: give another --checkpoint") from error
+    return Evaluation(judged, networks[0].class_names, config.data.name)
 
 
 def check_same_task(
@@ -73,55 +93,3 @@ def check_same_task(
     ]
     if problems:
         raise UserError(f"{problems[0]}: they cannot be evaluated together")
-
-
-def classify_images(
-    workdir: Path, paths: Sequence[Path], checkpoint: str | None = None
-) -> Iterator[tuple[Path, list[tuple[str, float]] | str]]:
-    """Yield the most probable classes of each image, with their probabilities, over ten crops.
-
-    Only one batch of images is in memory at a time.
-
-    Args:
-        workdir: of a run.
-        paths: of the images.
-        checkpoint: as for `load_trained`.
-
-    Yields:
-        The image's path, and its classes or the reason why it cannot be read as an image.
-    """
-    configure_jax()
-    mesh = make_data_mesh()
-    trained = load_trained(workdir, mesh, checkpoint)
-    data = trained.config.data
-    # Unused rows fill up the last batch, so that it divides over the devices.
-    rows = -(-min(len(paths), _IMAGES_AT_ONCE) // mesh.size) * mesh.size
-    for start in range(0, len(paths), rows):
-        images = np.zeros((rows, data.image_size, data.image_size, 3), np.uint8)
-        part = paths[start : start + rows]
-        problems = [
-            _read_into(path, row, data.max_megapixels)
-            for path, row in zip(part, images, strict=False)
-        ]
-        averages = view_probabilities(
-            [trained.predict], to_devices({"image": images}, mesh)["image"], "ten_crop"
-        )
-        probabilities = np.asarray(averages["ten_crop"])
-        if not np.isfinite(probabilities).all():
-            raise NotFiniteError(
-                f"{workdir} predicts numbers that are not finite: give another --checkpoint"
-            )
-        best = np.argsort(-probabilities, axis=1)[:, :_CLASSES_SHOWN]
-        for path, problem, row, order in zip(part, problems, probabilities, best, strict=False):
-            classes = [(trained.class_names[label], float(row[label])) for label in order]
-            yield path, problem or classes
-
-
-def _read_into(path: Path, row: np.ndarray, max_megapixels: float) -> str | None:
-    """Fill `row`, uint8 [S, S, 3], with an image; return the reason if it cannot be read."""
-    try:
-        data = read_image_file(path, max_megapixels)
-        read_image(data, len(row), out=row, max_megapixels=max_megapixels)
-    except ValueError as error:
-        return str(error)
-    return None

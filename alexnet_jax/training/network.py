@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import jax
 import optax
@@ -71,13 +71,16 @@ class TrainedNetwork:
         return self.network.predictor(self.state)
 
 
-def load_trained(workdir: Path, mesh: Mesh, checkpoint: str | None = None) -> TrainedNetwork:
+def load_trained(
+    workdir: Path, mesh: Mesh, checkpoint: str | None = None, notes: TextIO | None = None
+) -> TrainedNetwork:
     """Read a workdir and print which checkpoint was read.
 
     Args:
         workdir: of a run.
         mesh: the devices.
         checkpoint: "best", "latest" or a step; None: the best, or the latest without evaluations.
+        notes: where the checkpoint is printed; None: standard output.
 
     Raises:
         UserError: it is no workdir, or holds no such checkpoint that can be read.
@@ -86,7 +89,7 @@ def load_trained(workdir: Path, mesh: Mesh, checkpoint: str | None = None) -> Tr
     # The number of training images sets when the rate changes, which is of no use here.
     durations = recipe.resolve_durations(config, examples=config.train.batch_size)
     network = make_network(config, load_preprocessing(workdir), mesh, durations)
-    state = read_chosen(workdir, network.abstract_state, checkpoint)
+    state = read_chosen(workdir, network.abstract_state, checkpoint, notes)
     class_names = load_class_names(workdir, config.model.num_classes)
     return TrainedNetwork(config, class_names, network, state)
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
 
+from alexnet_jax.data.imagenet_names import imagenet_words
 from alexnet_jax.data.images import IMAGE_SIZE
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.models import AlexNet, Spec, create_model
@@ -54,6 +55,11 @@ class Bundle:
         return {"params": self.params, "batch_stats": self.batch_stats}
 
     @property
+    def data(self) -> str | None:
+        """Name of the data set that it was trained on here; None if it was trained elsewhere."""
+        return None if self.config is None else str(self.config["data"]["name"])
+
+    @property
     def image_size(self) -> int:
         """Side of the images before cropping."""
         return self.preprocessing.mean.shape[0]
@@ -88,8 +94,5 @@ def name_classes(count: int) -> list[str]:
     torchvision, Caffe and TFDS. Others are numbered.
     """
     if count == 1000:
-        # TFDS takes seconds to import.
-        from alexnet_jax.data.builders.imagenet2012 import validation_labels
-
-        return sorted(set(validation_labels()))
+        return list(imagenet_words())
     return [f"class {number}" for number in range(count)]

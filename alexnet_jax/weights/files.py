@@ -1,10 +1,8 @@
 """Files of tensors: safetensors and PyTorch's .pth. Reading one never runs code that it holds."""
 
 import json
-import os
 import pickle
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from alexnet_jax.atomic_write import atomic_file
-from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
+from alexnet_jax.output_file import output_file
 from alexnet_jax.weights.bundle import Tensors
 
 _READABLE = ("F16", "F32", "F64")
@@ -29,33 +26,10 @@ def require_file(path: Path) -> None:
         raise UserError(f"{path} is empty")
 
 
-@contextmanager
-def exported_file(path: Path) -> Iterator[Path]:
-    """Give a temporary name to write to, and rename it to `path` at the end.
-
-    A link is kept, and its target is written. A pipe or a device, as /dev/stdout may be, is
-    refused: the renaming would replace it with a file.
-
-    Raises UserError if `path` cannot be written or the disk is full.
-    """
-    if path.is_dir():
-        raise UserError(f"{path} cannot be written: it is a folder")
-    if path.exists() and not path.is_file():
-        raise UserError(f"{path} cannot be written: it is no regular file; give another name")
-    path = Path(os.path.realpath(path))
-    if not path.parent.is_dir():
-        raise UserError(f"{path} cannot be written: there is no folder {path.parent}")
-    try:
-        with full_disk_reported(path.parent, path.name), atomic_file(path) as unfinished:
-            yield unfinished
-    except PermissionError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
-
-
 def write_safetensors(path: Path, tensors: Tensors, metadata: Mapping[str, str]) -> None:
     """Write tensors and texts."""
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    with exported_file(path) as temporary:
+    with output_file(path) as temporary:
         save_file(contiguous, temporary, dict(metadata))
 
 

@@ -1,18 +1,13 @@
-"""Import and export by name of the format, and the StableHLO format."""
+"""Import and export by name of the format."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
-from jax import export
-
-from alexnet_jax.data.preprocessing import center_crop
 from alexnet_jax.errors import UserError
 from alexnet_jax.weights.bundle import Bundle
 from alexnet_jax.weights.caffe import import_caffe
-from alexnet_jax.weights.files import exported_file
 from alexnet_jax.weights.own import export_own, import_own
+from alexnet_jax.weights.stablehlo import export_program
 from alexnet_jax.weights.torchvision import export_torchvision, import_torchvision
 
 
@@ -84,26 +79,7 @@ def export_weights(bundle: Bundle, path: str | Path, format: str) -> None:
         case "safetensors":
             export_own(bundle, Path(path))
         case "stablehlo":
-            _export_stablehlo(bundle, Path(path))
+            export_program(bundle, Path(path))
         case _:
             known = "torchvision, safetensors, stablehlo"
             raise UserError(f"export knows no format {format!r}; the known ones: {known}")
-
-
-def _export_stablehlo(bundle: Bundle, path: Path) -> None:
-    """Write the network as a StableHLO program that contains preprocessing and parameters.
-
-    The program takes uint8 [b, S, S, 3], RGB, for any b, where S is `bundle.image_size`, cuts the
-    centre, and returns probabilities, float32 [b, classes].
-    """
-
-    def classify(images: jax.Array) -> jax.Array:
-        crops = bundle.preprocessing(center_crop(images, bundle.crop_size))
-        return jax.nn.softmax(bundle.model.apply(bundle.variables, crops, train=False))
-
-    size = bundle.image_size
-    shape = export.symbolic_shape(f"b, {size}, {size}, 3")
-    images = jax.ShapeDtypeStruct(shape, jnp.uint8)
-    program = export.export(jax.jit(classify), platforms=("cpu", "cuda", "tpu"))(images)
-    with exported_file(path) as temporary:
-        temporary.write_bytes(program.serialize())

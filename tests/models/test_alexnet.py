@@ -63,7 +63,7 @@ def test_map_sizes_are_those_of_the_paper(name, first):
     maps = {
         key: value["__call__"][0].shape
         for key, value in seen["intermediates"].items()
-        if key.startswith("conv")
+        if key.startswith("conv") and not key.endswith("_activation")
     }
     assert maps == {
         "conv1": (1, 55, 55, 96),

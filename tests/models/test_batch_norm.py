@@ -42,12 +42,10 @@ def run(network, train):
         return model.apply(variables, IMAGES, train=train, capture_intermediates=True, mutable=True)
 
     _, seen = apply(variables)
-    maps = {
-        name: value["__call__"][0]
-        for name, value in seen["intermediates"].items()
-        if name != "__call__"
-    }
-    before, after = (np.asarray(maps[name], np.float64) for name in ("conv2", "conv2_norm"))
+    before, after = (
+        np.asarray(seen["intermediates"][name]["__call__"][0], np.float64)
+        for name in ("conv2", "conv2_norm")
+    )
     return before, after, seen["batch_stats"]["conv2_norm"]
 
 

@@ -10,9 +10,8 @@ import pytest
 from made_weights import make_bundle
 from short_run import REPOSITORY
 
-from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
-from alexnet_jax.training.inference import check_same_task, classify_images, evaluate_workdirs
+from alexnet_jax.training.inference import check_same_task, evaluate_workdirs
 from alexnet_jax.training.network import TrainedNetwork
 from alexnet_jax.weights import read_workdir, write_workdir
 
@@ -64,65 +63,6 @@ def test_a_workdir_without_checkpoints_is_refused(finished, tmp_path):
         evaluate_workdirs([str(tmp_path / "run")], "center")
 
 
-def test_images_are_classified_by_name(finished, fractals_dir, tmp_path):
-    records = Records(fractals_dir, "fractals/demo_50", "validation")
-    paths = [tmp_path / f"{index}.jpg" for index in range(3)]
-    for path, example in zip(paths, records.read(range(3)), strict=True):
-        path.write_bytes(example["image"])
-    for path, classes in classify_images(finished[0], paths):
-        assert path in paths
-        assert len(classes) == 5
-        assert {name for name, _ in classes} <= set(records.class_names)
-        assert sorted((p for _, p in classes), reverse=True) == [p for _, p in classes]
-
-
-@pytest.fixture
-def images(finished, fractals_dir, tmp_path):
-    """Write images as 0.png, 1.png, ...; returns their paths."""
-
-    def write(count):
-        records = Records(fractals_dir, "fractals/demo_50", "validation")
-        paths = [tmp_path / f"{index}.png" for index in range(count)]
-        for path, example in zip(paths, records.read(range(count)), strict=True):
-            path.write_bytes(example["image"])
-        return paths
-
-    return write
-
-
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_file_that_is_no_image_is_named_and_the_others_are_classified(
-    finished, images, tmp_path, place
-):
-    paths = images(2)
-    notes = tmp_path / "notes.txt"
-    notes.write_text("hello")
-    expected = dict(classify_images(finished[0], paths))
-    found = dict(classify_images(finished[0], [*paths[:place], notes, *paths[place:]]))
-    assert found.pop(notes).startswith("not a readable image")
-    assert found == expected
-
-
-def test_an_image_above_the_runs_limit_on_megapixels_is_refused(finished, images, tmp_path):
-    workdir = tmp_path / "run"
-    shutil.copytree(finished[0], workdir)
-    path = workdir / "config.json"
-    path.write_text(path.read_text().replace('"max_megapixels": 64.0', '"max_megapixels": 0.009'))
-    ((_, problem),) = classify_images(workdir, images(1))
-    assert "96x96 pixels are more than 0.009 megapixels" in problem
-
-
-def test_batches_do_not_change_what_is_seen(finished, images, monkeypatch):
-    paths = images(7)
-    whole = list(classify_images(finished[0], paths))
-    monkeypatch.setattr("alexnet_jax.training.inference._IMAGES_AT_ONCE", 4)
-    parts = list(classify_images(finished[0], paths))
-    assert [path for path, _ in parts] == paths
-    for (_, one), (_, other) in zip(whole, parts, strict=True):
-        assert [name for name, _ in one] == [name for name, _ in other]
-        assert np.allclose([p for _, p in one], [p for _, p in other], rtol=1e-4)
-
-
 def run(module, *arguments):
     return subprocess.run(
         [sys.executable, "-m", f"alexnet_jax.{module}", *arguments],
@@ -132,29 +72,6 @@ def run(module, *arguments):
         text=True,
         timeout=120,
     )
-
-
-def test_predict_prints_what_it_can_and_exits_with_2(finished, images, tmp_path):
-    (image,) = images(1)
-    os.mkfifo(tmp_path / "pipe")
-    huge = tmp_path / "huge.jpg"
-    with huge.open("wb") as file:
-        file.truncate(1 << 40)
-    odd = [tmp_path / "pipe", "/dev/zero", huge, tmp_path, tmp_path / "no\x1b[2J.jpg"]
-    done = run("predict", f"--workdir={finished[0]}", *odd, image)
-    out, err = done.stdout, done.stderr
-    assert done.returncode == 2
-    assert f"{image}\n" in out
-    assert out.count("%") == 5
-    err = "".join(line for line in err.splitlines(True) if line.startswith("error: "))
-    assert [line.split(": ", 2)[2] for line in err.splitlines()] == [
-        "it is no regular file",
-        "it is no regular file",
-        "it has 1,099,512 MB, more than the 256 MB that are read",
-        "cannot be read: Is a directory",
-        "cannot be read: No such file or directory",
-    ]
-    assert "\x1b" not in err
 
 
 def import_random(finished, workdir, kernel):
@@ -182,17 +99,6 @@ def test_a_checkpoint_that_is_not_finite_is_refused(finished, tmp_path):
         evaluate_workdirs([str(tmp_path / "run")], "center")
     with pytest.raises(UserError, match=words):
         read_workdir(tmp_path / "run")  # What is exported.
-
-
-def test_predict_of_a_network_that_is_not_finite_is_one_line_and_no_classes(broken, images):
-    done = run("predict", f"--workdir={broken}", *images(2))
-    assert (done.returncode, done.stdout) == (
-        2,
-        f"{broken}: checkpoint 0 (latest of 0: metrics.jsonl has no evaluation of it)\n",
-    )
-    assert done.stderr == (
-        f"error: {broken} predicts numbers that are not finite: give another --checkpoint\n"
-    )
 
 
 def test_evaluate_of_a_network_that_is_not_finite_says_of_how_many_images(broken):

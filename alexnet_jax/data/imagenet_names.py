@@ -1,0 +1,44 @@
+"""English names of ImageNet's classes, whose names in data sets are synsets such as n02165456."""
+
+from functools import cache
+from importlib.resources import files
+
+# Synsets whose first word is that of another class, with what tells them apart.
+_QUALIFIERS = {
+    "n02012849": "bird",
+    "n03126707": "machine",
+    "n02113186": "corgi",
+    "n02963159": "jacket",
+    "n03710637": "tights",
+    "n03710721": "tank suit",
+}
+
+
+@cache
+def imagenet_words() -> dict[str, str]:
+    """Return the words of the 1,000 classes of ILSVRC-2012 by synset, in the order of the labels.
+
+    Words are separated by commas: "ladybug, ladybeetle, lady beetle, ladybird, ladybird beetle".
+    """
+    text = (files("alexnet_jax.data") / "imagenet_words.txt").read_text("utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return {synset: words for synset, _, words in (line.partition(" ") for line in lines)}
+
+
+def english_name(class_name: str) -> str:
+    """Return "ladybug" for the class n02165456 of ImageNet; other names as they are.
+
+    The name is the first of a class's words. Where two classes share it, a qualifier follows:
+    "crane (bird)".
+    """
+    words = imagenet_words().get(class_name)
+    if words is None:
+        return class_name
+    first, qualifier = words.split(", ")[0], _QUALIFIERS.get(class_name)
+    return f"{first} ({qualifier})" if qualifier else first
+
+
+def describe_class(class_name: str) -> str:
+    """Return "ladybug (n02165456)" for a class of ImageNet; other names as they are."""
+    name = english_name(class_name)
+    return class_name if name == class_name else f"{name} ({class_name})"

@@ -1,0 +1,1 @@
+"""Predictions and features of image files, by networks from any source."""

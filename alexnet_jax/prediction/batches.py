@@ -1,0 +1,101 @@
+"""Batches of image files, decoded by threads ahead of the devices."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from alexnet_jax.data.bounded_map import bounded_map
+from alexnet_jax.data.images import read_image, read_image_file
+from alexnet_jax.data.reused_memory import BatchBuffers
+
+Result = TypeVar("Result")
+
+_ROWS = 64  # Images at once: enough for the devices, and little to wait for.
+
+
+@dataclass(frozen=True, eq=False)
+class ImageBatch:
+    """Some images, and why others could not be read.
+
+    Attributes:
+        images: uint8 [B, S, S, 3], RGB; zeros for images that cannot be read, and after the last.
+        paths: of the first rows.
+        problems: by row: None, or the reason why the image cannot be read.
+    """
+
+    images: np.ndarray
+    paths: tuple[Path, ...]
+    problems: list[str | None]
+
+
+def read_batches(
+    paths: Iterable[Path],
+    image_size: int,
+    max_megapixels: float,
+    multiple: int = 1,
+    rows: int | None = None,
+    threads: int | None = None,
+) -> Iterator[ImageBatch]:
+    """Read images in batches of one shape; threads read the next ones meanwhile.
+
+    Only a few batches are in memory at a time, for each thread one or two.
+
+    Args:
+        paths: of the images.
+        image_size: side of the images.
+        max_megapixels: larger images are not read.
+        multiple: the number of devices, which divides the batch.
+        rows: images in a batch, rounded up to a multiple; fewer if there are fewer images.
+        threads: by default one for each core.
+    """
+    paths = iter(paths)
+    first = list(islice(paths, rows or _ROWS))
+    rows = -(-len(first) // multiple) * multiple
+    if not rows:
+        return
+    buffers = BatchBuffers((rows, image_size, image_size, 3))
+
+    def read(part: tuple[Path, ...]) -> ImageBatch:
+        images = buffers.take()
+        images[len(part) :] = 0
+        rows_and_paths = zip(images, part, strict=False)
+        return ImageBatch(
+            images, part, [_read_into(row, path, max_megapixels) for row, path in rows_and_paths]
+        )
+
+    everything = chain(first, paths)
+    parts = iter(lambda: tuple(islice(everything, rows)), ())
+    yield from bounded_map(read, parts, threads, look_ahead=1)
+
+
+def compute_ahead(
+    compute: Callable[[np.ndarray], Result], batches: Iterable[ImageBatch]
+) -> Iterator[tuple[ImageBatch, Result]]:
+    """Yield each batch and `compute(images)`, once the next batch's computation has started.
+
+    `compute` should return arrays that are still being computed, so that the devices have work
+    while the caller handles a result.
+    """
+    started = ((batch, compute(batch.images)) for batch in batches)
+    previous = next(started, None)
+    for following in started:
+        if previous is not None:
+            yield previous
+        previous = following
+    if previous is not None:
+        yield previous
+
+
+def _read_into(row: np.ndarray, path: Path, max_megapixels: float) -> str | None:
+    """Fill `row`, uint8 [S, S, 3], with an image; return the reason if it cannot be read."""
+    try:
+        data = read_image_file(path, max_megapixels)
+        read_image(data, len(row), out=row, max_megapixels=max_megapixels)
+    except ValueError as error:
+        row[:] = 0
+        return str(error)
+    return None

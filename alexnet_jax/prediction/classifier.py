@@ -1,0 +1,136 @@
+"""Networks that classify images, from a workdir, a weights file or an exported program."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from alexnet_jax.data.imagenet_names import describe_class, imagenet_words
+from alexnet_jax.data.images import MAX_MEGAPIXELS
+from alexnet_jax.errors import UserError
+from alexnet_jax.evaluation.scoring import Predictor, make_view_predictor, view_probabilities
+from alexnet_jax.parallel.mesh import make_data_mesh, replicated, to_devices
+from alexnet_jax.parallel.runtime import configure_jax
+from alexnet_jax.training.network import load_trained
+from alexnet_jax.weights.formats import import_weights
+from alexnet_jax.weights.stablehlo import read_program
+
+_NAMED = 3  # Classes in a description.
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A network with all that is needed to classify images.
+
+    Attributes:
+        probabilities: (images uint8 [B, S, S, 3], RGB, views) -> float32 [B, classes], which may
+            still be computed when it returns.
+        image_size: S.
+        class_names: by label.
+        knowledge: one line on what the network can know.
+        source: the file or workdir.
+        views: that it can average, the default first.
+        batch_multiple: B is a multiple of it: the number of devices.
+        max_megapixels: larger images are refused.
+        way_out: of numbers that are not finite, for the message.
+    """
+
+    probabilities: Callable[[np.ndarray, str], jax.Array]
+    image_size: int
+    class_names: list[str]
+    knowledge: str
+    source: Path
+    views: tuple[str, ...] = ("ten_crop", "center")
+    batch_multiple: int = 1
+    max_megapixels: float = MAX_MEGAPIXELS
+    way_out: str = "export or import it again"
+
+
+def from_workdir(
+    workdir: Path, checkpoint: str | None = None, notes: TextIO | None = None
+) -> Classifier:
+    """Load a checkpoint of a workdir; arguments and errors as for `load_trained`."""
+    configure_jax()
+    mesh = make_data_mesh()
+    trained = load_trained(workdir, mesh, checkpoint, notes)
+    config = trained.config
+    return Classifier(
+        _over_devices(trained.predict, mesh),
+        config.data.image_size,
+        trained.class_names,
+        describe_knowledge(config.model.name, trained.class_names, config.data.name),
+        workdir,
+        batch_multiple=mesh.size,
+        max_megapixels=config.data.max_megapixels,
+        way_out="give another --checkpoint",
+    )
+
+
+def from_weights(path: Path, format: str) -> Classifier:
+    """Read a file of weights; formats and errors as for `import_weights`."""
+    configure_jax()
+    mesh, bundle = make_data_mesh(), import_weights(path, format)
+    predict = make_view_predictor(bundle.model, bundle.preprocessing, bundle.crop_size, mesh)
+    variables = jax.device_put(bundle.variables, replicated(mesh))
+    return Classifier(
+        _over_devices(lambda images, view: predict(variables, images, view), mesh),
+        bundle.image_size,
+        bundle.class_names,
+        describe_knowledge(bundle.model_name, bundle.class_names, bundle.data),
+        path,
+        batch_multiple=mesh.size,
+    )
+
+
+def from_program(path: Path) -> Classifier:
+    """Read an exported program, which computes on one device; errors as for `read_program`."""
+    configure_jax()
+    program = read_program(path)
+    return Classifier(
+        lambda images, views: program.call(images),
+        program.image_size,
+        program.class_names,
+        describe_knowledge(program.model_name, program.class_names, program.data),
+        path,
+        views=("center",),
+    )
+
+
+def choose_views(classifier: Classifier, views: str | None) -> str:
+    """Return the views to average, by default the classifier's own; UserError if it cannot."""
+    if views is not None and views not in classifier.views:
+        raise UserError(
+            f"{classifier.source} cuts out the centre crop itself: --views={views} needs "
+            "--workdir or --weights"
+        )
+    return views or classifier.views[0]
+
+
+def describe_knowledge(model_name: str | None, class_names: Sequence[str], data: str | None) -> str:
+    """Return a line on what a network knows, because it takes every image for one of its classes.
+
+    Imported weights are of unknown data, but for classes that are ImageNet's; their workdirs hold
+    the default config, whose data are ImageNet.
+    """
+    if imagenet_words().keys() >= set(class_names):
+        data = "ImageNet"
+    elif data == "imagenet2012":
+        data = None
+    names = [describe_class(name) for name in class_names]
+    listed = ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+    return (
+        f"{model_name or 'this network'} knows {len(names):,} classes"
+        f"{f' of {data}' if data else ''} ({listed}) and takes every image for one of them"
+    )
+
+
+def _over_devices(predict: Predictor, mesh: Mesh) -> Callable[[np.ndarray, str], jax.Array]:
+    def probabilities(images: np.ndarray, views: str) -> jax.Array:
+        sent = to_devices({"image": images}, mesh)["image"]
+        return view_probabilities([predict], sent, views)[views]
+
+    return probabilities

@@ -1,0 +1,107 @@
+"""The activations of a trained network's layers for image files."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import jax
+import numpy as np
+
+from alexnet_jax.data.preprocessing import center_crop
+from alexnet_jax.evaluation.activations import (
+    activation_shapes,
+    capture_activations,
+    check_layers,
+)
+from alexnet_jax.parallel.mesh import make_data_mesh, split_over_data, to_devices
+from alexnet_jax.parallel.partitioned_ops import partition_ops
+from alexnet_jax.parallel.runtime import configure_jax
+from alexnet_jax.prediction.batches import compute_ahead, read_batches
+from alexnet_jax.training.network import load_trained
+
+
+@dataclass(frozen=True, eq=False)
+class Extractor:
+    """Layers of a trained network.
+
+    Attributes:
+        activations: images uint8 [B, S, S, 3], RGB -> float32 [B, ...] by layer, of the centre
+            crop, which may still be computed when it returns.
+        shapes: of the activations of one image, by layer.
+        image_size: S.
+        batch_multiple: B is a multiple of it: the number of devices.
+        max_megapixels: larger images are refused.
+    """
+
+    activations: Callable[[np.ndarray], dict[str, jax.Array]]
+    shapes: dict[str, tuple[int, ...]]
+    image_size: int
+    batch_multiple: int
+    max_megapixels: float
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """The activations of some images.
+
+    Attributes:
+        paths: of the N images that could be read.
+        activations: float32 [N, ...] by layer.
+        problems: (path, reason) of the images that could not be read.
+    """
+
+    paths: list[Path]
+    activations: dict[str, np.ndarray]
+    problems: list[tuple[Path, str]]
+
+
+def make_extractor(
+    workdir: Path,
+    layers: Sequence[str],
+    checkpoint: str | None = None,
+    notes: TextIO | None = None,
+) -> Extractor:
+    """Load a checkpoint of a workdir; UserError for an unknown layer, and as `load_trained`."""
+    configure_jax()
+    mesh = make_data_mesh()
+    trained = load_trained(workdir, mesh, checkpoint, notes)
+    network, data = trained.network, trained.config.data
+    shapes = activation_shapes(network.model, data.crop_size)
+    check_layers(layers, list(shapes))
+    model, split = partition_ops(network.model, mesh), split_over_data(mesh)
+
+    def capture(variables: Any, images: jax.Array) -> dict[str, jax.Array]:
+        crops = network.preprocessing(center_crop(images, data.crop_size))
+        return capture_activations(model, variables, crops, layers)
+
+    compiled = jax.jit(capture, in_shardings=(None, split), out_shardings=split)
+
+    def activations(images: np.ndarray) -> dict[str, jax.Array]:
+        return compiled(trained.state.variables, to_devices({"image": images}, mesh)["image"])
+
+    return Extractor(
+        activations,
+        {layer: shapes[layer] for layer in layers},
+        data.image_size,
+        mesh.size,
+        data.max_megapixels,
+    )
+
+
+def extract(extractor: Extractor, paths: Iterable[Path]) -> Iterator[Features]:
+    """Yield the features of images, some at a time, in the order of `paths`."""
+    batches = read_batches(
+        paths, extractor.image_size, extractor.max_megapixels, extractor.batch_multiple
+    )
+    for batch, started in compute_ahead(extractor.activations, batches):
+        read = [row for row, problem in enumerate(batch.problems) if problem is None]
+        yield Features(
+            paths=[batch.paths[row] for row in read],
+            activations={layer: np.asarray(found)[read] for layer, found in started.items()},
+            problems=[
+                (path, problem)
+                for path, problem in zip(batch.paths, batch.problems, strict=True)
+                if problem is not None
+            ],
+        )

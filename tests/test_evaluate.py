@@ -1,0 +1,67 @@
+"""What the command evaluate prints and writes, besides the numbers of tests/training."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from short_run import REPOSITORY
+
+pytestmark = pytest.mark.slow
+
+
+def evaluate(workdir, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "alexnet_jax.evaluate", f"--workdir={workdir}", *arguments],
+        cwd=REPOSITORY,
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="module")
+def saved(finished, tmp_path_factory):
+    """What a run with every kind of output printed, and its arrays."""
+    path = tmp_path_factory.mktemp("evaluated") / "a.npz"
+    options = ["--checkpoint=latest", "--json", "--by_class", "--views=center", f"--out={path}"]
+    done = evaluate(finished[0], *options)
+    assert done.returncode == 0, done.stderr
+    return done, dict(np.load(path, allow_pickle=False))
+
+
+def test_json_is_all_of_the_output_and_has_fractions(finished, saved):
+    values = json.loads(saved[0].stdout)
+    assert values["center"] == finished[1]["center"]
+    assert values["data"] == "fractals/demo_50"
+
+
+def test_errors_by_class_add_up_to_the_error_of_all(finished, saved):
+    classes = json.loads(saved[0].stdout)["by_class"]
+    assert sum(each["count"] for each in classes) == finished[1]["center"]["count"]
+    wrong = sum(each["top1_error"] * each["count"] for each in classes)
+    assert wrong == pytest.approx(finished[1]["center"]["top1_error"] * 100)
+
+
+def test_saved_probabilities_give_the_printed_error(finished, saved):
+    arrays = saved[1]
+    assert (arrays["probabilities"].dtype, arrays["probabilities"].shape) == (np.float32, (100, 10))
+    wrong = arrays["probabilities"].argmax(axis=1) != arrays["labels"]
+    assert wrong.mean() == finished[1]["center"]["top1_error"]
+    assert arrays["class_names"][0] == "fractal_0000"
+
+
+def test_a_table_by_class_follows_that_of_all(finished):
+    done = evaluate(finished[0], "--by_class", "--views=center")
+    table = done.stdout.split("\n\n")[1].splitlines()
+    assert table[0] == "by class, center"
+    assert len(table) == 2 + 10
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_the_evaluation(finished, tmp_path):
+    done = evaluate(finished[0], f"--out={tmp_path}/a.txt")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: {tmp_path}/a.txt should end in .npz\n"
