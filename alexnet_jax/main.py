@@ -21,7 +21,9 @@ from absl import flags
 from ml_collections import config_flags
 
 from alexnet_jax import command_line
+from alexnet_jax.errors import UserError
 from alexnet_jax.process import restart_with_huge_pages
+from alexnet_jax.progress import silence
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file, e.g. configs/demo.py.")
 _WORKDIR = flags.DEFINE_string("workdir", "", "The folder of the run.")
@@ -34,11 +36,22 @@ _RESUME = flags.DEFINE_enum(
 _PROFILE = flags.DEFINE_string(
     "profile", "", "START:STOP in completed steps: trace the steps between to WORKDIR/profile."
 )
+_QUIET = flags.DEFINE_bool("quiet", False, "Print only errors, warnings and the final table.")
+_PRINT_CONFIG = flags.DEFINE_bool(
+    "print_config", False, "Print every config value and where it is set, and exit."
+)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Train as the flags say."""
     command_line.refuse_arguments(arguments)
+    if _PRINT_CONFIG.value:
+        print(command_line.describe_config(_CONFIG))
+        return
+    if not _WORKDIR.value:
+        raise UserError("--workdir must be given; see --help")
+    if _QUIET.value:
+        silence()
     # Imported here so that --help does not wait for JAX.
     from alexnet_jax.config.checks import check_config
     from alexnet_jax.parallel.distributed import joined_cluster
@@ -55,6 +68,7 @@ def _train(workdir: Path) -> None:
     from alexnet_jax.training.loop import train_and_evaluate
     from alexnet_jax.training.preemption import Preempted
     from alexnet_jax.training.profiling import parse_profiled_steps
+    from alexnet_jax.training.results import format_result
 
     ignore_config = _RESUME.value == "ignore_config"
     profiled = parse_profiled_steps(_PROFILE.value)
@@ -64,18 +78,10 @@ def _train(workdir: Path) -> None:
         ignore_signals()  # srun ends the other processes when the first one exits.
         print(preemption.explain(), file=sys.stderr)
         sys.exit(preemption.exit_code)
-    if not is_process_0():
-        return
-    center, ten = result["center"], result["ten_crop"]
-    print(
-        f"top-1 / top-5 error on {center['count']} images after {result['step']} steps: "
-        f"centre crop {center['top1_error']:.2%} / {center['top5_error']:.2%}, "
-        f"ten crops {ten['top1_error']:.2%} / {ten['top5_error']:.2%}\n"
-        f"see {workdir}/result.json, {workdir}/metrics.jsonl, and: "
-        f"tensorboard --logdir={workdir}/tensorboard"
-    )
+    if is_process_0():
+        print(format_result(result, workdir))
 
 
 if __name__ == "__main__":
     restart_with_huge_pages()
-    command_line.run(main, required=("config", "workdir"))
+    command_line.run(main, required=("config",))

@@ -9,7 +9,6 @@ from typing import Any
 
 import jax
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
 from alexnet_jax.cores import usable_cores
 from alexnet_jax.data.image_source import DecodedImages
@@ -24,7 +23,7 @@ from alexnet_jax.models.table import count_parameters, describe_layers
 from alexnet_jax.parallel.device_cache import DeviceCache
 from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.training.experiment import Experiment, Run
-from alexnet_jax.training.recipe import make_spec
+from alexnet_jax.training.recipe import name_network
 
 _INPUT_STAGES = ("reading_cold", "reading_warm", "decoding", "batches")
 # The batch is halved while a step at this utilisation would take more than this part of the time.
@@ -91,16 +90,6 @@ def diagnose(
             "seconds": time.perf_counter() - start,
         }
     )
-
-
-def name_network(config: ConfigDict) -> str:
-    """Return the network's name, with its modifications, and its crop size if not the default."""
-    name, crop_size = config.model.name, config.data.crop_size
-    if config.model.modifications:
-        name += f" with {', '.join(config.model.modifications)}"
-    if crop_size != make_spec(config).crop_size:
-        name += f" on crops of {crop_size}"
-    return name
 
 
 def input_stages(run: Run | None, seconds: float) -> dict[str, Outcome]:

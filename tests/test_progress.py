@@ -1,6 +1,6 @@
 import io
 
-from alexnet_jax.data.progress import Progress
+from alexnet_jax.progress import Progress
 
 
 class Clock:
