@@ -101,13 +101,27 @@ def describe_config(flag: flags.FlagHolder) -> str:
         UserError: a value is not possible.
     """
     check_config(flag.value)
-    parsed = flags.FLAGS[flag.name]
-    file, _, variant = config_flags.get_config_filename(parsed).partition(":")
-    overrides = config_flags.get_override_values(parsed)
+    file, _, variant = config_flags.get_config_filename(flags.FLAGS[flag.name]).partition(":")
+    overrides = config_flags.get_override_values(flags.FLAGS[flag.name])
+    base = load_recipe(Path(file))
+    return format_origins(
+        flag.value, find_origins(flag.value, base, overrides, _recipe_name(file), variant)
+    )
+
+
+def config_arguments(flag: flags.FlagHolder) -> list[str]:
+    """Return the arguments that give a config flag its value, as a user would type them."""
+    file, colon, variant = config_flags.get_config_filename(flags.FLAGS[flag.name]).partition(":")
+    overrides = config_flags.get_override_values(flags.FLAGS[flag.name])
+    return [
+        f"--{flag.name}={_recipe_name(file)}{colon}{variant}",
+        *(f"--{flag.name}.{key}={value}" for key, value in overrides.items()),
+    ]
+
+
+def _recipe_name(file: str) -> str:
     path = Path(file)
-    name = f"configs/{path.name}" if path in known_recipes().values() else file
-    origins = find_origins(flag.value, load_recipe(path), overrides, name, variant)
-    return format_origins(flag.value, origins)
+    return f"configs/{path.name}" if path in known_recipes().values() else file
 
 
 def _parse(argv: Sequence[str], required: Sequence[str]) -> list[str]:

@@ -23,7 +23,7 @@ from ml_collections import config_flags
 from alexnet_jax import command_line
 from alexnet_jax.errors import UserError
 from alexnet_jax.process import restart_with_huge_pages
-from alexnet_jax.progress import silence
+from alexnet_jax.progress import say, silence
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file, e.g. configs/demo.py.")
 _WORKDIR = flags.DEFINE_string("workdir", "", "The folder of the run.")
@@ -79,6 +79,7 @@ def _train(workdir: Path) -> None:
         print(preemption.explain(), file=sys.stderr)
         sys.exit(preemption.exit_code)
     if is_process_0():
+        say("")
         print(format_result(result, workdir))
 
 

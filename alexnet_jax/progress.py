@@ -124,10 +124,7 @@ class Progress:
         return f"{clock(seconds * (self._total - self._done) / done)} left"
 
     def _rate(self, seconds: float) -> str:
-        done = self._done - self._before
-        if not done or not seconds:
-            return ""
-        rate = done / seconds
+        rate = (self._done - self._before) / max(seconds, 1e-9)
         if self._unit == "B":
             return f"{rate / 1e6:,.0f} MB/s"
         return f"{rate:,.0f} {self._unit}/s" if rate >= 10 else f"{rate:.2g} {self._unit}/s"
@@ -139,8 +136,10 @@ class Progress:
         if self._total is None:
             bar = f"{self.what} … {clock(seconds)}"
         else:
-            parts = [self._amounts(), self._rate(seconds), self._left(seconds)]
-            bar = self._bar("  ".join(part for part in parts if part))
+            parts = [self._amounts()]
+            if self._done > self._before:
+                parts += [self._rate(seconds), self._left(seconds)]
+            bar = self._bar("  ".join(parts))
         lines = [bar, *(f"  {note}" for note in self.notes)]
         return Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
 
@@ -175,6 +174,7 @@ def _show(stream: TextIO, render: Callable[[], "Text"]) -> "Live":
         transient=True,
         redirect_stdout=sys.stdout.isatty(),
     )
-    live.start(refresh=True)
+    live.start()
+    live.refresh()
     console.show_cursor(True)  # A process that is killed would leave it hidden.
     return live

@@ -22,7 +22,7 @@ from alexnet_jax.folder_lock import FolderLock
 from alexnet_jax.parallel.multihost import broadcast_from_process_0
 from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.parallel.runtime import compile_and_tidy, wait_on_cpus
-from alexnet_jax.progress import Progress, say
+from alexnet_jax.progress import Progress, is_live, say
 from alexnet_jax.training.checkpoint_choice import confirmed_step, unrecorded, worth_keeping
 from alexnet_jax.training.checkpoints import Checkpoints
 from alexnet_jax.training.experiment import Run, build_run
@@ -183,7 +183,8 @@ class _Loop:
     ) -> tuple[jax.stages.Compiled, dict[str, jax.Array] | None]:
         """Compile the training step, once per run, while the first batch is read."""
         experiment, training = self.experiment, self.parts.training
-        say("compiling the step and reading the first batch")
+        if not is_live():
+            say("compiling the step")
         with ThreadPoolExecutor(1) as reader, Progress("compiling the step", None):
             lowered = lower_step(
                 experiment.train_step,

@@ -22,11 +22,12 @@ def summarize_run(run: Run, start: str) -> str:
         "precision": f"{model.dtype}, products {model.precision}",
         "devices": _describe_devices(run),
         "data": (
-            f"{data.name} in {data.dir}, from {data.source}: {run.facts.examples:,} training and "
-            f"{run.validation.count:,} validation images, {model.num_classes:,} classes"
+            f"{run.facts.examples:,} training and {run.validation.count:,} validation images, "
+            f"{model.num_classes:,} classes"
         ),
+        "": f"{data.name} in {data.dir}, from {data.source} with {run.threads} threads",
         "run": (
-            f"{durations.total:,} steps of {run.training.batch_size:,} images, {epochs:.4g} epochs"
+            f"{durations.total:,} steps of {run.training.batch_size:,} images, {epochs:.3g} epochs"
         ),
         "optimizer": (
             f"{config.optimizer.name}, {config.schedule.name}, learning rate "

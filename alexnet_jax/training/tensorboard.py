@@ -94,7 +94,7 @@ class TensorBoard:
         if not is_process_0():
             return
         writer, (first, *_) = self._writer("train"), whole
-        writer.add_image(f"{first} kernels", kernel_grid(whole[first]["kernel"]), step, None, "HWC")
+        writer.add_image(f"kernels/{first}", kernel_grid(whole[first]["kernel"]), step, None, "HWC")
         for path, leaf in jax.tree_util.tree_leaves_with_path(whole):
             name = "/".join(part.key for part in path)
             self._histogram(writer, f"parameters/{name}", leaf.ravel(), step)
