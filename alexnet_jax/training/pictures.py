@@ -8,8 +8,8 @@ from PIL import Image, ImageDraw, ImageFont
 from alexnet_jax.errors import printable
 
 _KERNEL_PIXELS = 44  # About the side of a kernel in the grid.
-_IMAGE_PIXELS, _LINE_PIXELS, _TILES_IN_ROW = 160, 16, 4
-_CLASSES_SHOWN, _LONGEST_NAME = 3, 18
+_IMAGE_PIXELS, _LINE_PIXELS, _TILES_IN_ROW = 160, 20, 4
+_CLASSES_SHOWN, _LONGEST_NAME = 3, 15
 _BLACK, _GREEN, _RED = (0, 0, 0), (0, 110, 70), (175, 60, 0)
 
 
@@ -57,7 +57,7 @@ def _caption(
     for guess in np.argsort(-probabilities)[:_CLASSES_SHOWN]:
         text = f"{probabilities[guess]:4.0%} {_short(names[guess])}"
         lines.append((text, _GREEN if guess == label else _RED))
-    draw, font = ImageDraw.Draw(tile), ImageFont.load_default(12)
+    draw, font = ImageDraw.Draw(tile), ImageFont.load_default(15)
     for number, (text, color) in enumerate(lines):
         draw.text((2, _IMAGE_PIXELS + _LINE_PIXELS * number), text, color, font)
     return np.asarray(tile)

@@ -20,6 +20,7 @@ from alexnet_jax.training.pictures import kernel_grid, prediction_sheet
 _RUNS = {"center": "validation", "ten_crop": "validation_ten_crops"}  # By views.
 # The number of seconds is TensorBoard's own axis, and epochs are steps of another length.
 _NOT_PLOTTED = ("epoch", "seconds")
+_GROUPS = {"images_per_second": "speed", "data_wait_fraction": "speed", "learning_rate": "schedule"}
 _EXAMPLES = 8
 _MOST_VALUES, _BINS = 100_000, 64  # Of a histogram: larger tensors are sampled.
 
@@ -111,12 +112,12 @@ class TensorBoard:
 
     def _plot(self, run: str, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
-            self._writer(run).add_scalar(name, value, step)
+            self._writer(run).add_scalar(_tag(name), value, step)
 
     def _compare_by(self, hyperparameters: Mapping[str, Any]) -> None:
         writer = self._writer("validation")
         experiment, start, _ = import_without("torch", "tensorboardX.summary").hparams(
-            hyperparameters, dict.fromkeys(METRICS)
+            hyperparameters, dict.fromkeys(map(_tag, METRICS))
         )
         writer.file_writer.add_summary(experiment)
         writer.file_writer.add_summary(start)
@@ -127,6 +128,11 @@ class TensorBoard:
                 str(self._folder / run), purge_step=self._purge_step, write_to_disk=is_process_0()
             )
         return self._writers[run]
+
+
+def _tag(name: str) -> str:
+    """Return the tag of a number: TensorBoard has a section for what stands before the slash."""
+    return f"{_GROUPS.get(name, 'metrics')}/{name}"
 
 
 def _plain(value: Any) -> Any:

@@ -157,7 +157,7 @@ def short_options(data_dir, folder, **changed):
 
 def test_a_cluster_begins_with_the_best_checkpoint_of_another_run(diverged):
     _, ((_, first, _), (_, second, _)) = diverged
-    assert "source: checkpoint 8 (best of 8, 16: top-1 error 0.0000" in first
+    assert "source: checkpoint 8 (best of 8, 16: top-1 error 0.00%" in first
     assert "checkpoint 8" not in second
 
 

@@ -39,8 +39,8 @@ def test_errors_are_in_per_cent_with_their_intervals(workdir):
     # Wilson's interval of 250 of 1,000: 0.2242 to 0.2778; of none: 0 to z²/(n + z²) = 0.0038.
     assert format_result(RESULT, workdir).splitlines()[:3] == [
         "                      top-1 error          top-5 error    loss  images",
-        "centre crop  25.00% (22.42-27.78)  10.00% (8.29-12.01)  1.5000   1,000",
-        "ten crops       0.00% (0.00-0.38)  10.00% (8.29-12.01)  1.5000   1,000",
+        "centre crop  25.00% (22.42-27.78)  10.00% (8.29-12.02)  1.5000   1,000",
+        "ten crops       0.00% (0.00-0.38)  10.00% (8.29-12.02)  1.5000   1,000",
     ]
 
 

@@ -43,27 +43,27 @@ def test_training_and_validation_errors_have_one_tag_in_two_runs(tmp_path, folde
     with open_board(tmp_path) as board:
         board.train(5, VALUES)
         board.evaluation(6, "center", SCORES)
-    assert scalars(folder / "train")["top1_error"] == [(5, 0.5)]
-    assert scalars(folder / "validation")["top1_error"] == [(6, 0.25)]
+    assert scalars(folder / "train")["metrics/top1_error"] == [(5, 0.5)]
+    assert scalars(folder / "validation")["metrics/top1_error"] == [(6, 0.25)]
 
 
 def test_epochs_and_seconds_are_not_plotted(tmp_path, folder):
     with open_board(tmp_path) as board:
         board.train(5, VALUES)
-    assert scalars(folder / "train").keys() == {"loss", "top1_error"}
+    assert scalars(folder / "train").keys() == {"metrics/loss", "metrics/top1_error"}
 
 
 def test_ten_crops_are_a_run_of_their_own(tmp_path, folder):
     with open_board(tmp_path) as board:
         board.evaluation(6, "ten_crop", SCORES)
-    assert scalars(folder / "validation_ten_crops")["loss"] == [(6, 2.0)]
+    assert scalars(folder / "validation_ten_crops")["metrics/loss"] == [(6, 2.0)]
 
 
 def test_a_metric_of_the_registry_is_plotted(tmp_path, folder, monkeypatch):
     monkeypatch.setitem(METRICS, "top10_error", lambda examples: 0.0)
     with open_board(tmp_path) as board:
         board.evaluation(6, "center", SCORES | {"top10_error": 0.5})
-    assert scalars(folder / "validation")["top10_error"] == [(6, 0.5)]
+    assert scalars(folder / "validation")["metrics/top10_error"] == [(6, 0.5)]
 
 
 def test_a_resumed_run_replaces_what_it_does_again(tmp_path, folder):
@@ -142,7 +142,7 @@ def test_a_run_writes_images_and_histograms_at_its_evaluations(finished):
     assert [step for step, _ in validation["predictions"]] == [4, 6]
     assert [step for step, _ in train["kernels/conv1"]] == [4, 6]
     assert [step for step, _ in train["parameters/fc8/bias"]] == [4, 6]
-    assert [step for step, _ in train["loss"]] == [2, 4, 6]
+    assert [step for step, _ in train["metrics/loss"]] == [2, 4, 6]
 
 
 def test_pytorch_where_it_is_installed_is_left_alone(tmp_path):
