@@ -145,7 +145,7 @@ def test_predict_prints_what_it_can_and_exits_with_2(finished, images, tmp_path)
     out, err = done.stdout, done.stderr
     assert done.returncode == 2
     assert f"{image}\n" in out
-    assert out.count("%") == 5
+    assert out.count("%  ") == 5
     err = "".join(line for line in err.splitlines(True) if line.startswith("error: "))
     assert [line.split(": ", 2)[2] for line in err.splitlines()] == [
         "it is no regular file",
