@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from alexnet_jax.errors import UserError
+from alexnet_jax.errors import UserError, printable
 from alexnet_jax.training.recipe import bind
 
 _PROJECT = "alexnet_jax"
@@ -78,9 +78,10 @@ class Sink:
             return call()
         except Exception as error:  # noqa: BLE001 Whatever it raises, training continues.
             self._run = None
+            reason = printable(" ".join(f"{type(error).__name__}: {error}".split()))
             print(
-                f"warning: config.log.sink={self._name!r} failed ({type(error).__name__}: "
-                f"{error}); the run continues without it",
+                f"warning: config.log.sink={self._name!r} failed ({reason}); the run continues "
+                "without it",
                 file=sys.stderr,
             )
             return None
