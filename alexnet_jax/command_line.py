@@ -22,6 +22,8 @@ from alexnet_jax.errors import MachineError, UserError, describe_failure, print_
 from alexnet_jax.local_path import check_folder, check_local
 from alexnet_jax.process import collect_garbage_rarely, silence_orbax
 
+flags.disclaim_key_flags()  # --help lists those defined below as the front door's own.
+
 # Flags that hold paths, and their checks.
 _PATHS = {"workdir": check_folder, "data_dir": check_folder, "source": check_local}
 
@@ -84,6 +86,13 @@ def define_checkpoint(which: str) -> flags.FlagHolder:
     return holder
 
 
+def define_print_config() -> None:
+    """Define --print_config, for a front door with --config; it needs no other flag."""
+    flags.DEFINE_bool(
+        "print_config", False, "Print every config value and where it is set, and exit."
+    )
+
+
 def refuse_arguments(arguments: Sequence[str]) -> None:
     """Raise UserError if there are positional arguments."""
     if arguments:
@@ -94,21 +103,6 @@ def refuse_arguments(arguments: Sequence[str]) -> None:
         raise UserError(f"unexpected arguments: {' '.join(arguments)}; {hint}")
 
 
-def describe_config(flag: flags.FlagHolder) -> str:
-    """Return a table of the values of a config flag and where each was set.
-
-    Raises:
-        UserError: a value is not possible.
-    """
-    check_config(flag.value)
-    file, _, variant = config_flags.get_config_filename(flags.FLAGS[flag.name]).partition(":")
-    overrides = config_flags.get_override_values(flags.FLAGS[flag.name])
-    base = load_recipe(Path(file))
-    return format_origins(
-        flag.value, find_origins(flag.value, base, overrides, _recipe_name(file), variant)
-    )
-
-
 def config_arguments(flag: flags.FlagHolder) -> list[str]:
     """Return the arguments that give a config flag its value, as a user would type them."""
     file, colon, variant = config_flags.get_config_filename(flags.FLAGS[flag.name]).partition(":")
@@ -117,6 +111,21 @@ def config_arguments(flag: flags.FlagHolder) -> list[str]:
         f"--{flag.name}={_recipe_name(file)}{colon}{variant}",
         *(f"--{flag.name}.{key}={value}" for key, value in overrides.items()),
     ]
+
+
+def _wants_print_config() -> bool:
+    return "print_config" in flags.FLAGS and bool(flags.FLAGS["print_config"].value)
+
+
+def _print_config(missing: Sequence[str]) -> None:
+    if "--config" in missing:
+        raise UserError("--config must be given; see --help")
+    config, flag = flags.FLAGS["config"].value, flags.FLAGS["config"]
+    check_config(config)
+    file, _, variant = config_flags.get_config_filename(flag).partition(":")
+    overrides, base = config_flags.get_override_values(flag), load_recipe(Path(file))
+    origins = find_origins(config, base, overrides, _recipe_name(file), variant)
+    print(format_origins(config, origins))
 
 
 def _recipe_name(file: str) -> str:
@@ -146,6 +155,9 @@ def _parse(argv: Sequence[str], required: Sequence[str]) -> list[str]:
         for path in positional[1:]:
             check_local("argument", path)
         missing = [f"--{name}" for name in required if not flags.FLAGS[name].value]
+        if _wants_print_config():
+            _print_config(missing)
+            missing = []
         if "--config" in missing:
             refuse_arguments(positional[1:])  # One of them may be the config.
         if missing:
@@ -155,6 +167,8 @@ def _parse(argv: Sequence[str], required: Sequence[str]) -> list[str]:
     # A config is code that runs here: it may raise anything, and its sys.exit(0) is a failure.
     except (Exception, SystemExit) as error:  # noqa: BLE001
         raise SystemExit(print_error(f"the --config file {describe_failure(error)}")) from None
+    if _wants_print_config():
+        sys.exit(0)
     return positional
 
 

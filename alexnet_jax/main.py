@@ -21,7 +21,6 @@ from absl import flags
 from ml_collections import config_flags
 
 from alexnet_jax import command_line
-from alexnet_jax.errors import UserError
 from alexnet_jax.process import restart_with_huge_pages
 from alexnet_jax.progress import say, silence
 
@@ -36,20 +35,13 @@ _RESUME = flags.DEFINE_enum(
 _PROFILE = flags.DEFINE_string(
     "profile", "", "START:STOP in completed steps: trace the steps between to WORKDIR/profile."
 )
-_QUIET = flags.DEFINE_bool("quiet", False, "Print only errors, warnings and the final table.")
-_PRINT_CONFIG = flags.DEFINE_bool(
-    "print_config", False, "Print every config value and where it is set, and exit."
-)
+_QUIET = flags.DEFINE_bool("quiet", False, "Print only errors and the final table.")
+command_line.define_print_config()
 
 
 def main(arguments: Sequence[str]) -> None:
     """Train as the flags say."""
     command_line.refuse_arguments(arguments)
-    if _PRINT_CONFIG.value:
-        print(command_line.describe_config(_CONFIG))
-        return
-    if not _WORKDIR.value:
-        raise UserError("--workdir must be given; see --help")
     if _QUIET.value:
         silence()
     # Imported here so that --help does not wait for JAX.
@@ -85,4 +77,4 @@ def _train(workdir: Path) -> None:
 
 if __name__ == "__main__":
     restart_with_huge_pages()
-    command_line.run(main, required=("config",))
+    command_line.run(main, required=("config", "workdir"))

@@ -188,6 +188,13 @@ def test_help_says_what_it_does_and_exits_with_0():
     assert "--workdir" in out
 
 
+@pytest.mark.parametrize(
+    ("module", "flag"), [("main", "--print_config:"), ("evaluate", "--checkpoint:")]
+)
+def test_help_lists_flags_that_several_commands_have(module, flag):
+    assert flag in run("--help", module=f"alexnet_jax.{module}")[1]
+
+
 @pytest.mark.parametrize("module", ["doctor", "evaluate", "predict", "prepare"])
 def test_every_front_door_has_help(module):
     code, out, _ = run("--help", module=f"alexnet_jax.{module}")

@@ -16,8 +16,7 @@ from ml_collections import ConfigDict
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.metrics import NotFiniteError
-from alexnet_jax.evaluation.scoring import Predictor, score
-from alexnet_jax.evaluation.views import CENTER
+from alexnet_jax.evaluation.scoring import score
 from alexnet_jax.folder_lock import FolderLock
 from alexnet_jax.parallel.multihost import broadcast_from_process_0
 from alexnet_jax.parallel.prefetch import prefetch_to_device
@@ -88,7 +87,7 @@ def train_and_evaluate(
         lock.check_visible(broadcast_from_process_0(lock.acquire))
         with PreemptionGuard(steps_in_flight()) as guard, Checkpoints(workdir) as checkpoints:
             state = checkpoints.restore(run.experiment.network.abstract_state)
-            step = 0 if state is None else int(state.step)
+            step, resumed = 0 if state is None else int(state.step), state is not None
             if state is None:
                 # It may still be in flight while the host prepares the first step.
                 state = run.experiment.create_state()
@@ -101,19 +100,14 @@ def train_and_evaluate(
                 open_outputs(run, workdir, step) as outputs,
                 Profiler(profiled, workdir) as profiler,
             ):
-                say(summarize_run(run, _describe_start(run, step, workdir)))
+                start = f"resumes from checkpoint {step:,} of {workdir}" if resumed else None
+                say(summarize_run(run, start))
                 for note in notes_on(run, unrecorded(outputs.log.lines, checkpoints.steps())):
                     say(note)
                 loop = _Loop(run, lock, checkpoints, outputs, guard, profiler)
                 result = _summarize(loop.run(state, step), outputs.log)
         lock.check_still_mine()
         return broadcast_from_process_0(partial(write_result, workdir, result))
-
-
-def _describe_start(run: Run, step: int, workdir: Path) -> str:
-    if step:
-        return f"resumes from checkpoint {step:,} of {workdir}"
-    return run.describe_source() or "new parameters"
 
 
 @dataclass
@@ -236,7 +230,7 @@ class _Loop:
             try:
                 scores = score(
                     [predictor],
-                    self._draw_first(step, batches, predictor),
+                    self.outputs.board.watch(step, batches, predictor),
                     validation.count,
                     views,
                     self.experiment.mesh,
@@ -250,16 +244,6 @@ class _Loop:
             self.outputs.board.parameters(step, state.params)
             center = scores["center"]
         return self.experiment.update_plateau(state, center["top1_error"])
-
-    def _draw_first(
-        self, step: int, batches: Iterator[dict[str, jax.Array]], predictor: Predictor
-    ) -> Iterator[dict[str, jax.Array]]:
-        """Yield the batches of an evaluation; draw predictions for the first one's images."""
-        for number, batch in enumerate(batches):
-            if not number:
-                probabilities = wait_on_cpus(predictor(batch["image"], CENTER))
-                self.outputs.board.predictions(step, batch, probabilities)
-            yield batch
 
     def _save(self, step: int, state: TrainState) -> None:
         saved = self.checkpoints.steps()

@@ -10,8 +10,8 @@ from alexnet_jax.training.experiment import Run
 from alexnet_jax.training.recipe import late_changes, name_network
 
 
-def summarize_run(run: Run, start: str) -> str:
-    """Return a table of two columns; `start` says where the parameters come from."""
+def summarize_run(run: Run, start: str | None = None) -> str:
+    """Return a table of two columns; `start` says what the run resumes from, if it does."""
     experiment, config = run.experiment, run.experiment.config
     model, data, durations = config.model, config.data, experiment.durations
     leaves = jax.tree.leaves(experiment.network.abstract_state.params)
@@ -33,7 +33,7 @@ def summarize_run(run: Run, start: str) -> str:
             f"{config.optimizer.name}, {config.schedule.name}, learning rate "
             f"{config.schedule.learning_rate:g}, seed {config.train.seed}"
         ),
-        "start": start,
+        "start": start or run.describe_source() or "new parameters",
     }
     return "\n".join(f"{name:<11}{text}" for name, text in rows.items())
 

@@ -4,7 +4,7 @@ Two runs of TensorBoard, "train" and "validation", have the same tags, so that i
 of both on one card.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +13,10 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from alexnet_jax.evaluation.metrics import METRICS
+from alexnet_jax.evaluation.scoring import Predictor
+from alexnet_jax.evaluation.views import CENTER
 from alexnet_jax.parallel.multihost import is_process_0
+from alexnet_jax.parallel.runtime import wait_on_cpus
 from alexnet_jax.process import import_without
 from alexnet_jax.training.pictures import kernel_grid, prediction_sheet
 
@@ -67,6 +70,15 @@ class TensorBoard:
     def evaluation(self, step: int, views: str, scores: Mapping[str, float | int]) -> None:
         """Plot an evaluation."""
         self._plot(_RUNS[views], step, {name: scores[name] for name in METRICS})
+
+    def watch(
+        self, step: int, batches: Iterable[dict[str, jax.Array]], predictor: Predictor
+    ) -> Iterator[dict[str, jax.Array]]:
+        """Yield the batches of an evaluation; draw predictions for the first one's images."""
+        for number, batch in enumerate(batches):
+            if not number:
+                self.predictions(step, batch, wait_on_cpus(predictor(batch["image"], CENTER)))
+            yield batch
 
     def predictions(
         self, step: int, batch: Mapping[str, jax.Array], probabilities: jax.Array

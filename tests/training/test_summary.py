@@ -14,7 +14,7 @@ def summary_of():
     """A function that returns the rows of a config's summary by name."""
 
     def summary_of(config):
-        text = summarize_run(build_run(config), "new parameters")
+        text = summarize_run(build_run(config))
         return {line[:11].strip(): line[11:] for line in text.splitlines()}
 
     return summary_of

@@ -81,7 +81,7 @@ def test_progress_reaches_the_number_of_images_of_each_split(tmp_path, monkeypat
             made[what] = [total, 0]
 
         def advance(self, amount):
-            made[self._what][1] += amount
+            made[self.what][1] += amount
 
     monkeypatch.setattr(fractals, "Progress", Counted)
     Fractals(config=TINY, data_dir=tmp_path).download_and_prepare()
