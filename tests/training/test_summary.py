@@ -2,10 +2,14 @@
 
 import shutil
 
+import jax.numpy as jnp
 import pytest
 
+from alexnet_jax.training import loop
 from alexnet_jax.training.experiment import build_run
 from alexnet_jax.training.loop import train_and_evaluate
+from alexnet_jax.training.network import describe_pretrained
+from alexnet_jax.training.state import TrainState
 from alexnet_jax.training.summary import notes_on, summarize_run
 
 
@@ -70,3 +74,28 @@ def test_fine_tuning_names_what_it_takes_and_what_is_new(finished, config, tmp_p
         "fc6, fc7, fc8\n"
     ) in out
     assert out.index("compiling the step") < out.index("step 1/1")
+
+
+def test_an_output_layer_for_other_classes_is_new():
+    run_state = TrainState(
+        jnp.int32(6), {"fc7": {"bias": jnp.zeros(4)}, "fc8": {"bias": jnp.zeros(4)}}, None, None
+    )
+    fresh = {"fc7": {"bias": jnp.zeros(4)}, "fc8": {"bias": jnp.zeros(3)}}
+    assert describe_pretrained(run_state, fresh, "runs/a") == (
+        "parameters of runs/a, checkpoint 6: fc7; new: fc8"
+    )
+
+
+def test_a_run_that_resumes_before_its_first_step_no_longer_needs_the_other_run(
+    finished, config, tmp_path, monkeypatch, capsys
+):
+    other, workdir = tmp_path / "other", tmp_path / "run"
+    shutil.copytree(finished[0], other)
+    config.train.update(init_from=str(other), steps=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._Loop, "run", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train_and_evaluate(config, workdir)
+    shutil.rmtree(other)
+    train_and_evaluate(config, workdir)
+    assert f"start      resumes from checkpoint 0 of {workdir}\n" in capsys.readouterr().out
