@@ -134,14 +134,14 @@ class Progress:
 
         seconds = self._clock() - self._start
         if self._total is None:
-            bar = f"{self.what} … {clock(seconds)}"
+            bar = f"{self.what}  {clock(seconds)}"
         else:
             parts = [self._amounts()]
             if self._done > self._before:
                 parts += [self._rate(seconds), self._left(seconds)]
             bar = self._bar("  ".join(parts))
         lines = [bar, *(f"  {note}" for note in self.notes)]
-        return Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
+        return Text("\n".join(lines), no_wrap=True, overflow="crop")
 
     def _bar(self, numbers: str) -> str:
         console = _consoles[self._stream]
