@@ -17,6 +17,7 @@ from cluster_runs import (
     start,
     start_together,
 )
+from event_files import read_values
 from short_run import wait_for_step
 
 pytestmark = pytest.mark.slow
@@ -85,7 +86,13 @@ def test_two_processes_have_the_losses_of_one(alone, two_processes):
 def test_only_the_first_process_speaks_and_writes(two_processes):
     _, ((_, first, _), (_, second, _)) = two_processes
     assert "step 16/16" in first
-    assert "step" not in second
+    assert second == ""
+
+
+def test_the_first_process_draws_kernels_and_predictions(two_processes):
+    board = two_processes[0] / "tensorboard"
+    assert read_values(board / "train").keys() >= {"kernels/conv1", "parameters/fc8/kernel"}
+    assert "predictions" in read_values(board / "validation")
 
 
 def test_sigterm_to_one_stops_all_at_the_same_step(stopped):
