@@ -141,7 +141,7 @@ class Progress:
                 parts += [self._rate(seconds), self._left(seconds)]
             bar = self._bar("  ".join(parts))
         lines = [bar, *(f"  {note}" for note in self.notes)]
-        return Text("\n".join(lines), no_wrap=True, overflow="crop")
+        return Text("\n".join(lines))
 
     def _bar(self, numbers: str) -> str:
         console = _consoles[self._stream]

@@ -91,6 +91,14 @@ def test_notes_are_lines_below_the_bar(terminal):
     assert last_screen(terminal).splitlines()[1] == "  loss 1.0"
 
 
+def test_a_narrow_terminal_wraps_notes(terminal, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    with Progress("training", 10, "steps", stream=terminal) as progress:
+        progress.notes = ["loss 1.0  training error 50.00%  waiting 0.0%"]
+    lines = [line.strip() for line in last_screen(terminal).splitlines()[-2:]]
+    assert lines == ["loss 1.0  training error 50.00%", "waiting 0.0%"]
+
+
 def test_work_of_unknown_length_shows_its_time(terminal):
     time = Clock()
     with Progress("compiling the step", None, stream=terminal, clock=time):
