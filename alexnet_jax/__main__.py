@@ -3,6 +3,7 @@
 Each command runs the module of a front door, with the same flags and exit codes.
 """
 
+import difflib
 import runpy
 import sys
 
@@ -30,6 +31,8 @@ def main() -> None:
         return
     if name not in COMMANDS:
         mistake = f"no command {name!r}" if name else "give a command"
+        if nearest := difflib.get_close_matches(name, COMMANDS, n=1):
+            mistake += f", did you mean {nearest[0]}?"
         raise SystemExit(print_error(f"{mistake}; the known ones: {', '.join(COMMANDS)}"))
     sys.argv = [f"alexnet-jax {name}", *sys.argv[2:]]
     runpy.run_module(COMMANDS[name][0], run_name="__main__", alter_sys=True)

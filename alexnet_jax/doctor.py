@@ -11,7 +11,6 @@ With --devices: memory and communication of each layout on that many devices, wh
 """
 
 import json
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from ml_collections import config_flags
 from alexnet_jax import command_line
 from alexnet_jax.errors import UserError
 from alexnet_jax.process import restart_with_huge_pages
+from alexnet_jax.progress import Progress
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file, e.g. configs/demo.py.")
 _JSON = flags.DEFINE_bool("json", False, "Print one JSON object instead of the table.")
@@ -58,7 +58,13 @@ def _measure() -> tuple[Any, str]:
     except UserError as error:
         missing = str(error)
     experiment = run.experiment if run else build_without_data(_CONFIG.value)
-    diagnosis = diagnose(experiment, run, missing, _SECONDS.value, _show_progress)
+    arguments = command_line.config_arguments(_CONFIG)
+    with Progress("measuring", None) as progress:
+
+        def show(doing: str) -> None:
+            progress.what = f"measuring {doing}, {_SECONDS.value:g} s in all"
+
+        diagnosis = diagnose(experiment, run, missing, _SECONDS.value, show, arguments)
     return diagnosis, format_table(diagnosis)
 
 
@@ -68,11 +74,6 @@ def _estimate(devices: int) -> tuple[Any, str]:
     rows = estimate_communication(_CONFIG.value, devices, _PER_MACHINE.value)
     batch_size = _CONFIG.value.train.batch_size
     return rows, format_estimates(rows, batch_size, devices, _LINK_GBPS.value)
-
-
-def _show_progress(doing: str) -> None:
-    if sys.stderr.isatty():
-        print(f"measuring: {doing} …", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from ml_collections import config_flags
 
 from alexnet_jax import command_line
 from alexnet_jax.process import restart_with_huge_pages
+from alexnet_jax.progress import say, silence
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file, e.g. configs/demo.py.")
 _WORKDIR = flags.DEFINE_string("workdir", "", "The folder of the run.")
@@ -34,11 +35,15 @@ _RESUME = flags.DEFINE_enum(
 _PROFILE = flags.DEFINE_string(
     "profile", "", "START:STOP in completed steps: trace the steps between to WORKDIR/profile."
 )
+_QUIET = flags.DEFINE_bool("quiet", False, "Print only errors and the final table.")
+command_line.define_print_config()
 
 
 def main(arguments: Sequence[str]) -> None:
     """Train as the flags say."""
     command_line.refuse_arguments(arguments)
+    if _QUIET.value:
+        silence()
     # Imported here so that --help does not wait for JAX.
     from alexnet_jax.config.checks import check_config
     from alexnet_jax.parallel.distributed import joined_cluster
@@ -55,6 +60,7 @@ def _train(workdir: Path) -> None:
     from alexnet_jax.training.loop import train_and_evaluate
     from alexnet_jax.training.preemption import Preempted
     from alexnet_jax.training.profiling import parse_profiled_steps
+    from alexnet_jax.training.results import format_result
 
     ignore_config = _RESUME.value == "ignore_config"
     profiled = parse_profiled_steps(_PROFILE.value)
@@ -64,16 +70,9 @@ def _train(workdir: Path) -> None:
         ignore_signals()  # srun ends the other processes when the first one exits.
         print(preemption.explain(), file=sys.stderr)
         sys.exit(preemption.exit_code)
-    if not is_process_0():
-        return
-    center, ten = result["center"], result["ten_crop"]
-    print(
-        f"top-1 / top-5 error on {center['count']} images after {result['step']} steps: "
-        f"centre crop {center['top1_error']:.2%} / {center['top5_error']:.2%}, "
-        f"ten crops {ten['top1_error']:.2%} / {ten['top5_error']:.2%}\n"
-        f"see {workdir}/result.json, {workdir}/metrics.jsonl, and: "
-        f"tensorboard --logdir={workdir}/tensorboard"
-    )
+    if is_process_0():
+        say("")
+        print(format_result(result, workdir))
 
 
 if __name__ == "__main__":

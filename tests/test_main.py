@@ -98,9 +98,23 @@ def stopped(training, whole, tmp_path_factory):
 
 def test_a_run_says_its_result_and_nothing_on_stderr(whole):
     result, out, err = whole
-    assert f"{result['center']['top1_error']:.2%}" in out
-    assert "result.json" in out
+    assert f"centre crop  {result['center']['top1_error']:.2%}" in out
     assert err == ""
+
+
+def test_a_run_says_what_it_trains_before_the_first_step(whole):
+    _, out, _ = whole
+    summary, _, steps = out.partition("compiling the step\n")
+    assert "network    tiny, 182,778 parameters\n" in summary
+    assert "run        40 steps of 8 images, 0.64 epochs\n" in summary
+    assert steps.startswith("step 1/40")
+
+
+def test_a_quiet_run_prints_its_table_alone(whole_run, training):
+    """Started again: what it says about that is left out, too."""
+    code, out, err = run(*training, f"--workdir={whole_run[0]}", "--quiet")
+    assert (code, err) == (0, "")
+    assert out.split()[:2] == ["top-1", "error"]
 
 
 def test_killed_stopped_and_started_again_it_ends_with_the_same_bits(
@@ -158,7 +172,8 @@ def test_a_start_that_takes_no_step_does_not_claim_to_have_saved(training, stopp
 
 def test_a_run_whose_console_goes_away_trains_to_its_end(training, whole, tmp_path):
     process = start(*training, f"--workdir={tmp_path}")
-    assert process.stdout.readline().startswith("step 1/40")
+    while not process.stdout.readline().startswith("step 1/40"):
+        pass
     process.stdout.close()
     process.stderr.close()
     assert process.wait(timeout=300) == 0
@@ -171,6 +186,13 @@ def test_help_says_what_it_does_and_exits_with_0():
     assert code == 0
     assert out.startswith("Train AlexNet")
     assert "--workdir" in out
+
+
+@pytest.mark.parametrize(
+    ("module", "flag"), [("main", "--print_config:"), ("evaluate", "--checkpoint:")]
+)
+def test_help_lists_flags_that_several_commands_have(module, flag):
+    assert flag in run("--help", module=f"alexnet_jax.{module}")[1]
 
 
 @pytest.mark.parametrize("module", ["doctor", "evaluate", "predict", "prepare"])
@@ -198,12 +220,39 @@ def test_every_front_door_has_help(module):
             ["--config=configs/demo.py", "--workdir=w", "--config.schedule.learning_rate=nan"],
             "learning_rate=nan is not a finite number",
         ),
+        (
+            ["--config=demo", "--workdir=w", "--batch_size=32"],
+            "no flag --batch_size; did you mean --config.train.batch_size or "
+            "--config.eval.batch_size?",
+        ),
+        (["--config=demo", "--workdir=w", "--train.seed=3"], "did you mean --config.train.seed?"),
+        (["--config=demo", "--wrokdir=w"], "no flag --wrokdir; did you mean --workdir?"),
+        (["configs/demo.py", "--workdir=w"], "did you mean --config=configs/demo.py?"),
+        (["demo", "--workdir=w"], "did you mean --config=demo?"),
+        (
+            ["--config=demo", "--workdir=w", "--config.train.batch_size=abc"],
+            "--config.train.batch_size=abc should be a whole number",
+        ),
+        (
+            ["--config=demo", "--workdir=w", "--config.augment.flip=maybe"],
+            "--config.augment.flip=maybe should be True or False",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(arguments, message):
     code, out, err = run(*arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert message in err
+
+
+def test_print_config_shows_each_value_and_who_set_it_and_needs_no_workdir():
+    code, out, _ = run("--config=one_cnn_star:pretrain", "--config.train.seed=3", "--print_config")
+    lines = [line.split() for line in out.splitlines()]
+    assert code == 0
+    assert ["model.name", "'six_conv'", "configs/one_cnn_star.py"] in lines
+    assert ["train.epochs", "8.0", "configs/one_cnn_star.py:pretrain"] in lines
+    assert ["train.seed", "3", "command", "line"] in lines
+    assert ["train.steps", "unset", "default"] in lines
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,12 @@ def get_recipe(name: str) -> ConfigDict:
     recipes = known_recipes()
     if name not in recipes:
         raise UserError(f"no recipe {name!r}; the known ones: {', '.join(recipes)}")
-    spec = importlib.util.spec_from_file_location(f"alexnet_jax_recipe_{name}", recipes[name])
+    return load_recipe(recipes[name])
+
+
+def load_recipe(path: Path) -> ConfigDict:
+    """Return what `get_config()` of a recipe's file returns."""
+    spec = importlib.util.spec_from_file_location(f"alexnet_jax_recipe_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

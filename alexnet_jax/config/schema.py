@@ -199,6 +199,9 @@ SCHEMA: dict[str, Key] = {
     "log.stuck_after_steps": key(10_000, COUNT.optional,
         "Steps after which a loss that has not fallen is warned about. Unset: never.",
         FREE_ON_RESUME),
+    "log.sink": key(None, TEXT.optional,
+        "Module with the interface of `wandb` that also receives the numbers, e.g. `wandb` or "
+        "`trackio`.", FREE_ON_RESUME, ADDED_LATER),
 }
 # fmt: on
 

@@ -16,11 +16,11 @@ from alexnet_jax.data.data_dir_lock import data_dir_lock
 from alexnet_jax.data.dataset_info import data_set_name
 from alexnet_jax.data.image_source import ImageSource
 from alexnet_jax.data.pixel_store.manifest import MANIFEST, Manifest
-from alexnet_jax.data.progress import Progress
 from alexnet_jax.data.records import dataset_option
 from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 from alexnet_jax.folder_lock import LockHeldError
+from alexnet_jax.progress import Progress
 from alexnet_jax.untrusted_file import load_arrays
 
 _IMAGES_PER_TASK = 32

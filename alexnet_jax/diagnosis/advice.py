@@ -1,11 +1,14 @@
 """What follows from the doctor's measurements: ratios, the bottleneck, and advice."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 from alexnet_jax.data.pixel_store.manifest import store_command
 
 _AUGMENTATION_LIMIT = 0.05
+_DECODING_COUNTS = 5  # Where batches come faster than this many steps, decoding costs little.
+_LONG_RUN = 7 * 86_400  # Seconds.
 _LOOP_LIMIT = 0.9  # The whole loop should reach this fraction of its bottleneck's speed.
 
 
@@ -13,11 +16,13 @@ def judge(measured: dict[str, Any]) -> dict[str, Any]:
     """Return measurements with the results that follow from them.
 
     Args:
-        measured: machine, network, data (None if missing), missing, stages, data_wait_fraction,
-            compile_seconds, flops (training_per_image, ceiling_per_second), memory, seconds.
+        measured: machine, network, arguments, data (None if missing), run, missing, stages,
+            data_wait_fraction, compile_seconds, flops (training_per_image, ceiling_per_second),
+            memory, seconds.
 
     Returns:
-        The same and augmentation_fraction, flops of the step, store, bottleneck, advice.
+        The same and augmentation_fraction, flops of the step, store, bottleneck, the time of the
+        run, advice.
     """
     flops, memory, data = measured["flops"], measured["memory"], measured["data"]
     step, augmentation = rate(measured, "step"), rate(measured, "augmentation")
@@ -35,8 +40,16 @@ def judge(measured: dict[str, Any]) -> dict[str, Any]:
         | {"step_per_second": done, "utilisation": done / flops["ceiling_per_second"]},
         "store": {"bytes": size, "fits_device": fits},
         "bottleneck": _find_bottleneck(measured),
+        "run": measured["run"] | _time_run(measured),
     }
     return diagnosis | {"advice": _advise(diagnosis, step)}
+
+
+def _time_run(measured: dict[str, Any]) -> dict[str, Any]:
+    """Return the seconds of the whole run, None if its length is unknown, and their source."""
+    source = "loop" if rate(measured, "loop") else _find_bottleneck(measured)
+    speed, images = rate(measured, source), measured["run"]["images"]
+    return {"seconds": images / speed if images and speed else None, "measured": source}
 
 
 def rate(diagnosis: dict[str, Any], stage: str) -> float | None:
@@ -65,7 +78,7 @@ def _advise(diagnosis: dict[str, Any], step: float) -> list[dict[str, str | None
         message, python, command = diagnosis["missing"].partition("python -m")
         add(f"the input was not measured: {message.strip()}", python + command or None)
     if slowest == "step":
-        add(_about_step(diagnosis, step))
+        add(*_about_step(diagnosis, step))
     else:
         add(*_about_input(diagnosis, step))
     cold = rate(diagnosis, "reading_cold")
@@ -79,18 +92,36 @@ def _advise(diagnosis: dict[str, Any], step: float) -> list[dict[str, str | None
     if diagnosis["augmentation_fraction"] > _AUGMENTATION_LIMIT:
         add(
             f"augmentation takes {diagnosis['augmentation_fraction']:.1%} of the step, more than "
-            f"{_AUGMENTATION_LIMIT:.0%}: see config.augment"
+            f"{_AUGMENTATION_LIMIT:.0%}; measure without colour noise:",
+            _command(diagnosis, "doctor", "--config.augment.color_noise=0"),
         )
     loop, limit = rate(diagnosis, "loop"), rate(diagnosis, slowest)
     if loop is not None and limit is not None and loop < _LOOP_LIMIT * limit:
-        why = "reading, transfer and the step do not overlap as they should"
+        why, command = "reading, transfer and the step do not overlap as they should", None
         if machine["platform"] == "cpu":
             why = f"batches and steps share the {machine['cores']} cores"
-        add(f"the whole loop runs at {loop:,.0f} images/s, its bottleneck at {limit:,.0f}: {why}")
+            batches = rate(diagnosis, "batches") or 0.0
+            if data and data["source"] == "records" and batches < _DECODING_COUNTS * step:
+                why += "; the pixel store saves the decoding, with --config.data.source=store:"
+                command = _store_command(data)
+        text = f"the whole loop runs at {loop:,.0f} images/s, its bottleneck at {limit:,.0f}: {why}"
+        add(text, command)
+    seconds = diagnosis["run"]["seconds"] or 0.0
+    if seconds > _LONG_RUN and machine["platform"] == "cpu":
+        days = f"the run takes {seconds / 86_400:,.0f} days here: train on a GPU"
+        add(f"{days}, and measure that first:", _command(diagnosis, "doctor"))
     return advice
 
 
-def _about_step(diagnosis: dict[str, Any], step: float) -> str:
+def _command(diagnosis: dict[str, Any], program: str, *more: str) -> str:
+    return shlex.join(["python", "-m", f"alexnet_jax.{program}", *diagnosis["arguments"], *more])
+
+
+def _store_command(data: dict[str, Any]) -> str:
+    return store_command(Path(data["data_dir"]), data["name"], data["image_size"])
+
+
+def _about_step(diagnosis: dict[str, Any], step: float) -> tuple[str, str | None]:
     batches = rate(diagnosis, "batches")
     text = (
         f"step: {step:,.0f} images/s, {diagnosis['flops']['utilisation']:.0%} of this machine's "
@@ -99,8 +130,12 @@ def _about_step(diagnosis: dict[str, Any], step: float) -> str:
     if batches:
         text += f"; batches come {batches / step:,.1f}x as fast"
     if diagnosis["machine"]["platform"] != "cpu" and diagnosis["network"]["dtype"] == "float32":
-        return f"{text}: try --config.model.dtype=bfloat16"
-    return f"{text}: the input is not the limit" if batches else text
+        bfloat16 = "--config.model.dtype=bfloat16"
+        return f"{text}: try {bfloat16}", _command(diagnosis, "doctor", bfloat16)
+    if not batches:
+        return text, None
+    command = _command(diagnosis, "main", "--workdir=WORKDIR")
+    return f"{text}: the input is not the limit; train with", command
 
 
 def _about_input(diagnosis: dict[str, Any], step: float) -> tuple[str, str | None]:
@@ -113,11 +148,12 @@ def _about_input(diagnosis: dict[str, Any], step: float) -> tuple[str, str | Non
         )
     if slowest == "batches" and data["source"] == "records":
         todo = "build the pixel store, then give --config.data.source=store"
-        command = store_command(Path(data["data_dir"]), data["name"], data["image_size"])
+        command = _store_command(data)
     elif slowest == "batches" and data["source"] == "device":
         todo = "gathering batches on the device is the limit"
     elif diagnosis["store"]["fits_device"]:
         todo = "the pixels fit on the device, give --config.data.source=device"
+        command = _command(diagnosis, "doctor", "--config.data.source=device")
     elif slowest == "batches":
         todo = "more cores, or faster memory, would help"
     else:

@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ from alexnet_jax.models.table import count_parameters, describe_layers
 from alexnet_jax.parallel.device_cache import DeviceCache
 from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.training.experiment import Experiment, Run
-from alexnet_jax.training.recipe import make_spec
+from alexnet_jax.training.recipe import name_network
 
 _INPUT_STAGES = ("reading_cold", "reading_warm", "decoding", "batches")
 # The batch is halved while a step at this utilisation would take more than this part of the time.
 _STEP_PART, _POOR_UTILISATION = 0.25, 0.2
+_IMAGENET_IMAGES = 1_281_167  # For training; ILSVRC-2012, IJCV 2015, table 2.
 
 
 def diagnose(
@@ -37,6 +38,7 @@ def diagnose(
     missing: str,
     seconds: float,
     show: Callable[[str], None] = lambda doing: None,
+    arguments: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Measure every stage, and say what follows.
 
@@ -46,6 +48,7 @@ def diagnose(
         missing: how to get missing data, or "".
         seconds: time limit; slow stages get fewer repetitions or are skipped.
         show: receives the name of what is being measured, for display.
+        arguments: the flags that gave the config, for the commands in the advice.
 
     Returns:
         The JSON object of docs/doctor.md: seconds, bytes, images per second; None for unknowns.
@@ -81,7 +84,9 @@ def diagnose(
                 "multiply_adds": sum(row.multiply_adds for row in rows),
                 "layers": [asdict(row) for row in rows],
             },
+            "arguments": list(arguments),
             "data": _describe_data(run) if run else None,
+            "run": _describe_run(config, run),
             "missing": missing or None,
             "stages": {name: asdict(outcome) for name, outcome in stages.items()},
             "data_wait_fraction": wait_fraction,
@@ -91,16 +96,6 @@ def diagnose(
             "seconds": time.perf_counter() - start,
         }
     )
-
-
-def name_network(config: ConfigDict) -> str:
-    """Return the network's name, with its modifications, and its crop size if not the default."""
-    name, crop_size = config.model.name, config.data.crop_size
-    if config.model.modifications:
-        name += f" with {', '.join(config.model.modifications)}"
-    if crop_size != make_spec(config).crop_size:
-        name += f" on crops of {crop_size}"
-    return name
 
 
 def input_stages(run: Run | None, seconds: float) -> dict[str, Outcome]:
@@ -187,5 +182,17 @@ def _describe_data(run: Run) -> dict[str, Any]:
         "image_bytes": sum(file.stat().st_size for file in images.files),
         "examples": len(images),
         "validation_examples": run.validation.count,
-        "run_steps": len(run.training),
+    }
+
+
+def _describe_run(config: ConfigDict, run: Run | None) -> dict[str, Any]:
+    """Return the length of the run; None where it depends on missing data."""
+    train = config.train
+    steps = len(run.training) if run else train.steps
+    if steps is None and config.data.name == "imagenet2012":
+        steps = round(train.epochs * _IMAGENET_IMAGES / train.batch_size)
+    return {
+        "epochs": train.epochs if train.steps is None else None,
+        "steps": steps,
+        "images": steps and steps * train.batch_size,
     }

@@ -72,6 +72,8 @@ def _format_notes(diagnosis: dict[str, Any], name: str, stage: dict[str, Any]) -
         whole = size == diagnosis["network"]["batch_size"]
         fewer = "" if whole else f" of {size} images, for lack of time"
         return f"{steps}{fewer}, compiled in {diagnosis['compile_seconds']:.1f} s"
+    if name == "transfer" and diagnosis["machine"]["platform"] == "cpu":
+        return "a copy in memory: the device is the processor"
     if name == "loop":
         return f"{steps}, {diagnosis['data_wait_fraction']:.1%} waiting for data"
     return f"{_bytes(bandwidth)}/s" if bandwidth else ""
@@ -93,14 +95,24 @@ def _format_facts(diagnosis: dict[str, Any]) -> str:
     ]
     if data:
         lines.append(f"pixel store    {_format_store(diagnosis['store'], memory)}")
-    loop = rate(diagnosis, "loop")
-    if loop and data:
-        images = data["run_steps"] * diagnosis["network"]["batch_size"]
-        lines.append(
-            f"the run        {data['run_steps']:,} steps, {images:,} images: "
-            f"{_duration(images / loop)} without evaluations"
-        )
-    return "\n".join(lines)
+    return "\n".join([*lines, f"the run        {_format_run(diagnosis)}"])
+
+
+def _format_run(diagnosis: dict[str, Any]) -> str:
+    run = diagnosis["run"]
+    source = "" if run["measured"] == "loop" else f", from the speed of the {run['measured']} alone"
+    if run["seconds"] is None:
+        speed = rate(diagnosis, run["measured"])
+        assert speed is not None, "the step is always measured"
+        million = f"{_duration(1e6 / speed)} for a million images{source}"
+        return f"{million}; the data set, and so its size, is missing"
+    length = f"{run['steps']:,} steps of {diagnosis['network']['batch_size']:,} images"
+    if run["epochs"] is not None:
+        length = f"{run['epochs']:g} epochs, {length}"
+    return (
+        f"{length}: {_duration(run['seconds'])} on this machine\n"
+        f"               (without evaluations{source})"
+    )
 
 
 def _format_store(store: dict[str, Any], memory: dict[str, Any]) -> str:

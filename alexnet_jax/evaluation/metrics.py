@@ -35,16 +35,18 @@ def metric_title(name: str) -> str:
     return re.sub(r"top(\d+)", r"top-\1", name).replace("_", " ")
 
 
+def format_metric(name: str, value: float) -> str:
+    """Return a metric's value for people: errors, which are fractions, in per cent."""
+    return f"{value:.2%}" if name.endswith("_error") else f"{value:.4f}"
+
+
 def format_scores(scores: Mapping[str, Mapping[str, float]]) -> str:
     """Return a table of scores by kind of view; errors, which are fractions, in per cent."""
     widths = {name: max(8, len(metric_title(name)) + 1) for name in METRICS}
     titles = [metric_title(name).rjust(width) for name, width in widths.items()]
     lines = [["views".ljust(10), *titles, "images".rjust(8)]]
     for views, values in scores.items():
-        cells = [
-            f"{values[name]:{width}{'.2%' if name.endswith('_error') else '.4f'}}"
-            for name, width in widths.items()
-        ]
+        cells = [format_metric(name, values[name]).rjust(width) for name, width in widths.items()]
         lines.append([views.ljust(10), *cells, f"{values['count']:8,}"])
     return "\n".join(" ".join(line) for line in lines)
 

@@ -11,11 +11,12 @@ from jax.sharding import Mesh
 
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.evaluation.metrics import NotFiniteError, per_example_metrics, summarize
-from alexnet_jax.evaluation.views import CENTER, VIEWS, cut_view
+from alexnet_jax.evaluation.views import CENTER, VIEW_TITLES, VIEWS, cut_view
 from alexnet_jax.models import AlexNet
 from alexnet_jax.parallel.mesh import replicated, split_over_data
 from alexnet_jax.parallel.partitioned_ops import partition_ops
 from alexnet_jax.parallel.runtime import wait_on_cpus
+from alexnet_jax.progress import Progress
 
 # (images uint8 [B, S, S, 3], number of the view) -> probabilities float32 [B, classes]
 Predictor = Callable[[jax.Array, int], jax.Array]
@@ -143,13 +144,18 @@ def judge(
     everywhere = replicated(mesh) if jax.process_count() > 1 else None
     judge_rows = jax.jit(judge_batch, out_shardings=everywhere)
     judged: dict[str, list[dict[str, jax.Array]]] = {}
-    for batch in batches:
-        by_view = _predict_views(predictors, batch["image"], views)
-        for kind, probabilities in _average(by_view).items():
-            rows = judge_rows(by_view, probabilities, batch["label"], batch["mask"])
-            judged.setdefault(kind, []).append(rows)
-        # Let the host run one batch ahead of the devices, not the whole split.
-        jax.block_until_ready(judged["center"][-2:-1])
+    left = count
+    with Progress(f"evaluating, {VIEW_TITLES[views]}", count, "images") as progress:
+        for batch in batches:
+            by_view = _predict_views(predictors, batch["image"], views)
+            for kind, probabilities in _average(by_view).items():
+                rows = judge_rows(by_view, probabilities, batch["label"], batch["mask"])
+                judged.setdefault(kind, []).append(rows)
+            # Let the host run one batch ahead of the devices, not the whole split.
+            jax.block_until_ready(judged["center"][-2:-1])
+            size = min(left, len(batch["label"]))  # The last batch is filled up.
+            left -= size
+            progress.advance(size)
     by_kind = jax.device_get(judged)
     names = names or [f"network {number}" for number in range(1, len(predictors) + 1)]
     finite = np.concatenate([rows["finite"][rows["mask"]] for rows in by_kind["center"]])

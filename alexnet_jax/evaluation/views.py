@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 CENTER = 2  # The number of the centre crop among the ten views.
 VIEWS: dict[str, tuple[int, ...]] = {"center": (CENTER,), "ten_crop": tuple(range(10))}
+VIEW_TITLES = {"center": "centre crop", "ten_crop": "ten crops"}
 
 
 def ten_crop_offsets(image_size: int, crop_size: int) -> list[tuple[int, int]]:

@@ -13,6 +13,7 @@ import jax
 
 from alexnet_jax.errors import MachineError, UserError, print_error
 from alexnet_jax.parallel.launcher import Launch, find_launch
+from alexnet_jax.progress import silence
 from alexnet_jax.signals import ended_by_the_system
 
 
@@ -63,6 +64,8 @@ def joined_cluster(initialization: int, heartbeat: int, shutdown: int) -> Iterat
         _exit_at_once(print_error(failure))
     finally:
         watch.cancel()
+    if jax.process_index():
+        silence()
     try:
         yield
     except SystemExit:

@@ -3,14 +3,16 @@
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from alexnet_jax.errors import UserError
+from alexnet_jax.progress import Progress
 from alexnet_jax.sweeps.reporting import Reporter
 from alexnet_jax.sweeps.trial_run import TrialRun, starts_again
 from alexnet_jax.training.preemption import PreemptionGuard
 
 _SECONDS_BETWEEN_LOOKS = 0.1
+_SECONDS_BETWEEN_COUNTS = 2.0
 
 
 def run_local(
@@ -27,8 +29,10 @@ def run_local(
     exit_codes: dict[TrialRun, list[int]] = {trial: [] for trial in trials}
     free = list(device_sets)
     running: dict[TrialRun, tuple[subprocess.Popen[bytes], str | None]] = {}
-    with PreemptionGuard() as stop:
+    display = _Display(trials)
+    with PreemptionGuard() as stop, display.bar:
         while waiting or running:
+            display.show(running)
             while waiting and free:
                 trial, devices = waiting.pop(0), free.pop(0)
                 running[trial] = trial.start(devices), devices
@@ -55,6 +59,28 @@ def run_local(
                     waiting.append(trial)
                 else:
                     reporter.failed(trial, code, trial.explain(code))
+
+
+class _Display:
+    """A bar with the steps of all trials, and a line for each running one, on a terminal."""
+
+    def __init__(self, trials: Sequence[TrialRun]) -> None:
+        self._steps = {trial: trial.saved_step() for trial in trials}
+        total, done = sum(trial.steps for trial in trials), sum(self._steps.values())
+        self.bar = Progress("trials", total, "steps", done=done, lines=False)
+        self._next = time.monotonic()
+
+    def show(self, running: Collection[TrialRun]) -> None:
+        """Show what the logs of the running trials have, every few seconds."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + _SECONDS_BETWEEN_COUNTS
+        self.bar.notes = []
+        for trial in running:
+            step, text = trial.last_logged()
+            self.bar.advance(step - self._steps[trial])
+            self._steps[trial] = step
+            self.bar.notes.append(f"{trial.name}: step {step:,} of {trial.steps:,}{text}")
 
 
 def divide_gpus(visible: Sequence[str], gpus_per_trial: int) -> list[str]:

@@ -5,8 +5,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
+from alexnet_jax.progress import clock
 from alexnet_jax.sweeps.trial_run import TrialRun
 
 
@@ -62,7 +61,7 @@ class Reporter:
     def _report(self, trial: TrialRun, event: str, text: str, **details: object) -> None:
         start = self._starts.pop(trial.name, None)
         if start is not None:
-            text += f" ({tqdm.format_interval(time.monotonic() - start)})"
+            text += f" ({clock(time.monotonic() - start)})"
         number = f"[{self._numbers[trial.name]}/{len(self._numbers)}]"
         print(f"{number} {trial.name} {text}", flush=True)
         now = time.strftime("%Y-%m-%dT%H:%M:%S%z")

@@ -2,12 +2,14 @@
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 
 from alexnet_jax.errors import UserError
+from alexnet_jax.progress import clock
 from alexnet_jax.sweeps.trial_run import evaluations, read_json
 from alexnet_jax.training.logging import has_numbers
 
@@ -26,6 +28,7 @@ class Row:
     is_baseline: bool
     published: str
     scores: tuple[tuple[float, ...], ...]
+    seconds: tuple[float, ...] = ()  # Of each finished trial whose result has them.
 
     def statistics(self) -> list[tuple[float | None, float | None]]:
         """Return the mean and the sample standard deviation (n - 1) of each of _ERRORS.
@@ -37,6 +40,11 @@ class Row:
             (mean(column) if column else None, stdev(column) if len(column) > 1 else None)
             for column in columns
         ]
+
+    def ten_crop_error(self) -> float:
+        """Return the mean top-1 error on ten crops, infinity without a result."""
+        error, _ = self.statistics()[_TEN_CROP][0]
+        return math.inf if error is None else error
 
 
 def read_rows(root: Path) -> tuple[list[Row], list[str]]:
@@ -56,11 +64,14 @@ def read_rows(root: Path) -> tuple[list[Row], list[str]]:
         result = read_json(workdir / "result.json") or {}
         group = trial["group"]
         scores = rows[group].scores if group in rows else ()
+        seconds = rows[group].seconds if group in rows else ()
         if all(has_numbers(result.get(views), [error]) for views, error in _ERRORS):
             scores += (tuple(result[views][error] for views, error in _ERRORS),)
+            if has_numbers(result, ["seconds"]):
+                seconds += (result["seconds"],)
         else:
             unfinished.append(_describe_unfinished(workdir))
-        rows[group] = Row(group, not trial["overrides"], trial["published"], scores)
+        rows[group] = Row(group, not trial["overrides"], trial["published"], scores, seconds)
     return list(rows.values()), unfinished
 
 
@@ -74,14 +85,21 @@ def _describe_unfinished(workdir: Path) -> str:
 
 
 def format_markdown(rows: Sequence[Row], unfinished: Sequence[str]) -> str:
-    """Return a table whose columns also line up in a terminal; errors in per cent."""
+    """Return a table whose columns also line up in a terminal; errors in per cent.
+
+    The lowest top-1 error on ten crops comes first, and is marked as the best if there are others.
+    """
+    rows = sorted(rows, key=Row.ten_crop_error)
+    best = rows[0] if sum(bool(row.scores) for row in rows) > 1 else None
     columns = [
-        _align("trial", "<", [row.name for row in rows]),
+        _align("trial", "<", [f"{row.name} (best)" if row is best else row.name for row in rows]),
         _align("n", ">", [str(len(row.scores)) for row in rows]),
     ]
     for index, header in enumerate(_HEADERS):
         cells = [_format_error(*row.statistics()[index]) for row in rows]
         columns.append(_align(header, ">", cells))
+    times = [clock(mean(row.seconds)) if row.seconds else "" for row in rows]
+    columns.append(_align("time", ">", times))
     baseline = next((row for row in rows if row.is_baseline and row.scores), None)
     if baseline is not None and len(rows) > 1:
         cells = ["" if row is baseline else _format_difference(row, baseline) for row in rows]
@@ -122,8 +140,9 @@ def format_csv(rows: Sequence[Row]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = [f"{views}_{error}_{what}" for views, error in _ERRORS for what in ("mean", "sd")]
-    writer.writerow(["trial", "n", *names, "published"])
+    writer.writerow(["trial", "n", *names, "published", "seconds_mean"])
     for row in rows:
         numbers = [number for pair in row.statistics() for number in pair]
-        writer.writerow([row.name, len(row.scores), *numbers, row.published])
+        seconds = mean(row.seconds) if row.seconds else None
+        writer.writerow([row.name, len(row.scores), *numbers, row.published, seconds])
     return text.getvalue().rstrip("\n")

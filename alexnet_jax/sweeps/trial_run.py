@@ -24,6 +24,8 @@ from alexnet_jax.signals import SAVED_EXIT_CODE
 _CLUSTER_VARIABLE = re.compile(
     "(SLURM|OMPI|PMIX?)_|JAX_(COORDINATOR_ADDRESS|NUM_PROCESSES|PROCESS_ID|LOCAL_DEVICE_IDS)"
 )
+_TAIL_BYTES = 4096  # Of metrics.jsonl: a few lines.
+_NAMES = {"train": "training", "eval": "validation"}
 _ATTEMPTS = 3  # In a row, when the environment of a trial fails.
 
 
@@ -67,6 +69,23 @@ class TrialRun:
             return self.steps
         saved = (self.workdir / "checkpoints").glob("[0-9]*")
         return max((int(path.name) for path in saved if path.name.isdecimal()), default=0)
+
+    def last_logged(self) -> tuple[int, str]:
+        """Return the last step in the log of the trial, and its errors in words."""
+        try:
+            with (self.workdir / "metrics.jsonl").open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+                tail = log.read().decode(errors="replace").split("\n")[:-1]
+        except FileNotFoundError:
+            return self.saved_step(), ""
+        for text in reversed(tail):
+            try:
+                line = json.loads(text)
+                error = f", {_NAMES[line['kind']]} error {line['top1_error']:.2%}"
+            except (ValueError, KeyError, TypeError):
+                continue
+            return line["step"], error
+        return self.saved_step(), ""
 
     def stopped_early(self) -> bool:
         """Return whether the scheduler has stopped the trial for good."""

@@ -112,7 +112,7 @@ def choose(
             f"the best; give --checkpoint={LATEST}, or one of {_join(steps)}"
         )
     if wanted in (None, BEST) and best is not None:
-        text = f"best of {_join(sorted(errors))}: top-1 error {errors[best]:.4f} on the centre crop"
+        text = f"best of {_join(sorted(errors))}: top-1 error {errors[best]:.2%} on the centre crop"
         others = [step for step in steps if step not in errors]
         return best, f"{text}; not evaluated: {_join(others)}" if others else text
     if wanted is None:

@@ -46,6 +46,7 @@ from alexnet_jax.training.data_facts import (
 from alexnet_jax.training.network import (
     Network,
     TrainedNetwork,
+    describe_pretrained,
     load_pretrained,
     load_trained,
     make_network,
@@ -80,6 +81,7 @@ class Run:
     threads: int  # That prepare batches.
     facts: DataFacts
     data_changes: list[str]  # Since the run started, in words.
+    describe_source: Callable[[], str]  # The parameters that fine-tuning starts from; "" without.
 
 
 def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
@@ -125,6 +127,7 @@ def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
         threads=host_threads(config),
         facts=facts,
         data_changes=changes,
+        describe_source=lambda: _describe_source(load_source(), experiment),
     )
 
 
@@ -259,3 +262,10 @@ def _start_from(source: TrainedNetwork | None, fresh: TrainState, config: Config
     output, name = recipe.make_spec(config).output_name, config.train.init_from
     params = load_pretrained(source.state.params, fresh.params, output, name)
     return replace(fresh, params=params, batch_stats=source.state.batch_stats)
+
+
+def _describe_source(source: TrainedNetwork | None, experiment: Experiment) -> str:
+    if source is None:
+        return ""
+    fresh = experiment.network.abstract_state.params
+    return describe_pretrained(source.state, fresh, experiment.config.train.init_from)

@@ -1,4 +1,4 @@
-"""The log of a run: metrics.jsonl, TensorBoard, and lines or a progress bar on the terminal."""
+"""The log of a run: metrics.jsonl."""
 
 import json
 import math
@@ -8,18 +8,25 @@ import sys
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
-
-from tqdm import tqdm
+from typing import Any, Protocol, Self
 
 from alexnet_jax.atomic_write import atomic_write
-from alexnet_jax.evaluation.metrics import METRICS, metric_title, score_names
+from alexnet_jax.evaluation.metrics import METRICS, score_names
 from alexnet_jax.parallel.multihost import broadcast_from_process_0, is_process_0
-from alexnet_jax.process import import_without
 
 _FILE = "metrics.jsonl"
 # The numbers of a line that a resumed run, or its result, cannot do without.
 _REQUIRED = {"train": ["images_per_second"], "eval": ["top1_error", "count"]}
+
+
+class Observer(Protocol):
+    """What shows or keeps the numbers of a run beside metrics.jsonl."""
+
+    def train(self, step: int, values: Mapping[str, float]) -> None:
+        """Receive the means of a window of training steps that ended with `step` completed."""
+
+    def evaluation(self, step: int, views: str, scores: Mapping[str, float | int]) -> None:
+        """Receive an evaluation after `step` completed steps."""
 
 
 class RunLog:
@@ -27,62 +34,35 @@ class RunLog:
 
     Lines of metrics.jsonl are objects: {"kind": "train" or "eval", "step": completed steps, ...}.
     In a cluster all processes have the lines, and process 0 writes them.
+
+    Attributes:
+        lines: all lines.
+        observers: receive what is written.
     """
 
-    def __init__(self, workdir: Path, step: int, total_steps: int) -> None:
+    def __init__(self, workdir: Path, step: int) -> None:
         path = workdir / _FILE
         self.lines = broadcast_from_process_0(partial(_begin_file, path, step))
         self._file = (path if is_process_0() else Path(os.devnull)).open("a")
-        # tensorboardX would import PyTorch where that is installed, which takes 2 s.
-        self._board = import_without("torch", "tensorboardX").SummaryWriter(
-            str(workdir / "tensorboard"), purge_step=step + 1, write_to_disk=is_process_0()
-        )
-        self._bar = tqdm(
-            total=total_steps,
-            initial=step,
-            unit="step",
-            dynamic_ncols=True,
-            disable=not (is_process_0() and sys.stderr.isatty()),
-        )
+        self.observers: list[Observer] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bar.close()
         self._file.close()
-        self._board.close()
 
-    def train(self, step: int, values: Mapping[str, float], seconds_left: float) -> None:
+    def train(self, step: int, values: Mapping[str, float]) -> None:
         """Record a window of training steps that ended with `step` completed."""
         self._write("train", step, values)
-        self._plot("train", step, values)
-        summary = (
-            f"loss {values['loss']:.4f}  error {values['top1_error']:.4f}  "
-            f"{values['images_per_second']:.0f} images/s"
-        )
-        if not self._bar.disable:
-            self._bar.set_postfix_str(summary)
-            return
-        self.say(
-            f"step {step}/{self._bar.total}  epoch {values['epoch']:.2f}  {summary}  "
-            f"rate {values['learning_rate']:.2e}  waiting {values['data_wait_fraction']:.1%}  "
-            f"to go {tqdm.format_interval(seconds_left)}"
-        )
-
-    def advance(self, step: int) -> None:
-        """Move the bar to `step` completed steps."""
-        self._bar.update(step - self._bar.n)
+        for observer in self.observers:
+            observer.train(step, values)
 
     def evaluation(self, step: int, views: str, scores: Mapping[str, float | int]) -> None:
         """Record an evaluation after `step` completed steps."""
         self._write("eval", step, {"views": views, **scores})
-        metrics = {name: scores[name] for name in METRICS}
-        self._plot(views, step, metrics)
-        texts = [f"{metric_title(name)} {value:.4f}" for name, value in metrics.items()]
-        self.say(
-            f"step {step}: {views.replace('_', ' ')} {', '.join(texts)} on {scores['count']} images"
-        )
+        for observer in self.observers:
+            observer.evaluation(step, views, scores)
 
     def scores(self, step: int, views: str) -> dict[str, Any] | None:
         """Return the scores of `views` after `step` completed steps, if the log has all of them."""
@@ -91,16 +71,6 @@ class RunLog:
             if wanted and has_numbers(line, score_names()):
                 return {name: line[name] for name in score_names()}
         return None
-
-    def say(self, text: str) -> None:
-        """Print a line, above the bar if there is one."""
-        if is_process_0():
-            tqdm.write(text)
-            sys.stdout.flush()
-
-    def _plot(self, group: str, step: int, values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            self._board.add_scalar(f"{group}/{name}", value, step)
 
     def _write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
         line = {"kind": kind, "step": step, **values}

@@ -18,10 +18,10 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.metrics import NotFiniteError
 from alexnet_jax.evaluation.scoring import score
 from alexnet_jax.folder_lock import FolderLock
-from alexnet_jax.models.table import compare_crop
 from alexnet_jax.parallel.multihost import broadcast_from_process_0
 from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.parallel.runtime import compile_and_tidy, wait_on_cpus
+from alexnet_jax.progress import Progress, is_live, say
 from alexnet_jax.training.checkpoint_choice import confirmed_step, unrecorded, worth_keeping
 from alexnet_jax.training.checkpoints import Checkpoints
 from alexnet_jax.training.experiment import Run, build_run
@@ -32,10 +32,14 @@ from alexnet_jax.training.metric_window import (
     steps_in_flight,
     stuck_advice,
 )
+from alexnet_jax.training.outputs import Outputs, open_outputs
 from alexnet_jax.training.preemption import Preempted, PreemptionGuard
 from alexnet_jax.training.profiling import ProfiledSteps, Profiler
+from alexnet_jax.training.results import describe_finished
+from alexnet_jax.training.sink import check_sink
 from alexnet_jax.training.state import TrainState, is_finite, parameters_sha256
 from alexnet_jax.training.step import lower_step
+from alexnet_jax.training.summary import notes_on, summarize_run
 from alexnet_jax.training.workdir import (
     check_same_data,
     check_same_run,
@@ -75,13 +79,15 @@ def train_and_evaluate(
         check_same_data(workdir, run.data_changes)
     result = broadcast_from_process_0(partial(read_result, workdir, total))
     if result is not None:
+        say(describe_finished(result, workdir, ["--profile"] if profiled else []))
         return result
+    broadcast_from_process_0(partial(check_sink, config.log.sink))
     broadcast_from_process_0(partial(make_workdir, workdir))
     with full_disk_reported(workdir, "the run's files"), closing(workdir_lock(workdir)) as lock:
         lock.check_visible(broadcast_from_process_0(lock.acquire))
         with PreemptionGuard(steps_in_flight()) as guard, Checkpoints(workdir) as checkpoints:
             state = checkpoints.restore(run.experiment.network.abstract_state)
-            step = 0 if state is None else int(state.step)
+            step, resumed = 0 if state is None else int(state.step), state is not None
             if state is None:
                 # It may still be in flight while the host prepares the first step.
                 state = run.experiment.create_state()
@@ -90,32 +96,18 @@ def train_and_evaluate(
             broadcast_from_process_0(partial(describe_run, workdir, run, step))
             if profiled is not None:
                 profiled.check(step, total)
-            with RunLog(workdir, step, total) as log, Profiler(profiled, workdir) as profiler:
-                _print_notes(run, log, checkpoints)
-                loop = _Loop(run, lock, checkpoints, log, guard, profiler)
-                result = _summarize(loop.run(state, step), log)
+            with (
+                open_outputs(run, workdir, step) as outputs,
+                Profiler(profiled, workdir) as profiler,
+            ):
+                start = f"resumes from checkpoint {step:,} of {workdir}" if resumed else None
+                say(summarize_run(run, start))
+                for note in notes_on(run, unrecorded(outputs.log.lines, checkpoints.steps())):
+                    say(note)
+                loop = _Loop(run, lock, checkpoints, outputs, guard, profiler)
+                result = _summarize(loop.run(state, step), outputs.log)
         lock.check_still_mine()
         return broadcast_from_process_0(partial(write_result, workdir, result))
-
-
-def _print_notes(run: Run, log: RunLog, checkpoints: Checkpoints) -> None:
-    """Print notes on an unusual crop size, changed data and a lost log."""
-    config, model = run.experiment.config, run.experiment.network.model
-    note = compare_crop(config.model.name, model, config.data.crop_size)
-    if note:
-        log.say(f"note: {note}")
-    if run.data_changes:
-        log.say(
-            "note: the data are not those of the run's first step "
-            f"({'; '.join(run.data_changes)}); the run resumes with their images and colours, its "
-            "own preprocessing and class names"
-        )
-    steps = unrecorded(log.lines, checkpoints.steps())
-    if steps:
-        log.say(
-            f"note: metrics.jsonl has no line about the checkpoints {', '.join(map(str, steps))}: "
-            "they are kept, as one of them may be the best"
-        )
 
 
 @dataclass
@@ -125,13 +117,14 @@ class _Loop:
     parts: Run
     lock: FolderLock
     checkpoints: Checkpoints
-    log: RunLog
+    outputs: Outputs
     guard: PreemptionGuard
     profiler: Profiler
 
     def __post_init__(self) -> None:
         self.experiment = self.parts.experiment
         self.durations = self.experiment.durations
+        self.log, self.display = self.outputs.log, self.outputs.display
         self.num_classes = self.experiment.network.model.num_classes
         self.window = MetricWindow(self.parts.training.batch_size)
         self.start = time.perf_counter() - _seconds_so_far(self.log)
@@ -158,17 +151,18 @@ class _Loop:
             self.profiler.reach(step, state)
             train_step, batch = self._compile_and_read(batches)
             self.window.restart_clock()
-            while batch is not None:
-                # All inputs of a step are on the devices: implicit transfers are errors.
-                with jax.transfer_guard("disallow"):
-                    with jax.profiler.StepTraceAnnotation("train", step_num=step):
-                        state, metrics = train_step(state, batch)
-                    batch = self.window.add(metrics, batches)
-                step += 1
-                self.profiler.reach(step, state)
-                self.log.advance(step)
-                state = self._record(step, state)
-                self.guard.raise_if_preempted()
+            with self.display:
+                while batch is not None:
+                    # All inputs of a step are on the devices: implicit transfers are errors.
+                    with jax.transfer_guard("disallow"):
+                        with jax.profiler.StepTraceAnnotation("train", step_num=step):
+                            state, metrics = train_step(state, batch)
+                        batch = self.window.add(metrics, batches)
+                    step += 1
+                    self.profiler.reach(step, state)
+                    self.display.advance(step)
+                    state = self._record(step, state)
+                    self.guard.raise_if_preempted()
         except Preempted as preemption:
             self._save(step, state)
             preemption.saved = step > first
@@ -183,7 +177,9 @@ class _Loop:
     ) -> tuple[jax.stages.Compiled, dict[str, jax.Array] | None]:
         """Compile the training step, once per run, while the first batch is read."""
         experiment, training = self.experiment, self.parts.training
-        with ThreadPoolExecutor(1) as reader:
+        if not is_live():
+            say("compiling the step")
+        with ThreadPoolExecutor(1) as reader, Progress("compiling the step", None):
             lowered = lower_step(
                 experiment.train_step,
                 experiment.network.abstract_state,
@@ -215,12 +211,11 @@ class _Loop:
         values["epoch"] = step / durations.per_epoch
         values["seconds"] = time.perf_counter() - self.start
         self.lock.check_still_mine()
-        images_left = (durations.total - step) * self.parts.training.batch_size
-        self.log.train(step, values, images_left / values["images_per_second"])
+        self.log.train(step, values)
         if durations.stuck_after is not None and step - steps < durations.stuck_after <= step:
             advice = stuck_advice(values["loss"], self.num_classes)
             if advice:
-                self.log.say(f"warning: after {step} steps {advice}")
+                say(f"warning: after {step} steps {advice}")
 
     def _evaluate(self, step: int, state: TrainState) -> TrainState:
         """Evaluate unless the log has the scores; return the state with its plateau updated.
@@ -230,11 +225,12 @@ class _Loop:
         views = "ten_crop" if step >= self.durations.total else "center"
         center = self.log.scores(step, "center")
         if center is None or self.log.scores(step, views) is None:
-            validation = self.parts.validation
+            validation, predictor = self.parts.validation, self.experiment.network.predictor(state)
+            batches = self.guard.interrupt(self._prefetch(validation, 0))
             try:
                 scores = score(
-                    [self.experiment.network.predictor(state)],
-                    self.guard.interrupt(self._prefetch(validation, 0)),
+                    [predictor],
+                    self.outputs.board.watch(step, batches, predictor),
                     validation.count,
                     views,
                     self.experiment.mesh,
@@ -245,6 +241,7 @@ class _Loop:
             self.lock.check_still_mine()
             for kind, values in scores.items():
                 self.log.evaluation(step, kind, values)
+            self.outputs.board.parameters(step, state.params)
             center = scores["center"]
         return self.experiment.update_plateau(state, center["top1_error"])
 
@@ -260,6 +257,7 @@ class _Loop:
             )
         self.lock.check_still_mine()
         self.checkpoints.save(state, worth_keeping(self.log.lines, saved, self.num_classes))
+        self.display.saved(step)
 
     def _set_diverged_aside(self, error: DivergedError) -> str:
         """Set aside the checkpoints that are not known to be good; return how to resume."""

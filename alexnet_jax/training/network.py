@@ -123,3 +123,21 @@ def load_pretrained(params: Any, fresh: Any, output: str, source: str) -> Any:
             )
         taken[layer] = params[layer] if fits else fresh[layer]
     return taken
+
+
+def describe_pretrained(state: TrainState, fresh: Any, source: str) -> str:
+    """Return which layers fine-tuning takes from another run, and which begin anew.
+
+    Args:
+        state: of the other run.
+        fresh: parameters of this one, by layer, or their shapes.
+        source: workdir of the other run.
+    """
+
+    def shapes(layer: Any) -> Any:
+        return jax.tree.map(lambda leaf: leaf.shape, layer)
+
+    taken = [name for name in fresh if shapes(state.params[name]) == shapes(fresh[name])]
+    new = [name for name in fresh if name not in taken]
+    text = f"parameters of {source}, checkpoint {int(state.step):,}: {', '.join(taken)}"
+    return f"{text}; new: {', '.join(new)}" if new else text

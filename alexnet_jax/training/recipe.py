@@ -90,6 +90,16 @@ def make_spec(config: ConfigDict) -> Spec:
     return find_spec(config.model.name, config.model.modifications)
 
 
+def name_network(config: ConfigDict) -> str:
+    """Return the network's name, with its modifications, and its crop size if not the default."""
+    name, crop_size = config.model.name, config.data.crop_size
+    if config.model.modifications:
+        name += f" with {', '.join(config.model.modifications)}"
+    if crop_size != make_spec(config).crop_size:
+        name += f" on crops of {crop_size}"
+    return name
+
+
 @dataclass(frozen=True)
 class Durations:
     """The lengths of a run in completed steps.
@@ -157,6 +167,23 @@ def make_schedule(config: ConfigDict, durations: Durations) -> optax.Schedule:
         "steps": durations.total,
     }
     return _warm_up(bind(_find_part(config, "schedule.name"), values)(), config, durations)
+
+
+def late_changes(config: ConfigDict, durations: Durations) -> list[str]:
+    """Return the changes of learning rates that come after the end of the run, as key=value."""
+    schedule = config.schedule
+    keys = ["conv1_boundaries", "output_boundaries"]
+    if schedule.name == "step_decay" and not schedule.boundary_steps:
+        keys.append("boundaries")
+    steps = {key: durations.steps(schedule[key]) for key in keys}
+    if schedule.name == "step_decay":
+        steps["boundary_steps"] = list(schedule.boundary_steps)
+    return [
+        f"schedule.{key}={value:g}"
+        for key, positions in steps.items()
+        for value, step in zip(schedule[key], positions, strict=True)
+        if step >= durations.total
+    ]
 
 
 def _warm_up(rate: optax.Schedule, config: ConfigDict, durations: Durations) -> optax.Schedule:

@@ -35,7 +35,9 @@ def make_workdir(workdir: Path) -> None:
             with tempfile.TemporaryFile(dir=workdir):
                 pass
     except UserError as error:
-        raise type(error)(f"cannot write to --workdir={workdir}: {error}") from error
+        raise type(error)(
+            f"cannot write to --workdir={workdir} ({error}); give a folder that you may write to"
+        ) from error
 
 
 def check_same_run(workdir: Path, config: ConfigDict) -> None:

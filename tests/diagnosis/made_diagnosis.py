@@ -15,7 +15,6 @@ DATA = {
     "image_bytes": 140_000_000_000,
     "examples": 1_281_167,
     "validation_examples": 50_000,
-    "run_steps": 900_000,
 }
 MEMORY = {
     "host_total": 25_000_000_000,
@@ -62,7 +61,9 @@ def made_diagnosis(rates=None, dtype="bfloat16", **changes):
             "batch_size": 128,
             "layers": [asdict(Row("conv1", (224, 224, 3), (55, 55, 96), 34_944, 105_415_200))],
         },
+        "arguments": ["--config=configs/imagenet.py"],
         "data": DATA,
+        "run": {"epochs": 90.0, "steps": 900_000, "images": 115_200_000},
         "missing": None,
         "stages": speeds(**(rates or {})),
         "data_wait_fraction": 0.96,

@@ -45,9 +45,32 @@ def test_the_store_of_imagenet_is_named_with_its_size_and_where_it_fits():
 
 def test_the_length_of_the_run_comes_from_the_whole_loop():
     # 900,000 steps of 128 images at 1,200 images/s.
-    assert "900,000 steps, 115,200,000 images: 26.7 h without evaluations" in format_table(
+    assert "90 epochs, 900,000 steps of 128 images: 26.7 h on this machine" in format_table(
         made_diagnosis()
     )
+
+
+def test_without_a_loop_the_length_of_the_run_is_said_to_come_from_the_step():
+    rates = {"batches": 60_000.0, "loop": None}
+    table = format_table(made_diagnosis(rates))
+    assert "900,000 steps of 128 images: 61.9 min on this machine" in table
+    assert "(without evaluations, from the speed of the step alone)" in table
+
+
+def test_the_length_of_a_run_on_unknown_data_is_that_of_a_million_images():
+    unknown = {"epochs": 90.0, "steps": None, "images": None}
+    table = format_table(made_diagnosis({"batches": 60_000.0}, run=unknown))
+    assert "13.9 min for a million images; the data set, and so its size, is missing" in table
+
+
+def test_a_cpu_has_no_link_whose_bandwidth_could_be_measured():
+    cpu = made_diagnosis()["machine"] | {"platform": "cpu"}
+    (line,) = [
+        line
+        for line in format_table(made_diagnosis(machine=cpu)).splitlines()
+        if line.startswith("transfer")
+    ]
+    assert line.endswith("a copy in memory: the device is the processor")
 
 
 def test_a_step_of_fewer_images_says_so():

@@ -17,6 +17,7 @@ from cluster_runs import (
     start,
     start_together,
 )
+from event_files import read_values
 from short_run import wait_for_step
 
 pytestmark = pytest.mark.slow
@@ -85,7 +86,14 @@ def test_two_processes_have_the_losses_of_one(alone, two_processes):
 def test_only_the_first_process_speaks_and_writes(two_processes):
     _, ((_, first, _), (_, second, _)) = two_processes
     assert "step 16/16" in first
-    assert "step" not in second
+    printed = [line for line in second.splitlines() if not line.startswith("[Gloo]")]
+    assert printed == []
+
+
+def test_the_first_process_draws_kernels_and_predictions(two_processes):
+    board = two_processes[0] / "tensorboard"
+    assert read_values(board / "train").keys() >= {"kernels/conv1", "parameters/fc8/kernel"}
+    assert "predictions" in read_values(board / "validation")
 
 
 def test_sigterm_to_one_stops_all_at_the_same_step(stopped):
@@ -157,7 +165,7 @@ def short_options(data_dir, folder, **changed):
 
 def test_a_cluster_begins_with_the_best_checkpoint_of_another_run(diverged):
     _, ((_, first, _), (_, second, _)) = diverged
-    assert "source: checkpoint 8 (best of 8, 16: top-1 error 0.0000" in first
+    assert "source: checkpoint 8 (best of 8, 16: top-1 error 0.00%" in first
     assert "checkpoint 8" not in second
 
 

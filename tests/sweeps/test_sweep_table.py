@@ -25,6 +25,7 @@ def write(root, name, group, seed, errors, *, overrides=None, published="", posi
         result = {
             "center": dict(zip(names, errors[:2], strict=True)),
             "ten_crop": dict(zip(names, errors[2:], strict=True)),
+            "seconds": 60.0 + 30 * seed,
         }
         (workdir / "result.json").write_text(json.dumps(result))
 
@@ -54,19 +55,30 @@ def root(tmp_path):
 def test_the_table_by_hand(root):
     # Mean of 40, 42, 44: 42; deviation with n - 1: 2. The ten crops: 38, 40, 42.
     assert format_markdown(*read_rows(root)).split("\n") == [
-        "| trial    |   n | centre top-1 % |      top-5 % | ten crops top-1 % |      top-5 % "
-        "| ten crops, less baseline's | published |",
-        "| -------- | --: | -------------: | -----------: | ----------------: | -----------: "
-        "| -------------------------: | --------- |",
-        "| baseline |   3 |   42.00 ± 2.00 | 20.00 ± 0.00 |      40.00 ± 2.00 | 18.00 ± 0.00 "
-        "|                            |           |",
-        "| tanh     |   1 |          50.00 |        30.00 |             47.00 |        27.00 "
-        "|              +7.00 / +9.00 | +1 \\| x   |",
-        "| slow     |   0 |                |              |                   |              "
-        "|                            |           |",
+        "| trial           |   n | centre top-1 % |      top-5 % "
+        "| ten crops top-1 % |      top-5 % | time | ten crops, less baseline's | published |",
+        "| --------------- | --: | -------------: | -----------: "
+        "| ----------------: | -----------: | ---: | -------------------------: | --------- |",
+        "| baseline (best) |   3 |   42.00 ± 2.00 | 20.00 ± 0.00 "
+        "|      40.00 ± 2.00 | 18.00 ± 0.00 | 1:30 |                            |           |",
+        "| tanh            |   1 |          50.00 |        30.00 "
+        "|             47.00 |        27.00 | 1:00 |              +7.00 / +9.00 | +1 \\| x   |",
+        "| slow            |   0 |                |              "
+        "|                   |              |      |                            |           |",
         "",
         "no result: slow, not finished after step 40 with a centre crop top-1 error of 60.00%",
     ]
+
+
+def test_the_lowest_error_on_ten_crops_comes_first(root):
+    write(root, "good", "good", 0, (0.6, 0.3, 0.1, 0.1), overrides={"train.epochs": 5}, position=3)
+    names = [line.split()[1] for line in format_markdown(*read_rows(root)).split("\n")[2:6]]
+    assert names == ["good", "baseline", "tanh", "slow"]
+
+
+def test_a_single_result_is_not_the_best(tmp_path):
+    write(tmp_path, "only", "only", 0, (0.5, 0.3, 0.4, 0.2))
+    assert "best" not in format_markdown(*read_rows(tmp_path))
 
 
 def test_the_csv_has_fractions_and_leaves_out_what_there_is_not(root):
@@ -74,6 +86,7 @@ def test_the_csv_has_fractions_and_leaves_out_what_there_is_not(root):
     assert [row["n"] for row in rows] == ["3", "1", "0"]
     assert math.isclose(float(rows[0]["ten_crop_top1_error_mean"]), 0.40)
     assert math.isclose(float(rows[0]["center_top1_error_sd"]), 0.02)
+    assert [row["seconds_mean"] for row in rows] == ["90.0", "60.0", ""]
     assert (rows[1]["center_top1_error_sd"], rows[2]["center_top1_error_mean"]) == ("", "")
 
 

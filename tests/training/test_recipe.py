@@ -13,7 +13,6 @@ from alexnet_jax.data.augment import AUGMENTATIONS, add_color_noise, random_crop
 from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Preprocessing
 from alexnet_jax.data.resized_crop import random_resized_crop
 from alexnet_jax.data.statistics import Statistics
-from alexnet_jax.diagnosis.examination import name_network
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import MODELS
 from alexnet_jax.models.table import describe_layers, format_layers
@@ -23,6 +22,7 @@ from alexnet_jax.training.recipe import (
     Durations,
     bind,
     check_names,
+    late_changes,
     make_augmentation,
     make_crop,
     make_layer_factors,
@@ -30,6 +30,7 @@ from alexnet_jax.training.recipe import (
     make_optimizer,
     make_preprocessing,
     make_schedule,
+    name_network,
     resolve_config,
     resolve_durations,
 )
@@ -375,3 +376,30 @@ def test_a_part_that_is_not_there_lists_those_that_are(key, name, known):
     config.update_from_flattened_dict({key: name})
     with pytest.raises(UserError, match=f"config.{key}='{name}'; the known ones: {known}"):
         check_names(config)
+
+
+@pytest.mark.parametrize(
+    ("values", "late"),
+    [
+        # 100 steps, of 10 an epoch.
+        ({"name": "step_decay", "boundaries": (5, 9.9, 10)}, ["schedule.boundaries=10"]),
+        ({"name": "constant", "boundaries": (5, 60)}, []),
+        (
+            {"name": "step_decay", "boundaries": (60,), "boundary_steps": (50, 200)},
+            ["schedule.boundary_steps=200"],
+        ),
+        (
+            {"name": "constant", "conv1_boundaries": (20,), "conv1_factors": (0.5,)},
+            ["schedule.conv1_boundaries=20"],
+        ),
+        (
+            {"name": "constant", "output_boundaries": (2, 30), "output_factors": (0.5, 0.1)},
+            ["schedule.output_boundaries=30"],
+        ),
+    ],
+)
+def test_changes_of_rates_after_the_end_are_named(values, late):
+    config = demo.get_config()
+    config.train.update(batch_size=10, steps=100)
+    config.schedule.update(values)
+    assert late_changes(config, resolve_durations(config, examples=100)) == late

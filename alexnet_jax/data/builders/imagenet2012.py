@@ -19,8 +19,8 @@ from alexnet_jax.data.builders.archives import ArchiveFile, read_archive, requir
 from alexnet_jax.data.builders.checking import SourceImage
 from alexnet_jax.data.builders.record_builder import Examples, RecordBuilder
 from alexnet_jax.data.images import open_image
-from alexnet_jax.data.progress import Progress
 from alexnet_jax.errors import UserError
+from alexnet_jax.progress import Progress
 
 ARCHIVES = {"train": "ILSVRC2012_img_train.tar", "validation": "ILSVRC2012_img_val.tar"}
 _OFFICIAL_BYTES = {"train": 147_897_477_120, "validation": 6_744_924_160}  # TFDS's checksums.tsv.

@@ -15,7 +15,6 @@ from alexnet_jax.data.pixel_store.manifest import (
 )
 from alexnet_jax.data.pixel_store.reading import PixelStore
 from alexnet_jax.data.pixel_store.writing import write_store
-from alexnet_jax.data.progress import Progress
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import (
     has_statistics,
@@ -24,6 +23,7 @@ from alexnet_jax.data.statistics import (
     save_statistics,
 )
 from alexnet_jax.errors import UserError
+from alexnet_jax.progress import Progress
 
 _BYTES_AT_ONCE = 2**22
 

@@ -8,9 +8,9 @@ from alexnet_jax.data.builders import fractals
 from alexnet_jax.data.builders.fractals import Fractals, FractalsConfig
 from alexnet_jax.data.fractal_images import Instance, Picture, draw_jpegs
 from alexnet_jax.data.ifs import find_systems
-from alexnet_jax.data.progress import Progress
 from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
+from alexnet_jax.progress import Progress
 
 TINY = FractalsConfig(
     name="tiny",
@@ -81,7 +81,7 @@ def test_progress_reaches_the_number_of_images_of_each_split(tmp_path, monkeypat
             made[what] = [total, 0]
 
         def advance(self, amount):
-            made[self._what][1] += amount
+            made[self.what][1] += amount
 
     monkeypatch.setattr(fractals, "Progress", Counted)
     Fractals(config=TINY, data_dir=tmp_path).download_and_prepare()
