@@ -1,0 +1,171 @@
+"""Charts with values on hover, as Vega-Lite specifications."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+
+from alexnet_jax.evaluation.metrics import metric_title
+from alexnet_jax.report.run_record import RunRecord
+
+# Okabe and Ito's colours, which people with colour-blindness can tell apart.
+PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999"]
+BLUE, ORANGE, GREEN = PALETTE[:3]
+_MOST_POINTS = 1500  # Of a curve: more than a screen can show.
+_WIDTH, _HEIGHT = 560, 260
+
+Chart = alt.TopLevelMixin
+
+
+def learning_curves(runs: Sequence[RunRecord], name: str) -> Chart | None:
+    """Chart "loss", "top1_error" or "top5_error" against epochs, for several runs.
+
+    Dots are evaluations with the centre crop; lines without dots are averages over training steps.
+    Rules mark where the learning rate drops. None if no run has such lines.
+    """
+    rows = [row for run in runs for row in _curve_rows(run, name)]
+    if not rows:
+        return None
+    error = name.endswith("_error")
+    axis = alt.Axis(format="%") if error else alt.Axis()
+    # Errors and losses fall by orders of magnitude: a logarithmic axis shows the end, too.
+    positive = [row["value"] for row in rows if row["value"] > 0]
+    wide = bool(positive) and max(positive) > 30 * min(positive)
+    scale = alt.Scale(type="symlog", constant=min(positive)) if wide else alt.Scale(zero=True)
+    hues = alt.Scale(range=PALETTE)
+    several = len(runs) > 1
+    kinds = ["validation", "training"]
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        x=alt.X("epoch:Q", title="epoch"),
+        y=alt.Y("value:Q", title=metric_title(name), axis=axis, scale=scale),
+        color=alt.Color("run:N", title="run", scale=hues)
+        if several
+        else alt.Color("split:N", title=None, scale=alt.Scale(domain=kinds, range=[BLUE, ORANGE])),
+        strokeDash=alt.StrokeDash(
+            "split:N",
+            title=None,
+            scale=alt.Scale(domain=kinds, range=[[1, 0], [4, 3]]),
+        ),
+        detail=["run:N", "split:N"],
+        tooltip=[
+            alt.Tooltip("run:N"),
+            alt.Tooltip("split:N"),
+            alt.Tooltip("epoch:Q", format=".2f"),
+            alt.Tooltip("step:Q", format=","),
+            alt.Tooltip("value:Q", title=metric_title(name), format=".2%" if error else ".4f"),
+        ],
+    )
+    line = base.mark_line(interpolate="linear", strokeWidth=1.6)
+    dots = base.mark_circle(size=28, opacity=1).transform_filter("datum.split == 'validation'")
+    touch = base.mark_circle(size=120, opacity=0).transform_filter("datum.split == 'training'")
+    drops = [row for run in runs for row in _rate_drops(run)]
+    rules = (
+        alt.Chart(alt.Data(values=drops))
+        .mark_rule(strokeDash=[2, 3], opacity=0.6, color="currentColor")
+        .encode(x="epoch:Q", tooltip=[alt.Tooltip("run:N"), alt.Tooltip("rate:N", title="learning rate")])
+    )
+    layers = [rules, line, dots, touch] if drops else [line, dots, touch]
+    return alt.layer(*layers).properties(width=_WIDTH, height=_HEIGHT)
+
+
+def _curve_rows(run: RunRecord, name: str) -> Iterable[dict[str, Any]]:
+    per_epoch = run.steps_per_epoch
+    if per_epoch is None:
+        return
+    for split, lines in (("training", run.training), ("validation", run.evaluations("center"))):
+        known = [line for line in lines if isinstance(line.get(name), int | float)]
+        for line in known[:: 1 + len(known) // _MOST_POINTS]:
+            epoch = round(line["step"] / per_epoch, 3)
+            value = round(float(line[name]), 5)
+            yield dict(run=run.name, split=split, step=line["step"], epoch=epoch, value=value)
+
+
+def _rate_drops(run: RunRecord) -> Iterable[dict[str, Any]]:
+    """Yield where the rate falls by a third or more from one line to the next."""
+    lines, per_epoch = run.training, run.steps_per_epoch
+    for before, after in zip(lines, lines[1:], strict=False):
+        rate = after.get("learning_rate")
+        if per_epoch and rate and rate < 0.67 * before["learning_rate"]:
+            yield dict(run=run.name, epoch=round(before["step"] / per_epoch, 3), rate=f"{rate:.3g}")
+
+
+def class_errors(names: Sequence[str], wrong: np.ndarray, counts: np.ndarray) -> Chart:
+    """Chart each class's error as a bar, the highest first, at most 40 of them."""
+    order = np.argsort(-wrong / np.maximum(counts, 1), kind="stable")
+    order = [label for label in order if counts[label]][:40]
+    rows = [
+        {
+            "class": names[label],
+            "error": float(wrong[label] / counts[label]),
+            "wrong": int(wrong[label]),
+            "images": int(counts[label]),
+        }
+        for label in order
+    ]
+    return (
+        alt.Chart(alt.Data(values=rows))
+        .mark_bar(color=BLUE)
+        .encode(
+            x=alt.X("error:Q", title="top-1 error", axis=alt.Axis(format="%")),
+            y=alt.Y("class:N", title=None, sort=None),
+            tooltip=[alt.Tooltip("class:N"), alt.Tooltip("error:Q", format=".1%"), "wrong:Q", "images:Q"],
+        )
+        .properties(width=_WIDTH - 120, height=alt.Step(16))
+    )
+
+
+def calibration(confidence: np.ndarray, right: np.ndarray) -> Chart:
+    """Chart the share of right answers against the confidence in them, in ten bins."""
+    bins = np.minimum((confidence * 10).astype(int), 9)
+    rows = [
+        {
+            "confidence": float(confidence[bins == number].mean()),
+            "right": float(right[bins == number].mean()),
+            "images": int(np.sum(bins == number)),
+        }
+        for number in range(10)
+        if np.any(bins == number)
+    ]
+    share = alt.Axis(format="%")
+    diagonal = (
+        alt.Chart(alt.Data(values=[{"x": 0, "y": 0}, {"x": 1, "y": 1}]))
+        .mark_line(strokeDash=[4, 4], color="currentColor", opacity=0.5)
+        .encode(x="x:Q", y="y:Q")
+    )
+    dots = (
+        alt.Chart(alt.Data(values=rows))
+        .mark_line(point={"size": 60, "filled": True}, color=BLUE)
+        .encode(
+            x=alt.X("confidence:Q", title="probability of the first answer", axis=share, scale=alt.Scale(domain=[0, 1])),
+            y=alt.Y("right:Q", title="share of right answers", axis=share, scale=alt.Scale(domain=[0, 1])),
+            tooltip=[alt.Tooltip("confidence:Q", format=".1%"), alt.Tooltip("right:Q", format=".1%"), "images:Q"],
+        )
+    )
+    return (diagonal + dots).properties(width=300, height=300)
+
+
+def differences(rows: Sequence[Mapping[str, Any]]) -> Chart:
+    """Chart differences with their 95 % intervals: {"name", "difference", "low", "high", "runs"}.
+
+    Differences are of the top-1 error, as fractions; a negative one is better.
+    """
+    base = alt.Chart(alt.Data(values=list(rows))).encode(y=alt.Y("name:N", title=None, sort=None))
+    tooltip = [
+        alt.Tooltip("name:N"),
+        alt.Tooltip("difference:Q", format="+.2%"),
+        alt.Tooltip("low:Q", format="+.2%"),
+        alt.Tooltip("high:Q", format="+.2%"),
+        alt.Tooltip("runs:Q"),
+    ]
+    title = "difference of the top-1 error, in points, with its 95 % interval"
+    bars = base.mark_rule(strokeWidth=2, color=BLUE).encode(
+        x=alt.X("low:Q", title=title, axis=alt.Axis(format="+.1%")), x2="high:Q", tooltip=tooltip
+    )
+    dots = base.mark_circle(size=70, opacity=1, color=BLUE).encode(x="difference:Q", tooltip=tooltip)
+    zero = (
+        alt.Chart(alt.Data(values=[{"x": 0}]))
+        .mark_rule(color="currentColor", opacity=0.6)
+        .encode(x="x:Q")
+    )
+    return (zero + bars + dots).properties(width=_WIDTH - 100, height=alt.Step(24))
