@@ -11,7 +11,7 @@ from alexnet_jax.models.table import Row, count_parameters
 from alexnet_jax.report.matplotlib_style import INK, Drawing, figure_style
 
 _COLUMNS = ("#0072B2", "#D55E00")  # The two columns of 2012; one column is the first.
-_GAP = 1.25
+_GAP = 1.25  # From one layer to the next.
 
 
 def draw_architecture(name: str, spec: Spec, rows: Sequence[Row]) -> Drawing:
@@ -24,31 +24,29 @@ def draw_architecture(name: str, spec: Spec, rows: Sequence[Row]) -> Drawing:
     """
     layers = [row for row in rows if row.multiply_adds]  # Not the batch normalizations.
     with figure_style():
-        figure = Figure(figsize=(1.28 * (len(layers) + 1), 3.9), layout="constrained")
+        figure = Figure(figsize=(1.1 * (len(layers) + 2), 3.3), layout="constrained")
         axes = figure.add_subplot()
         axes.set_axis_off()
-        largest = max(layers[0].input[0], 1)
-        x = 0.0
-        _draw_maps(axes, x, layers[0].input, largest, 1)
-        _label(axes, x, "input", layers[0].input, None)
-        for row in layers:
-            x += _GAP
-            columns = spec.columns if len(row.output) == 3 and spec.columns > 1 else 1
+        largest = layers[0].input[0]
+        _draw_maps(axes, 0.0, layers[0].input, largest, 1)
+        _label(axes, 0.0, ["input", _shape(layers[0].input)])
+        for number, row in enumerate(layers, start=1):
+            x = number * _GAP
             if len(row.output) == 3:
-                _draw_maps(axes, x, row.output, largest, columns)
+                _draw_maps(axes, x, row.output, largest, spec.columns)
             else:
                 _draw_units(axes, x, row.output[-1], spec.columns, last=row is layers[-1])
-            _label(axes, x, row.name, row.output, row)
-        axes.set_xlim(-0.7, x + 0.8)
-        axes.set_ylim(-1.75, 1.35)
-    parameters = count_parameters(list(rows))
-    products = sum(row.multiply_adds for row in rows)
-    axes.set_title(
-        f"{name}: {parameters / 1e6:,.2f} M parameters, {products / 1e6:,.1f} M multiply-adds an image",
-        fontsize=10,
-        loc="left",
-    )
-    chain = ", ".join(f"{row.name} {'x'.join(map(str, row.output))}" for row in layers)
+            counts = [_short(row.parameters), _short(row.multiply_adds)]
+            _label(axes, x, [row.name, _shape(row.output), *counts])
+        for line, title in enumerate(["", "output", "parameters", "multiply-adds"]):
+            axes.text(-1.6, _line(line), title, ha="left", va="top", fontsize=8)
+        axes.set_xlim(-1.6, len(layers) * _GAP + 0.5)
+        axes.set_ylim(_line(4), 1.05)
+        parameters = count_parameters(list(rows)) / 1e6
+        products = sum(row.multiply_adds for row in rows) / 1e6
+        title = f"{name}: {parameters:,.2f} M parameters, {products:,.1f} M multiply-adds an image"
+        axes.set_title(title, fontsize=10, loc="left")
+    chain = ", ".join(f"{row.name} {_shape(row.output)}" for row in layers)
     return Drawing(figure, f"The network {name}, layer by layer: {chain}.")
 
 
@@ -56,10 +54,10 @@ def _draw_maps(
     axes: Axes, x: float, shape: tuple[int, ...], largest: int, columns: int
 ) -> None:
     """Draw the maps [H, W, C] as a box for each column, its side as the root of the map's."""
-    side = 0.32 + 0.5 * (shape[0] / largest) ** 0.5
-    depth = 0.1 + 0.035 * (shape[-1] / columns) ** 0.5
-    heights = [0.0] if columns == 1 else [0.48, -0.48]
-    side = side if columns == 1 else 0.72 * side
+    side = 0.35 + 0.85 * (shape[0] / largest) ** 0.5
+    depth = 0.12 + 0.03 * (shape[-1] / columns) ** 0.5
+    heights = [0.0] if columns == 1 else [0.5, -0.5]
+    side *= 1 if columns == 1 else 0.7
     for middle, color in zip(heights, _COLUMNS, strict=False):
         left, bottom = x - depth / 2, middle - side / 2
         lean = 0.32 * side
@@ -76,7 +74,7 @@ def _draw_maps(
 
 def _draw_units(axes: Axes, x: float, units: int, columns: int, last: bool) -> None:
     """Draw a fully connected layer as a bar, its height as the root of its units."""
-    height = 0.25 + 0.025 * units**0.5
+    height = 0.4 + 0.022 * units**0.5
     split = 1 if last or columns == 1 else 2
     for number in range(split):
         bottom = -height / 2 + number * height / split
@@ -86,12 +84,20 @@ def _draw_units(axes: Axes, x: float, units: int, columns: int, last: bool) -> N
         axes.add_patch(Rectangle(*box, fill=False, edgecolor=INK, linewidth=0.6))
 
 
-def _label(axes: Axes, x: float, name: str, shape: tuple[int, ...], row: Row | None) -> None:
-    axes.text(x + 0.1, -1.05, name, ha="center", va="top", weight="bold")
-    lines = ["×".join(map(str, shape))]
-    if row is not None:
-        lines += [f"{_short(row.parameters)} par.", f"{_short(row.multiply_adds)} m.-a."]
-    axes.text(x + 0.1, -1.22, "\n".join(lines), ha="center", va="top", fontsize=8)
+def _label(axes: Axes, x: float, lines: Sequence[str]) -> None:
+    """Write lines below a layer, its name first."""
+    for number, text in enumerate(lines):
+        weight = "normal" if number else "bold"
+        axes.text(x, _line(number), text, ha="center", va="top", fontsize=8, weight=weight)
+
+
+def _line(number: int) -> float:
+    """Return the height of a line of text below the layers."""
+    return -1.05 - 0.2 * number
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))
 
 
 def _short(number: int) -> str:

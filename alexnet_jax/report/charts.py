@@ -169,3 +169,22 @@ def differences(rows: Sequence[Mapping[str, Any]]) -> Chart:
         .encode(x="x:Q")
     )
     return (zero + bars + dots).properties(width=_WIDTH - 100, height=alt.Step(24))
+
+
+def themed(chart: Chart) -> dict[str, Any]:
+    """Return a chart's specification, its text and lines in the colour of the page's text."""
+    ink = "currentColor"
+    axis = {
+        "labelColor": ink, "titleColor": ink, "domainColor": ink, "tickColor": ink,
+        "gridColor": ink, "gridOpacity": 0.12, "labelFontSize": 12, "titleFontSize": 12,
+        "titleFontWeight": "normal",
+    }  # fmt: skip
+    legend = {"labelColor": ink, "titleColor": ink, "labelFontSize": 12, "orient": "top"}
+    config = {
+        "background": "transparent",
+        "view": {"stroke": None},
+        "axis": axis,
+        "legend": legend,
+        "font": "system-ui, sans-serif",
+    }
+    return {**chart.to_dict(), "config": config}

@@ -11,8 +11,8 @@ from alexnet_jax.data.preprocessing import center_crop
 from alexnet_jax.report.units import layer_sums
 from alexnet_jax.training.network import Network
 
-_STEPS = 96
-_RATE = 6.0  # Root mean square change of a pixel in a step, of 255.
+_STEPS = 48
+_RATE = 8.0  # Root mean square change of a pixel in a step, of 255.
 _SHIFT = 4  # Pixels; the ascent moves the image so that no single alignment is favoured.
 _DECAY = 0.985  # Of the distance from the mean image, at each step.
 

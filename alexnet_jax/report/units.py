@@ -1,6 +1,7 @@
 """What the units of each layer do: how often they fire, and what excites each most."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ class LayerMaxima:
 
     Attributes:
         highest: by layer, float32 [N, units], the highest sum.
-        place: by layer, int32 [N, units], its position in the map, row by row; 0 in dense layers.
+        place: by layer, int32 [N, units, 2], its row and column in the map; 0 in dense layers.
         active: by layer, float32 [N, units], the share of positions whose sum is above 0.
     """
 
@@ -32,8 +33,8 @@ class LayerMaxima:
 def layer_sums(model: AlexNet, variables: Any, crops: jax.Array) -> dict[str, jax.Array]:
     """Return each layer's sums, after its batch normalization and before its activation.
 
-    The layers are those of the network in their order, the output layer last. Shapes: [B, H, W, C]
-    of convolutions, [B, units] of fully connected layers.
+    Shapes: [B, H, W, C] of convolutions, [B, units] of fully connected layers. The output layer is
+    the last.
     """
     _, state = model.apply(
         variables,
@@ -43,10 +44,23 @@ def layer_sums(model: AlexNet, variables: Any, crops: jax.Array) -> dict[str, ja
         mutable=["intermediates"],
     )
     outputs: dict[str, jax.Array] = {}
-    for name in variables["params"]:  # In the order in which they were called.
-        if name in state["intermediates"]:
+    for name in in_order(variables["params"], model.spec.output_name):
+        if name in state["intermediates"]:  # conv1_norm follows conv1, and replaces its sums.
             outputs[name.removesuffix("_norm")] = state["intermediates"][name]["__call__"][0]
     return outputs
+
+
+def in_order(names: Iterable[str], output: str) -> list[str]:
+    """Return names of layers by their numbers, the output layer last.
+
+    JAX sorts dictionaries by name: fc10 would come before fc9.
+    """
+
+    def place(name: str) -> tuple[bool, int, str]:
+        digits = re.findall(r"\d+", name)
+        return name == output, int(digits[0]) if digits else 0, name
+
+    return sorted(names, key=place)
 
 
 class UnitWatcher:
@@ -59,7 +73,7 @@ class UnitWatcher:
         def watch(variables: Any, images: jax.Array) -> tuple[jax.Array, dict[str, Any]]:
             crops = preprocessing(center_crop(images, crop_size))
             sums = layer_sums(model, variables, crops)
-            hidden = list(sums)[-2] if len(sums) > 1 else list(sums)[-1]
+            hidden = list(sums)[-2:][0]  # The output layer itself, where it is the only one.
             features = activate(sums[hidden]).reshape(len(images), -1)
             reduced = {name: _reduce(values) for name, values in sums.items()}
             fields = ("highest", "place", "active")
@@ -76,9 +90,11 @@ class UnitWatcher:
 
 
 def _reduce(sums: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    width = sums.shape[2] if sums.ndim == 4 else 1
     by_place = sums.astype(jnp.float32).reshape(len(sums), -1, sums.shape[-1])
     place = jnp.argmax(by_place, axis=1).astype(jnp.int32)
-    return by_place.max(axis=1), place, jnp.mean(by_place > 0, axis=1)
+    row_and_column = jnp.stack(jnp.divmod(place, width), axis=-1)
+    return by_place.max(axis=1), row_and_column, jnp.mean(by_place > 0, axis=1)
 
 
 def exciting_images(highest: np.ndarray, count: int = 9) -> np.ndarray:
