@@ -32,12 +32,17 @@ def learning_curves(runs: Sequence[RunRecord], name: str) -> Chart | None:
     # Errors and losses fall by orders of magnitude: a logarithmic axis shows the end, too.
     positive = [row["value"] for row in rows if row["value"] > 0]
     wide = bool(positive) and max(positive) > 30 * min(positive)
-    scale = alt.Scale(type="symlog", constant=min(positive)) if wide else alt.Scale(zero=True)
+    with_zeros = len(positive) < len(rows)
+    scale = alt.Scale(zero=True)
+    if wide and with_zeros:
+        scale = alt.Scale(type="symlog", constant=min(positive))
+    elif wide:
+        scale = alt.Scale(type="log")
     hues = alt.Scale(range=PALETTE)
     several = len(runs) > 1
     kinds = ["validation", "training"]
     base = alt.Chart(alt.Data(values=rows)).encode(
-        x=alt.X("epoch:Q", title="epoch"),
+        x=alt.X("epoch:Q", title="epoch", scale=alt.Scale(nice=False)),
         y=alt.Y("value:Q", title=metric_title(name), axis=axis, scale=scale),
         color=alt.Color("run:N", title="run", scale=hues)
         if several
@@ -133,10 +138,11 @@ def calibration(confidence: np.ndarray, right: np.ndarray) -> Chart:
         .mark_line(strokeDash=[4, 4], color="currentColor", opacity=0.5)
         .encode(x="x:Q", y="y:Q")
     )
+    bins = alt.Chart(alt.Data(values=rows))
     dots = (
-        alt.Chart(alt.Data(values=rows))
-        .mark_line(point={"size": 60, "filled": True}, color=BLUE)
+        bins.mark_circle(color=BLUE, opacity=0.85)
         .encode(
+            size=alt.Size("images:Q", legend=None, scale=alt.Scale(range=[30, 600])),
             x=alt.X("confidence:Q", title="probability of the first answer", axis=share, scale=alt.Scale(domain=[0, 1])),
             y=alt.Y("right:Q", title="share of right answers", axis=share, scale=alt.Scale(domain=[0, 1])),
             tooltip=[alt.Tooltip("confidence:Q", format=".1%"), alt.Tooltip("right:Q", format=".1%"), "images:Q"],
@@ -179,7 +185,10 @@ def themed(chart: Chart) -> dict[str, Any]:
         "gridColor": ink, "gridOpacity": 0.12, "labelFontSize": 12, "titleFontSize": 12,
         "titleFontWeight": "normal",
     }  # fmt: skip
-    legend = {"labelColor": ink, "titleColor": ink, "labelFontSize": 12, "orient": "top"}
+    legend = {
+        "labelColor": ink, "titleColor": ink, "labelFontSize": 12, "orient": "top",
+        "symbolType": "stroke", "symbolSize": 300, "symbolStrokeWidth": 2,
+    }  # fmt: skip
     config = {
         "background": "transparent",
         "view": {"stroke": None},

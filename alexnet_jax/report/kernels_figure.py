@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 from alexnet_jax.report.embedding import sprite
 from alexnet_jax.report.matplotlib_style import Drawing, figure_style
 
-_ACROSS = 16
+_ACROSS = 16  # Kernels in a row.
+_WIDTH = 6.4  # Inches.
 
 
 def kernels_grid(kernels: np.ndarray, columns: int = 1) -> list[np.ndarray]:
@@ -27,11 +28,13 @@ def kernels_grid(kernels: np.ndarray, columns: int = 1) -> list[np.ndarray]:
 def draw_kernels(kernels: np.ndarray, columns: int = 1) -> Drawing:
     """Draw conv1's kernels in a grid, the network's columns apart; arguments as `kernels_grid`."""
     grids = kernels_grid(kernels, columns)
-    height, width = sum(len(grid) for grid in grids) + 8 * len(grids), grids[0].shape[1]
+    across = grids[0].shape[1]
+    inches = [_WIDTH * len(grid) / across + 0.25 for grid in grids]
     with figure_style():
-        figure = Figure(figsize=(6.4, 6.4 * height / width + 0.3), layout="constrained")
+        figure = Figure(figsize=(_WIDTH, sum(inches)), layout="constrained")
+        parts = figure.add_gridspec(len(grids), 1, height_ratios=inches)
         for number, grid in enumerate(grids):
-            axes = figure.add_subplot(len(grids), 1, number + 1)
+            axes = figure.add_subplot(parts[number])
             axes.imshow(grid, interpolation="nearest")
             axes.set_axis_off()
             if len(grids) > 1:

@@ -60,6 +60,7 @@ class Mistakes:
 class Pictures:
     """The parts of a report that show the network at work."""
 
+    step: int  # Of the checkpoint that was used.
     answers: list[Answer]
     neighbors: list[tuple[str, list[str]]]  # Data URIs of a query and of its nearest images.
     neighbor_pool: int  # Training images among which the nearest were sought.
@@ -106,6 +107,7 @@ def take_pictures(
     queries = shown[:_QUERIES]
     nearest = nearest_images(sample.features[queries], pool.features, _NEAREST)
     return Pictures(
+        step=int(trained.state.step),
         answers=_answers(names, saliency, sample, shown, "center"),
         neighbors=[
             (photo_uri(sample.crops[query], 96), [photo_uri(pool.crops[near], 96) for near in row])
