@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": ("alexnet_jax.evaluate", "evaluate trained networks on the validation split"),
     "predict": ("alexnet_jax.predict", "print the five most probable classes of images"),
     "doctor": ("alexnet_jax.doctor", "measure what this machine will do with a config"),
+    "report": ("alexnet_jax.report", "make a page with the results and pictures of runs"),
     "weights": ("alexnet_jax.weights", "import and export weights"),
 }
 

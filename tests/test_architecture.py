@@ -17,6 +17,7 @@ BELOW = {
     "evaluation": {"parallel", "models", "data"},
     "training": {"evaluation", "parallel", "models", "data", "config"},
     "diagnosis": {"training", "parallel", "models", "data"},
+    "report": {"sweeps", "training", "evaluation", "parallel", "models", "data", "config"},
     "sweeps": {"training", "config"},
     "weights": {"training", "parallel", "models", "data", "config"},
 }

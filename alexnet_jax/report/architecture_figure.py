@@ -50,9 +50,7 @@ def draw_architecture(name: str, spec: Spec, rows: Sequence[Row]) -> Drawing:
     return Drawing(figure, f"The network {name}, layer by layer: {chain}.")
 
 
-def _draw_maps(
-    axes: Axes, x: float, shape: tuple[int, ...], largest: int, columns: int
-) -> None:
+def _draw_maps(axes: Axes, x: float, shape: tuple[int, ...], largest: int, columns: int) -> None:
     """Draw the maps [H, W, C] as a box for each column, its side as the root of the map's."""
     side = 0.35 + 0.85 * (shape[0] / largest) ** 0.5
     depth = 0.12 + 0.03 * (shape[-1] / columns) ** 0.5

@@ -1,6 +1,7 @@
 """Charts with values on hover, as Vega-Lite specifications."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import altair as alt
@@ -13,7 +14,7 @@ from alexnet_jax.report.run_record import RunRecord
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999"]
 BLUE, ORANGE, GREEN = PALETTE[:3]
 _MOST_POINTS = 1500  # Of a curve: more than a screen can show.
-_WIDTH, _HEIGHT = 560, 260
+_HEIGHT = 260  # Pixels; as wide as the page allows.
 
 Chart = alt.TopLevelMixin
 
@@ -68,10 +69,13 @@ def learning_curves(runs: Sequence[RunRecord], name: str) -> Chart | None:
     rules = (
         alt.Chart(alt.Data(values=drops))
         .mark_rule(strokeDash=[2, 3], opacity=0.6, color="currentColor")
-        .encode(x="epoch:Q", tooltip=[alt.Tooltip("run:N"), alt.Tooltip("rate:N", title="learning rate")])
+        .encode(
+            x="epoch:Q",
+            tooltip=[alt.Tooltip("run:N"), alt.Tooltip("rate:N", title="learning rate")],
+        )
     )
     layers = [rules, line, dots, touch] if drops else [line, dots, touch]
-    return alt.layer(*layers).properties(width=_WIDTH, height=_HEIGHT)
+    return alt.layer(*layers).properties(width="container", height=_HEIGHT)
 
 
 def _curve_rows(run: RunRecord, name: str) -> Iterable[dict[str, Any]]:
@@ -83,22 +87,24 @@ def _curve_rows(run: RunRecord, name: str) -> Iterable[dict[str, Any]]:
         for line in known[:: 1 + len(known) // _MOST_POINTS]:
             epoch = round(line["step"] / per_epoch, 3)
             value = round(float(line[name]), 5)
-            yield dict(run=run.name, split=split, step=line["step"], epoch=epoch, value=value)
+            place = {"step": line["step"], "epoch": epoch}
+            yield {"run": run.name, "split": split, **place, "value": value}
 
 
 def _rate_drops(run: RunRecord) -> Iterable[dict[str, Any]]:
     """Yield where the rate falls by a third or more from one line to the next."""
     lines, per_epoch = run.training, run.steps_per_epoch
-    for before, after in zip(lines, lines[1:], strict=False):
+    for before, after in pairwise(lines):
         rate = after.get("learning_rate")
         if per_epoch and rate and rate < 0.67 * before["learning_rate"]:
-            yield dict(run=run.name, epoch=round(before["step"] / per_epoch, 3), rate=f"{rate:.3g}")
+            epoch = round(before["step"] / per_epoch, 3)
+            yield {"run": run.name, "epoch": epoch, "rate": f"{rate:.3g}"}
 
 
 def class_errors(names: Sequence[str], wrong: np.ndarray, counts: np.ndarray) -> Chart:
     """Chart each class's error as a bar, the highest first, at most 40 of them."""
-    order = np.argsort(-wrong / np.maximum(counts, 1), kind="stable")
-    order = [label for label in order if counts[label]][:40]
+    by_error = np.argsort(-wrong / np.maximum(counts, 1), kind="stable")
+    order = [int(label) for label in by_error if counts[label]][:40]
     rows = [
         {
             "class": names[label],
@@ -114,9 +120,14 @@ def class_errors(names: Sequence[str], wrong: np.ndarray, counts: np.ndarray) ->
         .encode(
             x=alt.X("error:Q", title="top-1 error", axis=alt.Axis(format="%")),
             y=alt.Y("class:N", title=None, sort=None),
-            tooltip=[alt.Tooltip("class:N"), alt.Tooltip("error:Q", format=".1%"), "wrong:Q", "images:Q"],
+            tooltip=[
+                alt.Tooltip("class:N"),
+                alt.Tooltip("error:Q", format=".1%"),
+                "wrong:Q",
+                "images:Q",
+            ],
         )
-        .properties(width=_WIDTH - 120, height=alt.Step(16))
+        .properties(width="container", height=alt.Step(16))
     )
 
 
@@ -139,16 +150,24 @@ def calibration(confidence: np.ndarray, right: np.ndarray) -> Chart:
         .encode(x="x:Q", y="y:Q")
     )
     bins = alt.Chart(alt.Data(values=rows))
-    dots = (
-        bins.mark_circle(color=BLUE, opacity=0.85)
-        .encode(
-            size=alt.Size("images:Q", legend=None, scale=alt.Scale(range=[30, 600])),
-            x=alt.X("confidence:Q", title="probability of the first answer", axis=share, scale=alt.Scale(domain=[0, 1])),
-            y=alt.Y("right:Q", title="share of right answers", axis=share, scale=alt.Scale(domain=[0, 1])),
-            tooltip=[alt.Tooltip("confidence:Q", format=".1%"), alt.Tooltip("right:Q", format=".1%"), "images:Q"],
-        )
+    dots = bins.mark_circle(color=BLUE, opacity=0.85).encode(
+        size=alt.Size("images:Q", legend=None, scale=alt.Scale(range=[30, 600])),
+        x=alt.X(
+            "confidence:Q",
+            title="probability of the first answer",
+            axis=share,
+            scale=alt.Scale(domain=[0, 1]),
+        ),
+        y=alt.Y(
+            "right:Q", title="share of right answers", axis=share, scale=alt.Scale(domain=[0, 1])
+        ),
+        tooltip=[
+            alt.Tooltip("confidence:Q", format=".1%"),
+            alt.Tooltip("right:Q", format=".1%"),
+            "images:Q",
+        ],
     )
-    return (diagonal + dots).properties(width=300, height=300)
+    return (diagonal + dots).properties(width="container", height=300)
 
 
 def differences(rows: Sequence[Mapping[str, Any]]) -> Chart:
@@ -168,13 +187,15 @@ def differences(rows: Sequence[Mapping[str, Any]]) -> Chart:
     bars = base.mark_rule(strokeWidth=2, color=BLUE).encode(
         x=alt.X("low:Q", title=title, axis=alt.Axis(format="+.1%")), x2="high:Q", tooltip=tooltip
     )
-    dots = base.mark_circle(size=70, opacity=1, color=BLUE).encode(x="difference:Q", tooltip=tooltip)
+    dots = base.mark_circle(size=70, opacity=1, color=BLUE).encode(
+        x="difference:Q", tooltip=tooltip
+    )
     zero = (
         alt.Chart(alt.Data(values=[{"x": 0}]))
         .mark_rule(color="currentColor", opacity=0.6)
         .encode(x="x:Q")
     )
-    return (zero + bars + dots).properties(width=_WIDTH - 100, height=alt.Step(24))
+    return (zero + bars + dots).properties(width="container", height=alt.Step(24))
 
 
 def themed(chart: Chart) -> dict[str, Any]:
@@ -191,6 +212,7 @@ def themed(chart: Chart) -> dict[str, Any]:
     }  # fmt: skip
     config = {
         "background": "transparent",
+        "autosize": {"type": "fit-x", "contains": "padding"},
         "view": {"stroke": None},
         "axis": axis,
         "legend": legend,

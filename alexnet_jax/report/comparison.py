@@ -8,7 +8,6 @@ from statistics import mean, variance
 
 from scipy import stats
 
-from alexnet_jax.errors import UserError
 from alexnet_jax.sweeps.table import Row, read_rows
 
 _TEN_CROP_TOP1 = 2  # In the scores of a row.
@@ -57,8 +56,8 @@ def compare_sweep(root: Path) -> Comparison:
         )
         return Comparison(text, [])
     text = (
-        f"Top-1 error with ten crops, each row less {baseline.name}, with 95 % intervals by Welch's "
-        f"t-test over seeds.{waiting}"
+        f"Top-1 error with ten crops, each row less {baseline.name}, with 95 % intervals by "
+        f"Welch's t-test over seeds.{waiting}"
     )
     return Comparison(text, [difference(row, baseline) for row in finished])
 

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
 _INK = "#010203"  # Stands for the colour of the page's text.
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # Text stays text: it can be searched and read aloud.
     "svg.hashsalt": "alexnet_jax",  # The same figure gives the same file.
     "font.family": "sans-serif",

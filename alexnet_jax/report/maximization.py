@@ -42,7 +42,9 @@ def maximize_units(
     def excitement(pixels: jax.Array) -> jax.Array:
         sums = layer_sums(model, variables, preprocessing(pixels))
         rows = jnp.arange(len(wanted))
-        by_layer = jnp.stack([_middle(sums[name])[rows, number % sums[name].shape[-1]] for name in layers])
+        by_layer = jnp.stack(
+            [_middle(sums[name])[rows, number % sums[name].shape[-1]] for name in layers]
+        )
         return jnp.sum(by_layer[which, rows])
 
     @jax.jit

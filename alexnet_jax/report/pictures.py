@@ -96,8 +96,13 @@ def take_pictures(
     Raises:
         UserError: the data are missing or damaged.
     """
-    validation, training = open_split(trained.config, "validation"), open_split(trained.config, "train")
-    sample = draw_sample(validation, images, trained, mesh, "ten_crop", "classifying validation images")
+    validation, training = (
+        open_split(trained.config, "validation"),
+        open_split(trained.config, "train"),
+    )
+    sample = draw_sample(
+        validation, images, trained, mesh, "ten_crop", "classifying validation images"
+    )
     pool = draw_sample(training, training_images, trained, mesh, None, "looking at training images")
     names = trained.class_names
     saliency = SaliencyMapper(trained.network, trained.state.variables)
@@ -127,12 +132,11 @@ def take_pictures(
     )
 
 
-def _mistakes(
-    names: Sequence[str], saliency: SaliencyMapper, sample: Sample, of: int
-) -> Mistakes:
+def _mistakes(names: Sequence[str], saliency: SaliencyMapper, sample: Sample, of: int) -> Mistakes:
     change = from_center_to_ten(sample, _CHANGED)
     before, after = (
-        _answers(names, saliency, sample, change.examples, views) for views in ("center", "ten_crop")
+        _answers(names, saliency, sample, change.examples, views)
+        for views in ("center", "ten_crop")
     )
     worst = worst_images(sample, "center", _WORST)
     return Mistakes(

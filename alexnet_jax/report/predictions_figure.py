@@ -42,7 +42,9 @@ def draw_predictions(
             if label is not None:
                 top.set_title(_clip(class_names[label]), fontsize=8)
             best = np.argsort(-row, kind="stable")[:shown]
-            _draw_bars(figure.add_subplot(grid[2 * line + 1, column]), row, best, class_names, label)
+            _draw_bars(
+                figure.add_subplot(grid[2 * line + 1, column]), row, best, class_names, label
+            )
     return Drawing(figure, f"{len(images)} images with their {shown} most probable classes.")
 
 

@@ -73,7 +73,9 @@ def draw_sample(
     """
     crop_size = trained.config.data.crop_size
     watcher = UnitWatcher(trained.network, trained.state.variables, crop_size)
-    indices = np.unique(np.linspace(0, len(images) - 1, min(count, len(images))).round().astype(int))
+    indices = np.unique(
+        np.linspace(0, len(images) - 1, min(count, len(images))).round().astype(int)
+    )
     rows = -(-min(_BATCH, len(indices)) // mesh.size) * mesh.size
     parts: list[dict[str, Any]] = []
     with Progress(what, len(indices), "images") as progress:
