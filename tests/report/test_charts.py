@@ -1,5 +1,7 @@
 """Charts hold the numbers of the log."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -43,7 +45,7 @@ def test_a_long_log_is_thinned_out():
         {"kind": "train", "step": step, "epoch": step / 100, "loss": 1.0, "learning_rate": 0.1}
         for step in range(1, 10_000)
     ]
-    run = RunRecord("run", {}, lines, None, {})
+    run = RunRecord(Path("run"), {}, lines, None, {})
     rows = list(charts._curve_rows(run, "loss"))
     assert 1000 < len(rows) <= 1500
 
