@@ -13,6 +13,7 @@ from alexnet_jax.report.run_record import RunRecord
 # Okabe and Ito's colours, which people with colour-blindness can tell apart.
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999"]
 BLUE, ORANGE, GREEN = PALETTE[:3]
+_TRAINING, _VALIDATION = "training", "validation"
 _MOST_POINTS = 1500  # Of a curve: more than a screen can show.
 _HEIGHT = 260  # Pixels; as wide as the page allows.
 
@@ -28,30 +29,22 @@ def learning_curves(runs: Sequence[RunRecord], name: str) -> Chart | None:
     rows = [row for run in runs for row in _curve_rows(run, name)]
     if not rows:
         return None
+    kinds = [kind for kind in (_VALIDATION, _TRAINING) if any(row["split"] == kind for row in rows)]
+    hues, dashes = [BLUE, ORANGE], [[1, 0], [4, 3]]
     error = name.endswith("_error")
-    axis = alt.Axis(format="%") if error else alt.Axis()
-    # Errors and losses fall by orders of magnitude: a logarithmic axis shows the end, too.
-    positive = [row["value"] for row in rows if row["value"] > 0]
-    wide = bool(positive) and max(positive) > 30 * min(positive)
-    with_zeros = len(positive) < len(rows)
-    scale = alt.Scale(zero=True)
-    if wide and with_zeros:
-        scale = alt.Scale(type="symlog", constant=min(positive))
-    elif wide:
-        scale = alt.Scale(type="log")
-    hues = alt.Scale(range=PALETTE)
-    several = len(runs) > 1
-    kinds = ["validation", "training"]
     base = alt.Chart(alt.Data(values=rows)).encode(
         x=alt.X("epoch:Q", title="epoch", scale=alt.Scale(nice=False)),
-        y=alt.Y("value:Q", title=metric_title(name), axis=axis, scale=scale),
-        color=alt.Color("run:N", title="run", scale=hues)
-        if several
-        else alt.Color("split:N", title=None, scale=alt.Scale(domain=kinds, range=[BLUE, ORANGE])),
+        y=alt.Y(
+            "value:Q",
+            title=metric_title(name),
+            axis=alt.Axis(format="%") if error else alt.Axis(),
+            scale=_falling_scale([row["value"] for row in rows]),
+        ),
+        color=alt.Color("run:N", title="run", scale=alt.Scale(range=PALETTE))
+        if len(runs) > 1
+        else alt.Color("split:N", title=None, scale=alt.Scale(domain=kinds, range=hues)),
         strokeDash=alt.StrokeDash(
-            "split:N",
-            title=None,
-            scale=alt.Scale(domain=kinds, range=[[1, 0], [4, 3]]),
+            "split:N", title=None, scale=alt.Scale(domain=kinds, range=dashes)
         ),
         detail=["run:N", "split:N"],
         tooltip=[
@@ -62,27 +55,44 @@ def learning_curves(runs: Sequence[RunRecord], name: str) -> Chart | None:
             alt.Tooltip("value:Q", title=metric_title(name), format=".2%" if error else ".4f"),
         ],
     )
-    line = base.mark_line(interpolate="linear", strokeWidth=1.6)
-    dots = base.mark_circle(size=28, opacity=1).transform_filter("datum.split == 'validation'")
-    touch = base.mark_circle(size=120, opacity=0).transform_filter("datum.split == 'training'")
+    layers = [base.mark_line(strokeWidth=1.6), base.mark_circle(size=120, opacity=0)]
+    evaluations = [row for row in rows if row["split"] == _VALIDATION]
+    if evaluations:
+        layers.append(
+            base.mark_circle(size=28, opacity=1).properties(data=alt.Data(values=evaluations))
+        )
     drops = [row for run in runs for row in _rate_drops(run)]
-    rules = (
-        alt.Chart(alt.Data(values=drops))
+    return alt.layer(*([_rules(drops)] if drops else []), *layers).properties(
+        width="container", height=_HEIGHT
+    )
+
+
+def _falling_scale(values: Sequence[float]) -> alt.Scale:
+    """Return a logarithmic scale for numbers that fall far, else a linear one."""
+    positive = [value for value in values if value > 0]
+    if not positive or max(positive) < 30 * min(positive):
+        return alt.Scale(zero=True)
+    if len(positive) < len(values):
+        return alt.Scale(type="symlog", constant=min(positive))
+    return alt.Scale(type="log")
+
+
+def _rules(drops: Sequence[Mapping[str, Any]]) -> alt.Chart:
+    return (
+        alt.Chart(alt.Data(values=list(drops)))
         .mark_rule(strokeDash=[2, 3], opacity=0.6, color="currentColor")
         .encode(
             x="epoch:Q",
             tooltip=[alt.Tooltip("run:N"), alt.Tooltip("rate:N", title="learning rate")],
         )
     )
-    layers = [rules, line, dots, touch] if drops else [line, dots, touch]
-    return alt.layer(*layers).properties(width="container", height=_HEIGHT)
 
 
 def _curve_rows(run: RunRecord, name: str) -> Iterable[dict[str, Any]]:
     per_epoch = run.steps_per_epoch
     if per_epoch is None:
         return
-    for split, lines in (("training", run.training), ("validation", run.evaluations("center"))):
+    for split, lines in ((_TRAINING, run.training), (_VALIDATION, run.evaluations("center"))):
         known = [line for line in lines if isinstance(line.get(name), int | float)]
         for line in known[:: 1 + len(known) // _MOST_POINTS]:
             epoch = round(line["step"] / per_epoch, 3)
@@ -127,7 +137,7 @@ def class_errors(names: Sequence[str], wrong: np.ndarray, counts: np.ndarray) ->
                 "images:Q",
             ],
         )
-        .properties(width="container", height=alt.Step(16))
+        .properties(width="container", height=16 * len(rows))
     )
 
 
@@ -195,7 +205,7 @@ def differences(rows: Sequence[Mapping[str, Any]]) -> Chart:
         .mark_rule(color="currentColor", opacity=0.6)
         .encode(x="x:Q")
     )
-    return (zero + bars + dots).properties(width="container", height=alt.Step(24))
+    return (zero + bars + dots).properties(width="container", height=24 * len(rows))
 
 
 def themed(chart: Chart) -> dict[str, Any]:
@@ -212,10 +222,10 @@ def themed(chart: Chart) -> dict[str, Any]:
     }  # fmt: skip
     config = {
         "background": "transparent",
-        "autosize": {"type": "fit-x", "contains": "padding"},
         "view": {"stroke": None},
         "axis": axis,
         "legend": legend,
         "font": "system-ui, sans-serif",
     }
-    return {**chart.to_dict(), "config": config}
+    fit = {"type": "fit-x", "contains": "padding"}
+    return {**chart.to_dict(), "config": config, "autosize": fit}
