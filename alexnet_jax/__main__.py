@@ -15,6 +15,7 @@ COMMANDS = {
     "predict": ("alexnet_jax.predict", "print the five most probable classes of images"),
     "doctor": ("alexnet_jax.doctor", "measure what this machine will do with a config"),
     "report": ("alexnet_jax.report", "make a page with the results and pictures of runs"),
+    "serve": ("alexnet_jax.serve", "try a trained network on a local web page"),
     "weights": ("alexnet_jax.weights", "import and export weights"),
 }
 
