@@ -16,6 +16,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 demo: .venv/requirements.done
 	$(BIN)/python -m alexnet_jax.prepare --dataset=fractals --data_dir=data
 	$(BIN)/python -m alexnet_jax.main --config=configs/demo.py --workdir=runs/demo
+	$(BIN)/python -m alexnet_jax.report --workdir=runs/demo
 
 test: .venv/requirements-dev.done
 	$(TEST)
@@ -43,7 +44,7 @@ test-extras: .venv/requirements-peers.done .venv/requirements-sweep.done
 test-newest: .venv/requirements-dev.done
 	$(INSTALL) uv
 	$(BIN)/uv venv --quiet --clear --python="$(NEWEST)" .venv-newest
-	$(BIN)/uv pip install --quiet --python=.venv-newest/bin/python --group=dev .
+	$(BIN)/uv pip install --quiet --python=.venv-newest/bin/python --group=dev '.[serve]'
 	.venv-newest/bin/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 # Does the suite notice changes of the code? Continues where it stopped; a part that is named, as in
@@ -78,8 +79,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version=3.11 --genera
 	--custom-compile-command="make lock" $(UPGRADE)
 lock: .venv/requirements-dev.done
 	$(INSTALL) uv
-	$(LOCK) pyproject.toml --output-file=requirements.txt
-	$(LOCK) pyproject.toml --group=dev --constraints=requirements.txt --output-file=requirements-dev.txt
+	$(LOCK) pyproject.toml --extra=report --output-file=requirements.txt
+	$(LOCK) pyproject.toml --extra=serve --group=dev --constraints=requirements.txt --output-file=requirements-dev.txt
 	$(LOCK) --group=docs --output-file=requirements-docs.txt
 
 .venv/requirements-peers.done: .venv/requirements-dev.done requirements-peers.txt

@@ -16,6 +16,8 @@ COMMANDS = {
     "predict": ("alexnet_jax.predict", "print the most probable classes of images"),
     "features": ("alexnet_jax.features", "save the activations of layers for images"),
     "doctor": ("alexnet_jax.doctor", "measure what this machine will do with a config"),
+    "report": ("alexnet_jax.report", "make a page with the results and pictures of runs"),
+    "serve": ("alexnet_jax.serve", "try a trained network on a local web page"),
     "weights": ("alexnet_jax.weights", "import and export weights"),
 }
 

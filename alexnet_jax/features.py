@@ -58,7 +58,7 @@ def _follow(
     parts: "Iterator[Features]", count: int | None, unread: list[Path]
 ) -> "Iterator[Features]":
     """Show the progress, and name the images that cannot be read and add them to `unread`."""
-    from alexnet_jax.data.progress import Progress
+    from alexnet_jax.progress import Progress
 
     progress = nullcontext() if count is None else Progress("computing features", count, "images")
     with progress as shown:

@@ -17,6 +17,8 @@ BELOW = {
     "evaluation": {"parallel", "models", "data"},
     "training": {"evaluation", "parallel", "models", "data", "config"},
     "diagnosis": {"training", "parallel", "models", "data"},
+    "report": {"sweeps", "training", "evaluation", "parallel", "models", "data", "config"},
+    "serve": {"report", "training", "evaluation", "parallel", "models", "data"},
     "sweeps": {"training", "config"},
     "weights": {"training", "parallel", "models", "data", "config"},
     "prediction": {"weights", "training", "evaluation", "parallel", "data"},

@@ -46,6 +46,8 @@ NO_HYPERPARAMETERS = {
     "fractal_images.py: _TEXTURE_STEPS=32": "pixels of a texture's grid",
     "images.py: IMAGE_SIZE=256": "paper §2",
     "images.py: MAX_MEGAPIXELS=64": "what prepare and predict refuse, which have no config",
+    "maximization.py: _DECAY=0.985": "of a picture's ascent",
+    "maximization.py: _STEPS=48": "of a picture's ascent",
     "stepping.py: FEWEST_STEPS=2": "of a measurement",
     "trials.py: _LONGEST_NAME=120": "of a folder",
 }

@@ -1,0 +1,231 @@
+"""Charts with values on hover, as Vega-Lite specifications."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import altair as alt
+import numpy as np
+
+from alexnet_jax.evaluation.metrics import metric_title
+from alexnet_jax.report.run_record import RunRecord
+
+# Okabe and Ito's colours, which people with colour-blindness can tell apart.
+PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999"]
+BLUE, ORANGE, GREEN = PALETTE[:3]
+_TRAINING, _VALIDATION = "training", "validation"
+_MOST_POINTS = 1500  # Of a curve: more than a screen can show.
+_HEIGHT = 260  # Pixels; as wide as the page allows.
+
+Chart = alt.TopLevelMixin
+
+
+def learning_curves(runs: Sequence[RunRecord], name: str) -> Chart | None:
+    """Chart "loss", "top1_error" or "top5_error" against epochs, for several runs.
+
+    Dots are evaluations with the centre crop; lines without dots are averages over training steps.
+    Rules mark where the learning rate drops. None if no run has such lines.
+    """
+    rows = [row for run in runs for row in _curve_rows(run, name)]
+    if not rows:
+        return None
+    kinds = [kind for kind in (_VALIDATION, _TRAINING) if any(row["split"] == kind for row in rows)]
+    hues, dashes = [BLUE, ORANGE], [[1, 0], [4, 3]]
+    error = name.endswith("_error")
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        x=alt.X("epoch:Q", title="epoch", scale=alt.Scale(nice=False)),
+        y=alt.Y(
+            "value:Q",
+            title=metric_title(name),
+            axis=alt.Axis(format="%") if error else alt.Axis(),
+            scale=_falling_scale([row["value"] for row in rows]),
+        ),
+        color=alt.Color("run:N", title="run", scale=alt.Scale(range=PALETTE))
+        if len(runs) > 1
+        else alt.Color("split:N", title=None, scale=alt.Scale(domain=kinds, range=hues)),
+        strokeDash=alt.StrokeDash(
+            "split:N", title=None, scale=alt.Scale(domain=kinds, range=dashes)
+        ),
+        detail=["run:N", "split:N"],
+        tooltip=[
+            alt.Tooltip("run:N"),
+            alt.Tooltip("split:N"),
+            alt.Tooltip("epoch:Q", format=".2f"),
+            alt.Tooltip("step:Q", format=","),
+            alt.Tooltip("value:Q", title=metric_title(name), format=".2%" if error else ".4f"),
+        ],
+    )
+    layers = [base.mark_line(strokeWidth=1.6), base.mark_circle(size=120, opacity=0)]
+    evaluations = [row for row in rows if row["split"] == _VALIDATION]
+    if evaluations:
+        layers.append(
+            base.mark_circle(size=28, opacity=1).properties(data=alt.Data(values=evaluations))
+        )
+    drops = [row for run in runs for row in _rate_drops(run)]
+    return alt.layer(*([_rules(drops)] if drops else []), *layers).properties(
+        width="container", height=_HEIGHT
+    )
+
+
+def _falling_scale(values: Sequence[float]) -> alt.Scale:
+    """Return a logarithmic scale for numbers that fall far, else a linear one."""
+    positive = [value for value in values if value > 0]
+    if not positive or max(positive) < 30 * min(positive):
+        return alt.Scale(zero=True)
+    if len(positive) < len(values):
+        return alt.Scale(type="symlog", constant=min(positive))
+    return alt.Scale(type="log")
+
+
+def _rules(drops: Sequence[Mapping[str, Any]]) -> alt.Chart:
+    return (
+        alt.Chart(alt.Data(values=list(drops)))
+        .mark_rule(strokeDash=[2, 3], opacity=0.6, color="currentColor")
+        .encode(
+            x="epoch:Q",
+            tooltip=[alt.Tooltip("run:N"), alt.Tooltip("rate:N", title="learning rate")],
+        )
+    )
+
+
+def _curve_rows(run: RunRecord, name: str) -> Iterable[dict[str, Any]]:
+    per_epoch = run.steps_per_epoch
+    if per_epoch is None:
+        return
+    for split, lines in ((_TRAINING, run.training), (_VALIDATION, run.evaluations("center"))):
+        known = [line for line in lines if isinstance(line.get(name), int | float)]
+        for line in known[:: 1 + len(known) // _MOST_POINTS]:
+            epoch = round(line["step"] / per_epoch, 3)
+            value = round(float(line[name]), 5)
+            place = {"step": line["step"], "epoch": epoch}
+            yield {"run": run.name, "split": split, **place, "value": value}
+
+
+def _rate_drops(run: RunRecord) -> Iterable[dict[str, Any]]:
+    """Yield where the rate falls by a third or more from one line to the next."""
+    lines, per_epoch = run.training, run.steps_per_epoch
+    for before, after in pairwise(lines):
+        rate = after.get("learning_rate")
+        if per_epoch and rate and rate < 0.67 * before["learning_rate"]:
+            epoch = round(before["step"] / per_epoch, 3)
+            yield {"run": run.name, "epoch": epoch, "rate": f"{rate:.3g}"}
+
+
+def class_errors(names: Sequence[str], wrong: np.ndarray, counts: np.ndarray) -> Chart:
+    """Chart each class's error as a bar, the highest first, at most 40 of them."""
+    by_error = np.argsort(-wrong / np.maximum(counts, 1), kind="stable")
+    order = [int(label) for label in by_error if counts[label]][:40]
+    rows = [
+        {
+            "class": names[label],
+            "error": float(wrong[label] / counts[label]),
+            "wrong": int(wrong[label]),
+            "images": int(counts[label]),
+        }
+        for label in order
+    ]
+    return (
+        alt.Chart(alt.Data(values=rows))
+        .mark_bar(color=BLUE)
+        .encode(
+            x=alt.X("error:Q", title="top-1 error", axis=alt.Axis(format="%")),
+            y=alt.Y("class:N", title=None, sort=None),
+            tooltip=[
+                alt.Tooltip("class:N"),
+                alt.Tooltip("error:Q", format=".1%"),
+                "wrong:Q",
+                "images:Q",
+            ],
+        )
+        .properties(width="container", height=16 * len(rows))
+    )
+
+
+def calibration(confidence: np.ndarray, right: np.ndarray) -> Chart:
+    """Chart the share of right answers against the confidence in them, in ten bins."""
+    bins = np.minimum((confidence * 10).astype(int), 9)
+    rows = [
+        {
+            "confidence": float(confidence[bins == number].mean()),
+            "right": float(right[bins == number].mean()),
+            "images": int(np.sum(bins == number)),
+        }
+        for number in range(10)
+        if np.any(bins == number)
+    ]
+    share = alt.Axis(format="%")
+    diagonal = (
+        alt.Chart(alt.Data(values=[{"x": 0, "y": 0}, {"x": 1, "y": 1}]))
+        .mark_line(strokeDash=[4, 4], color="currentColor", opacity=0.5)
+        .encode(x="x:Q", y="y:Q")
+    )
+    bins = alt.Chart(alt.Data(values=rows))
+    dots = bins.mark_circle(color=BLUE, opacity=0.85).encode(
+        size=alt.Size("images:Q", legend=None, scale=alt.Scale(range=[30, 600])),
+        x=alt.X(
+            "confidence:Q",
+            title="probability of the first answer",
+            axis=share,
+            scale=alt.Scale(domain=[0, 1]),
+        ),
+        y=alt.Y(
+            "right:Q", title="share of right answers", axis=share, scale=alt.Scale(domain=[0, 1])
+        ),
+        tooltip=[
+            alt.Tooltip("confidence:Q", format=".1%"),
+            alt.Tooltip("right:Q", format=".1%"),
+            "images:Q",
+        ],
+    )
+    return (diagonal + dots).properties(width="container", height=300)
+
+
+def differences(rows: Sequence[Mapping[str, Any]]) -> Chart:
+    """Chart differences with their 95 % intervals: {"name", "difference", "low", "high", "runs"}.
+
+    Differences are of the top-1 error, as fractions; a negative one is better.
+    """
+    base = alt.Chart(alt.Data(values=list(rows))).encode(y=alt.Y("name:N", title=None, sort=None))
+    tooltip = [
+        alt.Tooltip("name:N"),
+        alt.Tooltip("difference:Q", format="+.2%"),
+        alt.Tooltip("low:Q", format="+.2%"),
+        alt.Tooltip("high:Q", format="+.2%"),
+        alt.Tooltip("runs:Q"),
+    ]
+    title = "difference of the top-1 error, in points, with its 95 % interval"
+    bars = base.mark_rule(strokeWidth=2, color=BLUE).encode(
+        x=alt.X("low:Q", title=title, axis=alt.Axis(format="+.1%")), x2="high:Q", tooltip=tooltip
+    )
+    dots = base.mark_circle(size=70, opacity=1, color=BLUE).encode(
+        x="difference:Q", tooltip=tooltip
+    )
+    zero = (
+        alt.Chart(alt.Data(values=[{"x": 0}]))
+        .mark_rule(color="currentColor", opacity=0.6)
+        .encode(x="x:Q")
+    )
+    return (zero + bars + dots).properties(width="container", height=24 * len(rows))
+
+
+def themed(chart: Chart) -> dict[str, Any]:
+    """Return a chart's specification, its text and lines in the colour of the page's text."""
+    ink = "currentColor"
+    axis = {
+        "labelColor": ink, "titleColor": ink, "domainColor": ink, "tickColor": ink,
+        "gridColor": ink, "gridOpacity": 0.12, "labelFontSize": 12, "titleFontSize": 12,
+        "titleFontWeight": "normal",
+    }  # fmt: skip
+    legend = {
+        "labelColor": ink, "titleColor": ink, "labelFontSize": 12, "orient": "top",
+        "symbolType": "stroke", "symbolSize": 300, "symbolStrokeWidth": 2,
+    }  # fmt: skip
+    config = {
+        "background": "transparent",
+        "view": {"stroke": None},
+        "axis": axis,
+        "legend": legend,
+        "font": "system-ui, sans-serif",
+    }
+    fit = {"type": "fit-x", "contains": "padding"}
+    return {**chart.to_dict(), "config": config, "autosize": fit}

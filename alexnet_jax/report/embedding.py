@@ -1,0 +1,46 @@
+"""Images as data URIs, so that a page needs no other file."""
+
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+
+def photo_uri(image: np.ndarray, side: int | None = None, quality: int = 80) -> str:
+    """Return an image, uint8 [H, W, 3], as a JPEG of at most `side` pixels."""
+    picture = Image.fromarray(image)
+    if side is not None and max(picture.size) > side:
+        picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return _uri(picture, "jpeg", quality=quality, optimize=True)
+
+
+def pixels_uri(image: np.ndarray) -> str:
+    """Return an image, uint8 [H, W, 3], as a PNG, every pixel as it is."""
+    return _uri(Image.fromarray(image), "png", optimize=True)
+
+
+def heat_uri(image: np.ndarray, heat: np.ndarray, side: int | None = None) -> str:
+    """Return an image under a map of heat, float [H, W] from 0 to 1: cold parts are darkened."""
+    light = (0.15 + 0.85 * np.clip(heat, 0, 1) ** 0.6)[..., None]
+    grey = image.mean(axis=-1, keepdims=True)
+    glow = np.array([255.0, 170.0, 60.0]) * np.clip(heat, 0, 1)[..., None] ** 1.5
+    mixed = np.clip(0.6 * grey * light + 0.75 * glow, 0, 255)
+    return photo_uri(mixed.astype(np.uint8), side)
+
+
+def sprite(tiles: np.ndarray, across: int, gap: int = 1) -> np.ndarray:
+    """Arrange images [N, h, w, 3] in rows of `across`, white between them."""
+    count, height, width, _ = tiles.shape
+    down = -(-count // across)
+    cells = np.full((down * across, height + gap, width + gap, 3), 255, np.uint8)
+    cells[:count, :height, :width] = tiles
+    rows = cells.reshape(down, across, height + gap, width + gap, 3)
+    whole = rows.transpose(0, 2, 1, 3, 4).reshape(down * (height + gap), across * (width + gap), 3)
+    return whole[: -gap or None, : -gap or None]
+
+
+def _uri(picture: Image.Image, kind: str, **options: object) -> str:
+    data = io.BytesIO()
+    picture.save(data, kind, **options)
+    return f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode()}"

@@ -1,0 +1,115 @@
+"""Images of a split with what a network says about them, for the figures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from alexnet_jax.data.image_source import ImageSource
+from alexnet_jax.data.preprocessing import center_crop
+from alexnet_jax.progress import Progress
+from alexnet_jax.evaluation.scoring import view_probabilities
+from alexnet_jax.parallel.mesh import to_devices
+from alexnet_jax.report.units import LayerMaxima, UnitWatcher
+from alexnet_jax.training.network import TrainedNetwork
+
+_BATCH = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Images and a network's answers.
+
+    Attributes:
+        indices: int [N], of the images in their split.
+        crops: uint8 [N, s, s, 3], the centre crops.
+        labels: int32 [N].
+        probabilities: by kind of view, float32 [N, classes]; empty where none were asked for.
+        features: float32 [N, units], of the last hidden layer, for the centre crop.
+        maxima: what units of each layer do, for the centre crops.
+    """
+
+    indices: np.ndarray
+    crops: np.ndarray
+    labels: np.ndarray
+    probabilities: dict[str, np.ndarray]
+    features: np.ndarray
+    maxima: LayerMaxima
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.labels)
+
+    def ranking(self, views: str) -> np.ndarray:
+        """Return the classes of each image, int [N, classes], the most probable first."""
+        return np.argsort(-self.probabilities[views], axis=1, kind="stable")
+
+    def own_probability(self, views: str) -> np.ndarray:
+        """Return the probability of each image's label, float32 [N]."""
+        return np.take_along_axis(self.probabilities[views], self.labels[:, None], axis=1)[:, 0]
+
+
+def draw_sample(
+    images: ImageSource,
+    count: int,
+    trained: TrainedNetwork,
+    mesh: Mesh,
+    views: str | None,
+    what: str,
+) -> Sample:
+    """Classify `count` images, evenly spaced over a split.
+
+    Args:
+        images: the split.
+        count: of images; all if the split has no more.
+        trained: the network.
+        mesh: the devices.
+        views: "center" or "ten_crop", which includes the centre; None: features alone.
+        what: name of the work, for the progress bar.
+    """
+    crop_size = trained.config.data.crop_size
+    watcher = UnitWatcher(trained.network, trained.state.variables, crop_size)
+    indices = np.unique(
+        np.linspace(0, len(images) - 1, min(count, len(images))).round().astype(int)
+    )
+    rows = -(-min(_BATCH, len(indices)) // mesh.size) * mesh.size
+    parts: list[dict[str, Any]] = []
+    with Progress(what, len(indices), "images") as progress:
+        for start in range(0, len(indices), rows):
+            chosen = indices[start : start + rows]
+            parts.append(_look(images, chosen, rows, trained, watcher, mesh, views))
+            progress.advance(len(chosen))
+    joined = jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
+    return Sample(indices=indices, **{**joined, "maxima": LayerMaxima(**joined["maxima"])})
+
+
+def _look(
+    images: ImageSource,
+    chosen: Sequence[int] | np.ndarray,
+    rows: int,
+    trained: TrainedNetwork,
+    watcher: UnitWatcher,
+    mesh: Mesh,
+    views: str | None,
+) -> dict[str, Any]:
+    """Return the fields of a `Sample` for one batch; unused rows fill it up to `rows`."""
+    size, count = images.image_size, len(chosen)
+    pixels, labels = np.zeros((rows, size, size, 3), np.uint8), np.zeros(count, np.int32)
+    images.read_into(chosen, pixels[:count], labels)
+    on_devices = to_devices({"image": pixels}, mesh)["image"]
+    features, maxima = watcher(on_devices)
+    averages = view_probabilities([trained.predict], on_devices, views) if views else {}
+    answers = jax.device_get(
+        {
+            "probabilities": averages,
+            "features": features.astype(jnp.float32),
+            "maxima": maxima,
+        }
+    )
+    crops = center_crop(pixels, trained.config.data.crop_size)
+    answers = jax.tree.map(lambda array: array[:count], answers)
+    return {"crops": crops[:count], "labels": labels, **answers}

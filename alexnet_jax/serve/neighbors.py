@@ -1,0 +1,62 @@
+"""The training images that are nearest to an image in the last hidden layer."""
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+from jax.sharding import Mesh
+
+from alexnet_jax.data.imagenet_names import english_name
+from alexnet_jax.errors import UserError
+from alexnet_jax.report.embedding import photo_uri
+from alexnet_jax.report.mistakes import nearest_images
+from alexnet_jax.report.sample import Sample, draw_sample
+from alexnet_jax.training.experiment import open_split
+from alexnet_jax.training.network import TrainedNetwork
+
+_SHOWN = 6
+_SIDE = 96  # Of a photograph, in pixels.
+
+
+@dataclass(frozen=True)
+class Neighbor:
+    """A training image."""
+
+    photo: str  # Data URI.
+    label: str
+
+
+class Neighbors:
+    """Looks at training images in the background, and then finds the nearest ones.
+
+    Attributes:
+        note: why there are none, or none yet; "" once there are.
+    """
+
+    def __init__(self, trained: TrainedNetwork, mesh: Mesh, count: int) -> None:
+        """Begin to look at `count` training images."""
+        self.note = "The training images are being looked at; ask again soon."
+        self._pool: Sample | None = None
+        self._trained, self._mesh, self._count = trained, mesh, count
+        threading.Thread(target=self._look, daemon=True).start()
+
+    def _look(self) -> None:
+        try:
+            images = open_split(self._trained.config, "train")
+            self._pool = draw_sample(
+                images, self._count, self._trained, self._mesh, None, "looking at training images"
+            )
+            self.note = ""
+        except UserError as error:
+            self.note = f"The training images cannot be read: {error}"
+
+    def nearest(self, features: np.ndarray) -> list[Neighbor]:
+        """Return the nearest images to features float32 [units]; none before all are looked at."""
+        if self._pool is None:
+            return []
+        pool, names = self._pool, self._trained.class_names
+        found = nearest_images(features[None], pool.features, _SHOWN)[0]
+        return [
+            Neighbor(photo_uri(pool.crops[image], _SIDE), english_name(names[pool.labels[image]]))
+            for image in found
+        ]

@@ -1,0 +1,61 @@
+"""Charts hold the numbers of the log."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alexnet_jax.report import charts
+from alexnet_jax.report.run_record import RunRecord, read_run
+
+
+@pytest.fixture
+def run(finished):
+    return read_run(finished[0])
+
+
+def values(chart):
+    """All rows of all layers of a chart."""
+    spec = charts.themed(chart)
+    layers = spec.get("layer", [spec])
+    return [row for layer in layers for row in layer.get("data", spec.get("data", {}))["values"]]
+
+
+def test_a_curve_has_every_line_of_the_log(run):
+    rows = values(charts.learning_curves([run], "loss"))
+    training = {row["step"] for row in rows if row.get("split") == "training"}
+    validation = {row["step"] for row in rows if row.get("split") == "validation"}
+    assert training == {2, 4, 6} and validation == {4, 6}
+
+
+def test_there_is_no_curve_without_training(run):
+    empty = RunRecord(run.workdir, run.config, [], None, {})
+    assert charts.learning_curves([empty], "loss") is None
+
+
+def test_rate_drops_are_marked(run):
+    lines = [{**line, "learning_rate": 0.01 / line["step"] ** 2} for line in run.training]
+    slower = RunRecord(run.workdir, run.config, lines, None, {})
+    drops = [row for row in values(charts.learning_curves([slower], "loss")) if "rate" in row]
+    assert [row["rate"] for row in drops] == ["0.000625", "0.000278"]
+
+
+def test_a_long_log_is_thinned_out():
+    lines = [
+        {"kind": "train", "step": step, "epoch": step / 100, "loss": 1.0, "learning_rate": 0.1}
+        for step in range(1, 10_000)
+    ]
+    run = RunRecord(Path("run"), {}, lines, None, {})
+    rows = list(charts._curve_rows(run, "loss"))
+    assert 1000 < len(rows) <= 1500
+
+
+def test_classes_with_the_most_errors_come_first():
+    rows = values(charts.class_errors(["a", "b", "c"], np.array([1, 3, 0]), np.array([4, 4, 0])))
+    assert [(row["class"], row["error"]) for row in rows] == [("b", 0.75), ("a", 0.25)]
+
+
+def test_calibration_counts_right_answers_in_each_bin():
+    chart = charts.calibration(np.array([0.95, 0.99, 1.0, 0.15]), np.array([1, 1, 0, 0], bool))
+    rows = {row["images"]: row["right"] for row in values(chart) if "images" in row}
+    assert rows == {1: 0, 3: pytest.approx(2 / 3)}

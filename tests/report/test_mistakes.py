@@ -1,0 +1,61 @@
+"""What a report says of wrong answers, on a sample made by hand."""
+
+import numpy as np
+import pytest
+
+from alexnet_jax.report.mistakes import (
+    confused_pairs,
+    errors_by_class,
+    from_center_to_ten,
+    nearest_images,
+    worst_images,
+)
+from alexnet_jax.report.sample import Sample
+from alexnet_jax.report.units import LayerMaxima
+
+
+@pytest.fixture
+def sample():
+    """Five images of three classes; images 1, 2 and 4 are wrong by the centre crop."""
+    center = np.array(
+        [[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.1, 0.7, 0.2], [0.0, 0.9, 0.1], [0.05, 0.9, 0.05]]
+    )
+    ten = center.copy()
+    ten[1] = [0.6, 0.3, 0.1]  # Mended.
+    ten[3] = [0.5, 0.4, 0.1]  # Broken.
+    labels = np.array([0, 0, 2, 1, 0])
+    return Sample(
+        indices=np.arange(5),
+        crops=np.zeros((5, 2, 2, 3), np.uint8),
+        labels=labels,
+        probabilities={"center": center, "ten_crop": ten},
+        features=np.zeros((5, 1)),
+        maxima=LayerMaxima({}, {}, {}),
+    )
+
+
+def test_the_worst_image_gave_its_class_the_least_probability(sample):
+    assert worst_images(sample, "center", 2).tolist() == [4, 2]
+
+
+def test_confused_pairs_are_counted_the_most_frequent_first(sample):
+    first, second = confused_pairs(sample, "center", 5)
+    assert (first.label, first.answer, first.count, first.of) == (0, 1, 2, 3)
+    assert (second.label, second.answer, second.count, second.of) == (2, 1, 1, 1)
+
+
+def test_errors_are_counted_by_class(sample):
+    wrong, counts = errors_by_class(sample, "center", 4)
+    assert wrong.tolist() == [2, 0, 1, 0] and counts.tolist() == [3, 1, 1, 0]
+
+
+def test_ten_crops_mend_some_and_break_others(sample):
+    change = from_center_to_ten(sample, 9)
+    assert (change.mended, change.broken, list(change.examples)) == (1, 1, [1, 3])
+
+
+def test_nearest_images_are_those_of_the_smallest_euclidean_distance():
+    rng = np.random.default_rng(0)
+    queries, features = rng.normal(size=(4, 6)), rng.normal(size=(30, 6))
+    distances = np.linalg.norm(queries[:, None] - features[None], axis=-1)
+    assert nearest_images(queries, features, 3).tolist() == np.argsort(distances)[:, :3].tolist()

@@ -1,0 +1,30 @@
+"""The front door of the report, as a user calls it."""
+
+import shutil
+import subprocess
+import sys
+
+REPORT = [sys.executable, "-m", "alexnet_jax.report"]
+
+
+def call(*arguments, **options):
+    return subprocess.run([*REPORT, *arguments], capture_output=True, text=True, **options)
+
+
+def test_the_page_is_named_at_the_end(finished, tmp_path):
+    workdir = shutil.copytree(finished[0], tmp_path / "run")
+    done = call(f"--workdir={workdir}", "--images=8", "--training_images=8")
+    assert done.returncode == 0, done.stderr
+    assert f"{workdir}/report/index.html" in done.stdout.splitlines()[-1]
+
+
+def test_without_a_run_nothing_is_made():
+    done = call()
+    assert done.returncode == 2 and "--workdir" in done.stderr and "--compare" in done.stderr
+
+
+def test_a_missing_library_is_named_with_its_extra(tmp_path):
+    (tmp_path / "altair.py").write_text("raise ModuleNotFoundError(name='altair')")
+    done = call(f"--workdir={tmp_path}", env={"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin"})
+    assert done.returncode == 2
+    assert "altair" in done.stderr and "alexnet-jax[report]" in done.stderr
