@@ -114,8 +114,8 @@ def _print(
     predictions: "Iterator[Prediction]", classifier: "Classifier", count: int | None
 ) -> "Iterator[Prediction]":
     """Print each prediction, then yield it; `count` is their number, where it is known."""
-    from alexnet_jax.progress import Progress
     from alexnet_jax.prediction.output import CSV_HEADER, as_csv, as_json, as_text
+    from alexnet_jax.progress import Progress
 
     convert = as_json if _JSON.value else as_csv if _CSV.value else as_text
     if _CSV.value:

@@ -11,9 +11,9 @@ from jax.sharding import Mesh
 
 from alexnet_jax.data.image_source import ImageSource
 from alexnet_jax.data.preprocessing import center_crop
-from alexnet_jax.progress import Progress
 from alexnet_jax.evaluation.scoring import view_probabilities
 from alexnet_jax.parallel.mesh import to_devices
+from alexnet_jax.progress import Progress
 from alexnet_jax.report.units import LayerMaxima, UnitWatcher
 from alexnet_jax.training.network import TrainedNetwork
 
