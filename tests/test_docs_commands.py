@@ -29,12 +29,12 @@ NOT_RUN = {
     "init_from=runs/owt": "needs torchvision's file",
     "import --format=safetensors": "needs a file of ours: tests/weights/test_weights_main.py",
     "caffenet.caffemodel": "needs Caffe's file: tests/weights/test_caffe.py",
-    "alexnet.pth": "needs PyTorch's file",
     "--format=torchvision --workdir=runs/owt": "needs a workdir of owt: tests/weights",
     "launch.sweep": "trains for days: tests/launch/test_sweep.py",
     "--dataset=stripes": "needs the code of its page: tests/test_extending.py",
     "my_recipe.py": "needs the code of its page: tests/test_extending.py",
     "--devices=64": "traces large networks for minutes: tests/diagnosis/test_scaling.py",
+    "--profile=100:110": "needs a hundred steps: tests/training/test_profiling.py",
     "photos": "needs the reader's photographs",
 }
 SHORT = [f"--config.data.name={FRACTALS}", "--config.train.steps=6", "--config.train.batch_size=32"]

@@ -9,7 +9,7 @@ from alexnet_jax.models.table import (
     format_layers,
 )
 
-# As the README's table of networks has them.
+# As docs/recipes.md has them.
 PARAMETERS = {
     "original": 60_965_224,
     "paper": 60_965_224,

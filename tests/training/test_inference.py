@@ -43,7 +43,7 @@ def test_without_a_name_the_best_is_taken(finished, tmp_path, capsys):
     best = logged(finished[0], 4)
     log.write_text(log.read_text() + json.dumps(best | {"top1_error": 0.0}) + "\n")
     evaluate_workdirs([str(tmp_path / "run")], "center")
-    assert "run: checkpoint 4 (best of 4, 6: top-1 error 0.0000" in capsys.readouterr().out
+    assert "run: checkpoint 4 (best of 4, 6: top-1 error 0.00%" in capsys.readouterr().out
 
 
 def test_a_network_averaged_with_itself_scores_the_same(finished):
