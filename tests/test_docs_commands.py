@@ -33,6 +33,7 @@ NOT_RUN = {
     "launch.sweep": "trains for days: tests/launch/test_sweep.py",
     "--dataset=stripes": "needs the code of its page: tests/test_extending.py",
     "my_recipe.py": "needs the code of its page: tests/test_extending.py",
+    "doctor --config=configs/imagenet.py": "measures a large network; the demo's is run",
     "--devices=64": "traces large networks for minutes: tests/diagnosis/test_scaling.py",
     "--profile=100:110": "needs a hundred steps: tests/training/test_profiling.py",
     "photos": "needs the reader's photographs",

@@ -1,6 +1,5 @@
-"""The front door of the report, as a user calls it."""
+"""The front door of the report, as a user calls it; tests/test_docs_commands.py makes a report."""
 
-import shutil
 import subprocess
 import sys
 
@@ -9,13 +8,6 @@ REPORT = [sys.executable, "-m", "alexnet_jax.report"]
 
 def call(*arguments, **options):
     return subprocess.run([*REPORT, *arguments], capture_output=True, text=True, **options)
-
-
-def test_the_page_is_named_at_the_end(finished, tmp_path):
-    workdir = shutil.copytree(finished[0], tmp_path / "run")
-    done = call(f"--workdir={workdir}", "--images=8", "--training_images=8")
-    assert done.returncode == 0, done.stderr
-    assert f"{workdir}/report/index.html" in done.stdout.splitlines()[-1]
 
 
 def test_without_a_run_nothing_is_made():
