@@ -1,4 +1,4 @@
-"""Every command of the docs runs on a small data set, or is named here with the reason why not.
+"""Every command and snippet of the docs runs, or is named here with the reason why not.
 
 The commands of a page run in their order, as they stand, with a few more flags that make them
 small, in a folder that has what a reader of the page has: data, trained runs, images.
@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,35 +37,45 @@ NOT_RUN = {
     "doctor --config=configs/imagenet.py": "measures a large network; the demo's is run",
     "--devices=64": "traces large networks for minutes: tests/diagnosis/test_scaling.py",
     "--profile=100:110": "needs a hundred steps: tests/training/test_profiling.py",
-    "photos": "needs the reader's photographs",
 }
-SHORT = [f"--config.data.name={FRACTALS}", "--config.train.steps=6", "--config.train.batch_size=32"]
-OWN = ["--config.train.steps=4", "--config.train.batch_size=8", "--config.eval.batch_size=8"]
+SNIPPETS_NOT_RUN = {
+    "alexnet-owt-7be5be79.pth": "needs torchvision's file: tests/weights/test_torchvision_peer.py",
+    "alexnet.stablehlo": "is for a network of full size: tests/weights/test_stablehlo.py",
+    "tfds.builder(NAME": "downloads a data set: tests/data/test_tfds_data_set.py",
+}
+SHORT = f"--config.data.name={FRACTALS} --config.train.steps=6 --config.train.batch_size=32"
+OWN = "--config.train.steps=4 --config.train.batch_size=8 --config.eval.batch_size=8"
 
 
 def commands(page):
-    """Yield the commands of a page: its indented or fenced lines that start a program."""
+    """Yield the commands of a page: its lines that start a program."""
     text = (REPOSITORY / page).read_text().replace("\\\n", " ")
     for line in text.splitlines():
         if PROGRAM.match(line.strip()):
             yield re.sub(r"\s+", " ", line.split(" #")[0]).strip()
 
 
-def reason_not_to_run(command):
-    return next((why for part, why in NOT_RUN.items() if part in command), None)
+def snippets(page):
+    """Yield the Python of a page, block by block."""
+    yield from re.findall(r"```python\n(.*?)```", (REPOSITORY / page).read_text(), re.DOTALL)
+
+
+def reason_not_to_run(text, reasons=NOT_RUN):
+    return next((why for part, why in reasons.items() if part in text), None)
 
 
 def smaller(command):
-    """The command with flags that make it small."""
-    if "alexnet_jax.main" in command or "alexnet-jax train" in command:
-        return [*command.split(), *(OWN if "num_classes=2" in command else SHORT)]
+    """The command with flags that make it small, for the shell."""
+    command = command.replace("alexnet-jax ", "python -m alexnet_jax ")
+    if " alexnet_jax.main " in command or " alexnet_jax train " in command:
+        return f"{command} {OWN if 'num_classes=2' in command else SHORT}"
     if "prepare --dataset=fractals" in command:
-        return [*command.split(), "--images_per_class=50"]
-    if "report" in command:
-        return [*command.split(), "--images=16", "--training_images=16"]
-    if "doctor" in command:
-        return [*command.split(), "--seconds=4", f"--config.data.name={FRACTALS}"]
-    return command.split()
+        return f"{command} --images_per_class=50"
+    if ".report " in command:
+        return f"{command} --images=16 --training_images=16"
+    if ".doctor " in command:
+        return f"{command} --seconds=4 --config.data.name={FRACTALS}"
+    return command
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +87,10 @@ def folder(tmp_path_factory, fractals_dir, finished):
         (folder / name).symlink_to(REPOSITORY / name)
     shutil.copytree(finished[0], folder / "runs" / "imagenet")
     rng = np.random.default_rng(0)
+    photograph = Image.fromarray(rng.integers(0, 256, (120, 160, 3), np.uint8))
+    (folder / "photos").mkdir()
+    for path in ("cat.jpg", "photos/1.jpg", "photos/2.jpg"):
+        photograph.save(folder / path)
     for split, count in (("train", 12), ("validation", 8)):
         for name in ("cat", "dog"):
             (folder / "my_images" / split / name).mkdir(parents=True)
@@ -92,24 +107,40 @@ RUN = dict.fromkeys(
 )
 
 
-@pytest.mark.parametrize("command", RUN)
-def test_a_command_of_the_docs_runs(command, folder):
-    words = smaller(command)
-    if words[0] == "python":
-        words[0] = sys.executable
-    elif words[0] == "alexnet-jax":
-        words[:1] = [sys.executable, "-m", "alexnet_jax"]
+SNIPPETS = [
+    snippet
+    for page in [*PAGES, "docs/api/index.md"]
+    if page != "docs/extending.md"  # tests/test_extending.py runs it as a whole.
+    for snippet in snippets(page)
+    if reason_not_to_run(snippet, SNIPPETS_NOT_RUN) is None
+]
+
+
+def run(words, folder, **options):
     # As users compile: the pictures of a report take long in programs that were compiled quickly.
     environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
     done = subprocess.run(
-        words, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+        words, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, **options
     )
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("command", RUN)
+def test_a_command_of_the_docs_runs(command, folder):
+    run(smaller(command), folder, shell=True)
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS)
+def test_a_snippet_of_the_docs_runs(snippet, folder):
+    run([sys.executable, "-c", snippet], folder)
 
 
 def test_every_reason_belongs_to_a_command():
     found = [command for page in PAGES for command in commands(page)]
     assert [part for part in NOT_RUN if not any(part in command for command in found)] == []
+    found = [snippet for page in PAGES for snippet in snippets(page)]
+    assert [part for part in SNIPPETS_NOT_RUN if not any(part in one for one in found)] == []
 
 
 def test_the_docs_have_commands_that_run():

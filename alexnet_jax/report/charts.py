@@ -185,7 +185,9 @@ def differences(rows: Sequence[Mapping[str, Any]]) -> Chart:
 
     Differences are of the top-1 error, as fractions; a negative one is better.
     """
-    base = alt.Chart(alt.Data(values=list(rows))).encode(y=alt.Y("name:N", title=None, sort=None))
+    base = alt.Chart(alt.Data(values=list(rows))).encode(
+        y=alt.Y("name:N", title=None, sort=[row["name"] for row in rows])
+    )
     tooltip = [
         alt.Tooltip("name:N"),
         alt.Tooltip("difference:Q", format="+.2%"),

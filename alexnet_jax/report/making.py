@@ -9,8 +9,9 @@ from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.parallel.runtime import configure_jax
+from alexnet_jax.report.chart_files import write_charts
 from alexnet_jax.report.comparison import Comparison, compare_sweep
-from alexnet_jax.report.page import Report, write_page
+from alexnet_jax.report.page import Report, chart_specs, write_page
 from alexnet_jax.report.pictures import draw_network, take_pictures, write_drawings
 from alexnet_jax.report.run_record import read_run
 from alexnet_jax.sweeps.trial_run import read_json
@@ -52,6 +53,7 @@ def make_report(
         if report.pictures is not None:
             drawings |= report.pictures.drawings
         write_drawings(drawings, figures)
+        write_charts(chart_specs(report), figures)
         write_page(report, folder / "report" / "index.html")
     return folder / "report" / "index.html"
 

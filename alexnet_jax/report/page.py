@@ -49,7 +49,7 @@ def write_page(report: Report, path: Path) -> None:
 
 def render(report: Report) -> str:
     """Return the page as HTML; text from configs and data sets is escaped."""
-    specs = _charts(report)
+    specs = chart_specs(report)
     first = report.runs[0]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     room = resources.files("alexnet_jax.report")
@@ -97,7 +97,7 @@ def _curve_names() -> dict[str, str]:
     return {f"curve-{name}": alt for name, alt in _CURVES.items()}
 
 
-def _charts(report: Report) -> dict[str, Any]:
+def chart_specs(report: Report) -> dict[str, Any]:
     """Return the specifications of all charts by the id of their place."""
     made = {f"curve-{name}": charts.learning_curves(report.runs, name) for name in _CURVES}
     if report.comparison is not None and report.comparison.rows:

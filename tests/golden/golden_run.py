@@ -168,7 +168,9 @@ def _train_by_the_loop(config: Any, run: Run, workdir: Path) -> dict[str, Any]:
         "loss": _by_step(train, "loss"),
         "learning_rate": _by_step(train, "learning_rate"),
         "test_loss": {f"{line['step']} {line['views']}": _short(line["loss"]) for line in tests},
-        "parameter_norms": _norms(load_trained(workdir, run.experiment.mesh, "latest").state.params),
+        "parameter_norms": _norms(
+            load_trained(workdir, run.experiment.mesh, "latest").state.params
+        ),
     }
 
 

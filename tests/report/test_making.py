@@ -51,7 +51,9 @@ def test_every_unit_has_its_anchor(page, trained):
     assert 'id="fc8-9"' in page and 'id="fc8-10"' not in page
 
 
-@pytest.mark.parametrize("name", ["network", "kernels", "predictions", "neighbors"])
+@pytest.mark.parametrize(
+    "name", ["network", "kernels", "predictions", "neighbors", "curve-loss", "calibration"]
+)
 def test_figures_are_written_as_svg_and_png(reported, name):
     figures = reported / "report" / "figures"
     assert ET.parse(figures / f"{name}.svg").getroot().tag.endswith("svg")
