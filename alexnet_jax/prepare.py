@@ -12,6 +12,9 @@
     python -m alexnet_jax.prepare --dataset=fractals
     python -m alexnet_jax.prepare --dataset=fractals/imagenet_like --images_per_class=100
 
+  MNIST, Fashion-MNIST or Kuzushiji-MNIST, from their files (train-images-idx3-ubyte.gz, ...):
+    python -m alexnet_jax.prepare --dataset=fashion_mnist --source=DIR --data_dir=data
+
   A data set that TFDS prepared as ArrayRecord, with an image and a class (adds statistics):
     python -m alexnet_jax.prepare --dataset=tfds:cifar10 --data_dir=data
 
@@ -34,7 +37,8 @@ from alexnet_jax.errors import UserError
 _DATASET = flags.DEFINE_string(
     "dataset",
     None,
-    "imagenet2012, folder, fractals (fractals/demo), fractals/imagenet_like or tfds:NAME[/CONFIG].",
+    "imagenet2012, folder, fractals (fractals/demo), fractals/imagenet_like, mnist, fashion_mnist, "
+    "kmnist or tfds:NAME[/CONFIG].",
 )
 _SOURCE = flags.DEFINE_string(
     "source", None, "Directory of the archives (imagenet2012) or of train and validation (folder)."

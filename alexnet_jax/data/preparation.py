@@ -76,7 +76,9 @@ class Request:
     @property
     def recipe(self) -> str:
         """The name of the recipe that the data set is made for."""
-        return "demo" if self.name.startswith("fractals/demo") else "imagenet"
+        if self.name.startswith("fractals/demo"):
+            return "demo"
+        return self.builder.recipe if self.builder else "imagenet"
 
     @property
     def size(self) -> int:

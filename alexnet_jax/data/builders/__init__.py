@@ -2,6 +2,7 @@
 
 from alexnet_jax.data.builders.folder import Folder
 from alexnet_jax.data.builders.fractals import Fractals
+from alexnet_jax.data.builders.idx import FashionMnist, Kmnist, Mnist
 from alexnet_jax.data.builders.imagenet2012 import Imagenet2012
 from alexnet_jax.data.builders.record_builder import RecordBuilder
 
@@ -9,4 +10,7 @@ DATA_SETS: dict[str, type[RecordBuilder]] = {
     "imagenet2012": Imagenet2012,
     "folder": Folder,
     "fractals": Fractals,
+    "mnist": Mnist,
+    "fashion_mnist": FashionMnist,
+    "kmnist": Kmnist,
 }

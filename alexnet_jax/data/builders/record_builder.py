@@ -36,6 +36,7 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
     splits: Sequence[str] = ("train", "validation")
     encoding_format: str | None = None  # Of the images, where all have the same.
     needs_source = False
+    recipe = "imagenet"  # Whose sizes it is prepared for: "imagenet" or "demo".
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__(skip_registration=True)
