@@ -82,6 +82,17 @@ def test_the_summary_names_a_command_that_fits(source, tmp_path, capsys):
         ("train-labels-idx1-ubyte.gz", b"no gzip", "train-labels-idx1-ubyte.gz is no IDX file"),
         ("train-labels-idx1-ubyte.gz", gzip.compress(bytes(99))[:-9], "is no IDX file"),
     ],
+    ids=[
+        "empty",
+        "one_axis",
+        "cut_short",
+        "too_long",
+        "huge",
+        "an_image_less",
+        "no_class",
+        "no_gzip",
+        "gzip_cut_short",
+    ],  # fmt: skip
 )
 def test_a_damaged_file_is_named(source, tmp_path, name, content, message):
     (source / name).write_bytes(content)
