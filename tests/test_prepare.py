@@ -30,7 +30,10 @@ def test_help_shows_every_flag():
     ("flags", "message"),
     [
         ([], "--dataset must be given"),
-        (["--dataset=cifar"], "known: imagenet2012, folder, fractals, fractals/demo, fractals/ima"),
+        (
+            ["--dataset=cifar"],
+            "known: imagenet2012, folder, fractals, mnist, fashion_mnist, kmnist, fractals/demo",
+        ),
         (["--dataset=folder", "extra"], "unexpected arguments extra"),
         (["--dataset=fractals", "--image_size=0"], "image_size"),
         (["--dataset=fractals", "--max_megapixels=179"], "max_megapixels"),

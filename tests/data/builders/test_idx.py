@@ -92,7 +92,7 @@ def test_the_summary_names_a_command_that_fits(source, tmp_path, capsys):
         "no_class",
         "no_gzip",
         "gzip_cut_short",
-    ],  # fmt: skip
+    ],
 )
 def test_a_damaged_file_is_named(source, tmp_path, name, content, message):
     (source / name).write_bytes(content)
