@@ -130,6 +130,21 @@ TINY = replace(
     output_std=0.04,
 )
 
+FOUR_LAYER = Spec(
+    source="cuda-convnet (2011), layers-18pct.cfg: the kind of network of the paper's figure 1; "
+    "with maximum for average pooling, and without its two normalizations",
+    crop_size=28,
+    normalization=None,
+    spatial_normalization=None,
+    dropout=None,
+    initialization="he",
+    convolutions=(
+        Convolution(32, 5, ("pool", "activation"), padding=_SAME5),
+        Convolution(32, 5, ("activation", "pool"), padding=_SAME5),
+        Convolution(64, 5, ("activation", "pool"), padding=_SAME5),
+    ),
+)
+
 MODELS: dict[str, Spec] = {
     "original": ORIGINAL,
     "paper": PAPER,
@@ -140,4 +155,5 @@ MODELS: dict[str, Spec] = {
     "owt": OWT,
     "six_conv": SIX_CONV,
     "tiny": TINY,
+    "four_layer": FOUR_LAYER,
 }
