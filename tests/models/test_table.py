@@ -20,6 +20,7 @@ PARAMETERS = {
     "caffenet": 60_965_224,
     "owt": 61_100_840,
     "tiny": 437_208,
+    "four_layer": 336_328,
 }
 
 
