@@ -137,9 +137,8 @@ FOUR_LAYER = Spec(
     normalization=None,
     spatial_normalization=None,
     dropout=None,
-    initialization="he",
     convolutions=(
-        Convolution(32, 5, ("pool", "activation"), padding=_SAME5),
+        Convolution(32, 5, ("pool", "activation"), padding=_SAME5, kernel_std=0.0001),
         Convolution(32, 5, ("activation", "pool"), padding=_SAME5),
         Convolution(64, 5, ("activation", "pool"), padding=_SAME5),
     ),

@@ -153,6 +153,17 @@ def _one_weird_trick(classes: int) -> nn.Sequential:
     return _number(layers)
 
 
+def _four_layer(classes: int) -> nn.Sequential:
+    """cuda-convnet's layers-18pct.cfg with maximum pooling and without its norms."""
+    layers: list[nn.Module] = [
+        *(nn.Conv2d(3, 32, 5, padding=2), _pool(), nn.ReLU()),
+        *(nn.Conv2d(32, 32, 5, padding=2), nn.ReLU(), _pool()),
+        *(nn.Conv2d(32, 64, 5, padding=2), nn.ReLU(), _pool()),
+        *(nn.Flatten(), nn.Linear(2 * 2 * 64, classes)),
+    ]
+    return _number(layers)
+
+
 _BUILDERS: dict[str, Callable[[int], nn.Sequential]] = {
     "original": _code_of_2012,
     "paper": _paper,
@@ -165,6 +176,7 @@ _BUILDERS: dict[str, Callable[[int], nn.Sequential]] = {
     "owt": _one_weird_trick,
     "six_conv": lambda classes: _code_of_2012(classes, sixth=True),
     "tiny": _tiny,
+    "four_layer": _four_layer,
 }
 
 
