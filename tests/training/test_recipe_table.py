@@ -31,9 +31,10 @@ from configs import (
     original,
     owt,
     paper_text,
+    small_data,
 )
 
-IMAGENET, FRACTALS = 1_281_167, 5_000
+IMAGENET, FRACTALS, FASHION = 1_281_167, 5_000, 10_000
 
 RECIPES = {
     "automatic": automatic.get_config,
@@ -47,6 +48,7 @@ RECIPES = {
     "original": original.get_config,
     "owt": owt.get_config,
     "paper_text": paper_text.get_config,
+    "small_data": small_data.get_config,
 }
 
 # Network, side of the crops, crop, flip, examples, batch, epochs (None: the steps count), steps.
@@ -62,6 +64,7 @@ FACTS = {
     "original": ("original", 224, "random", True, IMAGENET, 128, 91, 910_830),
     "owt": ("owt", 224, "random_resized", True, IMAGENET, 256, 90, 450_410),
     "paper_text": ("paper", 227, "random", True, IMAGENET, 128, 90, 900_821),
+    "small_data": ("four_layer", 28, "random", True, FASHION, 64, 12, 1_875),
 }
 
 # Whether colour noise is followed by the division by 1.1: the code's way, not the text's.
@@ -157,7 +160,7 @@ def numbers_at(recipe, step):
 def test_every_recipe_is_in_the_table():
     files = {path.stem for path in Path(configs.__file__).parent.glob("[a-z]*.py")}
     assert {name.partition(":")[0] for name in RECIPES} == files
-    assert set(RECIPES) == set(FACTS) == set(SPANS) | {"large_batch"}
+    assert set(RECIPES) == set(FACTS) == set(SPANS) | {"large_batch", "small_data"}
 
 
 def test_what_a_recipe_trains_on_and_how_long(recipe):
@@ -176,8 +179,8 @@ def test_what_a_recipe_trains_on_and_how_long(recipe):
 
 
 def test_rates_and_noise_around_every_boundary(recipe):
-    if recipe.name == "large_batch":
-        pytest.skip("its rate changes with every step: the next test")
+    if recipe.name in ("large_batch", "small_data"):
+        pytest.skip("its rate changes with every step: the next tests")
     spans = SPANS[recipe.name]
     ends = [span[0] for span in spans[1:]] + [FACTS[recipe.name][-1]]
     for (start, *numbers), end in zip(spans, ends, strict=True):
@@ -201,4 +204,16 @@ def test_the_rate_of_the_large_batch(step, rate, tolerance):
     config = resolve_config(large_batch.get_config())
     recipe = SimpleNamespace(config=config, durations=resolve_durations(config, IMAGENET))
     expected = [rate, rate, rate, rate, 0]
+    assert numbers_at(recipe, step) == pytest.approx(expected, rel=tolerance)
+
+
+# 0.05 x (1 - step / 1,875), until step 156 (one epoch) times step / 156; biases twice that.
+@pytest.mark.parametrize(
+    ("step", "rate", "tolerance"),
+    [(0, 0, 0), (78, 0.02396, 1e-5), (156, 0.04584, 1e-5), (1_874, 2.66667e-5, 1e-3)],
+)
+def test_the_rate_of_small_data(step, rate, tolerance):
+    config = resolve_config(small_data.get_config())
+    recipe = SimpleNamespace(config=config, durations=resolve_durations(config, FASHION))
+    expected = [rate, 2 * rate, rate, rate, 0]
     assert numbers_at(recipe, step) == pytest.approx(expected, rel=tolerance)
