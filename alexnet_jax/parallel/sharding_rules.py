@@ -88,6 +88,11 @@ def check_layout(mesh: Mesh, spec: Spec) -> None:
             f"layout 'columns' cannot divide the {min(groups)} groups of this network over {size} "
             f"devices; set parallel.model_axis={min(groups)}"
         )
+    if axis == MODEL_AXIS and spec.convolutions and not spec.dense:
+        raise UserError(
+            f"layout 'hybrid' divides hidden fully connected units over {size} devices, and this "
+            "network has none; use layout 'data' or 'fsdp'"
+        )
     for number, layer in enumerate(spec.dense, start=len(spec.convolutions) + 1):
         if layer.features % size:
             raise UserError(

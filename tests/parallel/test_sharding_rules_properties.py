@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import MODELS, find_spec
-from alexnet_jax.parallel.mesh import LAYOUTS, SHARD_AXIS
+from alexnet_jax.parallel.mesh import LAYOUTS, MODEL_AXIS, SHARD_AXIS
 from alexnet_jax.parallel.sharding_rules import check_layout, divided_dimension
 
 
@@ -33,7 +33,9 @@ def test_what_a_layout_divides_divides_or_the_network_is_refused(network, layout
         for kind, shape in (("kernel", (9, layer.features)), ("bias", (layer.features,))):
             dimension = divided_dimension(mesh, spec, f"fc{number}/{kind}", shape)
             assert dimension is None or shape[dimension] % size == 0
-    shape = (spec.dense[-1].features, 1000)
+    # Without hidden units, the maps of the last convolution: 2x2 of four_layer's.
+    inputs = spec.dense[-1].features if spec.dense else 4 * spec.convolutions[-1].features
+    shape = (inputs, 1000)
     dimension = divided_dimension(mesh, spec, f"{spec.output_name}/kernel", shape)
     assert dimension is None or shape[dimension] % size == 0
 
@@ -44,6 +46,11 @@ def test_sharding_takes_the_largest_dimension_that_divides(shape, size):
     dimension = divided_dimension(mesh, spec, "fc6/kernel", tuple(shape))
     fitting = [length for length in shape if length % size == 0]
     assert (None if dimension is None else shape[dimension]) == max(fitting, default=None)
+
+
+def test_a_network_without_hidden_units_has_nothing_for_hybrid_to_divide():
+    with pytest.raises(UserError, match="has none; use layout 'data' or 'fsdp'"):
+        check_layout(mesh_of(MODEL_AXIS, 2), find_spec("four_layer"))
 
 
 def test_a_divisor_too_large_is_refused():
