@@ -279,7 +279,7 @@ def test_a_missing_config_file_is_named(tmp_path):
         2,
         "error: --config=nowhere.py: there is no such file, and no such recipe; the known ones: "
         "automatic, caffe, caffenet, demo, imagenet, large_batch, one_cnn_star, original, owt, "
-        "paper_text\n",
+        "paper_text, small_data\n",
     )
 
 
