@@ -7,6 +7,7 @@ from typing import Any
 import altair as alt
 import numpy as np
 
+from alexnet_jax.evaluation.by_class import ClassErrors
 from alexnet_jax.evaluation.metrics import metric_title
 from alexnet_jax.report.run_record import RunRecord
 
@@ -111,18 +112,16 @@ def _rate_drops(run: RunRecord) -> Iterable[dict[str, Any]]:
             yield {"run": run.name, "epoch": epoch, "rate": f"{rate:.3g}"}
 
 
-def class_errors(names: Sequence[str], wrong: np.ndarray, counts: np.ndarray) -> Chart:
-    """Chart each class's error as a bar, the highest first, at most 40 of them."""
-    by_error = np.argsort(-wrong / np.maximum(counts, 1), kind="stable")
-    order = [int(label) for label in by_error if counts[label]][:40]
+def class_errors(names: Sequence[str], classes: Sequence[ClassErrors]) -> Chart:
+    """Chart the error of each class as a bar, in the order given, at most 40 of them."""
     rows = [
         {
-            "class": names[label],
-            "error": float(wrong[label] / counts[label]),
-            "wrong": int(wrong[label]),
-            "images": int(counts[label]),
+            "class": names[each.label],
+            "error": each.top1_error,
+            "wrong": each.errors,
+            "images": each.count,
         }
-        for label in order
+        for each in classes[:40]
     ]
     return (
         alt.Chart(alt.Data(values=rows))

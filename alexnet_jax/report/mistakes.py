@@ -1,4 +1,4 @@
-"""What a network gets wrong: the worst images, confused pairs, errors by class."""
+"""What a network gets wrong: the worst images, confused pairs, changed answers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,15 +38,6 @@ def confused_pairs(sample: Sample, views: str, count: int) -> list[Confusion]:
         Confusion(int(label), int(answer), int(number), int(of[label]))
         for (label, answer), number in zip(pairs[order], counts[order], strict=True)
     ]
-
-
-def errors_by_class(sample: Sample, views: str, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the wrong images and all images of each class, int [classes] each."""
-    wrong = sample.ranking(views)[:, 0] != sample.labels
-    return (
-        np.bincount(sample.labels[wrong], minlength=classes),
-        np.bincount(sample.labels, minlength=classes),
-    )
 
 
 @dataclass(frozen=True)

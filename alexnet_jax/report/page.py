@@ -15,6 +15,8 @@ from markupsafe import Markup
 import alexnet_jax
 from alexnet_jax.atomic_write import atomic_write
 from alexnet_jax.evaluation.intervals import wilson_interval
+from alexnet_jax.evaluation.views import VIEW_TITLES
+from alexnet_jax.progress import clock
 from alexnet_jax.report import charts
 from alexnet_jax.report.comparison import Comparison
 from alexnet_jax.report.matplotlib_style import Drawing
@@ -27,7 +29,6 @@ _CURVES = {
     "top1_error": "The top-1 error against epochs",
     "top5_error": "The top-5 error against epochs",
 }
-_TITLES = {"center": "centre crop", "ten_crop": "ten crops"}
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def _subtitle(runs: Sequence[RunRecord]) -> str:
 
 def _result_rows(run: RunRecord) -> list[dict[str, Any]]:
     rows = []
-    for views, title in _TITLES.items():
+    for views, title in VIEW_TITLES.items():
         scores = run.scores(views)
         if scores is None:
             continue
@@ -149,7 +150,7 @@ def _published_rows(run: RunRecord) -> list[dict[str, Any]]:
     return [
         {
             "name": row.title,
-            "views": _TITLES[row.views],
+            "views": VIEW_TITLES[row.views],
             "top1": _published(row.top1_error),
             "top5": _published(row.top5_error),
             "loss": None,
@@ -190,7 +191,7 @@ def _facts(run: RunRecord) -> list[tuple[str, str]]:
         "Batch": f"{run.config['train.batch_size']:,} images",
         "Precision": run.config["model.dtype"],
         "Steps": f"{result['step']:,}" if result else _progress(run),
-        "Time": _duration(result.get("seconds")),
+        "Time": clock(result["seconds"]) if "seconds" in result else None,
         "Images per second": f"{result['images_per_second']:,.0f}"
         if "images_per_second" in result
         else None,
@@ -209,14 +210,6 @@ def _facts(run: RunRecord) -> list[tuple[str, str]]:
 
 def _progress(run: RunRecord) -> str | None:
     return f"{run.lines[-1]['step']:,}, not finished" if run.lines else None
-
-
-def _duration(seconds: float | None) -> str | None:
-    if seconds is None:
-        return None
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
 def _unescaped(text: str) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from alexnet_jax.data.imagenet_names import english_name
+from alexnet_jax.evaluation.by_class import errors_by_class
 from alexnet_jax.models.table import describe_layers
 from alexnet_jax.report import charts
 from alexnet_jax.report.architecture_figure import draw_architecture
@@ -19,7 +20,6 @@ from alexnet_jax.report.mistakes import (
     Change,
     Confusion,
     confused_pairs,
-    errors_by_class,
     from_center_to_ten,
     nearest_images,
     worst_images,
@@ -107,7 +107,6 @@ def take_pictures(
     pool = draw_sample(training, training_images, trained, mesh, None, "looking at training images")
     names = [english_name(name) for name in trained.class_names]
     saliency = SaliencyMapper(trained.network, trained.state.variables)
-    wrong, counts = errors_by_class(sample, "center", len(names))
     center, answered = sample.probabilities["center"], sample.ranking("center")[:, 0]
     shown = _one_of_each_class(sample, _PREDICTED)
     queries = shown[:_QUERIES]
@@ -121,7 +120,7 @@ def take_pictures(
         ],
         neighbor_pool=len(pool),
         mistakes=_mistakes(names, saliency, sample, len(validation)),
-        class_chart=charts.class_errors(names, wrong, counts),
+        class_chart=charts.class_errors(names, errors_by_class(sample.labels, answered)),
         calibration_chart=charts.calibration(center.max(axis=1), answered == sample.labels),
         layers=make_layer_pages(trained, sample),
         drawings={

@@ -11,6 +11,7 @@ from alexnet_jax.config.saved import load_config
 from alexnet_jax.config.schema import flatten
 from alexnet_jax.evaluation.metrics import score_names
 from alexnet_jax.evaluation.views import VIEWS
+from alexnet_jax.sweeps.trial_run import read_json
 from alexnet_jax.training.logging import has_numbers, read_log
 
 # Where a run's files are, not what it computes.
@@ -81,23 +82,16 @@ class RunRecord:
 def read_run(workdir: Path) -> RunRecord:
     """Read a workdir; UserError if it is none, or if its config is damaged."""
     config = load_config(workdir)
-    result = _read_json(workdir / "result.json")
-    whole = has_numbers(result, ["step"]) and all(
-        has_numbers(result.get(views), score_names()) for views in VIEWS
+    result = read_json(workdir / "result.json")
+    whole = (
+        result is not None
+        and has_numbers(result, ["step"])
+        and all(has_numbers(result.get(views), score_names()) for views in VIEWS)
     )
     return RunRecord(
         workdir=workdir,
         config=flatten(json.loads(json.dumps(config.to_dict()))),
         lines=read_log(workdir),
         result=result if whole else None,
-        environment=_read_json(workdir / "environment.json"),
+        environment=read_json(workdir / "environment.json") or {},
     )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """Return the object in a file; {} if there is none that can be read."""
-    try:
-        values = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return values if isinstance(values, dict) else {}

@@ -50,6 +50,11 @@ def layer_sums(model: AlexNet, variables: Any, crops: jax.Array) -> dict[str, ja
     return outputs
 
 
+def activate(model: AlexNet, sums: jax.Array) -> jax.Array:
+    """Apply the network's activation to a layer's sums; returns float32."""
+    return {"relu": nn.relu, "tanh": jnp.tanh}[model.spec.activation](sums.astype(jnp.float32))
+
+
 def in_order(names: Iterable[str], output: str) -> list[str]:
     """Return names of layers by their numbers, the output layer last.
 
@@ -68,13 +73,12 @@ class UnitWatcher:
 
     def __init__(self, network: Network, variables: Any, crop_size: int) -> None:
         model, preprocessing = network.model, network.preprocessing
-        activate = {"relu": nn.relu, "tanh": jnp.tanh}[model.spec.activation]
 
         def watch(variables: Any, images: jax.Array) -> tuple[jax.Array, dict[str, Any]]:
             crops = preprocessing(center_crop(images, crop_size))
             sums = layer_sums(model, variables, crops)
             hidden = list(sums)[-2:][0]  # The output layer itself, where it is the only one.
-            features = activate(sums[hidden]).reshape(len(images), -1)
+            features = activate(model, sums[hidden]).reshape(len(images), -1)
             reduced = {name: _reduce(values) for name, values in sums.items()}
             fields = ("highest", "place", "active")
             return features, {

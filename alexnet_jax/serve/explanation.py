@@ -6,11 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 
 from alexnet_jax.evaluation.views import CENTER, VIEWS, cut_view
-from alexnet_jax.models import AlexNet
-from alexnet_jax.report.units import layer_sums
+from alexnet_jax.report.units import activate, layer_sums
 from alexnet_jax.training.network import TrainedNetwork
 
 _COPIES = 3  # Noisy copies whose gradients are averaged: as many as an answer has time for.
@@ -61,7 +59,7 @@ class Explainer:
             parts = {
                 "crops": views,
                 "by_crop": by_crop,
-                "features": _activate(model, sums[hidden][CENTER]).ravel(),
+                "features": activate(model, sums[hidden][CENTER]).ravel(),
                 "saliency": _saliency(trained, variables, views[CENTER], chosen),
             }
             if "conv1" in sums:
@@ -77,10 +75,6 @@ class Explainer:
         ceiling = max(float(np.quantile(parts["saliency"], 0.99)), 1e-20)
         saliency = np.clip(parts.pop("saliency") / ceiling, 0, 1)
         return Explanation(saliency=saliency, responses=parts.pop("responses", None), **parts)
-
-
-def _activate(model: AlexNet, sums: jax.Array) -> jax.Array:
-    return {"relu": nn.relu, "tanh": jnp.tanh}[model.spec.activation](sums.astype(jnp.float32))
 
 
 def _saliency(

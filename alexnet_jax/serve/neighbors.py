@@ -47,7 +47,7 @@ class Neighbors:
                 images, self._count, self._trained, self._mesh, None, "looking at training images"
             )
             self.note = ""
-        except UserError as error:
+        except (UserError, OSError) as error:
             self.note = f"The training images cannot be read: {error}"
 
     def nearest(self, features: np.ndarray) -> list[Neighbor]:

@@ -102,15 +102,21 @@ class TensorBoard:
             self._writer("validation").add_image("predictions", sheet, step, dataformats="HWC")
 
     def parameters(self, step: int, params: Any) -> None:
-        """Draw the first layer's kernels, and a histogram of each tensor, on all processes."""
+        """Draw conv1's kernels, and a histogram of each tensor, on all processes."""
         whole = multihost_utils.process_allgather(params, tiled=True)
         if not is_process_0():
             return
-        writer, (first, *_) = self._writer("train"), whole
-        writer.add_image(f"kernels/{first}", kernel_grid(whole[first]["kernel"]), step, None, "HWC")
-        for path, leaf in jax.tree_util.tree_leaves_with_path(whole):
-            name = "/".join(part.key for part in path)
+        writer = self._writer("train")
+        leaves = {
+            jax.tree_util.keystr(path, simple=True, separator="/"): leaf
+            for path, leaf in jax.tree_util.tree_leaves_with_path(whole)
+        }
+        for name, leaf in leaves.items():
             self._histogram(writer, f"parameters/{name}", leaf.ravel(), step)
+        # A network of one's own may have no convolution of three colours.
+        kernels = leaves.get("conv1/kernel")
+        if kernels is not None and kernels.ndim == 4 and kernels.shape[2] == 3:
+            writer.add_image("kernels/conv1", kernel_grid(kernels), step, None, "HWC")
 
     def _histogram(self, writer: Any, name: str, values: np.ndarray, step: int) -> None:
         if len(values) > _MOST_VALUES:

@@ -5,7 +5,6 @@ import pytest
 
 from alexnet_jax.report.mistakes import (
     confused_pairs,
-    errors_by_class,
     from_center_to_ten,
     nearest_images,
     worst_images,
@@ -42,11 +41,6 @@ def test_confused_pairs_are_counted_the_most_frequent_first(sample):
     first, second = confused_pairs(sample, "center", 5)
     assert (first.label, first.answer, first.count, first.of) == (0, 1, 2, 3)
     assert (second.label, second.answer, second.count, second.of) == (2, 1, 1, 1)
-
-
-def test_errors_are_counted_by_class(sample):
-    wrong, counts = errors_by_class(sample, "center", 4)
-    assert wrong.tolist() == [2, 0, 1, 0] and counts.tolist() == [3, 1, 1, 0]
 
 
 def test_ten_crops_mend_some_and_break_others(sample):

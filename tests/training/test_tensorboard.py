@@ -121,6 +121,23 @@ def test_the_first_layers_kernels_are_an_image(tmp_path, folder):
     assert (step, image.shape) == (7, (2 * 46, 3 * 46, 3))
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"a_norm": {"scale": np.ones(3)}, "fc1": {"kernel": np.ones((9, 2))}},
+        {"conv1": {"kernel": np.ones((3, 3, 8, 4))}},
+        {"block": {"conv1": {"kernel": np.ones((3, 3, 3, 4))}}},
+    ],
+    ids=["no_convolution", "no_colours", "nested"],
+)
+def test_a_network_without_kernels_of_colours_has_histograms_alone(tmp_path, folder, params):
+    with open_board(tmp_path) as board:
+        board.parameters(7, params)
+    tags = read_values(folder / "train").keys()
+    assert any(tag.startswith("parameters/") for tag in tags)
+    assert not any(tag.startswith("kernels/") for tag in tags)
+
+
 def test_predictions_are_of_the_first_images_that_count(tmp_path, folder):
     batch = {
         "image": np.zeros((4, 8, 8, 3), np.uint8),
