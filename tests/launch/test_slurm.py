@@ -120,8 +120,12 @@ def test_a_mistake_of_one_process_is_not_hidden_by_the_end_of_the_others(slurm, 
 
 
 def test_a_job_that_makes_no_progress_is_not_requeued_for_ever(slurm, tmp_path):
-    """One process fails at its start; the others are ended, and have saved nothing."""
-    script = "trap 'exit 143' TERM; [[ $SLURM_PROCID == 1 ]] && exit 3; sleep 60 & wait"
+    """One process fails, once the other runs; the other is ended, and has saved nothing."""
+    running = tmp_path / "running-$SLURM_RESTART_COUNT"
+    script = f"""trap 'exit 143' TERM
+if [[ $SLURM_PROCID == 0 ]]; then touch {running}; sleep 60 & wait; fi
+until [[ -e {running} ]]; do sleep 0.1; done
+exit 3"""
     _, counted = run_stand_in(slurm, tmp_path, script, "--ntasks-per-node=2")
     assert counted == [143, 143]
 
