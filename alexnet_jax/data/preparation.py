@@ -29,7 +29,11 @@ from alexnet_jax.folder_lock import FolderLock
 
 _TFDS = "tfds:"
 # The recipes that prepared data are trained with: data set, classes and side of the images.
-_RECIPES = {"demo": ("fractals/demo", 10, 96), "imagenet": ("imagenet2012", 1000, IMAGE_SIZE)}
+_RECIPES = {
+    "demo": ("fractals/demo", 10, 96),
+    "imagenet": ("imagenet2012", 1000, IMAGE_SIZE),
+    "small_data": ("fashion_mnist", 10, 32),
+}
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,10 @@ def _check(request: Request) -> None:
     elif request.source is not None and not request.builder.needs_source:
         raise UserError(f"{request.name} is made on the spot; leave --source out")
     if request.source is not None and not request.source.is_dir():
-        raise UserError(f"--source={request.source} is not a directory")
+        if not (request.builder and request.builder.source_may_be_file):
+            raise UserError(f"--source={request.source} is not a directory")
+        if not request.source.is_file():
+            raise UserError(f"--source={request.source} is neither a file nor a directory")
 
 
 def _is_complete(request: Request, directory: Path) -> bool:

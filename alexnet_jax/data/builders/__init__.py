@@ -1,5 +1,6 @@
 """The data sets that `prepare` can make, by name: one class and one line here add one."""
 
+from alexnet_jax.data.builders.cifar10 import Cifar10
 from alexnet_jax.data.builders.folder import Folder
 from alexnet_jax.data.builders.fractals import Fractals
 from alexnet_jax.data.builders.idx import FashionMnist, Kmnist, Mnist
@@ -13,4 +14,5 @@ DATA_SETS: dict[str, type[RecordBuilder]] = {
     "mnist": Mnist,
     "fashion_mnist": FashionMnist,
     "kmnist": Kmnist,
+    "cifar10": Cifar10,
 }

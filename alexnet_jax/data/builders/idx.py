@@ -1,59 +1,36 @@
 """Data sets in MNIST's file format, IDX: MNIST itself, Fashion-MNIST, Kuzushiji-MNIST."""
 
 import gzip
-import io
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-import tensorflow_datasets as tfds
-from PIL import Image
 
-from alexnet_jax.data.builders.checking import SourceImage
-from alexnet_jax.data.builders.record_builder import RecordBuilder
+from alexnet_jax.data.builders.pixel_arrays import PixelArrayBuilder
 from alexnet_jax.errors import UserError
-from alexnet_jax.progress import Progress
 
-_PREFIXES = {"train": "train", "validation": "t10k"}
 _MOST_VALUES = 2**30  # Of one file; MNIST has 47 million.
 
 
-class IdxBuilder(RecordBuilder):
+class IdxBuilder(PixelArrayBuilder):
     """TFDS builder of train-images-idx3-ubyte, train-labels-idx1-ubyte, and so for t10k.
 
-    The files may be compressed (.gz). The split `validation` is what their makers call the test
-    set. Images are stored as PNG files, grey as they are.
+    The files may be compressed (.gz). Images are grey and stored so.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    needs_source = True
+    test_prefix = "t10k"
     recipe = "demo"
 
     def source_bytes(self) -> int:
         """Return about the size of the records: small PNG files take as much as their pixels."""
         return sum(path.stat().st_size for path in Path(str(self.source)).glob("*-ubyte*"))
 
-    def _generate_images(self, split: str) -> Iterator[SourceImage]:
-        prefix, folder = _PREFIXES[split], Path(str(self.source))
+    def _read_split(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        prefix, folder = self.prefix(split), Path(str(self.source))
         images = read_idx(find_file(folder, f"{prefix}-images-idx3-ubyte"), dimensions=3)
         labels = read_idx(find_file(folder, f"{prefix}-labels-idx1-ubyte"), dimensions=1)
-        if len(images) != len(labels):
-            raise UserError(
-                f"{folder} has {len(images):,} images and {len(labels):,} labels of {prefix}"
-            )
-        classes = len(self.class_names)
-        if len(labels) and labels.max() >= classes:
-            raise UserError(
-                f"{folder}: a label of {prefix} is {labels.max()}; {self.name} has the classes 0 "
-                f"to {classes - 1}"
-            )
-        with Progress(f"reading {split}", len(images), "images") as progress:
-            for number, (pixels, label) in enumerate(zip(images, labels, strict=True)):
-                name = f"{prefix}_{number:05}.png"
-                yield SourceImage(name, int(label), origin=name, data=_encode_png(pixels))
-                progress.advance(1)
+        return images, labels
 
 
 class Mnist(IdxBuilder):
@@ -114,9 +91,3 @@ def _read(file: BinaryIO, dimensions: int) -> np.ndarray:
         found = "more" if len(values) == size else f"{len(values):,}"
         raise ValueError(f"its header says {size:,} values; it holds {found}")
     return np.frombuffer(values, np.uint8).reshape(shape)
-
-
-def _encode_png(pixels: np.ndarray) -> bytes:
-    data: Any = io.BytesIO()
-    Image.fromarray(pixels).save(data, "png")
-    return bytes(data.getvalue())

@@ -26,7 +26,7 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
     overrides any method of TFDS.
 
     Args:
-        source: directory to make the data set from.
+        source: directory, or file where `source_may_be_file`, to make the data set from.
         check: decides about unreadable images.
         arguments: of any TFDS builder.
     """
@@ -36,7 +36,8 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
     splits: Sequence[str] = ("train", "validation")
     encoding_format: str | None = None  # Of the images, where all have the same.
     needs_source = False
-    recipe = "imagenet"  # Whose sizes it is prepared for: "imagenet" or "demo".
+    source_may_be_file = False  # One archive, beside a directory.
+    recipe = "imagenet"  # Whose sizes it is prepared for: "imagenet", "demo" or "small_data".
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__(skip_registration=True)
