@@ -11,6 +11,12 @@ _QUALIFIERS = {
     "n02963159": "jacket",
     "n03710637": "tights",
     "n03710721": "tank suit",
+    # Only in ILSVRC-2010:
+    "n12401684": "tree",
+    "n11748811": "underground pod",
+    "n12075151": "Ophrys",
+    "n02950632": "armor",
+    "n03877674": "trousers",
 }
 
 
@@ -20,9 +26,16 @@ def imagenet_words() -> dict[str, str]:
 
     Words are separated by commas: "ladybug, ladybeetle, lady beetle, ladybird, ladybird beetle".
     """
-    text = (files("alexnet_jax.data") / "imagenet_words.txt").read_text("utf-8")
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    return {synset: words for synset, _, words in (line.partition(" ") for line in lines)}
+    return _read_words("imagenet_words.txt")
+
+
+@cache
+def imagenet2010_words() -> dict[str, str]:
+    """Return the words of the 1,000 classes of ILSVRC-2010 by synset, in the order of the labels.
+
+    360 of the classes are not in ILSVRC-2012.
+    """
+    return _read_words("imagenet2010_words.txt")
 
 
 def english_name(class_name: str) -> str:
@@ -31,7 +44,7 @@ def english_name(class_name: str) -> str:
     The name is the first of a class's words. Where two classes share it, a qualifier follows:
     "crane (bird)".
     """
-    words = imagenet_words().get(class_name)
+    words = imagenet_words().get(class_name) or imagenet2010_words().get(class_name)
     if words is None:
         return class_name
     first, qualifier = words.split(", ")[0], _QUALIFIERS.get(class_name)
@@ -42,3 +55,9 @@ def describe_class(class_name: str) -> str:
     """Return "ladybug (n02165456)" for a class of ImageNet; other names as they are."""
     name = english_name(class_name)
     return class_name if name == class_name else f"{name} ({class_name})"
+
+
+def _read_words(name: str) -> dict[str, str]:
+    text = (files("alexnet_jax.data") / name).read_text("utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return {synset: words for synset, _, words in (line.partition(" ") for line in lines)}

@@ -1,5 +1,10 @@
 from alexnet_jax.data.builders.imagenet2012 import validation_labels
-from alexnet_jax.data.imagenet_names import describe_class, english_name, imagenet_words
+from alexnet_jax.data.imagenet_names import (
+    describe_class,
+    english_name,
+    imagenet2010_words,
+    imagenet_words,
+)
 
 
 def test_the_words_are_those_of_every_class_in_the_order_of_the_labels():
@@ -27,3 +32,13 @@ def test_people_see_both_the_name_and_the_synset():
 
 def test_other_names_stay_as_they_are():
     assert english_name("fractal_0003") == describe_class("fractal_0003") == "fractal_0003"
+
+
+def test_no_two_classes_of_2010_have_the_same_name():
+    names = {english_name(synset).lower() for synset in imagenet2010_words()}
+    assert len(names) == 1000
+
+
+def test_a_class_of_2010_alone_has_a_name_too():
+    assert "n07711080" not in imagenet_words()
+    assert describe_class("n07711080") == "french fries (n07711080)"

@@ -4,6 +4,7 @@ from alexnet_jax.data.builders.cifar10 import Cifar10
 from alexnet_jax.data.builders.folder import Folder
 from alexnet_jax.data.builders.fractals import Fractals
 from alexnet_jax.data.builders.idx import FashionMnist, Kmnist, Mnist
+from alexnet_jax.data.builders.imagenet2010 import Imagenet2010
 from alexnet_jax.data.builders.imagenet2012 import Imagenet2012
 from alexnet_jax.data.builders.record_builder import RecordBuilder
 
@@ -15,4 +16,5 @@ DATA_SETS: dict[str, type[RecordBuilder]] = {
     "fashion_mnist": FashionMnist,
     "kmnist": Kmnist,
     "cifar10": Cifar10,
+    "imagenet2010": Imagenet2010,
 }

@@ -56,14 +56,17 @@ def read_archive(
         advance(path.stat().st_size - reported)
 
 
-def require_complete(path: Path, official_bytes: int) -> None:
-    """Raise UserError, with the original's length, if an archive is cut short."""
+def require_complete(path: Path, official_bytes: int | None) -> None:
+    """Raise UserError, with the original's length where it is known, if an archive is cut short."""
     size = path.stat().st_size
     with path.open("rb") as file:
         if size < _BLOCK or not _is_end_block(file, size - _BLOCK):
+            official = (
+                f" (the official file has {official_bytes:,} bytes)" if official_bytes else ""
+            )
             raise UserError(
                 f"{path} is cut short: after {size:,} bytes it stops without the end mark of a "
-                f"tar archive (the official file has {official_bytes:,} bytes); fetch it again"
+                f"tar archive{official}; fetch it again"
             )
 
 

@@ -66,6 +66,15 @@ def test_a_whole_archive_is_complete(archive):
     require_complete(archive, official_bytes=1)
 
 
+@pytest.mark.parametrize(
+    ("size", "known"), [(None, ""), (7, r" \(the official file has 7 bytes\)")]
+)
+def test_the_official_size_is_named_where_it_is_known(archive, size, known):
+    archive.write_bytes(archive.read_bytes()[:700])
+    with pytest.raises(UserError, match=f"the end mark of a tar archive{known}; fetch it again"):
+        require_complete(archive, size)
+
+
 def test_a_damaged_header_is_found(archive):
     data = bytearray(archive.read_bytes())
     data[1_536 * 2 : 1_536 * 2 + 512] = b"?" * 512

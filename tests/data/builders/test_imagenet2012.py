@@ -88,7 +88,7 @@ def test_the_png_named_jpeg_is_stored_as_a_jpeg(prepare_imagenet, tmp_path):
 
 def test_no_archive_is_a_users_error(prepare_imagenet):
     with pytest.raises(
-        UserError, match=r"neither ILSVRC2012_img_train\.tar nor ILSVRC2012_img_val"
+        UserError, match=r"none of ILSVRC2012_img_train\.tar, ILSVRC2012_img_val\.tar is in"
     ):
         prepare_imagenet()
 
