@@ -1,8 +1,9 @@
-"""Evaluate trained networks on the validation split, every image once.
+"""Evaluate trained networks on the validation split or another, every image once.
 
   python -m alexnet_jax.evaluate --workdir=runs/imagenet
   python -m alexnet_jax.evaluate --workdir=runs/a --workdir=runs/b --views=center
   python -m alexnet_jax.evaluate --workdir=runs/imagenet --by_class
+  python -m alexnet_jax.evaluate --workdir=runs/imagenet2010 --split=test
   python -m alexnet_jax.evaluate --workdir=runs/imagenet --out=probabilities.npz --json
 
 Uses the best checkpoint of each workdir, unless --checkpoint names another, and averages the
@@ -32,6 +33,9 @@ _VIEWS = flags.DEFINE_enum(
     ["center", "ten_crop"],
     "The crops of an image whose probabilities are averaged.",
 )
+_SPLIT = flags.DEFINE_string(
+    "split", "validation", "The split of the data set; imagenet2010 has test, too."
+)
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "The folder of the data set, if it has moved.")
 _BY_CLASS = flags.DEFINE_bool("by_class", False, "Also print the errors of each class.")
 _OUT = flags.DEFINE_string(
@@ -54,6 +58,7 @@ def main(arguments: Sequence[str]) -> None:
         _VIEWS.value,
         _DATA_DIR.value or None,
         _CHECKPOINT.value,
+        _SPLIT.value,
         keep_probabilities=out is not None,
         notes=sys.stderr if _JSON.value else None,
     )
@@ -101,6 +106,7 @@ def _values(evaluation: "Evaluation") -> dict[str, Any]:
     from alexnet_jax.evaluation.by_class import errors_by_class
 
     values: dict[str, Any] = {"workdirs": _WORKDIR.value, "data": evaluation.data}
+    values["split"] = _SPLIT.value
     values["views"] = _VIEWS.value  # Of the errors by class.
     values |= {kind: judged.scores for kind, judged in evaluation.by_view.items()}
     if not _BY_CLASS.value:

@@ -29,7 +29,7 @@ from alexnet_jax.prediction.classification import classify
 from alexnet_jax.prediction.classifier import from_workdir
 from alexnet_jax.prediction.image_paths import images_below
 from alexnet_jax.prediction.output import as_json
-from alexnet_jax.training.experiment import host_threads, make_validation, open_split
+from alexnet_jax.training.experiment import host_threads, make_evaluation_batches, open_split
 from alexnet_jax.training.network import load_trained
 from alexnet_jax.training.provenance import describe_environment
 
@@ -50,7 +50,7 @@ def evaluating(workdir: Path, data_dir: Path, views: str) -> Callable[[], int]:
     trained = load_trained(workdir, mesh)
     config = trained.config
     config.data.update(dir=str(data_dir), source="records")
-    validation = make_validation(config, mesh)
+    validation = make_evaluation_batches(config, mesh)
 
     def evaluate() -> int:
         batches = prefetch_to_device(validation, 0, host_threads(config), mesh)

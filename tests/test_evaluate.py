@@ -37,6 +37,7 @@ def test_json_is_all_of_the_output_and_has_fractions(finished, saved):
     values = json.loads(saved[0].stdout)
     assert values["center"] == finished[1]["center"]
     assert values["data"] == "fractals/demo_50"
+    assert values["split"] == "validation"
 
 
 def test_errors_by_class_add_up_to_the_error_of_all(finished, saved):
@@ -52,6 +53,12 @@ def test_saved_probabilities_give_the_printed_error(finished, saved):
     wrong = arrays["probabilities"].argmax(axis=1) != arrays["labels"]
     assert wrong.mean() == finished[1]["center"]["top1_error"]
     assert arrays["class_names"][0] == "fractal_0000"
+
+
+def test_the_training_split_can_be_evaluated_too(finished):
+    done = evaluate(finished[0], "--split=train", "--views=center", "--json")
+    values = json.loads(done.stdout)
+    assert (values["split"], values["center"]["count"]) == ("train", 500)
 
 
 def test_a_table_by_class_follows_that_of_all(finished):

@@ -123,7 +123,7 @@ def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
             config.train.seed,
             experiment.durations.total,
         ),
-        validation=make_validation(config, mesh),
+        validation=make_evaluation_batches(config, mesh),
         threads=host_threads(config),
         facts=facts,
         data_changes=changes,
@@ -229,10 +229,12 @@ def open_split(config: ConfigDict, split: str) -> DecodedImages | PixelStore:
     return images
 
 
-def make_validation(config: ConfigDict, mesh: Mesh) -> EvaluationBatches:
-    """Return the batches of every evaluation."""
+def make_evaluation_batches(
+    config: ConfigDict, mesh: Mesh, split: str = "validation"
+) -> EvaluationBatches:
+    """Return the batches of an evaluation on a split."""
     check_batch_divides(config.eval.batch_size, mesh.size, "config.eval.batch_size")
-    images = _place(config, open_split(config, "validation"), mesh)
+    images = _place(config, open_split(config, split), mesh)
     return EvaluationBatches(images, config.eval.batch_size)
 
 

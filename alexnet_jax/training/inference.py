@@ -1,4 +1,4 @@
-"""Evaluation of trained networks on a validation split."""
+"""Evaluation of trained networks on a split of their data set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.training.data_facts import check_same_classes
-from alexnet_jax.training.experiment import host_threads, make_validation
+from alexnet_jax.training.experiment import host_threads, make_evaluation_batches
 from alexnet_jax.training.network import TrainedNetwork, load_trained
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Networks evaluated together on a validation split."""
+    """Networks evaluated together on a split."""
 
     by_view: dict[str, Judged]
     class_names: list[str]  # By label.
@@ -26,10 +26,14 @@ class Evaluation:
 
 
 def evaluate_workdirs(
-    workdirs: Sequence[str], views: str, data_dir: str | None = None, checkpoint: str | None = None
+    workdirs: Sequence[str],
+    views: str,
+    data_dir: str | None = None,
+    checkpoint: str | None = None,
+    split: str = "validation",
 ) -> dict[str, dict[str, float | int]]:
     """Return all `METRICS` and count by kind of view; arguments as for `judge_workdirs`."""
-    evaluation = judge_workdirs(workdirs, views, data_dir, checkpoint)
+    evaluation = judge_workdirs(workdirs, views, data_dir, checkpoint, split)
     return {kind: judged.scores for kind, judged in evaluation.by_view.items()}
 
 
@@ -38,16 +42,18 @@ def judge_workdirs(
     views: str,
     data_dir: str | None = None,
     checkpoint: str | None = None,
+    split: str = "validation",
     keep_probabilities: bool = False,
     notes: TextIO | None = None,
 ) -> Evaluation:
-    """Evaluate networks, their probabilities averaged, on the first one's validation split.
+    """Evaluate networks, their probabilities averaged, on a split of the first one's data set.
 
     Args:
         workdirs: one per network; all must have been trained on the same data set.
         views: "center" or "ten_crop", which includes the scores of the centre.
         data_dir: of the data set, if it is not where the first run found it.
         checkpoint: of each workdir, as for `load_trained`.
+        split: of the data set.
         keep_probabilities: return the probabilities, too.
         notes: where the checkpoints that are read are named; None: standard output.
     """
@@ -59,14 +65,14 @@ def judge_workdirs(
         check_same_task(workdirs[0], networks[0], workdir, network)
     if data_dir is not None:
         config.data.dir = data_dir
-    validation = make_validation(config, mesh)
+    examples = make_evaluation_batches(config, mesh, split)
     for workdir in workdirs:
-        check_same_classes(Path(workdir), validation.pixels)
-    batches = prefetch_to_device(validation, 0, host_threads(config), mesh)
+        check_same_classes(Path(workdir), examples.pixels)
+    batches = prefetch_to_device(examples, 0, host_threads(config), mesh)
     predictors = [network.predict for network in networks]
     try:
         judged = judge(
-            predictors, batches, validation.count, views, mesh, workdirs, keep_probabilities
+            predictors, batches, examples.count, views, mesh, workdirs, keep_probabilities
         )
     except NotFiniteError as error:
         raise NotFiniteError(f"{error}: give another --checkpoint") from error

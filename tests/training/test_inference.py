@@ -57,6 +57,17 @@ def test_a_data_set_that_moved_can_be_named(finished, tmp_path):
         evaluate_workdirs([str(finished[0])], "center", data_dir=str(tmp_path))
 
 
+def test_another_split_can_be_named(finished):
+    # The training split has 500 images, the validation split 100.
+    scores = evaluate_workdirs([str(finished[0])], "center", split="train")
+    assert scores["center"]["count"] == 500
+
+
+def test_a_split_that_is_not_there_is_refused_with_those_that_are(finished):
+    with pytest.raises(UserError, match=r"no split 'test', only \['train', 'validation'\]"):
+        evaluate_workdirs([str(finished[0])], "center", split="test")
+
+
 def test_a_workdir_without_checkpoints_is_refused(finished, tmp_path):
     shutil.copytree(finished[0], tmp_path / "run", ignore=lambda *_: ["checkpoints"])
     with pytest.raises(UserError, match="has no checkpoint yet"):
