@@ -16,9 +16,9 @@ def judge(measured: dict[str, Any]) -> dict[str, Any]:
     """Return measurements with the results that follow from them.
 
     Args:
-        measured: machine, network, arguments, data (None if missing), run, missing, stages,
-            data_wait_fraction, compile_seconds, flops (training_per_image, ceiling_per_second),
-            memory, seconds.
+        measured: machine, network, arguments, data (None if missing), run, elsewhere, missing,
+            stages, data_wait_fraction, compile_seconds, memory, seconds, and flops
+            (training_per_image, ceiling_per_second).
 
     Returns:
         The same and augmentation_fraction, flops of the step, store, bottleneck, the time of the

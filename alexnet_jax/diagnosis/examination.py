@@ -17,6 +17,7 @@ from alexnet_jax.data.pixel_store.reading import PixelStore
 from alexnet_jax.data.stream import read_ahead
 from alexnet_jax.diagnosis import reading, stepping
 from alexnet_jax.diagnosis.advice import judge
+from alexnet_jax.diagnosis.elsewhere import measured_elsewhere
 from alexnet_jax.diagnosis.flops import matrix_product_ceiling, training_flops
 from alexnet_jax.diagnosis.memory import check_step_fits, device_memory, read_memory
 from alexnet_jax.diagnosis.timing import Outcome, Skipped, Speed
@@ -87,6 +88,7 @@ def diagnose(
             "arguments": list(arguments),
             "data": _describe_data(run) if run else None,
             "run": _describe_run(config, run),
+            "elsewhere": _find_elsewhere(experiment),
             "missing": missing or None,
             "stages": {name: asdict(outcome) for name, outcome in stages.items()},
             "data_wait_fraction": wait_fraction,
@@ -183,6 +185,15 @@ def _describe_data(run: Run) -> dict[str, Any]:
         "examples": len(images),
         "validation_examples": run.validation.count,
     }
+
+
+def _find_elsewhere(experiment: Experiment) -> list[dict[str, Any]]:
+    """Return what is known of the step on other devices; all was measured without microbatches."""
+    config = experiment.config
+    if experiment.num_microbatches > 1:
+        return []
+    model, batch_size = config.model, config.train.batch_size
+    return measured_elsewhere(name_network(config), model.dtype, model.precision, batch_size)
 
 
 def _describe_run(config: ConfigDict, run: Run | None) -> dict[str, Any]:

@@ -111,7 +111,17 @@ def _format_run(diagnosis: dict[str, Any]) -> str:
         length = f"{run['epochs']:g} epochs, {length}"
     return (
         f"{length}: {_duration(run['seconds'])} on this machine\n"
-        f"               (without evaluations{source})"
+        f"               (without evaluations{source}){_format_elsewhere(diagnosis)}"
+    )
+
+
+def _format_elsewhere(diagnosis: dict[str, Any]) -> str:
+    here, steps = diagnosis["machine"]["device"], diagnosis["run"]["steps"]
+    return "".join(
+        f"\n               on one {known['device']} about "
+        f"{_duration(steps * known['milliseconds'] / 1000)} (the step alone, jax {known['jax']})"
+        for known in diagnosis["elsewhere"]
+        if known["device"] != here
     )
 
 

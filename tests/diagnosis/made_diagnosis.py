@@ -64,6 +64,7 @@ def made_diagnosis(rates=None, dtype="bfloat16", **changes):
         "arguments": ["--config=configs/imagenet.py"],
         "data": DATA,
         "run": {"epochs": 90.0, "steps": 900_000, "images": 115_200_000},
+        "elsewhere": [],
         "missing": None,
         "stages": speeds(**(rates or {})),
         "data_wait_fraction": 0.96,

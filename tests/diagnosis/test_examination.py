@@ -57,6 +57,7 @@ def test_the_json_holds_every_key(described):
         "arguments",
         "data",
         "run",
+        "elsewhere",
         "missing",
         "stages",
         "data_wait_fraction",
