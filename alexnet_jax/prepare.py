@@ -4,6 +4,9 @@
   (ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar; one of them is enough):
     python -m alexnet_jax.prepare --dataset=imagenet2012 --source=DIR --data_dir=data
 
+  ILSVRC-2010, with its test images, from the same place (see docs/data.md):
+    python -m alexnet_jax.prepare --dataset=imagenet2010 --source=DIR --data_dir=data
+
   Your own images, DIR/train/<class>/*.jpg and DIR/validation/<class>/*.jpg (JPEG, PNG,
   GIF, BMP, PPM, TIFF, WebP or AVIF, up to --max_megapixels):
     python -m alexnet_jax.prepare --dataset=folder --source=DIR --data_dir=data
@@ -15,8 +18,11 @@
   MNIST, Fashion-MNIST or Kuzushiji-MNIST, from their files (train-images-idx3-ubyte.gz, ...):
     python -m alexnet_jax.prepare --dataset=fashion_mnist --source=DIR --data_dir=data
 
+  CIFAR-10, from cifar-10-binary.tar.gz of https://www.cs.toronto.edu/~kriz/cifar.html:
+    python -m alexnet_jax.prepare --dataset=cifar10 --source=FILE --data_dir=data
+
   A data set that TFDS prepared as ArrayRecord, with an image and a class (adds statistics):
-    python -m alexnet_jax.prepare --dataset=tfds:cifar10 --data_dir=data
+    python -m alexnet_jax.prepare --dataset=tfds:food101 --data_dir=data
 
   With the pixel store, which training reads without decoding (252 GB for ImageNet), or that alone:
     python -m alexnet_jax.prepare --dataset=imagenet2012 --source=DIR --data_dir=data --store
@@ -37,18 +43,21 @@ from alexnet_jax.errors import UserError
 _DATASET = flags.DEFINE_string(
     "dataset",
     None,
-    "imagenet2012, folder, fractals (fractals/demo), fractals/imagenet_like, mnist, fashion_mnist, "
-    "kmnist or tfds:NAME[/CONFIG].",
+    "imagenet2012, imagenet2010, folder, fractals (fractals/demo), fractals/imagenet_like, mnist, "
+    "fashion_mnist, kmnist, cifar10 or tfds:NAME[/CONFIG].",
 )
 _SOURCE = flags.DEFINE_string(
-    "source", None, "Directory of the archives (imagenet2012) or of train and validation (folder)."
+    "source",
+    None,
+    "Directory of the archives (imagenet2012, imagenet2010), of train and validation (folder), or "
+    "of the files of the others; cifar10: or the archive itself.",
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", "data", "Directory of all data sets.")
 _IMAGE_SIZE = flags.DEFINE_integer(
     "image_size",
     None,
     "Side in pixels of the images in the statistics and in the pixel store. "
-    "Default: 96 for fractals/demo, else 256.",
+    "Default: 96 for fractals/demo and MNIST's kin, 32 for cifar10, else 256.",
     lower_bound=1,
 )
 _IMAGES_PER_CLASS = flags.DEFINE_integer(

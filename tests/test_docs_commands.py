@@ -22,6 +22,8 @@ PROGRAM = re.compile(r"^(?:\S+=\S+ )*(?:python -m|alexnet-jax|sbatch|find) ")
 # Why a command is not run, by a part of it. The tests that try it otherwise are named.
 NOT_RUN = {
     "--dataset=imagenet2012": "needs ImageNet; on made archives: tests/data/builders",
+    "--dataset=imagenet2010": "needs ILSVRC-2010; on made archives: tests/data/builders",
+    "--split=test": "needs ILSVRC-2010; other splits: tests/training/test_inference.py",
     "main --config=configs/imagenet.py": "needs ImageNet",
     "sbatch": "needs Slurm: tests/launch/test_slurm.py",
     "serve": "runs until it is stopped: tests/serve",

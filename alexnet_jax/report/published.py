@@ -1,4 +1,4 @@
-"""Published errors on ILSVRC-2012's validation set, with their sources."""
+"""Published errors on the data sets of the paper, with their sources."""
 
 from dataclasses import dataclass
 
@@ -25,5 +25,9 @@ PUBLISHED: dict[str, list[Published]] = {
             "torchvision's alexnet", "center", 1 - 0.56522, 1 - 0.79066,
             "torchvision, AlexNet_Weights.IMAGENET1K_V1",
         ),
+    ],
+    "imagenet2010": [
+        Published("1 CNN, test images", "ten_crop", 0.375, 0.170, f"{_PAPER}, table 1"),
+        Published("1 CNN, test images", "center", 0.390, 0.183, f"{_PAPER}, footnote 5"),
     ],
 }  # fmt: skip

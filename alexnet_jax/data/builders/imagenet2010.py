@@ -59,8 +59,8 @@ class Imagenet2010(IlsvrcBuilder):
             where = f"{DEVKIT}, or {path.name} of it," if split == "validation" else path.name
             raise UserError(
                 f"the labels of {self._paths[split].name} are missing: put {where} into "
-                f"{self.source} (from https://image-net.org/challenges/LSVRC/2010), or move the "
-                "archive away"
+                f"{self.source} (from https://image-net.org/challenges/LSVRC/2010/2010-downloads.php), "
+                "or move the archive away"
             )
         return _parse_labels(data, _COUNTS[split], self.class_names, origin)
 
