@@ -24,6 +24,7 @@ _GROUND_TRUTH = {
     "test": "ILSVRC2010_test_ground_truth.txt",
 }
 _COUNTS = {"validation": 50_000, "test": 150_000}
+_DOWNLOADS = "https://image-net.org/challenges/LSVRC/2010/2010-downloads.php"
 _GZIP = b"\x1f\x8b"
 _MOST_IMAGE_BYTES = 1 << 26
 
@@ -59,8 +60,7 @@ class Imagenet2010(IlsvrcBuilder):
             where = f"{DEVKIT}, or {path.name} of it," if split == "validation" else path.name
             raise UserError(
                 f"the labels of {self._paths[split].name} are missing: put {where} into "
-                f"{self.source} (from https://image-net.org/challenges/LSVRC/2010/2010-downloads.php), "
-                "or move the archive away"
+                f"{self.source}, from {_DOWNLOADS}, or move the archive away"
             )
         return _parse_labels(data, _COUNTS[split], self.class_names, origin)
 
