@@ -85,6 +85,7 @@ class Progress:
         self._clock = clock
         self._start = self._last_line = 0.0
         self._live: Live | None = None
+        self._numbers_width = 0  # Of the longest so far: the bar should not jump.
 
     def __enter__(self) -> Self:
         self._start = self._last_line = self._clock()
@@ -145,7 +146,8 @@ class Progress:
 
     def _bar(self, numbers: str) -> str:
         console = _consoles[self._stream]
-        width = min(_LONGEST_BAR, console.width - len(self.what) - len(numbers) - 5)
+        self._numbers_width = max(self._numbers_width, len(numbers))
+        width = min(_LONGEST_BAR, console.width - len(self.what) - self._numbers_width - 5)
         if width < 5:
             return f"{self.what}  {numbers}"
         full, empty = "#-" if console.options.ascii_only else "━╌"

@@ -85,6 +85,17 @@ def test_a_terminal_gets_a_bar_with_amount_rate_and_time_left(terminal):
     )
 
 
+def test_the_bar_keeps_its_width_when_the_numbers_get_shorter(terminal, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    time = Clock()
+    with Progress("reading", 60_000, "images", stream=terminal, clock=time) as progress:
+        widths = []
+        for time.now, more in ((60.0, 8), (61.0, 30_000)):
+            progress.advance(more)
+            widths.append(sum(map(progress._render().plain.count, "━╌")))
+    assert widths == [9, 9]
+
+
 def test_notes_are_lines_below_the_bar(terminal):
     with Progress("training", 10, "steps", stream=terminal) as progress:
         progress.notes = ["loss 1.0"]
