@@ -30,6 +30,16 @@ def ungroup(spec: Spec) -> Spec:
     return replace(spec, convolutions=convolutions, columns=1)
 
 
+def keep_one_column(spec: Spec) -> Spec:
+    """Keep half the kernels, which see all channels; the last convolution keeps all of its own.
+
+    So the code's layers-145-half.cfg; the paper, §3.2, compares with such a network.
+    """
+    *lower, last = ungroup(spec).convolutions
+    halved = (replace(layer, features=layer.features // 2) for layer in lower)
+    return replace(spec, convolutions=(*halved, last), columns=1)
+
+
 def _reorder(spec: Spec, moved: str, other: str, after: bool) -> Spec:
     """Put operation `moved` right before or right after `other`, where a layer has both."""
 
@@ -112,6 +122,7 @@ MODIFICATIONS: dict[str, Callable[[Spec], Spec]] = {
     "batch_norm": _normalize_batches,
     "no_overlap": partial(replace, pooling=Pooling(window=2, stride=2)),
     "no_groups": ungroup,
+    "one_column": keep_one_column,
     "separate_columns": _separate_columns,
     "tanh": partial(replace, activation="tanh"),
     "no_dropout": partial(replace, dropout=None),

@@ -7,7 +7,7 @@ disagree both are here, by name.
 
 from dataclasses import replace
 
-from alexnet_jax.models.modifications import ungroup
+from alexnet_jax.models.modifications import keep_one_column, ungroup
 from alexnet_jax.models.spec import Convolution, Dense, Dropout, Normalization, Spec
 
 _SAME3 = (1, 1)  # What keeps the size of a map under a window of 3, ...
@@ -53,12 +53,8 @@ SINGLE_TOWER = replace(
 )
 
 ONE_COLUMN = replace(
-    SINGLE_TOWER,
+    keep_one_column(ORIGINAL),
     source="code, layers/layers-145-half.cfg: one column, conv5 as wide as in two",
-    convolutions=tuple(
-        replace(layer, features=features)
-        for layer, features in zip(SINGLE_TOWER.convolutions, (48, 128, 192, 192, 256), strict=True)
-    ),
 )
 
 SIX_CONV = replace(

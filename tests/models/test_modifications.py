@@ -112,3 +112,9 @@ def test_he_initialisation_has_twice_the_inverse_fan_in_as_variance():
     kernel = np.asarray(params["conv2"]["kernel"])  # Each sees 5 x 5 pixels of 6 channels.
     assert kernel.var() * 150 / 2 == pytest.approx(1, rel=0.1)
     assert not params["conv2"]["bias"].any()
+
+
+def test_one_column_halves_all_kernels_but_the_last():
+    spec = create_model("tiny", modifications=["one_column"]).spec
+    assert [layer.features for layer in spec.convolutions] == [6, 16, 24, 24, 32]
+    assert {layer.groups for layer in spec.convolutions} == {1}

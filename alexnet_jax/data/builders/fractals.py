@@ -45,6 +45,17 @@ _DEMO = FractalsConfig(
     picture=Picture(96, 96, upright_fraction=0.0, texture=(8.0, 24.0), jpeg_quality=90),
 )
 
+# The demo's classes, but so few images that `tiny` overfits.
+_FEW = FractalsConfig(
+    name="few",
+    description="10 classes, 300 training and 1,000 validation images of 96x96.",
+    num_classes=10,
+    train_per_class=30,
+    validation_per_class=100,
+    max_similarity=0.65,
+    picture=Picture(96, 96, upright_fraction=0.0, texture=(8.0, 24.0), jpeg_quality=90),
+)
+
 _IMAGENET_LIKE = FractalsConfig(
     name="imagenet_like",
     description="1,000 classes, JPEGs of 500x375 or 375x500 and about 110 KB, as many as ImageNet.",
@@ -60,7 +71,7 @@ class Fractals(RecordBuilder):
     """TFDS builder of images of iterated function systems, with ImageNet's features and names."""
 
     VERSION = tfds.core.Version("1.0.0")
-    BUILDER_CONFIGS = [_DEMO, _IMAGENET_LIKE]  # noqa: RUF012 (TFDS declares it)
+    BUILDER_CONFIGS = [_DEMO, _FEW, _IMAGENET_LIKE]  # noqa: RUF012 (TFDS declares it)
     description = "Images of iterated function systems, made as FractalDB's are."
     encoding_format = "jpeg"
 
