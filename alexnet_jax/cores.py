@@ -1,7 +1,8 @@
-"""The processor cores that this process may use."""
+"""The processor and the cores that this process may use."""
 
 import math
 import os
+import platform
 from pathlib import Path
 
 _MEMBERSHIP = Path("/proc/self/cgroup")
@@ -34,6 +35,13 @@ def usable_cores(membership: Path = _MEMBERSHIP, hierarchy: Path = _HIERARCHY) -
             limit = _limit(folder) if folder.is_relative_to(root) else None
             cores = min(cores, limit) if limit else cores
     return cores
+
+
+def processor_name() -> str:
+    """Return the processor's name, such as "AMD EPYC", as far as the system tells it."""
+    lines = _read(Path("/proc/cpuinfo")).splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _limit(folder: Path) -> int | None:

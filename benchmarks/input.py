@@ -11,7 +11,6 @@ stay alive; each turn lets them run one after the other while the rest sleep.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -87,13 +86,6 @@ def ratios(rates: dict[str, list[float]]) -> list[dict]:
     return found
 
 
-def cpu_model() -> str:
-    """Return the processor's name."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -119,7 +111,7 @@ def main() -> None:
         for process in processes.values():
             process.terminate()
     # Paths of the machine stay out of the file.
-    result = describe_environment() | {"cpu": cpu_model(), "threads": THREADS, "batch": BATCH}
+    result = describe_environment() | {"threads": THREADS, "batch": BATCH}
     only = [f"--only {' '.join(map(repr, names))}"] if arguments.only else []
     options = ["--out=… --dali_python=… --ffcv_python=…", f"--turns={arguments.turns}", *only]
     result["command"] = " ".join(["python -m benchmarks.input", *options])

@@ -22,12 +22,10 @@ from ml_collections import config_flags
 from alexnet_jax import command_line
 from alexnet_jax.errors import UserError
 from alexnet_jax.signals import exit_on_signals
-from alexnet_jax.sweeps.local import divide_gpus, run_local, visible_gpus
-from alexnet_jax.sweeps.reporting import Reporter
+from alexnet_jax.sweeps.running import Executor, local_executor, ray_executor, run_missing
 from alexnet_jax.sweeps.table import format_csv, format_markdown, read_rows
 from alexnet_jax.sweeps.trial_run import TrialRun
 from alexnet_jax.sweeps.trials import load_sweep
-from alexnet_jax.training.preemption import Preempted
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config that trials override.")
 _SWEEP = flags.DEFINE_string("sweep", "", "The sweep file, such as configs/sweeps/ablations.py.")
@@ -75,42 +73,11 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
     root = Path(_WORKDIR.value)
     if not _TABLE.value:
-        run(root)
+        trials = make_plan(root)
+        run_missing(trials, root, make_executor(), stops_early=_EXECUTOR.value == "ray")
     rows, unfinished = read_rows(root)
     csv = _FORMAT.value == "csv"
     print(format_csv(rows) if csv else format_markdown(rows, unfinished))
-
-
-def run(root: Path) -> None:
-    """Run the trials that have no result.
-
-    Exits with 2 or 3 if all failures have that exit code, with 1 for other failures, and after a
-    signal as alexnet_jax.main does.
-    """
-    trials = make_plan(root)
-    ray = _EXECUTOR.value == "ray"
-    missing, ended = [], []
-    for trial in trials:
-        has_ended = trial.result() is not None or (ray and trial.stopped_early())
-        (ended if has_ended else missing).append(trial)
-    reporter = Reporter(root, trials)
-    counts = f"{len(ended)} ended before, {len(missing)} to run"
-    print(f"{len(trials)} trials in {root}: {counts}", flush=True)
-    saved_before = sum(trial.saved_step() for trial in trials)
-    try:
-        if missing:
-            execute(missing, ended, root, reporter)
-    except Preempted as interruption:
-        interruption.saved = sum(trial.saved_step() for trial in trials) > saved_before
-        print(interruption.explain(), file=sys.stderr)
-        sys.exit(interruption.exit_code)
-    if reporter.failures:
-        print(format_markdown(*read_rows(root)))
-        for name, (_, reason) in reporter.failures.items():
-            print(f"failed: {name}, {reason}; see {root / name}/output.txt", file=sys.stderr)
-        print("The same command runs the failed trials again.", file=sys.stderr)
-        codes = {exit_code for exit_code, _ in reporter.failures.values()}
-        sys.exit(codes.pop() if codes in ({2}, {3}) else 1)
 
 
 def make_plan(root: Path) -> list[TrialRun]:
@@ -132,31 +99,21 @@ def make_plan(root: Path) -> list[TrialRun]:
     )
 
 
-def execute(
-    missing: Sequence[TrialRun], ended: Sequence[TrialRun], root: Path, reporter: Reporter
-) -> None:
-    """Run the `missing` trials with the executor that the flags name."""
+def make_executor() -> Executor:
+    """Return what runs trials, as the flags say."""
     if _EXECUTOR.value == "ray":
-        from alexnet_jax.sweeps.ray_tune import run_ray
-
-        run_ray(
-            missing,
-            ended,
-            root,
-            reporter,
+        return ray_executor(
             cpus=_CPUS.value,
             gpus=_GPUS.value,
             grace=_GRACE.value,
             reduction_factor=_REDUCTION.value,
         )
-        return
     for flag in ("cpus_per_trial", "grace", "reduction_factor"):
         if flags.FLAGS[flag].present:
             raise UserError(f"--{flag} needs --executor=ray")
     if _GPUS.value == 0:
         raise UserError("--gpus_per_trial=0 needs --executor=ray; leave it out")
-    sets = divide_gpus(visible_gpus(), _GPUS.value) if _GPUS.value else [None]
-    run_local(missing, sets, reporter)
+    return local_executor(_GPUS.value)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """All measurements of a machine with a config and its data, one after the other."""
 
-import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -11,7 +10,7 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from alexnet_jax.cores import usable_cores
+from alexnet_jax.cores import processor_name, usable_cores
 from alexnet_jax.data.image_source import DecodedImages
 from alexnet_jax.data.pixel_store.reading import PixelStore
 from alexnet_jax.data.stream import read_ahead
@@ -160,12 +159,10 @@ def _on_disk(run: Run) -> DecodedImages | PixelStore:
 
 
 def _describe_machine(mesh: Mesh) -> dict[str, Any]:
-    device, about = mesh.devices.flat[0], Path("/proc/cpuinfo")
-    lines = about.read_text().splitlines() if about.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    device = mesh.devices.flat[0]
     return {
         "cores": usable_cores(),
-        "processor": (names or [platform.processor() or platform.machine()])[0],
+        "processor": processor_name(),
         "platform": device.platform,
         "device": device.device_kind,
         "devices": mesh.size,

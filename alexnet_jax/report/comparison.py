@@ -1,13 +1,10 @@
 """The trials of a sweep against its baseline: differences with their 95 % intervals."""
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, variance
+from statistics import mean
 
-from scipy import stats
-
+from alexnet_jax.sweeps import statistics
 from alexnet_jax.sweeps.table import Row, read_rows
 
 _TEN_CROP_TOP1 = 2  # In the scores of a row.
@@ -65,24 +62,6 @@ def compare_sweep(root: Path) -> Comparison:
 def difference(row: Row, baseline: Row) -> Difference:
     """Compare a row with the baseline."""
     own, other = ([run[_TEN_CROP_TOP1] for run in each.scores] for each in (row, baseline))
-    gap = mean(own) - mean(other)
-    half = None if row is baseline else welch_half_width(own, other)
-    low, high = (None, None) if half is None else (gap - half, gap + half)
-    return Difference(row.name, len(own), mean(own), gap, low, high)
-
-
-def welch_half_width(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Return half the 95 % interval of a difference of means (Welch, Biometrika 34, 1947).
-
-    None if one of them has fewer than two numbers.
-    """
-    if min(len(one), len(other)) < 2:
-        return None
-    parts = [variance(numbers) / len(numbers) for numbers in (one, other)]
-    total = sum(parts)
-    if total == 0:
-        return 0.0
-    freedom = total**2 / sum(
-        part**2 / (len(numbers) - 1) for part, numbers in zip(parts, (one, other), strict=True)
-    )
-    return float(stats.t.ppf(0.975, freedom)) * math.sqrt(total)
+    gap = statistics.difference(own, other)
+    low, high = (None, None) if row is baseline else (gap.low, gap.high)
+    return Difference(row.name, len(own), mean(own), gap.value, low, high)

@@ -13,7 +13,7 @@ import jax
 
 import alexnet_jax
 from alexnet_jax.atomic_write import atomic_write
-from alexnet_jax.cores import usable_cores
+from alexnet_jax.cores import processor_name, usable_cores
 
 # fmt: off
 _PACKAGES = (
@@ -53,6 +53,7 @@ def describe_environment() -> dict[str, Any]:
         "git_commit": git_commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "processor": processor_name(),
         "cores": usable_cores(),
         "versions": {name: metadata.version(name) for name in _PACKAGES},
         "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],

@@ -1,0 +1,120 @@
+"""Reads the finished runs of an experiment into its log, with what only a further look can tell."""
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alexnet_jax.atomic_write import atomic_write
+from alexnet_jax.config.saved import load_config
+from alexnet_jax.config.schema import SCHEMA, flatten
+from alexnet_jax.reproduction.claims import BASELINE, Experiment
+from alexnet_jax.reproduction.logs import Ensemble, Run
+from alexnet_jax.reproduction.trials import RATE
+from alexnet_jax.sweeps.trial_run import read_json
+from alexnet_jax.training.inference import evaluate_workdirs, judge_workdirs
+from alexnet_jax.training.logging import read_log
+
+SIZES = (2, 3, 4, 5)  # Of the ensembles.
+_ENVIRONMENT = ("processor", "cores", "devices", "python", "platform", "versions", "git_commit")
+
+
+def read_runs(root: Path, experiment: Experiment, closer: Collection[str]) -> Iterator[Run]:
+    """Yield the finished runs of a folder.
+
+    Args:
+        root: the experiment's folder of runs.
+        experiment: what was run.
+        closer: arms whose mistakes are listed, and which are evaluated on their training images.
+    """
+    for path in sorted(root.glob("*/trial.json")):
+        workdir, trial = path.parent, read_json(path)
+        result = read_json(workdir / "result.json")
+        if trial is None or result is None:
+            continue
+        arm = trial["group"].partition(",")[0]
+        more: Mapping[str, Any] = {}
+        if arm in closer:
+            more = _once(workdir / "closer.json", lambda folder=workdir: _look_closer(folder))
+        rate = trial["overrides"].get(RATE) if experiment.rates else None
+        environment = read_json(workdir / "environment.json") or {}
+        train, evaluations = _curves(workdir)
+        yield Run(
+            arm=arm,
+            seed=trial["seed"],
+            rate=rate,
+            result=result,
+            train=train,
+            evaluations=evaluations,
+            mistakes=more.get("mistakes", {}),
+            training_set=more.get("training_set", {}),
+            environment={key: environment[key] for key in _ENVIRONMENT if key in environment},
+        )
+
+
+def read_ensembles(root: Path, runs: Sequence[Run]) -> list[Ensemble]:
+    """Evaluate disjoint ensembles of the baseline's networks, in the order of their seeds."""
+    seeds = [run.seed for run in runs if run.arm == BASELINE]
+    ensembles = []
+    for size in SIZES:
+        for first in range(0, len(seeds) - size + 1, size):
+            members = seeds[first : first + size]
+            folders = [str(root / _folder_of_seed(seed)) for seed in members]
+            path = root / "ensembles" / f"{'+'.join(map(str, members))}.json"
+            scores = _once(path, lambda folders=folders: evaluate_workdirs(folders, "ten_crop"))
+            ensembles.append(Ensemble(members, scores))
+    return ensembles
+
+
+def read_config(root: Path) -> dict[str, Any]:
+    """Return the config that an experiment's arms override, by key, without the machine's folder."""
+    flat = flatten(load_config(root).to_dict())
+    return {key: value for key, value in flat.items() if key in SCHEMA and key != "data.dir"}
+
+
+def _folder_of_seed(seed: int) -> str:
+    return f"{BASELINE},train.seed={seed}" if seed else BASELINE
+
+
+def _curves(workdir: Path) -> tuple[list[list[float]], list[list[float]]]:
+    lines = read_log(workdir)
+    train = [line for line in lines if line["kind"] == "train"]
+    epochs_per_step = train[-1]["epoch"] / train[-1]["step"] if train else 0.0
+    evaluations = [
+        line for line in lines if (line["kind"], line.get("views")) == ("eval", "center")
+    ]
+
+    def points(lines: Sequence[Mapping[str, Any]]) -> list[list[float]]:
+        return [
+            [
+                round(line["step"] * epochs_per_step, 4),
+                round(line["loss"], 5),
+                round(line["top1_error"], 5),
+            ]
+            for line in lines
+        ]
+
+    return points(train), points(evaluations)
+
+
+def _look_closer(workdir: Path) -> dict[str, Any]:
+    """Return what result.json does not tell: mistakes by image, scores on the training images."""
+    judged = judge_workdirs([str(workdir)], "ten_crop").by_view
+    mistakes = {
+        views: np.flatnonzero(each.predicted != each.labels).tolist()
+        for views, each in judged.items()
+    }
+    training_set = evaluate_workdirs([str(workdir)], "center", split="train")
+    return {"mistakes": mistakes, "training_set": training_set}
+
+
+def _once(path: Path, measure: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return what a file holds, or measure it and keep it there."""
+    kept = read_json(path)
+    if kept is None:
+        kept = dict(measure())
+        path.parent.mkdir(exist_ok=True)
+        atomic_write(path, json.dumps(kept) + "\n")
+    return kept

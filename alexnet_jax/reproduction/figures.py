@@ -1,0 +1,87 @@
+"""The figures of the page: curves with bands over seeds, and differences with their intervals."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from alexnet_jax.report.matplotlib_style import INK, Drawing, figure_style
+from alexnet_jax.reproduction.claims import Experiment, Setting
+from alexnet_jax.reproduction.findings import Finding
+from alexnet_jax.reproduction.logs import Log, Run
+from alexnet_jax.reproduction.measures import MEASURES, epochs_to, is_pilot
+
+# Okabe and Ito's colours, told apart by the colour-blind, and a second sign for each arm.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+_LINES = ("-", "--", "-.", ":")
+_VERDICT_COLOURS = {"agrees": _COLOURS[0], "the opposite": _COLOURS[1]}
+
+
+def draw_figure1(log: Log, experiment: Experiment, setting: Setting) -> Drawing:
+    """Draw the training error of each arm against epochs: median, and the band of all seeds."""
+    assert setting.target is not None
+    with figure_style():
+        figure = Figure(figsize=(5.2, 3.4), layout="constrained")
+        axes = figure.subplots()
+        for arm, colour, line in zip(experiment.arms, _COLOURS, _LINES, strict=False):
+            runs = [run for run in log.of_arm(arm) if not is_pilot(run)]
+            if not runs:
+                continue
+            epochs, errors = _errors(runs)
+            axes.fill_between(
+                epochs, errors.min(axis=0), errors.max(axis=0), color=colour, alpha=0.2
+            )
+            label = f"{arm}, rate {runs[0].rate:g}, {len(runs)} seeds"
+            axes.plot(epochs, np.median(errors, axis=0), line, color=colour, label=label)
+            reached = float(np.median([epochs_to(run, setting.target) for run in runs]))
+            axes.plot([reached], [100 * setting.target], "o", color=colour)
+        axes.axhline(100 * setting.target, color=INK, linewidth=0.8, linestyle=":")
+        axes.set_xlabel("epochs")
+        axes.set_ylabel("training error, %")
+        axes.set_ylim(0, None)
+        axes.legend(frameon=False)
+    alt = (
+        f"Training error against epochs on {log.data}: median and range over seeds of "
+        f"{' and '.join(experiment.arms)}; a dotted line at {setting.target:.0%}."
+    )
+    return Drawing(figure, alt)
+
+
+def _errors(runs: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
+    """Return epochs [T] and errors in per cent [runs, T]."""
+    curves = [np.array(run.train) for run in runs]
+    length = min(map(len, curves))
+    return curves[0][:length, 0], np.stack([100 * curve[:length, 2] for curve in curves])
+
+
+def draw_differences(findings: Sequence[Finding], published: Mapping[str, float]) -> Drawing:
+    """Draw each difference with its 95 % interval, and the published one where there is one.
+
+    Args:
+        findings: of one data set.
+        published: difference in percentage points of top-1 error, by claim.
+    """
+    rows = [each for each in findings if not MEASURES[each.claim.measure].is_ratio]
+    with figure_style():
+        figure = Figure(figsize=(6.4, 0.9 + 0.28 * len(rows)), layout="constrained")
+        axes = figure.subplots()
+        axes.axvline(0, color=INK, linewidth=0.8)
+        for row, finding in enumerate(rows):
+            estimate = finding.estimate
+            colour = _VERDICT_COLOURS.get(finding.verdict, "#777777")
+            low = estimate.value if estimate.low is None else estimate.low
+            high = estimate.value if estimate.high is None else estimate.high
+            axes.plot([low, high], [row, row], color=colour, linewidth=2)
+            axes.plot([estimate.value], [row], "o", color=colour, markersize=5)
+            if finding.claim.name in published:
+                axes.plot([published[finding.claim.name]], [row], "D", color=INK, fillstyle="none")
+        names = [f"{each.claim.name}: {each.claim.arm}" for each in rows]
+        axes.set_yticks(range(len(rows)), names)
+        axes.invert_yaxis()
+        axes.set_xlabel("difference, percentage points of top-1 error (diamond: published)")
+    data = findings[0].data if findings else ""
+    alt = (
+        f"Differences of top-1 error on {data} with 95 % intervals, one row a claim; blue agrees "
+        "with the paper, orange is the opposite, grey is not told apart; diamonds are published."
+    )
+    return Drawing(figure, alt)

@@ -1,0 +1,96 @@
+"""What the logs say of each claim: the estimate, and a verdict by a fixed rule."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from alexnet_jax.reproduction.claims import Claim, Claims
+from alexnet_jax.reproduction.logs import Log, log_path, read_log
+from alexnet_jax.reproduction.measures import MEASURES
+from alexnet_jax.sweeps.statistics import ALPHA, Estimate
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A claim, measured on one data set.
+
+    Attributes:
+        claim: what was tried.
+        data: name of the data set.
+        estimate: what was measured, as `Measure.compute` returns it.
+        verdict: in words; see `judge`.
+        log: path of the log with every number.
+    """
+
+    claim: Claim
+    data: str
+    estimate: Estimate
+    verdict: str
+    log: Path
+
+
+def judge(claim: Claim, estimate: Estimate) -> str:
+    """Return the verdict: a sign counts only at p < ALPHA."""
+    if estimate.p is None:
+        return "one run each: no verdict"
+    found = estimate.sign()
+    if claim.sign == 0:
+        return "differs" if found else "no difference found, as claimed"
+    if found == 0:
+        return "not told apart"
+    return "agrees" if found == claim.sign else "the opposite"
+
+
+def read_logs(results: Path, claims: Claims) -> dict[tuple[str, str], tuple[Path, Log]]:
+    """Return path and content of each log in the folder of results, by experiment and data set."""
+    found = {}
+    for experiment in claims.experiments.values():
+        for data in experiment.data:
+            path = log_path(results, data, experiment.name)
+            if path.is_file():
+                found[experiment.name, data] = path, read_log(path)
+    return found
+
+
+def find(claims: Claims, logs: Mapping[tuple[str, str], tuple[Path, Log]]) -> list[Finding]:
+    """Return a finding for each claim and data set whose log has the runs."""
+    findings = []
+    for claim in claims.claims:
+        for data, setting in claims.experiments[claim.experiment].data.items():
+            if (claim.experiment, data) not in logs:
+                continue
+            path, log = logs[claim.experiment, data]
+            estimate = MEASURES[claim.measure].compute(log, claim, setting)
+            if estimate is not None:
+                verdict = judge(claim, estimate)
+                findings.append(Finding(claim, data, estimate, verdict, path))
+    return findings
+
+
+def format_value(claim: Claim, estimate: Estimate) -> str:
+    """Return the value with its interval: "+1.4 (0.9 to 1.9) points", "6.0 (5.1 to 7.0) times"."""
+    if MEASURES[claim.measure].is_ratio:
+        value, low, high = (
+            None if each is None else math.exp(each)
+            for each in (estimate.value, estimate.low, estimate.high)
+        )
+        interval = "" if low is None else f" ({low:.2f} to {high:.2f})"
+        return f"{value:.2f}{interval} times"
+    interval = "" if estimate.low is None else f" ({estimate.low:+.1f} to {estimate.high:+.1f})"
+    return f"{estimate.value:+.1f}{interval}"
+
+
+def format_p(p: float | None) -> str:
+    """Return a p-value as papers print it."""
+    if p is None:
+        return ""
+    return "< 0.0001" if p < 0.0001 else f"{p:.2g}" if p < ALPHA else f"{p:.2f}"
+
+
+def counts(findings: Iterable[Finding]) -> dict[str, int]:
+    """Return how many findings have each verdict."""
+    found: dict[str, int] = {}
+    for finding in findings:
+        found[finding.verdict] = found.get(finding.verdict, 0) + 1
+    return found

@@ -1,0 +1,129 @@
+"""What a claim is measured by: from the runs of two arms to a number with its interval."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from alexnet_jax.reproduction.claims import Claim, Setting
+from alexnet_jax.reproduction.logs import Log, Run
+from alexnet_jax.sweeps.statistics import Estimate, average, difference
+
+PILOT_SEED = 1000  # And above: seeds of runs that choose a rate; no measured run has one.
+_PERCENT = 100.0
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A way to compare two arms.
+
+    Attributes:
+        compute: the estimate from a log, or None where its runs are missing. Its value is in
+            percentage points, or a logarithm for a ratio.
+        title: what is compared, for a table.
+        is_ratio: whether people read it as a factor.
+    """
+
+    compute: Callable[[Log, Claim, Setting], Estimate | None]
+    title: str
+    is_ratio: bool = False
+
+
+def _top1_errors(runs: Sequence[Run], views: str = "ten_crop") -> list[float]:
+    return [_PERCENT * run.result[views]["top1_error"] for run in runs]
+
+
+def _error(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
+    own, other = (_top1_errors(log.of_arm(arm)) for arm in (claim.arm, claim.against))
+    return difference(own, other) if own and other else None
+
+
+def _gap(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
+    """Compare how much more an arm errs on validation than on its own training images."""
+
+    def gaps(runs: Sequence[Run]) -> list[float]:
+        return [
+            _PERCENT
+            * (run.result["center"]["top1_error"] - run.training_set["center"]["top1_error"])
+            for run in runs
+            if run.training_set
+        ]
+
+    own, other = (gaps(log.of_arm(arm)) for arm in (claim.arm, claim.against))
+    return difference(own, other) if own and other else None
+
+
+def _ten_crops(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
+    """Compare the views of the same run: ten crops less the centre crop."""
+    runs = log.of_arm(claim.arm)
+    pairs = zip(_top1_errors(runs), _top1_errors(runs, "center"), strict=True)
+    return average([ten - center for ten, center in pairs]) if runs else None
+
+
+def _ensemble(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
+    """Compare ensembles of the claim's size, named "ensemble_of_5", with single networks."""
+    size = int(claim.arm.rpartition("_")[2])
+    own = [
+        _PERCENT * each.scores["ten_crop"]["top1_error"]
+        for each in log.ensembles
+        if len(each.seeds) == size
+    ]
+    other = _top1_errors(log.of_arm(claim.against))
+    return difference(own, other) if own and other else None
+
+
+def _sooner(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
+    """Compare the epochs to the setting's training error: the logarithm of their ratio."""
+    assert setting.target is not None, "claims.toml gives it"
+    own, other = (
+        [epochs_to(run, setting.target) for run in log.of_arm(arm) if not is_pilot(run)]
+        for arm in (claim.arm, claim.against)
+    )
+    if not own or not other or math.inf in (*own, *other):
+        return None
+    estimate = difference(*([math.log(epochs) for epochs in each] for each in (own, other)))
+    return replace(estimate, deviation=None)
+
+
+MEASURES: Mapping[str, Measure] = {
+    "error": Measure(_error, "top-1 error with ten crops"),
+    "gap": Measure(_gap, "top-1 error, centre crop: validation less training images"),
+    "ten_crops": Measure(_ten_crops, "top-1 error: ten crops less centre crop"),
+    "ensemble": Measure(_ensemble, "top-1 error with ten crops"),
+    "sooner": Measure(_sooner, "epochs to the training error", is_ratio=True),
+}
+
+
+def epochs_to(run: Run, target: float) -> float:
+    """Return the epochs until a run's training error is `target`, between two lines of its log.
+
+    Infinity if it never gets there.
+    """
+    before: tuple[float, float] | None = None
+    for epoch, _, error in run.train:
+        if error <= target:
+            if before is None:
+                return epoch
+            share = (before[1] - target) / (before[1] - error)
+            return before[0] + share * (epoch - before[0])
+        before = epoch, error
+    return math.inf
+
+
+def fastest_rates(runs: Sequence[Run], target: float) -> dict[str, float]:
+    """Return, by arm, the rate of the pilot run that reaches `target` soonest.
+
+    Of arms without a run that gets there, nothing.
+    """
+    rates: dict[str, tuple[float, float]] = {}
+    for run in runs:
+        if not is_pilot(run) or run.rate is None:
+            continue
+        candidate = epochs_to(run, target), run.rate
+        if candidate[0] < math.inf:
+            rates[run.arm] = min(rates.get(run.arm, candidate), candidate)
+    return {arm: rate for arm, (_, rate) in rates.items()}
+
+
+def is_pilot(run: Run) -> bool:
+    """Return whether a run only chose a learning rate."""
+    return run.seed >= PILOT_SEED

@@ -1,0 +1,218 @@
+"""The page of the claims, docs/reproducing-2012.md: written from the table and the logs alone."""
+
+import os
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import jinja2
+
+from alexnet_jax.evaluation.views import VIEW_TITLES
+from alexnet_jax.report.matplotlib_style import Drawing
+from alexnet_jax.reproduction import costs
+from alexnet_jax.reproduction.claims import Claims
+from alexnet_jax.reproduction.figures import draw_differences, draw_figure1
+from alexnet_jax.reproduction.findings import (
+    Finding,
+    counts,
+    find,
+    format_p,
+    format_value,
+    read_logs,
+)
+from alexnet_jax.reproduction.logs import Log
+from alexnet_jax.reproduction.measures import MEASURES
+from alexnet_jax.reproduction.seed_noise import SeedNoise, seed_noise
+from alexnet_jax.sweeps.statistics import ALPHA
+
+_Logs = Mapping[tuple[str, str], tuple[Path, Log]]
+
+
+def write_page(claims: Claims, results: Path, page: Path) -> list[Finding]:
+    """Write the page and its figures; return what it says.
+
+    Args:
+        claims: the table.
+        results: folder of the logs.
+        page: Markdown file; figures go into images/paper beside it.
+    """
+    logs = read_logs(results, claims)
+    findings = find(claims, logs)
+    figures = {}
+    for name, (drawing, caption) in draw_figures(claims, logs, findings).items():
+        drawing.write(page.parent / "images" / "paper", name)
+        figures[name] = drawing.alt, caption
+    page.write_text(format_page(claims, results, page, logs, findings, figures))
+    return findings
+
+
+def draw_figures(
+    claims: Claims, logs: _Logs, findings: Sequence[Finding]
+) -> dict[str, tuple[Drawing, str]]:
+    """Return the figures of the logs by file name, each with its caption."""
+    figures = {}
+    for (name, data), (_, log) in logs.items():
+        experiment = claims.experiments[name]
+        own = [each for each in findings if (each.claim.experiment, each.data) == (name, data)]
+        if experiment.rates and own:
+            drawing = draw_figure1(log, experiment, experiment.data[data])
+            caption = f"Figure 1 of the paper on {data}: median over seeds, band of all seeds."
+        elif own:
+            published = {
+                claim.name: (claim.sign or 1) * claim.difference
+                for claim in claims.claims
+                if claim.difference is not None
+            }
+            drawing = draw_differences(own, published)
+            caption = (
+                f"Differences on {data} with 95 % intervals. Blue agrees with the paper, orange is "
+                "the opposite, grey is not told apart. Diamonds: what the paper or its log says of "
+                "ImageNet."
+            )
+        else:
+            continue
+        figures[f"{name}_{data.replace('/', '_')}"] = drawing, caption
+    return figures
+
+
+def format_page(
+    claims: Claims,
+    results: Path,
+    page: Path,
+    logs: _Logs,
+    findings: Sequence[Finding],
+    figures: Mapping[str, tuple[str, str]],
+) -> str:
+    """Return the page as Markdown; `figures` has the alt text and the caption by file name."""
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)
+    source = resources.files(__package__).joinpath("page.md.jinja").read_text()
+    noise = _noise(logs)
+    return environment.from_string(source).render(
+        results=results,
+        claims=claims,
+        findings=findings,
+        measured={each.claim.name for each in findings},
+        datasets=[f"`{data}`" for data in dict.fromkeys(each.data for each in findings)],
+        total_runs=sum(len(log.runs) for _, log in logs.values()),
+        summary=_summary(findings),
+        alpha=ALPHA,
+        parts=[_part(claims, page, *key, *value) for key, value in logs.items()],
+        rows=[_row(each) for each in findings],
+        figures=[
+            {"alt": alt, "caption": caption, "path": f"images/paper/{name}.svg"}
+            for name, (alt, caption) in figures.items()
+        ],
+        noise=[_noise_row(each) for each in noise],
+        noise_sentence=_noise_sentence(noise),
+        imagenet_steps=f"{costs.imagenet_steps():,}",
+        imagenet_hours=costs.imagenet_hours(),
+        deviation=costs.ASSUMED_DEVIATION,
+        costs=_costs(claims),
+    )
+
+
+def _summary(findings: Sequence[Finding]) -> str:
+    found = counts(findings)
+    parts = [f"{count} {verdict}" for verdict, count in found.items()]
+    return f"By the rule below: {', '.join(parts)}."
+
+
+def _part(claims: Claims, page: Path, name: str, data: str, path: Path, log: Log) -> dict[str, Any]:
+    experiment = claims.experiments[name]
+    setting = experiment.data[data]
+    names = [claim.name for claim in claims.of_experiment(name)]
+    return {
+        "title": experiment.title,
+        "data": data,
+        "about": setting.about.strip(),
+        "prepare": f"python -m alexnet_jax.prepare {setting.prepare} --data_dir=data",
+        "command": f"python -m launch.reproduce --claim={names[0]} --data={data}",
+        "environment": _environment(log),
+        "runs": len(log.runs),
+        "seconds": round(median(run.result["seconds"] for run in log.runs)),
+        "log": path.name,
+        "log_link": os.path.relpath(path, page.parent),
+    }
+
+
+def _environment(log: Log) -> str:
+    machines = {
+        f"{run.environment['processor']} ({run.environment['cores']} cores, "
+        f"{', '.join(run.environment['devices'])}), jax {run.environment['versions']['jax']}"
+        for run in log.runs
+        if "processor" in run.environment
+    }
+    return "; ".join(sorted(machines))
+
+
+def _row(finding: Finding) -> dict[str, Any]:
+    claim, estimate = finding.claim, finding.estimate
+    value = format_value(claim, estimate)
+    p = format_p(estimate.p)
+    return {
+        "name": claim.name,
+        "statement": claim.statement,
+        "section": claim.section,
+        "published": claim.published,
+        "source": claim.source,
+        "value": value,
+        "runs": estimate.runs,
+        "deviation": "" if estimate.deviation is None else f"{estimate.deviation:.1f}",
+        "p": p,
+        "verdict": finding.verdict,
+        "data": finding.data,
+        "caution": claim.caution,
+        "sentence": (
+            f"`{claim.arm}` against `{claim.against}`, {MEASURES[claim.measure].title}: {value}, "
+            f"n = {estimate.runs}{f', p {p}' if p.startswith('<') else f', p = {p}' if p else ''}: "
+            f"{finding.verdict}."
+        ),
+    }
+
+
+def _noise(logs: _Logs) -> list[SeedNoise]:
+    found = [
+        seed_noise(log, views)
+        for (name, _), (_, log) in logs.items()
+        if name == "ablations"
+        for views in ("center", "ten_crop")
+    ]
+    return [each for each in found if each is not None]
+
+
+def _noise_row(noise: SeedNoise) -> dict[str, str]:
+    return {
+        "title": VIEW_TITLES[noise.views],
+        "runs": str(noise.runs),
+        "error": f"{noise.error:.1f}",
+        "deviation": f"{noise.deviation:.2f} ({noise.low:.2f} to {noise.high:.2f})",
+        "independent": f"{noise.independent:.2f}",
+        "binary": f"{noise.binary:.2f}",
+    }
+
+
+def _noise_sentence(noise: Sequence[SeedNoise]) -> str:
+    if not noise:
+        return ""
+    inside = all(each.low <= each.independent <= each.high for each in noise)
+    if inside:
+        return "The prediction lies within the interval: these runs are as equal as they can be."
+    ratio = max(each.deviation / each.independent for each in noise)
+    return (
+        f"The spread is up to {ratio:.1f} times what independent mistakes would give: some seeds "
+        "make better networks than others. Runs this short end while some have just begun to "
+        "learn; Jordan finds the same of short trainings, and that it goes away in long ones."
+    )
+
+
+def _costs(claims: Claims) -> list[dict[str, Any]]:
+    rows = []
+    for claim in claims.claims:
+        seeds = costs.seeds_for(claim)
+        if seeds is not None:
+            hours = [f"{2 * seeds * each:.0f}" for _, each in costs.imagenet_hours()]
+            row = {"name": claim.name, "difference": claim.difference, "seeds": seeds}
+            rows.append({**row, "hours": hours})
+    return rows

@@ -1,0 +1,116 @@
+"""Runs what a claim needs and is missing, and writes the experiment's log."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from alexnet_jax.errors import UserError
+from alexnet_jax.reproduction.claims import BASELINE, Claim, Claims, Experiment
+from alexnet_jax.reproduction.collecting import read_config, read_ensembles, read_runs
+from alexnet_jax.reproduction.logs import Log, Run, log_path, merge, read_log
+from alexnet_jax.reproduction.measures import fastest_rates
+from alexnet_jax.reproduction.trials import (
+    experiment_folder,
+    measured_trials,
+    pilot_trials,
+    plan_trials,
+)
+from alexnet_jax.sweeps.running import Executor, run_missing
+from alexnet_jax.sweeps.trials import Trial
+
+_ENSEMBLE = "ensemble"  # How the arms of ensembles begin; their networks are the baseline's.
+
+
+def choose(claims: Claims, names: Sequence[str], data: str) -> list[tuple[Experiment, list[Claim]]]:
+    """Return the experiments to run on a data set, each with its claims.
+
+    Args:
+        claims: the table.
+        names: of the claims; none: all that the data set can test.
+        data: name of the data set.
+
+    Raises:
+        UserError: an unknown claim or data set, or a claim that the data set cannot test.
+    """
+    chosen = [claims.find(name) for name in names] or list(claims.claims)
+    for claim in chosen if names else []:
+        known = claims.experiments[claim.experiment].data
+        if data not in known:
+            raise UserError(f"--data={data}: claim {claim.name} can be tried on {', '.join(known)}")
+    found = [
+        (experiment, [claim for claim in chosen if claim.experiment == experiment.name])
+        for experiment in claims.experiments.values()
+        if data in experiment.data
+    ]
+    found = [(experiment, own) for experiment, own in found if own]
+    if not found:
+        known = sorted({data for each in claims.experiments.values() for data in each.data})
+        raise UserError(f"--data={data}: no claim has it; there are {', '.join(known)}")
+    return found
+
+
+def run_experiment(
+    experiment: Experiment,
+    claims: Sequence[Claim],
+    data: str,
+    data_dir: str,
+    seeds: int,
+    workdir: Path,
+    results: Path,
+    execute: Executor,
+) -> None:
+    """Train the runs of the claims' arms that are missing, and write the experiment's log.
+
+    Args:
+        experiment: what the claims compare.
+        claims: of this experiment.
+        data: name of the data set.
+        data_dir: where it was prepared.
+        seeds: of each arm; the baseline has twice as many.
+        workdir: folder of all runs.
+        results: folder of the logs.
+        execute: runs trials, as for `run_missing`.
+    """
+    root = experiment_folder(workdir, data, experiment.name)
+
+    def train(trials: Sequence[Trial]) -> None:
+        run_missing(plan_trials(experiment, data, data_dir, trials, workdir), root, execute)
+
+    arms = {
+        BASELINE if arm.startswith(_ENSEMBLE) else arm
+        for claim in claims
+        for arm in (claim.arm, claim.against)
+    }
+    rates: dict[str, float] = {}
+    if experiment.rates:
+        train(pilot_trials(experiment))
+        rates = _choose_rates(experiment, data, list(read_runs(root, experiment, ())))
+    train(measured_trials(experiment, arms, seeds, rates))
+    closer = _arms_to_look_at(claims)
+    runs = list(read_runs(root, experiment, closer))
+    path = log_path(results, data, experiment.name)
+    kept = read_log(path) if path.is_file() else None
+    ensembles = [] if kept is None else list(kept.ensembles)
+    if any(claim.measure == _ENSEMBLE for claim in claims):
+        ensembles = read_ensembles(root, runs)
+    merged = merge(() if kept is None else kept.runs, runs)
+    Log(experiment.name, data, read_config(root), merged, ensembles).write(path)
+
+
+def _choose_rates(experiment: Experiment, data: str, runs: Sequence[Run]) -> dict[str, float]:
+    target = experiment.data[data].target
+    assert target is not None, "an experiment that chooses its rates has one"
+    rates = fastest_rates(runs, target)
+    for arm in experiment.arms:
+        if arm not in rates:
+            raise UserError(
+                f"{arm} reaches a training error of {target:.0%} at none of the rates "
+                f"{', '.join(map(str, experiment.rates))}; it needs more epochs, or other rates"
+            )
+        print(f"{arm}: learning rate {rates[arm]:g}, the fastest of {len(experiment.rates)}")
+    return rates
+
+
+def _arms_to_look_at(claims: Sequence[Claim]) -> Collection[str]:
+    """Return the arms whose training images are evaluated, and the baseline for its mistakes."""
+    gaps = {arm for claim in claims if claim.measure == "gap" for arm in (claim.arm, claim.against)}
+    return gaps | {BASELINE}

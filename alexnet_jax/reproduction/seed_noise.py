@@ -1,0 +1,65 @@
+"""The spread of equal runs under other seeds, beside what their mistakes predict.
+
+Jordan, *On the Variance of Neural Network Training with respect to Test Sets and Distributions*
+(arXiv 2304.01910).
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+
+from alexnet_jax.reproduction.claims import BASELINE
+from alexnet_jax.reproduction.logs import Log, Run
+from alexnet_jax.sweeps.statistics import deviation_interval
+
+
+@dataclass(frozen=True)
+class SeedNoise:
+    """Standard deviations of the top-1 error over seeds, in percentage points.
+
+    Attributes:
+        views: "center" or "ten_crop".
+        runs: number of seeds.
+        error: mean top-1 error, per cent.
+        deviation: measured, n - 1.
+        low: end of its 95 % interval.
+        high: the other end.
+        independent: predicted if a run errs on each image independently of the others: the root of
+            sum of p(1 - p) over the images / images squared, p an image's share of runs that err,
+            corrected for the finite number of runs.
+        binary: the formula for two classes and calibrated ensembles: sqrt(error / 2 images).
+    """
+
+    views: str
+    runs: int
+    error: float
+    deviation: float
+    low: float
+    high: float
+    independent: float
+    binary: float
+
+
+def seed_noise(log: Log, views: str) -> SeedNoise | None:
+    """Return the noise of the baseline's runs; None for fewer than two with their mistakes."""
+    runs = [run for run in log.of_arm(BASELINE) if run.mistakes]
+    if len(runs) < 2:
+        return None
+    images = runs[0].result[views]["count"]
+    errors = [len(run.mistakes[views]) / images for run in runs]
+    deviation = stdev(errors)
+    low, high = deviation_interval(deviation, len(runs))
+    independent = _independent(runs, views, images)
+    binary = math.sqrt(mean(errors) / (2 * images))
+    percent = (100 * each for each in (mean(errors), deviation, low, high, independent, binary))
+    return SeedNoise(views, len(runs), *percent)
+
+
+def _independent(runs: Sequence[Run], views: str, images: int) -> float:
+    wrong = Counter(image for run in runs for image in run.mistakes[views])
+    count = len(runs)
+    # Over n runs, p(1 - p) comes out too small by (n - 1) / n.
+    total = sum(times / count * (1 - times / count) for times in wrong.values())
+    return math.sqrt(total * count / (count - 1)) / images

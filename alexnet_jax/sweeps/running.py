@@ -1,0 +1,67 @@
+"""Runs the trials of a sweep that have no result, and ends the process as their failures say."""
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from alexnet_jax.sweeps.local import divide_gpus, run_local, visible_gpus
+from alexnet_jax.sweeps.reporting import Reporter
+from alexnet_jax.sweeps.table import format_markdown, read_rows
+from alexnet_jax.sweeps.trial_run import TrialRun
+from alexnet_jax.training.preemption import Preempted
+
+# Runs the missing trials. Those that have ended are what a scheduler compares them with.
+Executor = Callable[[Sequence[TrialRun], Sequence[TrialRun], Path, Reporter], None]
+
+
+def local_executor(gpus_per_trial: int | None) -> Executor:
+    """Return what runs trials here: one by one, or side by side on `gpus_per_trial` GPUs each."""
+    sets = divide_gpus(visible_gpus(), gpus_per_trial) if gpus_per_trial else [None]
+    return lambda missing, ended, root, reporter: run_local(missing, sets, reporter)
+
+
+def ray_executor(**options: Any) -> Executor:
+    """Return what runs trials with Ray Tune; options as for `ray_tune.run_ray`."""
+    from alexnet_jax.sweeps.ray_tune import run_ray
+
+    return partial(run_ray, **options)
+
+
+def run_missing(
+    trials: Sequence[TrialRun], root: Path, execute: Executor, stops_early: bool = False
+) -> None:
+    """Run the trials that have no result.
+
+    Exits with 2 or 3 if all failures have that exit code, with 1 for other failures, and after a
+    signal as alexnet_jax.main does.
+
+    Args:
+        trials: of the sweep.
+        root: the sweep's folder.
+        execute: what runs them.
+        stops_early: a trial that the scheduler has stopped is not run again.
+    """
+    missing, ended = [], []
+    for trial in trials:
+        has_ended = trial.result() is not None or (stops_early and trial.stopped_early())
+        (ended if has_ended else missing).append(trial)
+    reporter = Reporter(root, trials)
+    counts = f"{len(ended)} ended before, {len(missing)} to run"
+    print(f"{len(trials)} trials in {root}: {counts}", flush=True)
+    saved_before = sum(trial.saved_step() for trial in trials)
+    try:
+        if missing:
+            execute(missing, ended, root, reporter)
+    except Preempted as interruption:
+        interruption.saved = sum(trial.saved_step() for trial in trials) > saved_before
+        print(interruption.explain(), file=sys.stderr)
+        sys.exit(interruption.exit_code)
+    if reporter.failures:
+        print(format_markdown(*read_rows(root)))
+        for name, (_, reason) in reporter.failures.items():
+            print(f"failed: {name}, {reason}; see {root / name}/output.txt", file=sys.stderr)
+        print("The same command runs the failed trials again.", file=sys.stderr)
+        codes = {exit_code for exit_code, _ in reporter.failures.values()}
+        sys.exit(codes.pop() if codes in ({2}, {3}) else 1)

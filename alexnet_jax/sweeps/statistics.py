@@ -1,0 +1,93 @@
+"""Means over seeds with their intervals, tests of differences, and how many seeds these need."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean, variance
+
+from scipy import stats
+
+ALPHA = 0.01  # A sign is claimed below this p-value.
+_POWER = 0.9
+_CONFIDENCE = 0.975  # Two-sided 95 %.
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number that runs gave, with its 95 % interval.
+
+    Attributes:
+        value: a mean, or a difference of means.
+        runs: number of runs of the arm.
+        deviation: standard deviation (n - 1) over the arm's runs; None for one run.
+        low: end of the interval; None if a deviation is missing.
+        high: the other end.
+        p: two-sided p-value of the value being zero; None as above.
+    """
+
+    value: float
+    runs: int
+    deviation: float | None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+
+    def sign(self) -> int:
+        """Return 1 or -1 where the sign is certain at p < ALPHA, otherwise 0."""
+        if self.p is None or self.p >= ALPHA:
+            return 0
+        return 1 if self.value > 0 else -1
+
+
+def difference(one: Sequence[float], other: Sequence[float]) -> Estimate:
+    """Return the difference of two means over independent runs (Welch, Biometrika 34, 1947)."""
+    gap = mean(one) - mean(other)
+    deviation = math.sqrt(variance(one)) if len(one) > 1 else None
+    if min(len(one), len(other)) < 2:
+        return Estimate(gap, len(one), deviation)
+    parts = [variance(numbers) / len(numbers) for numbers in (one, other)]
+    total = sum(parts)
+    if total == 0:  # Equal runs: the difference is what it is.
+        return Estimate(gap, len(one), deviation, gap, gap, 1.0 if gap == 0 else 0.0)
+    freedom = total**2 / sum(
+        part**2 / (len(numbers) - 1) for part, numbers in zip(parts, (one, other), strict=True)
+    )
+    return _estimate(gap, len(one), deviation, math.sqrt(total), freedom)
+
+
+def average(numbers: Sequence[float]) -> Estimate:
+    """Return the mean of one number a run, with Student's interval and test."""
+    if len(numbers) < 2:
+        return Estimate(mean(numbers), len(numbers), None)
+    deviation = math.sqrt(variance(numbers))
+    center, count = mean(numbers), len(numbers)
+    if deviation == 0:
+        return Estimate(center, count, 0.0, center, center, 1.0 if center == 0 else 0.0)
+    return _estimate(center, count, deviation, deviation / math.sqrt(count), count - 1)
+
+
+def _estimate(
+    value: float, runs: int, deviation: float | None, error: float, freedom: float
+) -> Estimate:
+    half = float(stats.t.ppf(_CONFIDENCE, freedom)) * error
+    p = 2 * float(stats.t.sf(abs(value) / error, freedom))
+    return Estimate(value, runs, deviation, value - half, value + half, p)
+
+
+def seeds_needed(gap: float, deviation: float) -> int:
+    """Return the runs of each arm that tell `gap` from zero at ALPHA, nine times in ten.
+
+    By the normal approximation, for two arms of that standard deviation; at least 2.
+    """
+    quantiles = float(stats.norm.ppf(1 - ALPHA / 2)) + float(stats.norm.ppf(_POWER))
+    return max(2, math.ceil(2 * (quantiles * deviation / gap) ** 2))
+
+
+def deviation_interval(deviation: float, count: int) -> tuple[float, float]:
+    """Return the 95 % interval of a standard deviation over `count` normal numbers."""
+    squares = (count - 1) * deviation**2
+    low, high = (
+        math.sqrt(squares / float(stats.chi2.ppf(quantile, count - 1)))
+        for quantile in (_CONFIDENCE, 1 - _CONFIDENCE)
+    )
+    return low, high
