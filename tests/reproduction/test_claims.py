@@ -1,0 +1,54 @@
+"""The table of claims is complete, and what it names exists."""
+
+import ast
+
+import pytest
+from short_run import REPOSITORY
+
+from alexnet_jax.config.recipes import find_recipe, load_recipe
+from alexnet_jax.config.schema import check_key
+from alexnet_jax.errors import UserError
+from alexnet_jax.reproduction.claims import load_claims
+from alexnet_jax.reproduction.measures import MEASURES
+from alexnet_jax.training.recipe import check_names, make_model, resolve_config
+
+CLAIMS = load_claims()
+SETTINGS = [
+    (name, data) for name, experiment in CLAIMS.experiments.items() for data in experiment.data
+]
+
+
+@pytest.mark.parametrize("claim", CLAIMS.claims, ids=lambda claim: claim.name)
+def test_a_claim_compares_arms_of_its_experiment(claim):
+    arms = CLAIMS.experiments[claim.experiment].arms
+    assert claim.against in arms
+    assert claim.arm in arms or claim.measure == "ensemble"
+    assert claim.measure in MEASURES
+    assert claim.sign in (-1, 0, 1)
+
+
+@pytest.mark.parametrize(("name", "data"), SETTINGS)
+def test_every_arm_is_a_run_that_can_be_trained(name, data):
+    experiment = CLAIMS.experiments[name]
+    setting = experiment.data[data]
+    for overrides in experiment.arms.values():
+        config = load_recipe(find_recipe(setting.config))
+        for key, value in {**setting.overrides, **overrides}.items():
+            check_key(key)
+            config.update_from_flattened_dict({key: value})
+        resolved = resolve_config(config)
+        check_names(resolved)
+        make_model(resolved)
+        assert resolved.data.name == data
+
+
+@pytest.mark.parametrize("fact", CLAIMS.facts, ids=lambda fact: fact.proof.rpartition(":")[2])
+def test_the_proof_of_a_fact_is_a_test(fact):
+    path, _, test = fact.proof.partition("::")
+    tree = ast.parse((REPOSITORY / path).read_text())
+    assert test in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_an_unknown_claim_lists_those_there_are():
+    with pytest.raises(UserError, match="--claim=lrm: no such claim; there are relu, .*lrn"):
+        CLAIMS.find("lrm")

@@ -1,0 +1,67 @@
+"""Intervals and tests against SciPy's, and the number of seeds against trials."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from alexnet_jax.sweeps.statistics import (
+    ALPHA,
+    average,
+    deviation_interval,
+    difference,
+    seeds_needed,
+)
+
+ONE, OTHER = [0.25, 0.24, 0.29], [0.20, 0.22, 0.21, 0.23]
+
+
+def test_a_difference_is_welchs():
+    expected = stats.ttest_ind(ONE, OTHER, equal_var=False)
+    interval = expected.confidence_interval()
+    found = difference(ONE, OTHER)
+    assert found.value == pytest.approx(np.mean(ONE) - np.mean(OTHER))
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert found.p == pytest.approx(expected.pvalue)
+
+
+def test_an_average_is_students():
+    expected = stats.ttest_1samp(ONE, 0.0)
+    interval = expected.confidence_interval()
+    found = average(ONE)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert found.p == pytest.approx(expected.pvalue)
+
+
+def test_one_run_has_no_interval():
+    assert difference([0.2], OTHER).low is None
+    assert average([0.2]).p is None
+
+
+def test_equal_runs_have_an_interval_without_width():
+    found = difference([0.2, 0.2], [0.1, 0.1])
+    assert found.low == found.high == pytest.approx(0.1)
+    assert found.sign() == 1
+    assert difference([0.2, 0.2], [0.2, 0.2]).sign() == 0
+
+
+def test_the_seeds_tell_the_difference_nine_times_in_ten():
+    gap, deviation = 0.5, 0.5
+    seeds = seeds_needed(gap, deviation)
+    generator = np.random.default_rng(0)
+    told = [
+        difference(generator.normal(gap, deviation, seeds), generator.normal(0, deviation, seeds)).p
+        < ALPHA
+        for _ in range(400)
+    ]
+    # Student's test needs a little more than the normal approximation gives.
+    assert 0.8 < np.mean(told) < 0.96
+
+
+def test_an_interval_of_a_deviation_covers_it_nineteen_times_in_twenty():
+    generator = np.random.default_rng(0)
+    samples = generator.normal(0, 2.0, (2000, 10))
+    inside = [
+        low < 2.0 < high
+        for low, high in (deviation_interval(each.std(ddof=1), 10) for each in samples)
+    ]
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.015)
