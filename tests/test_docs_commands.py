@@ -33,6 +33,7 @@ NOT_RUN = {
     "import --format=safetensors": "needs a file of ours: tests/weights/test_weights_main.py",
     "caffenet.caffemodel": "needs Caffe's file: tests/weights/test_caffe.py",
     "--format=torchvision --workdir=runs/owt": "needs a workdir of owt: tests/weights",
+    "launch.reproduce": "trains for minutes: tests/launch/test_reproduce.py",
     "launch.sweep": "trains for days: tests/launch/test_sweep.py",
     "--dataset=stripes": "needs the code of its page: tests/test_extending.py",
     "my_recipe.py": "needs the code of its page: tests/test_extending.py",

@@ -1,0 +1,122 @@
+"""`python -m launch.reproduce` from the command to the page."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from cluster_runs import environment
+from short_run import FRACTALS, REPOSITORY
+
+from alexnet_jax.reproduction.claims import Claim, Experiment, Setting
+from alexnet_jax.reproduction.logs import log_path, read_log
+from alexnet_jax.reproduction.running import run_experiment
+from alexnet_jax.sweeps.running import local_executor
+
+
+def reproduce(*arguments):
+    """Run the command; return the exit code, stdout and stderr."""
+    command = [sys.executable, "-m", "launch.reproduce", *arguments]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment(), capture_output=True, text=True, timeout=300
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_list_has_what_a_claim_compares_and_costs():
+    code, out, _ = reproduce("--list")
+    assert code == 0
+    assert "compares   no_overlap with baseline" in out
+    assert "8 seeds of each arm tell 0.39 points from noise, 37 hours on one NVIDIA H200" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--data must be given, or --list or --page_only"),
+        (["--claim=lrm", "--data=fractals/few"], "--claim=lrm: no such claim; there are relu"),
+        (["--claim=relu", "--data=fractals/few"], "claim relu can be tried on fashion_mnist"),
+        (["--data=mnist"], "--data=mnist: no claim has it; there are cifar10"),
+        (["--page_only", "--page=nowhere/page.md"], "there is no folder nowhere"),
+        (["--data=fractals/few", "--data_dir=nowhere"], "no data set 'fractals/few' in nowhere"),
+    ],
+)
+def test_bad_input_is_told(arguments, message, tmp_path):
+    code, _, err = reproduce(*arguments, f"--workdir={tmp_path}", f"--results={tmp_path}")
+    assert code == 2
+    assert message in err
+
+
+SETTING = Setting(
+    "configs/demo.py",
+    {
+        "data.name": FRACTALS,
+        "train.batch_size": 32,
+        "train.steps": 4,
+        "schedule.name": "constant",
+        "log.every_steps": 2,
+        "checkpoint.every_steps": 4,
+    },
+    target=1.0,  # Every run is there at its first line.
+)
+
+
+def claim(measure, arm, against="baseline"):
+    return Claim("c", "1", "s", "p", "s", measure, "short", arm, against)
+
+
+@pytest.mark.slow
+def test_runs_gaps_and_ensembles_are_logged_and_run_once(fractals_dir, tmp_path, capsys):
+    arms = {"baseline": {}, "no_flip": {"augment.flip": False}}
+    experiment = Experiment("short", "Short", arms, {FRACTALS: SETTING})
+    claims = [claim("gap", "no_flip"), claim("ensemble", "ensemble_of_2")]
+    folders = (tmp_path / "runs", tmp_path / "results")
+
+    def run():
+        run_experiment(
+            experiment, claims, FRACTALS, str(fractals_dir), 1, *folders, local_executor(None)
+        )
+        return read_log(log_path(folders[1], FRACTALS, "short"))
+
+    log = run()
+    assert [(each.arm, each.seed) for each in log.runs] == [
+        ("baseline", 0), ("baseline", 1), ("no_flip", 0),
+    ]  # fmt: skip
+    assert [list(each.seeds) for each in log.ensembles] == [[0, 1]]
+    for each in log.runs:
+        assert each.training_set["center"]["count"] == 500
+        assert len(each.train) == 2
+    mistakes = log.runs[0].mistakes["ten_crop"]
+    scores = log.runs[0].result["ten_crop"]
+    assert len(mistakes) == round(scores["top1_error"] * scores["count"])
+    capsys.readouterr()
+    assert run() == log
+    assert "3 ended before, 0 to run" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_each_arm_is_measured_at_the_rate_of_its_fastest_pilot(fractals_dir, tmp_path):
+    experiment = Experiment("short", "Short", {"relu": {}}, {FRACTALS: SETTING}, (0.001, 0.002))
+    run_experiment(
+        experiment,
+        [claim("sooner", "relu", "relu")],
+        FRACTALS,
+        str(fractals_dir),
+        1,
+        tmp_path / "runs",
+        tmp_path / "results",
+        local_executor(None),
+    )
+    log = read_log(log_path(tmp_path / "results", FRACTALS, "short"))
+    # Both pilots are at the target at once; the lower rate is taken.
+    assert [(each.seed, each.rate) for each in log.runs] == [
+        (0, 0.001), (1000, 0.001), (1000, 0.002),
+    ]  # fmt: skip
+    trial = (
+        tmp_path
+        / "runs"
+        / FRACTALS.replace("/", "_")
+        / "short"
+        / ("relu,schedule.learning_rate=0.001")
+    )
+    assert json.loads((trial / "config.json").read_text())["schedule"]["learning_rate"] == 0.001

@@ -1,0 +1,70 @@
+"""The page in docs/ says what the logs in benchmarks/ say."""
+
+import re
+import shutil
+
+import pytest
+from short_run import REPOSITORY
+
+from alexnet_jax.reproduction.claims import load_claims
+from alexnet_jax.reproduction.findings import find, read_logs
+from alexnet_jax.reproduction.logs import log_path, read_log
+from alexnet_jax.reproduction.page import draw_figures, format_page, write_page
+
+CLAIMS = load_claims()
+RESULTS = REPOSITORY / "benchmarks" / "results" / "paper"
+PAGE = REPOSITORY / "docs" / "reproducing-2012.md"
+
+
+def text_of(results, page):
+    """The page of the logs in `results`, its links as from `page`."""
+    logs = read_logs(results, CLAIMS)
+    findings = find(CLAIMS, logs)
+    drawn = draw_figures(CLAIMS, logs, findings)
+    figures = {name: (drawing.alt, caption) for name, (drawing, caption) in drawn.items()}
+    return format_page(CLAIMS, results, page, logs, findings, figures)
+
+
+def test_every_number_of_the_page_comes_from_the_logs(monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    relative = RESULTS.relative_to(REPOSITORY)
+    assert PAGE.read_text() == text_of(relative, PAGE.relative_to(REPOSITORY))
+
+
+def test_its_figures_are_there():
+    paths = re.findall(r"\]\((images/paper/\S+)\)", PAGE.read_text())
+    assert paths
+    for path in paths:
+        assert (PAGE.parent / path).stat().st_size > 0
+        assert (PAGE.parent / path).with_suffix(".png").stat().st_size > 0
+
+
+def test_without_logs_the_page_says_what_to_run(tmp_path):
+    findings = write_page(CLAIMS, tmp_path / "results", tmp_path / "page.md")
+    assert findings == []
+    text = (tmp_path / "page.md").read_text()
+    assert "Nothing has been measured yet. `python -m launch.reproduce" in text
+    assert "What was found" not in text
+
+
+def test_another_log_gives_another_page(tmp_path):
+    shutil.copytree(RESULTS, tmp_path / "results")
+    path = log_path(tmp_path / "results", "fractals/few", "ablations")
+    before = text_of(tmp_path / "results", PAGE)
+    log = read_log(path)
+    for run in log.of_arm("no_dropout"):
+        run.result["ten_crop"]["top1_error"] = 0.9 + run.seed / 1000
+    log.write(path)
+    after = text_of(tmp_path / "results", PAGE)
+    changed = [
+        line for line in after.splitlines() if line not in before and "`dropout_error`" in line
+    ]
+    assert changed
+
+
+@pytest.mark.parametrize("experiment", CLAIMS.experiments.values(), ids=lambda each: each.name)
+def test_every_experiment_has_a_page_for_each_of_its_logs(experiment):
+    for data in experiment.data:
+        path = log_path(RESULTS, data, experiment.name)
+        if path.is_file():
+            assert f"`{data}`" in PAGE.read_text()
