@@ -22,7 +22,13 @@ from ml_collections import config_flags
 from alexnet_jax import command_line
 from alexnet_jax.errors import UserError
 from alexnet_jax.signals import exit_on_signals
-from alexnet_jax.sweeps.running import Executor, local_executor, ray_executor, run_missing
+from alexnet_jax.sweeps.running import (
+    Executor,
+    exit_if_failed,
+    local_executor,
+    ray_executor,
+    run_missing,
+)
 from alexnet_jax.sweeps.table import format_csv, format_markdown, read_rows
 from alexnet_jax.sweeps.trial_run import TrialRun
 from alexnet_jax.sweeps.trials import load_sweep
@@ -74,7 +80,8 @@ def main(arguments: Sequence[str]) -> None:
     root = Path(_WORKDIR.value)
     if not _TABLE.value:
         trials = make_plan(root)
-        run_missing(trials, root, make_executor(), stops_early=_EXECUTOR.value == "ray")
+        stops_early = _EXECUTOR.value == "ray"
+        exit_if_failed(run_missing(trials, root, make_executor(), stops_early), root)
     rows, unfinished = read_rows(root)
     csv = _FORMAT.value == "csv"
     print(format_csv(rows) if csv else format_markdown(rows, unfinished))

@@ -69,7 +69,7 @@ def read_ensembles(root: Path, runs: Sequence[Run]) -> list[Ensemble]:
 
 
 def read_config(root: Path) -> dict[str, Any]:
-    """Return the config that an experiment's arms override, by key, without the machine's folder."""
+    """Return the config that the arms override, by key, without the folder of the data."""
     flat = flatten(load_config(root).to_dict())
     return {key: value for key, value in flat.items() if key in SCHEMA and key != "data.dir"}
 

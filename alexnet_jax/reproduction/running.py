@@ -14,7 +14,7 @@ from alexnet_jax.reproduction.trials import (
     pilot_trials,
     plan_trials,
 )
-from alexnet_jax.sweeps.running import Executor, run_missing
+from alexnet_jax.sweeps.running import Executor, Failures, exit_if_failed, run_missing
 from alexnet_jax.sweeps.trials import Trial
 
 _ENSEMBLE = "ensemble"  # How the arms of ensembles begin; their networks are the baseline's.
@@ -72,8 +72,9 @@ def run_experiment(
     """
     root = experiment_folder(workdir, data, experiment.name)
 
-    def train(trials: Sequence[Trial]) -> None:
-        run_missing(plan_trials(experiment, data, data_dir, trials, workdir), root, execute)
+    def train(trials: Sequence[Trial]) -> Failures:
+        runs = plan_trials(experiment, data, data_dir, trials, workdir)
+        return run_missing(runs, root, execute)
 
     arms = {
         BASELINE if arm.startswith(_ENSEMBLE) else arm
@@ -82,9 +83,10 @@ def run_experiment(
     }
     rates: dict[str, float] = {}
     if experiment.rates:
+        # A rate that makes the loss blow up is not the fastest; its failure is printed.
         train(pilot_trials(experiment))
         rates = _choose_rates(experiment, data, list(read_runs(root, experiment, ())))
-    train(measured_trials(experiment, arms, seeds, rates))
+    exit_if_failed(train(measured_trials(experiment, arms, seeds, rates)), root)
     closer = _arms_to_look_at(claims)
     runs = list(read_runs(root, experiment, closer))
     path = log_path(results, data, experiment.name)

@@ -1,7 +1,7 @@
-"""Runs the trials of a sweep that have no result, and ends the process as their failures say."""
+"""Runs the trials of a sweep that have no result."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from alexnet_jax.training.preemption import Preempted
 
 # Runs the missing trials. Those that have ended are what a scheduler compares them with.
 Executor = Callable[[Sequence[TrialRun], Sequence[TrialRun], Path, Reporter], None]
+Failures = Mapping[str, tuple[int | None, str]]  # Exit code and reason, by the trial's name.
 
 
 def local_executor(gpus_per_trial: int | None) -> Executor:
@@ -31,11 +32,10 @@ def ray_executor(**options: Any) -> Executor:
 
 def run_missing(
     trials: Sequence[TrialRun], root: Path, execute: Executor, stops_early: bool = False
-) -> None:
-    """Run the trials that have no result.
+) -> Failures:
+    """Run the trials that have no result, and return those that failed.
 
-    Exits with 2 or 3 if all failures have that exit code, with 1 for other failures, and after a
-    signal as alexnet_jax.main does.
+    After a signal the process exits as alexnet_jax.main does.
 
     Args:
         trials: of the sweep.
@@ -58,10 +58,16 @@ def run_missing(
         interruption.saved = sum(trial.saved_step() for trial in trials) > saved_before
         print(interruption.explain(), file=sys.stderr)
         sys.exit(interruption.exit_code)
-    if reporter.failures:
-        print(format_markdown(*read_rows(root)))
-        for name, (_, reason) in reporter.failures.items():
-            print(f"failed: {name}, {reason}; see {root / name}/output.txt", file=sys.stderr)
-        print("The same command runs the failed trials again.", file=sys.stderr)
-        codes = {exit_code for exit_code, _ in reporter.failures.values()}
-        sys.exit(codes.pop() if codes in ({2}, {3}) else 1)
+    return reporter.failures
+
+
+def exit_if_failed(failures: Failures, root: Path) -> None:
+    """Print the failures and exit: with 2 or 3 if all have that exit code, otherwise with 1."""
+    if not failures:
+        return
+    print(format_markdown(*read_rows(root)))
+    for name, (_, reason) in failures.items():
+        print(f"failed: {name}, {reason}; see {root / name}/output.txt", file=sys.stderr)
+    print("The same command runs the failed trials again.", file=sys.stderr)
+    codes = {exit_code for exit_code, _ in failures.values()}
+    sys.exit(codes.pop() if codes in ({2}, {3}) else 1)
