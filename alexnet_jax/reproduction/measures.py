@@ -52,6 +52,18 @@ def _gap(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
     return difference(own, other) if own and other else None
 
 
+def _training_error(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
+    own, other = (
+        [
+            _PERCENT * run.training_set["center"]["top1_error"]
+            for run in log.of_arm(arm)
+            if run.training_set
+        ]
+        for arm in (claim.arm, claim.against)
+    )
+    return difference(own, other) if own and other else None
+
+
 def _ten_crops(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
     """Compare the views of the same run: ten crops less the centre crop."""
     runs = log.of_arm(claim.arm)
@@ -87,6 +99,9 @@ def _sooner(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
 MEASURES: Mapping[str, Measure] = {
     "error": Measure(_error, "top-1 error with ten crops"),
     "gap": Measure(_gap, "top-1 error, centre crop: validation less training images"),
+    "training_error": Measure(
+        _training_error, "top-1 error on the training images, centre crop, without dropout"
+    ),
     "ten_crops": Measure(_ten_crops, "top-1 error: ten crops less centre crop"),
     "ensemble": Measure(_ensemble, "top-1 error with ten crops"),
     "sooner": Measure(_sooner, "epochs to the training error", is_ratio=True),

@@ -114,5 +114,9 @@ def _choose_rates(experiment: Experiment, data: str, runs: Sequence[Run]) -> dic
 
 def _arms_to_look_at(claims: Sequence[Claim]) -> Collection[str]:
     """Return the arms whose training images are evaluated, and the baseline for its mistakes."""
-    gaps = {arm for claim in claims if claim.measure == "gap" for arm in (claim.arm, claim.against)}
-    return gaps | {BASELINE}
+    return {BASELINE} | {
+        arm
+        for claim in claims
+        if claim.measure in ("gap", "training_error")
+        for arm in (claim.arm, claim.against)
+    }

@@ -48,9 +48,9 @@ _DEMO = FractalsConfig(
 # The demo's classes, but so few images that `tiny` overfits.
 _FEW = FractalsConfig(
     name="few",
-    description="10 classes, 300 training and 1,000 validation images of 96x96.",
+    description="10 classes, 100 training and 1,000 validation images of 96x96.",
     num_classes=10,
-    train_per_class=30,
+    train_per_class=10,
     validation_per_class=100,
     max_similarity=0.65,
     picture=Picture(96, 96, upright_fraction=0.0, texture=(8.0, 24.0), jpeg_quality=90),
