@@ -18,6 +18,7 @@ BELOW = {
     "training": {"evaluation", "parallel", "models", "data", "config"},
     "diagnosis": {"training", "parallel", "models", "data"},
     "report": {"sweeps", "training", "evaluation", "parallel", "models", "data", "config"},
+    "reproduction": {"report", "sweeps", "diagnosis", "training", "evaluation", "config"},
     "serve": {"report", "training", "evaluation", "parallel", "models", "data"},
     "sweeps": {"training", "config"},
     "weights": {"training", "parallel", "models", "data", "config"},

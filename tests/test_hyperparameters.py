@@ -48,6 +48,8 @@ NO_HYPERPARAMETERS = {
     "images.py: MAX_MEGAPIXELS=64": "what prepare and predict refuse, which have no config",
     "maximization.py: _DECAY=0.985": "of a picture's ascent",
     "maximization.py: _STEPS=48": "of a picture's ascent",
+    "measures.py: PILOT_SEED=1000": "of runs that choose a rate",
+    "statistics.py: _POWER=0.9": "of a test: how often it finds a difference",
     "stepping.py: FEWEST_STEPS=2": "of a measurement",
     "trials.py: _LONGEST_NAME=120": "of a folder",
 }

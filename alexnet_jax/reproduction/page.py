@@ -1,6 +1,5 @@
 """The page of the claims, docs/reproducing-2012.md: written from the table and the logs alone."""
 
-import os
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -44,7 +43,7 @@ def write_page(claims: Claims, results: Path, page: Path) -> list[Finding]:
     for name, (drawing, caption) in draw_figures(claims, logs, findings).items():
         drawing.write(page.parent / "images" / "paper", name)
         figures[name] = drawing.alt, caption
-    page.write_text(format_page(claims, results, page, logs, findings, figures))
+    page.write_text(format_page(claims, results, logs, findings, figures))
     return findings
 
 
@@ -80,13 +79,15 @@ def draw_figures(
 def format_page(
     claims: Claims,
     results: Path,
-    page: Path,
     logs: _Logs,
     findings: Sequence[Finding],
     figures: Mapping[str, tuple[str, str]],
 ) -> str:
     """Return the page as Markdown; `figures` has the alt text and the caption by file name."""
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     source = resources.files(__package__).joinpath("page.md.jinja").read_text()
     noise = _noise(logs)
     return environment.from_string(source).render(
@@ -98,7 +99,7 @@ def format_page(
         total_runs=sum(len(log.runs) for _, log in logs.values()),
         summary=_summary(findings),
         alpha=ALPHA,
-        parts=[_part(claims, page, *key, *value) for key, value in logs.items()],
+        parts=[_part(claims, *key, *value) for key, value in logs.items()],
         rows=[_row(each) for each in findings],
         figures=[
             {"alt": alt, "caption": caption, "path": f"images/paper/{name}.svg"}
@@ -115,11 +116,11 @@ def format_page(
 
 def _summary(findings: Sequence[Finding]) -> str:
     found = counts(findings)
-    parts = [f"{count} {verdict}" for verdict, count in found.items()]
-    return f"By the rule below: {', '.join(parts)}."
+    parts = [f"{verdict}: {count}" for verdict, count in sorted(found.items())]
+    return f"By the rule below, {'; '.join(parts)}."
 
 
-def _part(claims: Claims, page: Path, name: str, data: str, path: Path, log: Log) -> dict[str, Any]:
+def _part(claims: Claims, name: str, data: str, path: Path, log: Log) -> dict[str, Any]:
     experiment = claims.experiments[name]
     setting = experiment.data[data]
     names = [claim.name for claim in claims.of_experiment(name)]
@@ -132,15 +133,14 @@ def _part(claims: Claims, page: Path, name: str, data: str, path: Path, log: Log
         "environment": _environment(log),
         "runs": len(log.runs),
         "seconds": round(median(run.result["seconds"] for run in log.runs)),
-        "log": path.name,
-        "log_link": os.path.relpath(path, page.parent),
+        "log": path,
     }
 
 
 def _environment(log: Log) -> str:
     machines = {
-        f"{run.environment['processor']} ({run.environment['cores']} cores, "
-        f"{', '.join(run.environment['devices'])}), jax {run.environment['versions']['jax']}"
+        f"{run.environment['processor']}, {run.environment['cores']} core"
+        f"{'s' if run.environment['cores'] > 1 else ''}, jax {run.environment['versions']['jax']}"
         for run in log.runs
         if "processor" in run.environment
     }
@@ -149,26 +149,20 @@ def _environment(log: Log) -> str:
 
 def _row(finding: Finding) -> dict[str, Any]:
     claim, estimate = finding.claim, finding.estimate
-    value = format_value(claim, estimate)
-    p = format_p(estimate.p)
     return {
         "name": claim.name,
         "statement": claim.statement,
         "section": claim.section,
         "published": claim.published,
         "source": claim.source,
-        "value": value,
+        "value": format_value(claim, estimate),
         "runs": estimate.runs,
         "deviation": "" if estimate.deviation is None else f"{estimate.deviation:.1f}",
-        "p": p,
+        "p": format_p(estimate.p),
         "verdict": finding.verdict,
         "data": finding.data,
         "caution": claim.caution,
-        "sentence": (
-            f"`{claim.arm}` against `{claim.against}`, {MEASURES[claim.measure].title}: {value}, "
-            f"n = {estimate.runs}{f', p {p}' if p.startswith('<') else f', p = {p}' if p else ''}: "
-            f"{finding.verdict}."
-        ),
+        "compared": f"`{claim.arm}` with `{claim.against}`, {MEASURES[claim.measure].title}",
     }
 
 
@@ -211,8 +205,10 @@ def _costs(claims: Claims) -> list[dict[str, Any]]:
     rows = []
     for claim in claims.claims:
         seeds = costs.seeds_for(claim)
-        if seeds is not None:
-            hours = [f"{2 * seeds * each:.0f}" for _, each in costs.imagenet_hours()]
+        if seeds is not None and claim.measure == "error":
+            hours = [
+                f"{2 * seeds * each:.0f} ({device})" for device, each in costs.imagenet_hours()
+            ]
             row = {"name": claim.name, "difference": claim.difference, "seeds": seeds}
-            rows.append({**row, "hours": hours})
+            rows.append({**row, "hours": ", ".join(hours)})
     return rows

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from scipy import stats
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.report.comparison import compare_sweep

@@ -16,19 +16,18 @@ RESULTS = REPOSITORY / "benchmarks" / "results" / "paper"
 PAGE = REPOSITORY / "docs" / "reproducing-2012.md"
 
 
-def text_of(results, page):
-    """The page of the logs in `results`, its links as from `page`."""
+def text_of(results):
+    """The page of the logs in `results`."""
     logs = read_logs(results, CLAIMS)
     findings = find(CLAIMS, logs)
     drawn = draw_figures(CLAIMS, logs, findings)
     figures = {name: (drawing.alt, caption) for name, (drawing, caption) in drawn.items()}
-    return format_page(CLAIMS, results, page, logs, findings, figures)
+    return format_page(CLAIMS, results, logs, findings, figures)
 
 
 def test_every_number_of_the_page_comes_from_the_logs(monkeypatch):
     monkeypatch.chdir(REPOSITORY)
-    relative = RESULTS.relative_to(REPOSITORY)
-    assert PAGE.read_text() == text_of(relative, PAGE.relative_to(REPOSITORY))
+    assert PAGE.read_text() == text_of(RESULTS.relative_to(REPOSITORY))
 
 
 def test_its_figures_are_there():
@@ -50,12 +49,12 @@ def test_without_logs_the_page_says_what_to_run(tmp_path):
 def test_another_log_gives_another_page(tmp_path):
     shutil.copytree(RESULTS, tmp_path / "results")
     path = log_path(tmp_path / "results", "fractals/few", "ablations")
-    before = text_of(tmp_path / "results", PAGE)
+    before = text_of(tmp_path / "results")
     log = read_log(path)
     for run in log.of_arm("no_dropout"):
         run.result["ten_crop"]["top1_error"] = 0.9 + run.seed / 1000
     log.write(path)
-    after = text_of(tmp_path / "results", PAGE)
+    after = text_of(tmp_path / "results")
     changed = [
         line for line in after.splitlines() if line not in before and "`dropout_error`" in line
     ]

@@ -71,7 +71,7 @@ def load(tmp_path, body, samples=None):
 def test_the_ablations_are_a_sweep_with_published_differences():
     trials = load_sweep(Path(ablations.__file__), None)
     assert [trial.name for trial in trials[:2]] == ["baseline", "no_normalisation"]
-    assert trials[3].published == "+0.4 / +0.3"
+    assert trials[3].published == "+0.4 top-1, +0.3 top-5 with windows that do not overlap"
 
 
 def test_a_list_of_overrides_is_a_sweep(tmp_path):
