@@ -78,7 +78,11 @@ def draw_differences(findings: Sequence[Finding], published: Mapping[str, float]
         names = [f"{each.claim.name}: {each.claim.arm}" for each in rows]
         axes.set_yticks(range(len(rows)), names)
         axes.invert_yaxis()
-        axes.set_xlabel("difference, percentage points of top-1 error (diamond: published)")
+        axes.set_xscale("symlog", linthresh=10)  # One arm may not learn at all.
+        axes.set_xlabel("difference of top-1 error, percentage points")
+        ticks = (-50, -20, -10, -5, 0, 5, 10, 20, 50)
+        axes.set_xticks(ticks, [f"{tick:+d}" if tick else "0" for tick in ticks])
+        axes.minorticks_off()
     data = findings[0].data if findings else ""
     alt = (
         f"Differences of top-1 error on {data} with 95 % intervals, one row a claim; blue agrees "
