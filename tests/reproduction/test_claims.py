@@ -6,9 +6,10 @@ import pytest
 from short_run import REPOSITORY
 
 from alexnet_jax.config.recipes import find_recipe, load_recipe
-from alexnet_jax.config.schema import check_key
+from alexnet_jax.config.schema import SCHEMA, check_key, flatten
 from alexnet_jax.errors import UserError
 from alexnet_jax.reproduction.claims import load_claims
+from alexnet_jax.reproduction.logs import log_path, read_log
 from alexnet_jax.reproduction.measures import MEASURES
 from alexnet_jax.training.recipe import check_names, make_model, resolve_config
 
@@ -40,6 +41,21 @@ def test_every_arm_is_a_run_that_can_be_trained(name, data):
         check_names(resolved)
         make_model(resolved)
         assert resolved.data.name == data
+
+
+@pytest.mark.parametrize(("name", "data"), SETTINGS)
+def test_a_log_has_the_config_that_the_table_gives(name, data):
+    path = log_path(REPOSITORY / "benchmarks" / "results" / "paper", data, name)
+    if not path.is_file():
+        pytest.skip("not measured yet")
+    setting = CLAIMS.experiments[name].data[data]
+    config = load_recipe(find_recipe(setting.config))
+    config.update_from_flattened_dict(setting.overrides)
+    log = read_log(path)
+    for key, value in flatten(config.to_dict()).items():
+        # What no run could say yet had the value of today's default.
+        logged = log.config.get(key, SCHEMA[key].default)
+        assert key == "data.dir" or logged == (list(value) if type(value) is tuple else value), key
 
 
 @pytest.mark.parametrize("fact", CLAIMS.facts, ids=lambda fact: fact.proof.rpartition(":")[2])
