@@ -138,17 +138,20 @@ def _caffe(classes: int, pool_first: bool = False) -> nn.Sequential:
     return _after_2012(classes, lambda: _norm(1.0, 1e-4), pool_first, inverted=True)
 
 
-def _one_weird_trick(classes: int) -> nn.Sequential:
-    """One weird trick's network in torchvision's arrangement: dropout before fc6 and fc7."""
+def one_weird_trick(classes: int, maps: int = 6, dense: int = 4096) -> nn.Sequential:
+    """One weird trick's network in torchvision's arrangement: dropout before fc6 and fc7.
+
+    `maps` is the side of the last maps: 6 for crops of 224 pixels.
+    """
     layers: list[nn.Module] = [
         *(nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(), _pool()),
         *(nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), _pool()),
         *(nn.Conv2d(192, 384, 3, padding=1), nn.ReLU()),
         *(nn.Conv2d(384, 256, 3, padding=1), nn.ReLU()),
         *(nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(), _pool(), nn.Flatten()),
-        *(Dropout(inverted=True), nn.Linear(9216, 4096), nn.ReLU()),
-        *(Dropout(inverted=True), nn.Linear(4096, 4096), nn.ReLU()),
-        nn.Linear(4096, classes),
+        *(Dropout(inverted=True), nn.Linear(maps * maps * 256, dense), nn.ReLU()),
+        *(Dropout(inverted=True), nn.Linear(dense, dense), nn.ReLU()),
+        nn.Linear(dense, classes),
     ]
     return _number(layers)
 
@@ -173,7 +176,7 @@ _BUILDERS: dict[str, Callable[[int], nn.Sequential]] = {
     ),
     "caffe": _caffe,
     "caffenet": lambda classes: _caffe(classes, pool_first=True),
-    "owt": _one_weird_trick,
+    "owt": one_weird_trick,
     "six_conv": lambda classes: _code_of_2012(classes, sixth=True),
     "tiny": _tiny,
     "four_layer": _four_layer,
