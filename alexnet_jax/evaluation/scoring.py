@@ -11,15 +11,42 @@ from jax.sharding import Mesh
 
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.evaluation.metrics import NotFiniteError, per_example_metrics, summarize
-from alexnet_jax.evaluation.views import CENTER, VIEW_TITLES, VIEWS, cut_view
+from alexnet_jax.evaluation.views import (
+    CENTER,
+    VIEW_TITLES,
+    VIEWS,
+    cut_view,
+    first_of_same_pixels,
+)
 from alexnet_jax.models import AlexNet
 from alexnet_jax.parallel.mesh import replicated, split_over_data
 from alexnet_jax.parallel.partitioned_ops import partition_ops
 from alexnet_jax.parallel.runtime import wait_on_cpus
 from alexnet_jax.progress import Progress
 
-# (images uint8 [B, S, S, 3], number of the view) -> probabilities float32 [B, classes]
-Predictor = Callable[[jax.Array, int], jax.Array]
+
+@dataclass(frozen=True)
+class Predictor:
+    """A network with its parameters: (images, number of the view) -> probabilities.
+
+    Attributes:
+        predict: (uint8 [B, S, S, 3], number) -> float32 [B, classes].
+        crop_size: side of the views.
+    """
+
+    predict: Callable[[jax.Array, int], jax.Array]
+    crop_size: int
+
+    def __call__(self, images: jax.Array, number: int) -> jax.Array:
+        """Predict one view."""
+        return wait_on_cpus(self.predict(images, number))
+
+    def predict_views(self, images: jax.Array, numbers: Sequence[int]) -> dict[int, jax.Array]:
+        """Predict several views; those with the same pixels are computed once."""
+        size = images.shape[1]
+        first = {number: first_of_same_pixels(number, size, self.crop_size) for number in numbers}
+        computed = {number: self(images, number) for number in dict.fromkeys(first.values())}
+        return {number: computed[first[number]] for number in numbers}
 
 
 def make_view_predictor(
@@ -50,10 +77,9 @@ def _predict_views(
     predictors: Sequence[Predictor], images: jax.Array, views: str
 ) -> dict[int, list[jax.Array]]:
     """Return, by view, the probabilities of each network, [B, classes]."""
-    return {
-        view: [wait_on_cpus(predict(images, view)) for predict in predictors]
-        for view in VIEWS[views]
-    }
+    numbers = VIEWS[views]
+    of_networks = [predictor.predict_views(images, numbers) for predictor in predictors]
+    return {number: [predicted[number] for predicted in of_networks] for number in numbers}
 
 
 def _average(by_view: Mapping[int, Sequence[jax.Array]]) -> dict[str, jax.Array]:

@@ -14,6 +14,17 @@ def ten_crop_offsets(image_size: int, crop_size: int) -> list[tuple[int, int]]:
     return [(0, 0), (0, far), (far // 2, far // 2), (far, 0), (far, far)]
 
 
+def first_of_same_pixels(number: int, image_size: int, crop_size: int) -> int:
+    """Return the first view with the pixels of this one.
+
+    It is another view only where crops are as large as the images, or almost: then the ten views
+    are one and its mirror image.
+    """
+    offsets = ten_crop_offsets(image_size, crop_size)
+    mirror, place = divmod(number, len(offsets))
+    return mirror * len(offsets) + offsets.index(offsets[place])
+
+
 def cut_view(images: jax.Array, number: jax.Array | int, crop_size: int) -> jax.Array:
     """Cut a view from [B, S, S, 3]: numbers 0 to 4 are the crops, 5 to 9 their mirror images.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -77,7 +78,7 @@ def from_weights(path: Path, format: str) -> Classifier:
     predict = make_view_predictor(bundle.model, bundle.preprocessing, bundle.crop_size, mesh)
     variables = jax.device_put(bundle.variables, replicated(mesh))
     return Classifier(
-        _over_devices(lambda images, view: predict(variables, images, view), mesh),
+        _over_devices(Predictor(partial(predict, variables), bundle.crop_size), mesh),
         bundle.image_size,
         bundle.class_names,
         describe_knowledge(bundle.model_name, bundle.class_names, bundle.data),

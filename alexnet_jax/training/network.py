@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -29,13 +30,14 @@ class Network:
     optimizer: optax.GradientTransformation
     schedule: optax.Schedule  # The learning rate by completed steps.
     preprocessing: Preprocessing
+    crop_size: int
     abstract_state: TrainState  # Shapes, dtypes and shardings.
     # (variables, images uint8 [B, S, S, 3], number of the view) -> probabilities.
     predict_view: Callable[[Any, jax.Array, int], jax.Array]
 
     def predictor(self, state: TrainState) -> Predictor:
         """Return (images, number of the view) -> probabilities, with the parameters of `state`."""
-        return lambda images, view: self.predict_view(state.variables, images, view)
+        return Predictor(partial(self.predict_view, state.variables), self.crop_size)
 
 
 def make_network(
@@ -53,7 +55,7 @@ def make_network(
             f"{model.spec.crop_size} ({error})"
         ) from error
     predict_view = make_view_predictor(model, preprocessing, crop_size, mesh)
-    return Network(model, optimizer, schedule, preprocessing, state, predict_view)
+    return Network(model, optimizer, schedule, preprocessing, crop_size, state, predict_view)
 
 
 @dataclass(frozen=True)

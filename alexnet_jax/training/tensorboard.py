@@ -16,7 +16,6 @@ from alexnet_jax.evaluation.metrics import METRICS
 from alexnet_jax.evaluation.scoring import Predictor
 from alexnet_jax.evaluation.views import CENTER
 from alexnet_jax.parallel.multihost import is_process_0
-from alexnet_jax.parallel.runtime import wait_on_cpus
 from alexnet_jax.process import import_without
 from alexnet_jax.training.pictures import kernel_grid, prediction_sheet
 
@@ -77,7 +76,7 @@ class TensorBoard:
         """Yield the batches of an evaluation; draw predictions for the first one's images."""
         for number, batch in enumerate(batches):
             if not number:
-                self.predictions(step, batch, wait_on_cpus(predictor(batch["image"], CENTER)))
+                self.predictions(step, batch, predictor(batch["image"], CENTER))
             yield batch
 
     def predictions(

@@ -6,7 +6,12 @@ from compiled_network import apply, init
 
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.evaluation.metrics import NotFiniteError
-from alexnet_jax.evaluation.scoring import make_view_predictor, score, view_probabilities
+from alexnet_jax.evaluation.scoring import (
+    Predictor,
+    make_view_predictor,
+    score,
+    view_probabilities,
+)
 from alexnet_jax.models import create_model
 from alexnet_jax.parallel.mesh import make_data_mesh, split_over_data, to_devices
 
@@ -15,7 +20,9 @@ pytestmark = pytest.mark.slow
 
 def constant(*probabilities):
     """A predictor that says the same of every image and view."""
-    return lambda images, view: jnp.tile(jnp.asarray(probabilities), (len(images), 1))
+    return Predictor(
+        lambda images, view: jnp.tile(jnp.asarray(probabilities), (len(images), 1)), crop_size=6
+    )
 
 
 def batches(count):
@@ -64,19 +71,31 @@ def test_only_in_a_cluster_is_what_was_judged_whole_on_every_device(processes, m
     monkeypatch.setattr(jax, "process_count", lambda: processes)
     monkeypatch.setattr(jax, "device_get", lambda tree: fetched.append(tree) or device_get(tree))
     split = [to_devices(batch, mesh) for batch in batches(8)]
-    halves = [lambda images, view: images[:, 0, 0, :2].astype(jnp.float32) + 0.5]
-    score(halves, split, 8, "center", mesh)
+    halves = Predictor(lambda images, view: images[:, 0, 0, :2].astype(jnp.float32) + 0.5, 6)
+    score([halves], split, 8, "center", mesh)
     whole = {leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(fetched)}
     assert whole == {processes == 2}
 
 
 def test_ten_crops_average_the_views_and_give_the_centre_too():
     by_view = jnp.stack([jnp.array([view / 10, 1 - view / 10]) for view in range(10)])
-    averages = view_probabilities(
-        [lambda images, view: by_view[view][None]], jnp.zeros((1, 8, 8, 3)), "ten_crop"
-    )
+    predictor = Predictor(lambda images, view: by_view[view][None], crop_size=6)
+    averages = view_probabilities([predictor], jnp.zeros((1, 8, 8, 3)), "ten_crop")
     np.testing.assert_allclose(averages["center"], [[0.2, 0.8]], rtol=1e-6)
     np.testing.assert_allclose(averages["ten_crop"], [[0.45, 0.55]], rtol=1e-6)
+
+
+def test_views_with_the_same_pixels_are_predicted_once():
+    asked = []
+
+    def predict(images, view):
+        asked.append(view)
+        return jnp.array([[0.2, 0.8]]) if view < 5 else jnp.array([[0.6, 0.4]])
+
+    averages = view_probabilities([Predictor(predict, 8)], jnp.zeros((1, 8, 8, 3)), "ten_crop")
+    assert asked == [0, 5]
+    np.testing.assert_allclose(averages["center"], [[0.2, 0.8]], rtol=1e-6)
+    np.testing.assert_allclose(averages["ten_crop"], [[0.4, 0.6]], rtol=1e-6)
 
 
 def test_a_network_sees_the_centre_crop_minus_the_mean():

@@ -2,7 +2,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from alexnet_jax.evaluation.views import CENTER, cut_view, ten_crop_offsets
+from alexnet_jax.evaluation.views import (
+    CENTER,
+    cut_view,
+    first_of_same_pixels,
+    ten_crop_offsets,
+)
 
 
 def test_offsets_are_those_of_the_2012_code():
@@ -21,3 +26,12 @@ def test_views_are_five_windows_and_their_mirror_images(number):
 
 def test_the_centre_is_the_third_view():
     assert ten_crop_offsets(256, 224)[CENTER] == (16, 16)
+
+
+@pytest.mark.parametrize(
+    ("image_size", "firsts"),
+    [(8, [0, 0, 0, 0, 0, 5, 5, 5, 5, 5]), (9, [0, 1, 0, 3, 4, 5, 6, 5, 8, 9]), (10, range(10))],
+)
+def test_views_of_the_same_pixels_are_known(image_size, firsts):
+    found = [first_of_same_pixels(number, image_size, crop_size=8) for number in range(10)]
+    assert found == list(firsts)
