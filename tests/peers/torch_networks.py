@@ -5,6 +5,7 @@ Layers with parameters bear the names of ours (conv1, fc6, ...). The sources: th
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
@@ -60,7 +61,8 @@ def _number(layers: list[nn.Module]) -> nn.Sequential:
     for place, layer in enumerate(layers):
         kind = {nn.Conv2d: "conv", nn.Linear: "fc"}.get(type(layer))
         learned += kind is not None
-        network.add_module(f"{kind}{learned}" if kind else f"op{place}", layer)
+        name = f"{kind}{learned}" if kind else f"op{place}"
+        network.add_module(f"conv{learned}_norm" if type(layer) is nn.BatchNorm2d else name, layer)
     return network
 
 
@@ -167,6 +169,17 @@ def _four_layer(classes: int) -> nn.Sequential:
     return _number(layers)
 
 
+def _two_conv(classes: int) -> nn.Sequential:
+    """Two convolutions with batch normalization of the maxima, whose biases it would subtract."""
+    norm = partial(nn.BatchNorm2d, eps=1e-4)
+    layers: list[nn.Module] = [
+        *(nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.MaxPool2d(2), norm(16), nn.ReLU()),
+        *(nn.Conv2d(16, 64, 3, padding=1, bias=False), nn.MaxPool2d(2), norm(64), nn.ReLU()),
+        *(nn.Flatten(), nn.Linear(7 * 7 * 64, 128), nn.ReLU(), nn.Linear(128, classes)),
+    ]
+    return _number(layers)
+
+
 _BUILDERS: dict[str, Callable[[int], nn.Sequential]] = {
     "original": _code_of_2012,
     "paper": _paper,
@@ -180,6 +193,7 @@ _BUILDERS: dict[str, Callable[[int], nn.Sequential]] = {
     "six_conv": lambda classes: _code_of_2012(classes, sixth=True),
     "tiny": _tiny,
     "four_layer": _four_layer,
+    "two_conv": _two_conv,
 }
 
 
