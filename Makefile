@@ -11,7 +11,8 @@ UPGRADE ?=
 NEWEST ?= >=3.12
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-fast test-peers test-sweeps test-extras test-newest mutation lint types docs review lock
+.PHONY: demo test test-fast test-peers test-sweeps test-extras test-newest mutation lint types docs review lock \
+	.venv-newest
 
 demo: .venv/requirements.done
 	$(BIN)/python -m alexnet_jax.prepare --dataset=fractals --data_dir=data
@@ -41,11 +42,14 @@ test-extras: .venv/requirements-peers.done .venv/requirements-sweep.done
 	XLA_FLAGS="" $(TEST) $(PEERS) $(SWEEPS)
 
 # The fast tier with the newest versions that pyproject.toml allows. The newest JAX needs Python 3.12.
-test-newest: .venv/requirements-dev.done
+test-newest: .venv-newest
+	.venv-newest/bin/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+# Made anew each time: what is newest changes.
+.venv-newest: .venv/requirements-dev.done
 	$(INSTALL) uv
 	$(BIN)/uv venv --quiet --clear --python="$(NEWEST)" .venv-newest
 	$(BIN)/uv pip install --quiet --python=.venv-newest/bin/python --group=dev '.[serve]'
-	.venv-newest/bin/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 # Does the suite notice changes of the code? Continues where it stopped; a part that is named, as in
 # `make mutation MUTANTS='alexnet_jax.data.*'`, is run anew. As a worker of pytest-xdist, each

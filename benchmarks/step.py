@@ -31,6 +31,7 @@ CONTENDERS = {
     ),
     "gpu": ("ours", "torch_channels_last", "torch_channels_last_compiled"),
 }
+CEILING_ROWS = {"cpu": 4096, "gpu": 8192}  # Of the matrix product that a step is compared with.
 NEAR = 1.2  # A peer that takes at most so many times the fastest's time goes on.
 OURS = ("ours", "ours_plain")  # The second where --contenders names it: model.kernels=plain.
 
@@ -203,6 +204,11 @@ def main() -> None:
     parser.add_argument("--contenders", help="names, by commas; unset: all of the platform's")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--steps", type=int, default=3, help="a turn, after one that is not timed")
+    parser.add_argument(
+        "--ceiling_rows",
+        type=int,
+        help="of the ceiling's matrix product; unset: 4096 on CPUs, 8192 on GPUs",
+    )
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no turn after")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -212,6 +218,7 @@ def main() -> None:
         for batch in map(int, arguments.batches.split(",")):
             case = {"network": network, "batch": batch}
             case |= {"platform": arguments.platform, "dtype": arguments.dtype}
+            case["ceiling_rows"] = arguments.ceiling_rows or CEILING_ROWS[arguments.platform]
             file = f"step_{arguments.platform}_{arguments.dtype}_{network}_{batch}.json"
             begin = time.perf_counter()
             if begin > until:

@@ -43,6 +43,7 @@ class Ours:
         if jax.default_backend() != case["platform"]:
             raise RuntimeError(f"asked for {case['platform']}, JAX found {jax.default_backend()}")
         self.dtype, batch = jnp.dtype(case["dtype"]), case["batch"]
+        self.ceiling_rows = case["ceiling_rows"]
         kernels = "plain" if case.get("form") == "ours_plain" else "fast"
         model = create_model(case["network"], dtype=self.dtype, kernels=kernels)
         self.crop_size = model.spec.crop_size if case.get("size") is None else case["size"]
@@ -91,8 +92,8 @@ class Ours:
 
     def ceiling(self) -> dict[str, float]:
         """Return the rate of a large matrix product in the network's dtype."""
-        on_cpu = jax.default_backend() == "cpu"
-        rows, columns, repeats = (4096, 2048, 1) if on_cpu else (8192, 8192, 10)
+        rows = self.ceiling_rows
+        columns, repeats = (rows // 2, 1) if jax.default_backend() == "cpu" else (rows, 10)
         left = jnp.full((rows, rows), 0.01, self.dtype)
         right = jnp.full((rows, columns), 0.01, self.dtype)
 

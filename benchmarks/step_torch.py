@@ -68,6 +68,7 @@ class Torch:
     def __init__(self, case: dict[str, Any]) -> None:
         self.device = {"cpu": "cpu", "gpu": "cuda"}[case["platform"]]
         self.dtype = getattr(torch, case["dtype"])
+        self.ceiling_rows = case["ceiling_rows"]
         form, batch = case["form"], case["batch"]
         shape = SHAPES[case["network"]]
         module, size = build(shape), shape.size
@@ -119,10 +120,10 @@ class Torch:
 
     def ceiling(self) -> dict[str, float]:
         """Return the rate of a large matrix product in the network's dtype."""
-        rows, columns = (4096, 2048) if self.device == "cpu" else (8192, 8192)
+        rows = self.ceiling_rows
+        columns, repeats = (rows // 2, 1) if self.device == "cpu" else (rows, 10)
         left = torch.full((rows, rows), 0.01, dtype=self.dtype, device=self.device)
         right = torch.full((rows, columns), 0.01, dtype=self.dtype, device=self.device)
-        repeats = 1 if self.device == "cpu" else 10
 
         def multiply() -> None:
             for _ in range(repeats):

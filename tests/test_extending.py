@@ -90,8 +90,8 @@ def test_the_recipe_of_the_page_trains(fractals_dir, tmp_path, network):
     text = (tmp_path / "run" / "metrics.jsonl").read_text()
     lines = [json.loads(line) for line in text.splitlines()]
     rates = [line["learning_rate"] for line in lines if line["kind"] == "train"]
-    # The cosine's: the whole rate, then three quarters and a quarter of it.
-    assert rates == pytest.approx([1e-4, 0.75e-4, 0.25e-4], rel=1e-5)
+    # The whole rate, then divided by the roots of 2 and 3.
+    assert rates == pytest.approx([1e-4, 0.7071068e-4, 0.5773503e-4], rel=1e-5)
     # There are ten classes.
     evaluations = [line for line in lines if line["kind"] == "eval"]
     assert [line["top10_error"] for line in evaluations] == [0.0] * len(evaluations)

@@ -278,8 +278,8 @@ def test_a_missing_config_file_is_named(tmp_path):
     assert (exit_code, err) == (
         2,
         "error: --config=nowhere.py: there is no such file, and no such recipe; the known ones: "
-        "automatic, caffe, caffenet, demo, imagenet, large_batch, one_cnn_star, original, owt, "
-        "paper_text, small_data\n",
+        "automatic, caffe, caffenet, demo, imagenet, large_batch, modern, one_cnn_star, original, "
+        "owt, paper_text, small_data\n",
     )
 
 

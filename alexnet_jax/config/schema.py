@@ -106,13 +106,16 @@ SCHEMA: dict[str, Key] = {
         "Epoch at which the colour noise ends. Unset: never."),
     "augment.color_rescale": key(True, SWITCH,
         "Divide by `1 + color_noise`, as the 2012 code does and the paper's text does not."),
+    "augment.mixup": key(0.0, NUMBER,
+        "Mix each image and its label with another one of the batch, in shares from Beta(`mixup`, "
+        "`mixup`) (arXiv 1710.09412). 0: off.", ADDED_LATER),
     "augment.extra": key((), list_of(TEXT),
         "Further augmentations: names in `alexnet_jax.data.augment.AUGMENTATIONS`, applied in this "
         "order after the flip and before the colour noise (docs/extending.md).", ADDED_LATER),
     "optimizer.name": key("krizhevsky_sgd", TEXT,
-        "Update rule: `krizhevsky_sgd`, `pytorch_sgd` or `lars` (the equations: "
+        "Update rule: `krizhevsky_sgd`, `pytorch_sgd`, `lars` or `adamw` (the equations: "
         "`alexnet_jax/training/optimizer.py`)."),
-    "optimizer.momentum": key(0.9, replace(NUMBER, below=1), "Momentum."),
+    "optimizer.momentum": key(0.9, replace(NUMBER, below=1), "Momentum; `adamw`: β₁."),
     "optimizer.weight_decay": key(0.0005, NUMBER, "Weight decay."),
     "optimizer.bias_rate_multiplier": key(2.0, NUMBER,
         "Learning rate of biases, as a multiple of that of kernels."),
@@ -126,8 +129,8 @@ SCHEMA: dict[str, Key] = {
     "optimizer.adapt_biases": key(True, SWITCH,
         "`lars`: biases and scales adapt and decay as kernels do.", ADDED_LATER),
     "schedule.name": key("staircase_exponential", TEXT,
-        "Learning-rate schedule: `constant`, `step_decay`, `staircase_exponential`, `polynomial` "
-        "or `plateau`."),
+        "Learning-rate schedule: `constant`, `step_decay`, `staircase_exponential`, `polynomial`, "
+        "`cosine` or `plateau`."),
     "schedule.learning_rate": key(0.01, POSITIVE, "Learning rate of kernels at the start."),
     "schedule.decay": key(250.0, POSITIVE,
         "`staircase_exponential`: first learning rate divided by the last."),
@@ -167,6 +170,13 @@ SCHEMA: dict[str, Key] = {
         "Workdir of the run or import whose parameters this run starts from."),
     "train.init_checkpoint": key(None, TEXT.optional,
         "Which of its checkpoints: `best`, `latest` or a step. Unset: the best, else the latest.",
+        ADDED_LATER),
+    "train.label_smoothing": key(0.0, replace(NUMBER, below=1),
+        "Fraction of a label's probability that all classes share (arXiv 1512.00567).",
+        ADDED_LATER),
+    "train.ema_decay": key(0.0, replace(NUMBER, below=1),
+        "Evaluate, and export, an exponential moving average of parameters and statistics, which "
+        "keeps this fraction of itself each step, and less in the first ones. 0: none.",
         ADDED_LATER),
     "train.deterministic": key(False, SWITCH,
         "Use deterministic operations on GPUs, where the fastest ones are not.", FREE_ON_RESUME),

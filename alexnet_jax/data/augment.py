@@ -45,14 +45,14 @@ class Augmentation:
         else:
             images = self.crop(keys["crop"], images, self.crop_size)
         for name, augment in self.augments.items():
-            own_key = keys[name] if name in keys else _key_of(name, key)
+            own_key = keys[name] if name in keys else key_of(name, key)
             takes_step = "step" in inspect.signature(augment).parameters
             images = augment(own_key, images, *[step] * takes_step)
         result = self.preprocessing(images)
         return result if self.divisor is None else result / self.divisor(step)
 
 
-def _key_of(name: str, key: jax.Array) -> jax.Array:
+def key_of(name: str, key: jax.Array) -> jax.Array:
     """Return the key of an augmentation, which does not depend on the others in use."""
     return jax.random.fold_in(key, zlib.crc32(name.encode()))
 

@@ -88,8 +88,8 @@ class Convolution:
 
     @property
     def has_bias(self) -> bool:
-        """Whether it has biases: batch normalization right after it would subtract them."""
-        return self.after[:1] != ("batch_norm",)
+        """Whether it has biases: batch normalization, also of the maxima, would subtract them."""
+        return [name for name in self.after if name != "pool"][:1] != ["batch_norm"]
 
     def kernel_shape(self, inputs: tuple[int, ...]) -> tuple[int, ...]:
         """Return [h, w, C / groups, features] for an image's maps, [H, W, C]."""

@@ -8,7 +8,7 @@ disagree both are here, by name.
 from dataclasses import replace
 
 from alexnet_jax.models.modifications import keep_one_column, ungroup
-from alexnet_jax.models.spec import Convolution, Dense, Dropout, Normalization, Spec
+from alexnet_jax.models.spec import Convolution, Dense, Dropout, Normalization, Pooling, Spec
 
 _SAME3 = (1, 1)  # What keeps the size of a map under a window of 3, ...
 _SAME5 = (2, 2)  # ... and of 5.
@@ -140,6 +140,22 @@ FOUR_LAYER = Spec(
     ),
 )
 
+TWO_CONV = Spec(
+    source="ours: two convolutions with batch normalization, for small images and few seconds",
+    crop_size=28,
+    normalization=None,
+    spatial_normalization=None,
+    dropout=None,
+    pooling=Pooling(window=2, stride=2),
+    # Pooling comes first because the others then have a quarter of the pixels.
+    convolutions=(
+        Convolution(16, 3, ("pool", "batch_norm", "activation"), padding=_SAME3),
+        Convolution(64, 3, ("pool", "batch_norm", "activation"), padding=_SAME3),
+    ),
+    dense=(Dense(128, bias=0.0),),
+    initialization="he",
+)
+
 MODELS: dict[str, Spec] = {
     "original": ORIGINAL,
     "paper": PAPER,
@@ -151,4 +167,5 @@ MODELS: dict[str, Spec] = {
     "six_conv": SIX_CONV,
     "tiny": TINY,
     "four_layer": FOUR_LAYER,
+    "two_conv": TWO_CONV,
 }

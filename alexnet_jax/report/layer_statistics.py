@@ -45,7 +45,7 @@ def describe_statistics(trained: TrainedNetwork, sample: Sample) -> list[LayerSt
     layers = in_order(sample.maxima.highest, trained.network.model.spec.output_name)
     for name in layers:
         highest = sample.maxima.highest[name]
-        kernel = trained.state.params[name]["kernel"]
+        kernel = trained.state.variables["params"][name]["kernel"]
         rows.append(
             LayerStatistics(
                 name=name,
@@ -61,7 +61,7 @@ def describe_statistics(trained: TrainedNetwork, sample: Sample) -> list[LayerSt
 
 def _gradients(trained: TrainedNetwork, sample: Sample) -> dict[str, dict[str, jax.Array]]:
     model, preprocessing = trained.network.model, trained.network.preprocessing
-    statistics = trained.state.batch_stats
+    trained_params, statistics = map(trained.state.variables.get, ("params", "batch_stats"))
 
     @jax.jit
     def gradient(params: dict, crops: jax.Array, labels: jax.Array) -> dict:
@@ -74,7 +74,7 @@ def _gradients(trained: TrainedNetwork, sample: Sample) -> dict[str, dict[str, j
         return jax.grad(loss)(params)
 
     few = slice(0, _EXAMPLES)
-    return dict(gradient(trained.state.params, sample.crops[few], sample.labels[few]))
+    return dict(gradient(trained_params, sample.crops[few], sample.labels[few]))
 
 
 def _rms(array: jax.Array) -> float:

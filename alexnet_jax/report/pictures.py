@@ -77,7 +77,7 @@ def draw_network(trained: TrainedNetwork) -> dict[str, Drawing]:
     model = trained.network.model
     rows = describe_layers(model, trained.config.data.crop_size)
     drawings = {"network": draw_architecture(trained.config.model.name, model.spec, rows)}
-    kernel = trained.state.params.get("conv1", {}).get("kernel")
+    kernel = trained.state.variables["params"].get("conv1", {}).get("kernel")
     if kernel is not None and kernel.shape[2] == 3:
         drawings["kernels"] = draw_kernels(np.asarray(kernel), model.spec.columns)
     return drawings

@@ -237,13 +237,14 @@ def describe_trouble(error: BaseException) -> str | None:
 
 
 def _fields(state: TrainState) -> dict[str, Any]:
-    """Return the state as it is saved: by name, batch statistics only if there are any.
+    """Return the state as it is saved: by name, batch statistics and average only if there are any.
 
-    So networks without batch normalisation resume from checkpoints of before it was added.
+    So runs without them resume from checkpoints of before they were added.
     """
     fields = {name: getattr(state, name) for name in TrainState.__dataclass_fields__}
-    if not state.batch_stats:
-        del fields["batch_stats"]
+    for name in ("batch_stats", "average"):
+        if not fields[name]:
+            del fields[name]
     return fields
 
 

@@ -52,7 +52,7 @@ from alexnet_jax.training.network import (
     make_network,
 )
 from alexnet_jax.training.schedule import update_plateau
-from alexnet_jax.training.state import TrainState, create_state
+from alexnet_jax.training.state import TrainState, create_state, start_average
 from alexnet_jax.training.step import TrainStep, make_train_step
 
 
@@ -193,9 +193,18 @@ def make_experiment(
             mesh,
             config.schedule.factor,
             num_microbatches,
+            recipe.make_loss(config),
+            recipe.make_mix(config),
+            recipe.make_average(config),
         ),
         create_state=partial(
-            create_state, model, optimizer, config.data.crop_size, train.seed, mesh
+            create_state,
+            model,
+            optimizer,
+            config.data.crop_size,
+            train.seed,
+            mesh,
+            recipe.is_averaged(config),
         ),
         update_plateau=partial(_update_plateau, config.schedule, mesh),
     )
@@ -262,8 +271,10 @@ def _start_from(source: TrainedNetwork | None, fresh: TrainState, config: Config
     if source is None:
         return fresh
     output, name = recipe.make_spec(config).output_name, config.train.init_from
-    params = load_pretrained(source.state.params, fresh.params, output, name)
-    return replace(fresh, params=params, batch_stats=source.state.batch_stats)
+    trained = source.state.variables
+    params = load_pretrained(trained["params"], fresh.params, output, name)
+    average = start_average(params, trained["batch_stats"]) if fresh.average else {}
+    return replace(fresh, params=params, batch_stats=trained["batch_stats"], average=average)
 
 
 def _describe_source(source: TrainedNetwork | None, experiment: Experiment) -> str:

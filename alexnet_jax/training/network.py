@@ -48,7 +48,7 @@ def make_network(
     schedule = recipe.make_schedule(config, durations)
     optimizer = recipe.make_optimizer(config, schedule, durations)
     try:
-        state = abstract_state(model, optimizer, crop_size, mesh)
+        state = abstract_state(model, optimizer, crop_size, mesh, recipe.is_averaged(config))
     except ValueError as error:
         raise UserError(
             f"model {config.model.name!r} cannot take crops of {crop_size} pixels; it is made for "

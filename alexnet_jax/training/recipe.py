@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import jax
 import numpy as np
 import optax
 from ml_collections import ConfigDict
@@ -15,10 +16,13 @@ from alexnet_jax.config.checks import check_config
 from alexnet_jax.config.rules import MOST_STEPS
 from alexnet_jax.config.schema import SCHEMA, flatten
 from alexnet_jax.data.augment import AUGMENTATIONS, CROPS, Augmentation
+from alexnet_jax.data.mixup import Mixed, mix_images
 from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Preprocessing
 from alexnet_jax.data.statistics import Statistics
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import AlexNet, Spec, create_model, find_spec
+from alexnet_jax.training.averaging import update_average
+from alexnet_jax.training.loss import Loss, cross_entropy, smoothed_cross_entropy
 from alexnet_jax.training.optimizer import OPTIMIZERS
 from alexnet_jax.training.schedule import SCHEDULES, piecewise, staircase_exponential, warmed_up
 
@@ -282,6 +286,32 @@ def make_pca_noise(config: ConfigDict, durations: Durations) -> optax.Schedule |
     if not noise:
         return None
     return piecewise([noise, 0.0], durations.steps([until])) if until else piecewise([noise], [])
+
+
+def make_loss(config: ConfigDict) -> Loss:
+    """Return (logits, labels) -> losses."""
+    smoothing = config.train.label_smoothing
+    return (
+        partial(smoothed_cross_entropy, label_smoothing=smoothing) if smoothing else cross_entropy
+    )
+
+
+def make_mix(config: ConfigDict) -> Callable[[jax.Array, jax.Array, jax.Array], Mixed] | None:
+    """Return (key, images, labels) -> means of two images each; None for single images."""
+    mixup = config.augment.mixup
+    return partial(mix_images, mixup=mixup) if mixup else None
+
+
+def make_average(config: ConfigDict) -> Callable[[Any, Any, jax.Array], Any] | None:
+    """Return (average, variables, completed steps) -> average; None for a run without one."""
+    return (
+        partial(update_average, ema_decay=config.train.ema_decay) if is_averaged(config) else None
+    )
+
+
+def is_averaged(config: ConfigDict) -> bool:
+    """Return whether the run keeps a moving average of its variables."""
+    return bool(config.train.ema_decay)
 
 
 def make_preprocessing(config: ConfigDict, statistics: Statistics) -> Preprocessing:

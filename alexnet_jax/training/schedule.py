@@ -18,6 +18,11 @@ def polynomial(learning_rate: float, steps: int, power: float) -> optax.Schedule
     return optax.polynomial_schedule(learning_rate, 0.0, power, steps)
 
 
+def cosine(learning_rate: float, steps: int) -> optax.Schedule:
+    """Lower the rate to 0 along half a wave of the cosine (arXiv 1608.03983)."""
+    return optax.cosine_decay_schedule(learning_rate, steps)
+
+
 def step_decay(learning_rate: float, boundaries: Sequence[int], factor: float) -> optax.Schedule:
     """Multiply the rate by `factor` once `boundaries[i]` steps are completed, for each i.
 
@@ -62,6 +67,7 @@ SCHEDULES: dict[str, Callable[..., optax.Schedule]] = {
     "step_decay": step_decay,
     "staircase_exponential": staircase_exponential,
     "polynomial": polynomial,
+    "cosine": cosine,
     "plateau": constant,
 }
 

@@ -27,20 +27,40 @@ class TrainState:
     opt_state: optax.OptState
     plateau: Plateau
     batch_stats: Any = field(default_factory=dict)  # {} without batch normalisation.
+    average: Any = field(default_factory=dict)  # Of `trained_variables`; {} in runs without one.
 
     @property
     def variables(self) -> dict[str, Any]:
-        """The variables to apply the network with."""
-        return {"params": self.params, "batch_stats": self.batch_stats}
+        """The variables to evaluate the network with: the average, where the run keeps one."""
+        return {"params": self.params, "batch_stats": self.batch_stats} | self.average
+
+
+def trained_variables(params: Any, batch_stats: Any) -> dict[str, Any]:
+    """Return what a run averages: no empty dictionaries, which checkpoints do not hold."""
+    return {"params": params} | ({"batch_stats": batch_stats} if batch_stats else {})
 
 
 def create_state(
-    model: AlexNet, optimizer: optax.GradientTransformation, crop_size: int, seed: int, mesh: Mesh
+    model: AlexNet,
+    optimizer: optax.GradientTransformation,
+    crop_size: int,
+    seed: int,
+    mesh: Mesh,
+    averaged: bool = False,
 ) -> TrainState:
-    """Draw the initial parameters from `seed`, sharded over the devices of `mesh`."""
-    described = abstract_state(model, optimizer, crop_size, mesh)
+    """Draw the initial parameters from `seed`, sharded over the devices of `mesh`.
+
+    Args:
+        model: the network.
+        optimizer: the update rule.
+        crop_size: side of the network's images.
+        seed: of the draws.
+        mesh: the devices.
+        averaged: the run keeps an average of the variables.
+    """
+    described = abstract_state(model, optimizer, crop_size, mesh, averaged)
     create = jax.jit(
-        partial(_create, model, optimizer, crop_size),
+        partial(_create, model, optimizer, crop_size, averaged),
         out_shardings=jax.tree.map(lambda leaf: leaf.sharding, described),
         compiler_options=compiler_options(mesh),
     )
@@ -48,11 +68,15 @@ def create_state(
 
 
 def abstract_state(
-    model: AlexNet, optimizer: optax.GradientTransformation, crop_size: int, mesh: Mesh
+    model: AlexNet,
+    optimizer: optax.GradientTransformation,
+    crop_size: int,
+    mesh: Mesh,
+    averaged: bool = False,
 ) -> TrainState:
-    """Describe the state's shapes, dtypes and shardings without computing it."""
+    """Describe the shapes, dtypes and shardings of what `create_state` returns."""
     key = jax.eval_shape(jax.random.key, 0)
-    shapes = jax.eval_shape(partial(_create, model, optimizer, crop_size), key)
+    shapes = jax.eval_shape(partial(_create, model, optimizer, crop_size, averaged), key)
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         shapes,
@@ -61,17 +85,23 @@ def abstract_state(
 
 
 def fresh_state(
-    params: Any, batch_stats: Any, optimizer: optax.GradientTransformation
+    params: Any, batch_stats: Any, optimizer: optax.GradientTransformation, averaged: bool
 ) -> TrainState:
     """Return the first state of a run that starts with `params` and `batch_stats`."""
     opt_state = optimizer.init(params)
-    return TrainState(jnp.int32(0), params, opt_state, new_plateau(), batch_stats)
+    average = start_average(params, batch_stats) if averaged else {}
+    return TrainState(jnp.int32(0), params, opt_state, new_plateau(), batch_stats, average)
+
+
+def start_average(params: Any, batch_stats: Any) -> dict[str, Any]:
+    """Return the average before the first step: copies, because a step consumes its state."""
+    return jax.tree.map(jnp.copy, trained_variables(params, batch_stats))
 
 
 @jax.jit
 def is_finite(state: TrainState) -> jax.Array:
     """Return whether all that training changes is finite: bool scalar."""
-    leaves = jax.tree.leaves((state.params, state.opt_state, state.batch_stats))
+    leaves = jax.tree.leaves((state.params, state.opt_state, state.batch_stats, state.average))
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
 
 
@@ -85,10 +115,14 @@ def parameters_sha256(params: Any) -> str:
     return digest.hexdigest()
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))  # So that it is traced once per run.
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))  # So that it is traced once per run.
 def _create(
-    model: AlexNet, optimizer: optax.GradientTransformation, crop_size: int, key: jax.Array
+    model: AlexNet,
+    optimizer: optax.GradientTransformation,
+    crop_size: int,
+    averaged: bool,
+    key: jax.Array,
 ) -> TrainState:
     images = jnp.zeros((1, crop_size, crop_size, 3))
     variables = model.init(key, images, train=False)
-    return fresh_state(variables["params"], variables.get("batch_stats", {}), optimizer)
+    return fresh_state(variables["params"], variables.get("batch_stats", {}), optimizer, averaged)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,13 +10,15 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from alexnet_jax.data.augment import Augmentation
+from alexnet_jax.data.augment import Augmentation, key_of
+from alexnet_jax.data.mixup import Mixed
 from alexnet_jax.models import AlexNet
 from alexnet_jax.parallel.mesh import replicated, split_over_data
 from alexnet_jax.parallel.partitioned_ops import partition_ops
 from alexnet_jax.parallel.runtime import compiler_options
 from alexnet_jax.training.accumulation import accumulate_gradients
-from alexnet_jax.training.state import TrainState, abstract_state
+from alexnet_jax.training.loss import Loss, cross_entropy
+from alexnet_jax.training.state import TrainState, abstract_state, trained_variables
 
 TrainStep = Callable[[TrainState, dict[str, jax.Array]], tuple[TrainState, dict[str, jax.Array]]]
 
@@ -29,6 +32,9 @@ def make_train_step(
     mesh: Mesh,
     plateau_factor: float,
     num_microbatches: int = 1,
+    loss: Loss = cross_entropy,
+    mix: Callable[[jax.Array, jax.Array, jax.Array], Mixed] | None = None,
+    update_average: Callable[[Any, Any, jax.Array], Any] | None = None,
 ) -> TrainStep:
     """Compile (state, batch) -> (state, metrics), which donates the state.
 
@@ -44,11 +50,14 @@ def make_train_step(
         mesh: the devices.
         plateau_factor: factor of the rates for each plateau of the validation error.
         num_microbatches: over which the gradient is accumulated.
+        loss: (logits, labels) -> losses.
+        mix: (key, images, labels) -> means of two images each; None: single images.
+        update_average: (average, variables, completed steps) -> average; None: the run keeps none.
 
     Returns:
         A function of the state and a batch (image uint8 [B, S, S, 3], label int32 [B]). Its metrics
-        stay on the devices: loss (mean of -log p) and top1_error of the batch before the update,
-        and learning_rate.
+        stay on the devices: the mean loss and top1_error of the batch before the update, and
+        learning_rate. Of two images the error counts the one with the larger share.
     """
     partitioned_model = partition_ops(model, mesh)
 
@@ -58,25 +67,36 @@ def make_train_step(
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         augment_key, dropout_key = jax.random.split(key)
         images = augmentation(augment_key, batch["image"], state.step)
+        others: tuple[jax.Array, ...] = ()
+        if mix is not None:
+            mixed = mix(key_of("mixup", augment_key), images, batch["label"])
+            images, others = mixed.images, (mixed.other_labels, mixed.share)
 
         def compute_loss(
-            params: optax.Params, images: jax.Array, labels: jax.Array, positions: jax.Array
+            params: optax.Params,
+            images: jax.Array,
+            labels: jax.Array,
+            positions: jax.Array,
+            *others: jax.Array,
         ) -> tuple[jax.Array, tuple]:
             logits, updated = partitioned_model.apply(
-                state.variables | {"params": params},
+                {"params": params, "batch_stats": state.batch_stats},
                 images,
                 train=True,
                 positions=positions,
                 rngs={"dropout": dropout_key},
                 mutable=["batch_stats"],
             )
-            losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+            losses = loss(logits, labels)
+            if others:
+                other_labels, share = others
+                losses = share * losses + (1 - share) * loss(logits, other_labels)
             top1_error = jnp.mean(jnp.argmax(logits, axis=1) != labels, dtype=jnp.float32)
             return jnp.mean(losses), (top1_error, updated.get("batch_stats", {}))
 
         differentiate = partial(jax.value_and_grad(compute_loss, has_aux=True), state.params)
-        rows = (images, batch["label"], jnp.arange(len(images)))
-        (loss, (top1_error, batch_stats)), gradients = accumulate_gradients(
+        rows = (images, batch["label"], jnp.arange(len(images)), *others)
+        (mean_loss, (top1_error, batch_stats)), gradients = accumulate_gradients(
             differentiate, rows, num_microbatches, mesh
         )
         rate_factor = jnp.float32(plateau_factor) ** state.plateau.drops.astype(jnp.float32)
@@ -85,10 +105,15 @@ def make_train_step(
         )
         params = optax.apply_updates(state.params, updates)
         learning_rate = schedule(state.step) * rate_factor
-        metrics = {"loss": loss, "top1_error": top1_error, "learning_rate": learning_rate}
-        return TrainState(state.step + 1, params, opt_state, state.plateau, batch_stats), metrics
+        metrics = {"loss": mean_loss, "top1_error": top1_error, "learning_rate": learning_rate}
+        average = state.average
+        if update_average is not None:
+            average = update_average(average, trained_variables(params, batch_stats), state.step)
+        after = TrainState(state.step + 1, params, opt_state, state.plateau, batch_stats, average)
+        return after, metrics
 
-    described = abstract_state(model, optimizer, augmentation.crop_size, mesh)
+    averaged = update_average is not None
+    described = abstract_state(model, optimizer, augmentation.crop_size, mesh, averaged)
     state_shardings = jax.tree.map(lambda leaf: leaf.sharding, described)
     return jax.jit(
         train_step,

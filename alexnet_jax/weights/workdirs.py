@@ -17,7 +17,7 @@ from alexnet_jax.training.checkpoints import Checkpoints
 from alexnet_jax.training.data_facts import save_class_names
 from alexnet_jax.training.network import load_trained, make_network
 from alexnet_jax.training.provenance import save_environment
-from alexnet_jax.training.recipe import resolve_config, resolve_durations
+from alexnet_jax.training.recipe import is_averaged, resolve_config, resolve_durations
 from alexnet_jax.training.state import fresh_state
 from alexnet_jax.training.workdir import make_workdir
 from alexnet_jax.weights.bundle import Bundle
@@ -50,7 +50,9 @@ def write_workdir(bundle: Bundle, workdir: Path) -> None:
     mesh, durations = make_data_mesh(), resolve_durations(config, config.train.batch_size)
     network = make_network(config, bundle.preprocessing, mesh, durations)
     variables = jax.tree.map(jnp.asarray, bundle.variables)
-    state = fresh_state(variables["params"], variables["batch_stats"], network.optimizer)
+    state = fresh_state(
+        variables["params"], variables["batch_stats"], network.optimizer, is_averaged(config)
+    )
     with full_disk_reported(workdir, "the imported weights"):
         save_environment(workdir)
         save_preprocessing(bundle.preprocessing, workdir)
@@ -73,10 +75,11 @@ def read_workdir(workdir: Path, checkpoint: str | None = None) -> Bundle:
     configure_jax()
     trained = load_trained(workdir, make_data_mesh(), checkpoint)
     config = trained.config
+    variables = jax.device_get(trained.state.variables)
     config.data.dir = default_config().data.dir  # A path of this machine must not be exported.
     return Bundle(
         model_name=config.model.name,
-        params=jax.device_get(trained.state.params),
+        params=variables["params"],
         preprocessing=trained.network.preprocessing,
         class_names=trained.class_names,
         crop_size=config.data.crop_size,
@@ -84,5 +87,5 @@ def read_workdir(workdir: Path, checkpoint: str | None = None) -> Bundle:
         modifications=tuple(config.model.modifications),
         precision=config.model.precision,
         config=config.to_dict(),
-        batch_stats=jax.device_get(trained.state.batch_stats),
+        batch_stats=variables["batch_stats"],
     )

@@ -21,7 +21,14 @@ for name in {BLOCKED}:
 from benchmarks.step_ours import main
 main()
 """
-CASE = {"network": "tiny", "batch": 4, "platform": "cpu", "dtype": "bfloat16", "form": "ours"}
+CASE = {
+    "network": "tiny",
+    "batch": 4,
+    "platform": "cpu",
+    "dtype": "bfloat16",
+    "form": "ours",
+    "ceiling_rows": 512,
+}
 
 
 def test_our_side_needs_jax_flax_optax_and_numpy_alone():
@@ -38,7 +45,7 @@ def test_our_side_needs_jax_flax_optax_and_numpy_alone():
     assert train["seconds"] > 0
     assert forward["seconds"] > 0
     assert memory["process"] > 2**20
-    assert ceiling["flops_per_second"] > 1e9
+    assert ceiling["flops_per_second"] > 1e8
     assert len(trace) == 5
     assert all(kernel["milliseconds"] > 0 for kernel in trace.values())
     assert "ValueError" in wrong["error"]
@@ -49,6 +56,7 @@ def test_pytorch_is_measured_in_turn(tmp_path):
     command = [
         *(sys.executable, "-m", "benchmarks.step", f"--out={tmp_path}", "--networks=tiny"),
         *("--batches=2", "--contenders=ours,torch_channels_last", "--turns=2", "--steps=1"),
+        "--ceiling_rows=512",
     ]
     subprocess.run(command, check=True, capture_output=True)
     (file,) = tmp_path.iterdir()

@@ -91,11 +91,12 @@ def test_a_rate_for_one_layer_is_refused_where_it_would_do_nothing(optimizer):
         check_config(config)
 
 
-def test_a_plateau_goes_with_lars_but_not_with_pytorchs_rule():
+@pytest.mark.parametrize("rule", ["pytorch_sgd", "adamw"])
+def test_a_plateau_goes_with_lars_but_not_with_rules_without_a_rate_factor(rule):
     config = change("schedule.name", "plateau")
     config.optimizer.name = "lars"
     check_config(config)
-    config.optimizer.name = "pytorch_sgd"
+    config.optimizer.name = rule
     with pytest.raises(
         UserError, match="'plateau' goes with optimizer.name='krizhevsky_sgd' or 'lars'"
     ):

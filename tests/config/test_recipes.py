@@ -6,9 +6,10 @@ from alexnet_jax.config import get_recipe
 from alexnet_jax.config.checks import check_config
 from alexnet_jax.config.recipes import find_recipe, known_recipes
 from alexnet_jax.errors import UserError
-from alexnet_jax.training.recipe import make_model
+from alexnet_jax.training.recipe import check_names, make_model
 from configs import imagenet
 from configs.sweeps import ablations
+from configs.sweeps import small_data as switches
 
 
 @pytest.mark.parametrize("recipe", known_recipes())
@@ -49,3 +50,12 @@ def test_every_ablation_is_a_valid_config_of_a_network_that_exists(ablation):
     config.update_from_flattened_dict(ablation.overrides)
     check_config(config)
     assert make_model(config).num_classes == 1000
+
+
+@pytest.mark.parametrize("switch", switches.get_sweep(), ids=lambda switch: switch.name)
+def test_every_switch_is_a_valid_config_that_differs_from_its_recipe(switch):
+    recipe, config = imagenet.get_config("small_data"), imagenet.get_config("small_data")
+    config.update_from_flattened_dict(switch.overrides)
+    check_config(config)
+    check_names(config)
+    assert (config != recipe) == bool(switch.overrides)

@@ -21,6 +21,7 @@ PARAMETERS = {
     "owt": 61_100_840,
     "tiny": 437_208,
     "four_layer": 336_328,
+    "two_conv": 540_344,
 }
 
 

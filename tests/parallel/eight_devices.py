@@ -25,10 +25,13 @@ from alexnet_jax.data.augment import (  # noqa: E402
     random_crop,
     random_flip,
 )
+from alexnet_jax.data.mixup import mix_images  # noqa: E402
 from alexnet_jax.data.preprocessing import Preprocessing  # noqa: E402
 from alexnet_jax.models import create_model, find_spec  # noqa: E402
 from alexnet_jax.models.alexnet import AlexNet  # noqa: E402
 from alexnet_jax.parallel.mesh import make_mesh, to_devices  # noqa: E402
+from alexnet_jax.training.averaging import update_average  # noqa: E402
+from alexnet_jax.training.loss import smoothed_cross_entropy  # noqa: E402
 from alexnet_jax.training.optimizer import krizhevsky_sgd  # noqa: E402
 from alexnet_jax.training.state import abstract_state, create_state, parameters_sha256  # noqa: E402
 from alexnet_jax.training.step import make_train_step  # noqa: E402
@@ -64,6 +67,14 @@ RUNS = {
     "hybrid in parts": ("hybrid", 4, 8, 2),
 }
 
+# The same with mixup, smoothed labels and a moving average, whose programs nobody reads.
+MODERN_RUNS = {f"modern, {name}": settings for name, settings in RUNS.items()}
+_SWITCHES = {
+    "loss": partial(smoothed_cross_entropy, label_smoothing=0.1),
+    "mix": partial(mix_images, mixup=0.5),
+    "update_average": partial(update_average, ema_decay=0.9),
+}
+
 
 def make_batches():
     """Three batches of coarse blocks under noise."""
@@ -78,39 +89,49 @@ def _rate(step):
     return jnp.float32(RATE)
 
 
-def build(mesh, parts, dtype):
+def build(mesh, parts, dtype, modern):
     """Return the step, and what describes the state."""
     model = AlexNet(find_spec("tiny"), 4, dtype)  # `create_model` takes no float64.
     optimizer = krizhevsky_sgd(_rate)
-    step = make_train_step(model, optimizer, _rate, AUGMENTATION, 3, mesh, 0.1, parts)
-    return step, abstract_state(model, optimizer, CROP, mesh)
+    switches = _SWITCHES if modern else {}
+    step = make_train_step(model, optimizer, _rate, AUGMENTATION, 3, mesh, 0.1, parts, **switches)
+    return step, abstract_state(model, optimizer, CROP, mesh, averaged=modern)
 
 
-def create(mesh):
-    state = create_state(create_model("tiny", 4), krizhevsky_sgd(RATE), CROP, 3, mesh)
+def create(mesh, averaged):
+    state = create_state(create_model("tiny", 4), krizhevsky_sgd(RATE), CROP, 3, mesh, averaged)
     return jax.block_until_ready(state)
 
 
 def compile_for_reading(mesh, parts, batch):
     """Compile the float32 step; code that is slow to run is quick to make."""
-    step, description = build(mesh, parts, jnp.float32)
+    step, description = build(mesh, parts, jnp.float32, modern=False)
     hasty = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
     return step.lower(description, batch).compile(hasty).as_text()
 
 
-def run(layout, model_axis, devices, parts):
+def run(layout, model_axis, devices, parts, modern=False):
     mesh = make_mesh(layout, model_axis, jax.devices()[:devices])
     batches = [to_devices(batch, mesh) for batch in make_batches()]
-    program = compile_for_reading(mesh, parts, batches[0]) if devices > 1 else None
-    step, _ = build(mesh, parts, jnp.float64)
-    state = create(mesh)
+    read = devices > 1 and not modern
+    program = compile_for_reading(mesh, parts, batches[0]) if read else None
+    step, _ = build(mesh, parts, jnp.float64, modern)
+    state = create(mesh, averaged=modern)
     sha256 = parameters_sha256(state.params)
     losses = []
     for number in range(STEPS):
         state, metrics = step(state, batches[number % len(batches)])
         losses.append(float(metrics["loss"]))  # Waits: fake devices must not run ahead.
-    return {"losses": losses, "parameters_sha256": sha256, "program": program}
+    norms = [jnp.linalg.norm(leaf).item() for leaf in jax.tree.leaves(state.average)]
+    return {
+        "losses": losses,
+        "parameters_sha256": sha256,
+        "program": program,
+        "norms_of_average": norms,
+    }
 
 
 if __name__ == "__main__":
-    print(json.dumps({name: run(*settings) for name, settings in RUNS.items()}))
+    runs = {name: run(*settings) for name, settings in RUNS.items()}
+    runs |= {name: run(*settings, modern=True) for name, settings in MODERN_RUNS.items()}
+    print(json.dumps(runs))

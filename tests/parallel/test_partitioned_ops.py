@@ -48,6 +48,14 @@ def test_a_layout_has_the_losses_of_one_device(runs, name):
 
 
 @pytest.mark.parametrize("name", OTHERS)
+def test_a_layout_mixes_and_averages_as_one_device_does(runs, name):
+    one, other = runs["modern, one device"], runs[f"modern, {name}"]
+    np.testing.assert_allclose(other["losses"], one["losses"], rtol=1e-5)
+    np.testing.assert_allclose(other["norms_of_average"], one["norms_of_average"], rtol=1e-5)
+    assert np.abs(np.subtract(one["losses"], runs["one device"]["losses"])).max() > 0.01
+
+
+@pytest.mark.parametrize("name", OTHERS)
 def test_a_layout_begins_with_the_bits_of_one_device(runs, name):
     assert runs[name]["parameters_sha256"] == runs["one device"]["parameters_sha256"]
 

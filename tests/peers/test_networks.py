@@ -18,6 +18,7 @@ from torch_layout import (  # noqa: E402
     last_maps,
     params_to_torch,
     random_params,
+    random_statistics,
     relative_error,
 )
 from torch_networks import Dropout, build  # noqa: E402
@@ -33,7 +34,12 @@ class Pair:
 
     model: AlexNet
     params: Params
+    batch_stats: Params
     peer: torch.nn.Sequential
+
+    @property
+    def variables(self):
+        return {"params": self.params, "batch_stats": self.batch_stats}
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -41,8 +47,9 @@ def pair(request):
     model = create_model(request.param, CLASSES)
     params = random_params(model, seed=1)
     peer = build(request.param, CLASSES)
-    peer.load_state_dict(params_to_torch(params))
-    return Pair(model, params, peer)
+    batch_stats = random_statistics(model, seed=5)
+    peer.load_state_dict(params_to_torch(params, batch_stats))
+    return Pair(model, params, batch_stats, peer)
 
 
 def draw_images(pair, count, seed):
@@ -68,10 +75,10 @@ def drop_in_peer(pair):
 
 def test_logits_in_evaluation_equal_pytorchs(pair):
     images = draw_images(pair, 2, seed=2)
-    evaluate = jax.jit(lambda p, x: pair.model.apply({"params": p}, x, train=False))
+    evaluate = jax.jit(lambda variables, x: pair.model.apply(variables, x, train=False))
     with torch.no_grad():
         expected = pair.peer.eval()(images_to_torch(images)).numpy()
-    assert relative_error(evaluate(pair.params, images), expected) < 1e-4
+    assert relative_error(evaluate(pair.variables, images), expected) < 1e-4
 
 
 def test_gradients_in_training_equal_pytorchs(pair, monkeypatch):
@@ -83,7 +90,10 @@ def test_gradients_in_training_equal_pytorchs(pair, monkeypatch):
     @jax.grad
     def gradients(params, images):
         rngs = {"dropout": jax.random.key(0)}
-        logits = pair.model.apply({"params": params}, images, train=True, rngs=rngs)
+        variables = {"params": params, "batch_stats": pair.batch_stats}
+        logits, _ = pair.model.apply(
+            variables, images, train=True, rngs=rngs, mutable=["batch_stats"]
+        )
         return (weights * logits).sum()
 
     def worst_error(seed):

@@ -1,10 +1,15 @@
-"""A short run of `owt` on a fixed batch against the same run in PyTorch, in float64."""
+"""A short run of a small `owt` on a fixed batch against the same run in PyTorch, in float64.
+
+All layers of `owt`, but fewer pixels and hidden units: test_networks.py compares the whole network.
+"""
+
+from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
 
-from alexnet_jax.models import create_model
+from alexnet_jax.models import AlexNet, find_spec
 from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
 from alexnet_jax.training.optimizer import pytorch_sgd
 from alexnet_jax.training.schedule import step_decay
@@ -14,20 +19,21 @@ from alexnet_jax.training.step import make_train_step
 torch = pytest.importorskip("torch", reason="`make test-peers` installs torch")
 
 from torch_layout import images_to_torch, params_to_torch  # noqa: E402
-from torch_networks import Dropout, build  # noqa: E402
+from torch_networks import Dropout, one_weird_trick  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
 CLASSES, BATCH, STEPS, DROP = 5, 4, 30, 10
-# Half of torchvision's rate, lowered after ten steps: with all of it this run is chaotic, and
-# PyTorch in float32 is 1e-4 away from itself in float64 after twenty.
-RATE, MOMENTUM, WEIGHT_DECAY = 0.005, 0.9, 1e-4
+CROP, MAPS, DENSE = 127, 3, 512
+# Twice torchvision's rate, lowered after ten steps. So small a network is not chaotic at it: the
+# losses were within 2e-7 of PyTorch's.
+RATE, MOMENTUM, WEIGHT_DECAY = 0.02, 0.9, 1e-4
 
 
 class Untouched:
     """An augmentation that leaves the images alone."""
 
-    crop_size = 224
+    crop_size = CROP
 
     def __call__(self, key, images, step):
         return images
@@ -38,7 +44,7 @@ def batch():
     """White noise, where no two pixels tie in a pool, on the scale that `owt` is trained with."""
     generator = np.random.default_rng(0)
     return {
-        "image": generator.standard_normal((BATCH, 224, 224, 3), np.float32),
+        "image": generator.standard_normal((BATCH, CROP, CROP, 3), np.float32),
         "label": generator.integers(0, CLASSES, BATCH).astype(np.int32),
     }
 
@@ -46,7 +52,9 @@ def batch():
 def run_ours(batch):
     """Returns the initial parameters and the loss at each step."""
     mesh = make_data_mesh(jax.devices()[:1])
-    model = create_model("owt", CLASSES, modifications=["no_dropout"])
+    spec = find_spec("owt", ["no_dropout"])
+    dense = tuple(replace(layer, features=DENSE) for layer in spec.dense)
+    model = AlexNet(replace(spec, crop_size=CROP, dense=dense), CLASSES)
     schedule = step_decay(RATE, [DROP], 0.1)
     optimizer = pytorch_sgd(schedule, MOMENTUM, WEIGHT_DECAY)
     state = create_state(model, optimizer, model.spec.crop_size, seed=0, mesh=mesh)
@@ -62,7 +70,7 @@ def run_ours(batch):
 
 
 def run_theirs(batch, initial):
-    network = build("owt", CLASSES).train()
+    network = one_weird_trick(CLASSES, MAPS, DENSE).train()
     network.load_state_dict(params_to_torch(initial))
     network.double()
     for layer in network:
@@ -86,5 +94,5 @@ def run_theirs(batch, initial):
 def test_thirty_steps_of_owt_have_pytorchs_losses(batch):
     initial, ours = run_ours(batch)
     theirs = run_theirs(batch, initial)
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4)
-    assert ours[-1] < ours[0] / 2, "there was something to learn"
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
+    assert ours[-1] < 0.75 * ours[0], "there was something to learn"

@@ -29,6 +29,20 @@ def random_params(model: AlexNet, seed: int) -> Params:
     return jax.tree_util.tree_map_with_path(draw, shapes["params"])
 
 
+def random_statistics(model: AlexNet, seed: int) -> Params:
+    """Draw running means and variances; {} without batch normalization."""
+    size = model.spec.crop_size
+    images = jnp.zeros((1, size, size, 3))
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), images, train=False))
+    generator = np.random.default_rng(seed)
+
+    def draw(path: tuple, leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+        normal = 60 * generator.standard_normal(leaf.shape, np.float32)
+        return normal if path[-1].key == "mean" else normal**2
+
+    return jax.tree_util.tree_map_with_path(draw, shapes.get("batch_stats", {}))
+
+
 def images_to_torch(images: np.ndarray) -> torch.Tensor:
     """[B, H, W, C] -> [B, C, H, W]."""
     return torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, -1, 1)))
@@ -47,7 +61,7 @@ def _flat_from_torch(units: np.ndarray, channels: int) -> np.ndarray:
 
 def last_maps(params: Params) -> int:
     """Return the number of maps that the first fully connected layer sees."""
-    last = max(name for name in params if name.startswith("conv"))
+    last = max(name for name in params if name.startswith("conv") and "kernel" in params[name])
     return params[last]["kernel"].shape[-1]
 
 
@@ -55,16 +69,29 @@ def _first_dense(params: Params) -> str:
     return min(name for name in params if name.startswith("fc"))
 
 
-def params_to_torch(params: Params) -> dict[str, torch.Tensor]:
-    """Return PyTorch's state_dict for layers of the same names."""
+def params_to_torch(params: Params, statistics: Params | None = None) -> dict[str, torch.Tensor]:
+    """Return PyTorch's state_dict for layers of the same names.
+
+    Args:
+        params: by layer; batch normalization, "conv1_norm", has a scale and a bias.
+        statistics: running mean and variance of each batch normalization.
+    """
     state = {}
     for name, layer in params.items():
+        if "bias" in layer:
+            state[f"{name}.bias"] = torch.from_numpy(np.array(layer["bias"]))
+        if "kernel" not in layer:
+            state[f"{name}.weight"] = torch.from_numpy(np.array(layer["scale"]))
+            continue
         kernel = np.asarray(layer["kernel"])
         if name == _first_dense(params):
             kernel = flat_to_torch(kernel, last_maps(params))
         kernel = kernel.transpose(3, 2, 0, 1) if kernel.ndim == 4 else kernel.T
         state[f"{name}.weight"] = torch.from_numpy(kernel.copy())
-        state[f"{name}.bias"] = torch.from_numpy(np.array(layer["bias"]))
+    for name, moments in (statistics or {}).items():
+        for kind, values in moments.items():
+            state[f"{name}.running_{kind}"] = torch.from_numpy(np.array(values))
+        state[f"{name}.num_batches_tracked"] = torch.tensor(0)
     return state
 
 
@@ -75,9 +102,10 @@ def params_from_torch(state: dict[str, torch.Tensor]) -> Params:
         name, kind = key.split(".")
         array = tensor.numpy()
         if kind == "weight":
+            kind = "scale" if array.ndim == 1 else "kernel"
             array = array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
         # A copy: PyTorch goes on to write into its own memory.
-        params.setdefault(name, {})["kernel" if kind == "weight" else "bias"] = array.copy()
+        params.setdefault(name, {})[kind] = array.copy()
     first = params[_first_dense(params)]
     first["kernel"] = _flat_from_torch(first["kernel"], last_maps(params))
     return params

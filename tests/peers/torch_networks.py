@@ -5,6 +5,7 @@ Layers with parameters bear the names of ours (conv1, fc6, ...). The sources: th
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
@@ -60,7 +61,8 @@ def _number(layers: list[nn.Module]) -> nn.Sequential:
     for place, layer in enumerate(layers):
         kind = {nn.Conv2d: "conv", nn.Linear: "fc"}.get(type(layer))
         learned += kind is not None
-        network.add_module(f"{kind}{learned}" if kind else f"op{place}", layer)
+        name = f"{kind}{learned}" if kind else f"op{place}"
+        network.add_module(f"conv{learned}_norm" if type(layer) is nn.BatchNorm2d else name, layer)
     return network
 
 
@@ -138,17 +140,20 @@ def _caffe(classes: int, pool_first: bool = False) -> nn.Sequential:
     return _after_2012(classes, lambda: _norm(1.0, 1e-4), pool_first, inverted=True)
 
 
-def _one_weird_trick(classes: int) -> nn.Sequential:
-    """One weird trick's network in torchvision's arrangement: dropout before fc6 and fc7."""
+def one_weird_trick(classes: int, maps: int = 6, dense: int = 4096) -> nn.Sequential:
+    """One weird trick's network in torchvision's arrangement: dropout before fc6 and fc7.
+
+    `maps` is the side of the last maps: 6 for crops of 224 pixels.
+    """
     layers: list[nn.Module] = [
         *(nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(), _pool()),
         *(nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), _pool()),
         *(nn.Conv2d(192, 384, 3, padding=1), nn.ReLU()),
         *(nn.Conv2d(384, 256, 3, padding=1), nn.ReLU()),
         *(nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(), _pool(), nn.Flatten()),
-        *(Dropout(inverted=True), nn.Linear(9216, 4096), nn.ReLU()),
-        *(Dropout(inverted=True), nn.Linear(4096, 4096), nn.ReLU()),
-        nn.Linear(4096, classes),
+        *(Dropout(inverted=True), nn.Linear(maps * maps * 256, dense), nn.ReLU()),
+        *(Dropout(inverted=True), nn.Linear(dense, dense), nn.ReLU()),
+        nn.Linear(dense, classes),
     ]
     return _number(layers)
 
@@ -164,6 +169,17 @@ def _four_layer(classes: int) -> nn.Sequential:
     return _number(layers)
 
 
+def _two_conv(classes: int) -> nn.Sequential:
+    """Two convolutions with batch normalization of the maxima, whose biases it would subtract."""
+    norm = partial(nn.BatchNorm2d, eps=1e-4)
+    layers: list[nn.Module] = [
+        *(nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.MaxPool2d(2), norm(16), nn.ReLU()),
+        *(nn.Conv2d(16, 64, 3, padding=1, bias=False), nn.MaxPool2d(2), norm(64), nn.ReLU()),
+        *(nn.Flatten(), nn.Linear(7 * 7 * 64, 128), nn.ReLU(), nn.Linear(128, classes)),
+    ]
+    return _number(layers)
+
+
 _BUILDERS: dict[str, Callable[[int], nn.Sequential]] = {
     "original": _code_of_2012,
     "paper": _paper,
@@ -173,10 +189,11 @@ _BUILDERS: dict[str, Callable[[int], nn.Sequential]] = {
     ),
     "caffe": _caffe,
     "caffenet": lambda classes: _caffe(classes, pool_first=True),
-    "owt": _one_weird_trick,
+    "owt": one_weird_trick,
     "six_conv": lambda classes: _code_of_2012(classes, sixth=True),
     "tiny": _tiny,
     "four_layer": _four_layer,
+    "two_conv": _two_conv,
 }
 
 

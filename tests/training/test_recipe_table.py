@@ -1,7 +1,8 @@
 """Every recipe's numbers, by hand: from the facts of 2012, and from what the recipes reproduce.
 
 An epoch of ImageNet's 1,281,167 images has 10,009.1171875 steps of 128 images, 5,004.55859375 of
-256 and 156.3924560546875 of 8,192; epochs are rounded to steps once, shares of a run down.
+256, 2,502.279296875 of 512 and 156.3924560546875 of 8,192; epochs are rounded to steps once, shares
+of a run down.
 No number here may be copied from what the code returns.
 """
 
@@ -27,6 +28,7 @@ from configs import (
     demo,
     imagenet,
     large_batch,
+    modern,
     one_cnn_star,
     original,
     owt,
@@ -43,6 +45,7 @@ RECIPES = {
     "demo": demo.get_config,
     "imagenet": imagenet.get_config,
     "large_batch": large_batch.get_config,
+    "modern": modern.get_config,
     "one_cnn_star": one_cnn_star.get_config,
     "one_cnn_star:pretrain": lambda: one_cnn_star.get_config("pretrain"),
     "original": original.get_config,
@@ -59,16 +62,19 @@ FACTS = {
     "demo": ("tiny", 80, "random", True, FRACTALS, 64, 14, 1_094),
     "imagenet": ("original", 224, "random", True, IMAGENET, 128, 90, 900_821),
     "large_batch": ("caffe", 227, "random", True, IMAGENET, 8_192, 100, 15_639),
+    "modern": ("caffe", 227, "random_resized", True, IMAGENET, 512, 90, 225_205),
     "one_cnn_star": ("six_conv", 224, "random", True, IMAGENET, 128, 54, 540_492),
     "one_cnn_star:pretrain": ("six_conv", 224, "random", True, IMAGENET, 128, 8, 80_073),
     "original": ("original", 224, "random", True, IMAGENET, 128, 91, 910_830),
     "owt": ("owt", 224, "random_resized", True, IMAGENET, 256, 90, 450_410),
     "paper_text": ("paper", 227, "random", True, IMAGENET, 128, 90, 900_821),
-    "small_data": ("four_layer", 28, "random", True, FASHION, 64, 12, 1_875),
+    "small_data": ("two_conv", 28, "center", False, FASHION, 64, 5, 781),
 }
 
 # Whether colour noise is followed by the division by 1.1: the code's way, not the text's.
 DIVIDED = {name: name != "paper_text" for name in RECIPES}
+
+OF_EVERY_STEP = {"large_batch", "modern", "small_data"}  # The rate changes with every step.
 
 # From this step on: the rate of kernels, of biases, of conv1's and the output's kernels, the noise.
 # Run 170 divides by 250^(1/3) = 6.299605.
@@ -160,7 +166,7 @@ def numbers_at(recipe, step):
 def test_every_recipe_is_in_the_table():
     files = {path.stem for path in Path(configs.__file__).parent.glob("[a-z]*.py")}
     assert {name.partition(":")[0] for name in RECIPES} == files
-    assert set(RECIPES) == set(FACTS) == set(SPANS) | {"large_batch", "small_data"}
+    assert set(RECIPES) == set(FACTS) == set(SPANS) | OF_EVERY_STEP
 
 
 def test_what_a_recipe_trains_on_and_how_long(recipe):
@@ -179,7 +185,7 @@ def test_what_a_recipe_trains_on_and_how_long(recipe):
 
 
 def test_rates_and_noise_around_every_boundary(recipe):
-    if recipe.name in ("large_batch", "small_data"):
+    if recipe.name in OF_EVERY_STEP:
         pytest.skip("its rate changes with every step: the next tests")
     spans = SPANS[recipe.name]
     ends = [span[0] for span in spans[1:]] + [FACTS[recipe.name][-1]]
@@ -207,10 +213,29 @@ def test_the_rate_of_the_large_batch(step, rate, tolerance):
     assert numbers_at(recipe, step) == pytest.approx(expected, rel=tolerance)
 
 
-# 0.05 x (1 - step / 1,875), until step 156 (one epoch) times step / 156; biases twice that.
+# 0.02 x (1 + cos(pi x step / 225,205)) / 2, until step 12,511 (5 epochs) times step / 12,511;
+# biases twice that.
 @pytest.mark.parametrize(
     ("step", "rate", "tolerance"),
-    [(0, 0, 0), (78, 0.02396, 1e-5), (156, 0.04584, 1e-5), (1_874, 2.66667e-5, 1e-3)],
+    [
+        (0, 0, 0),
+        (1, 1.598593e-6, 1e-5),
+        (12_511, 0.01984808, 1e-5),
+        (112_603, 9.9999303e-3, 1e-5),
+        (150_137, 4.999960e-3, 1e-5),
+    ],
+)
+def test_the_rate_of_the_modern_recipe(step, rate, tolerance):
+    config = resolve_config(modern.get_config())
+    recipe = SimpleNamespace(config=config, durations=resolve_durations(config, IMAGENET))
+    expected = [rate, 2 * rate, rate, rate, 0]
+    assert numbers_at(recipe, step) == pytest.approx(expected, rel=tolerance)
+
+
+# 0.1 x (1 - step / 781), until step 156 (one epoch) times step / 156; biases twice that.
+@pytest.mark.parametrize(
+    ("step", "rate", "tolerance"),
+    [(0, 0, 0), (78, 0.04500640, 1e-5), (156, 0.08002561, 1e-5), (780, 1.28041e-4, 1e-3)],
 )
 def test_the_rate_of_small_data(step, rate, tolerance):
     config = resolve_config(small_data.get_config())

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from alexnet_jax.training.schedule import (
+    cosine,
     new_plateau,
     piecewise,
     staircase_exponential,
@@ -45,6 +46,11 @@ def test_piecewise_values_change_once_the_boundary_is_completed(step, value):
 def test_warm_up_grows_evenly_to_a_rate_that_then_takes_its_course(step, rate):
     schedule = warmed_up(step_decay(0.2, [20], 0.1), 10, 0.1)
     assert float(schedule(step)) == pytest.approx(rate, rel=1e-6)
+
+
+@pytest.mark.parametrize(("step", "rate"), [(0, 0.2), (100, 0.15), (150, 0.1), (300, 0.0)])
+def test_the_cosine_falls_to_half_at_half_time_and_to_zero_at_the_end(step, rate):
+    assert float(cosine(0.2, 300)(step)) == pytest.approx(rate, abs=1e-7)
 
 
 def test_values_are_float32_even_where_they_are_whole():

@@ -9,10 +9,18 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from alexnet_jax.data.augment import Augmentation, add_color_noise, random_crop, random_flip
+from alexnet_jax.data.augment import (
+    Augmentation,
+    add_color_noise,
+    key_of,
+    random_crop,
+    random_flip,
+)
+from alexnet_jax.data.mixup import mix_images
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.models import create_model
 from alexnet_jax.parallel.mesh import make_data_mesh, split_over_data, to_devices
+from alexnet_jax.training.loss import smoothed_cross_entropy
 from alexnet_jax.training.optimizer import krizhevsky_sgd
 from alexnet_jax.training.state import abstract_state, create_state
 from alexnet_jax.training.step import describe_batch, lower_step, make_train_step
@@ -51,14 +59,26 @@ def batches():
 
 
 @cache  # Each is traced once, whichever tests take it.
-def build(devices, random, rate=0.01, changes=(), parts=1, **options):
-    """Returns mesh, network, optimizer and step."""
+def build(devices, random, rate=0.01, changes=(), parts=1, modern=False, **options):
+    """Returns mesh, network, optimizer and step; `modern` has mixup and smoothed labels."""
     mesh = make_data_mesh(jax.devices()[:devices])
     model = create_model("tiny", num_classes=4, modifications=changes)
     schedule = optax.constant_schedule(rate)
     optimizer = krizhevsky_sgd(schedule, **options)
+    switches = {
+        "loss": partial(smoothed_cross_entropy, label_smoothing=0.1),
+        "mix": partial(mix_images, mixup=0.5),
+    }
     step = make_train_step(
-        model, optimizer, schedule, augmentation(random), 3, mesh, 0.1, num_microbatches=parts
+        model,
+        optimizer,
+        schedule,
+        augmentation(random),
+        3,
+        mesh,
+        0.1,
+        num_microbatches=parts,
+        **switches if modern else {},
     )
     return mesh, model, optimizer, step
 
@@ -142,14 +162,14 @@ def test_a_step_can_be_lowered_before_its_arguments_are_there():
     assert lowered.as_text() == expected.as_text()
 
 
-def take_one_step(batches, parts=1):
-    """Take one step at rate 0.01 without chance but dropout's.
+def take_one_step(batches, parts=1, modern=False):
+    """Take one step at rate 0.01 without chance but dropout's, and mixup's where it is modern.
 
     Returns:
         The step itself, the parameters before, the state after, the metrics.
     """
     mesh, model, optimizer, step = build(
-        4, random=False, parts=parts, momentum=0.0, weight_decay=0.0
+        4, random=False, parts=parts, modern=modern, momentum=0.0, weight_decay=0.0
     )
     before = create_state(model, optimizer, 80, seed=3, mesh=mesh)
     params = jax.device_get(before.params)
@@ -192,6 +212,33 @@ def test_two_microbatches_make_the_step_of_the_whole_batch(batches, one_step):
     _, _, by_parts, metrics_by_parts = take_one_step(batches, parts=2)
     for name, value in metrics.items():
         assert metrics_by_parts[name] == pytest.approx(value, rel=1e-5)
+    left, right = (np.asarray(ravel_pytree(state.params)[0]) for state in (by_parts, whole))
+    assert np.linalg.norm(left - right) <= 1e-5 * np.linalg.norm(right)
+
+
+@pytest.fixture(scope="module")
+def modern_step(batches):
+    return take_one_step(batches, modern=True)
+
+
+def test_mixed_images_have_the_mean_loss_of_both_smoothed_labels(batches, modern_step):
+    _, params, _, metrics = modern_step
+    augment_key, dropout_key = jax.random.split(jax.random.fold_in(jax.random.key(3), 0))
+    images, labels = jnp.float32(batches[0]["image"][:, 8:88, 8:88]) - 120, batches[0]["label"]
+    mixed = mix_images(key_of("mixup", augment_key), images, labels, 0.5)
+    apply = jax.jit(create_model("tiny", num_classes=4).apply, static_argnames="train")
+    logits = apply({"params": params}, mixed.images, train=True, rngs={"dropout": dropout_key})
+    share, one_hot = np.asarray(mixed.share)[:, None], np.eye(4)
+    targets = share * one_hot[labels] + (1 - share) * one_hot[np.roll(labels, 1)]
+    losses = -np.sum((0.9 * targets + 0.1 / 4) * jax.nn.log_softmax(logits), axis=1)
+    np.testing.assert_allclose(metrics["loss"], losses.mean(), rtol=1e-5)
+    assert metrics["top1_error"] == np.mean(np.argmax(logits, axis=1) != labels)
+
+
+def test_microbatches_keep_the_partners_of_the_whole_batch(batches, modern_step):
+    _, _, whole, metrics = modern_step
+    _, _, by_parts, metrics_by_parts = take_one_step(batches, parts=2, modern=True)
+    assert metrics_by_parts["loss"] == pytest.approx(metrics["loss"], rel=1e-5)
     left, right = (np.asarray(ravel_pytree(state.params)[0]) for state in (by_parts, whole))
     assert np.linalg.norm(left - right) <= 1e-5 * np.linalg.norm(right)
 

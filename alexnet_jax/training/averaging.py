@@ -1,0 +1,23 @@
+"""The exponential moving average of a network's variables."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def update_average(average: Any, variables: Any, step: jax.Array, ema_decay: float) -> Any:
+    """Move the average towards the variables: average <- d·average + (1 - d)·variables.
+
+    d = min(ema_decay, (1 + step) / (10 + step)), so that a short run soon forgets the initial
+    variables (`tf.train.ExponentialMovingAverage` with `num_updates`).
+
+    Args:
+        average: arrays, the variables of the first state in the first step.
+        variables: the same arrays after the step.
+        step: number of steps completed before, int32 scalar.
+        ema_decay: fraction of the average that is kept.
+    """
+    updates = step.astype(jnp.float32)
+    decay = jnp.minimum(ema_decay, (1 + updates) / (10 + updates))
+    return jax.tree.map(lambda mean, new: decay * mean + (1 - decay) * new, average, variables)
