@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from alexnet_jax.atomic_write import atomic_write
+from alexnet_jax.config.checks import LATEST
 from alexnet_jax.config.saved import load_config
 from alexnet_jax.config.schema import SCHEMA, flatten
 from alexnet_jax.reproduction.claims import BASELINE, Experiment
@@ -63,7 +64,9 @@ def read_ensembles(root: Path, runs: Sequence[Run]) -> list[Ensemble]:
             members = seeds[first : first + size]
             folders = [str(root / _folder_of_seed(seed)) for seed in members]
             path = root / "ensembles" / f"{'+'.join(map(str, members))}.json"
-            scores = _once(path, lambda folders=folders: evaluate_workdirs(folders, "ten_crop"))
+            scores = _once(
+                path, lambda folders=folders: evaluate_workdirs(folders, "ten_crop", None, LATEST)
+            )
             ensembles.append(Ensemble(members, scores))
     return ensembles
 
@@ -101,12 +104,12 @@ def _curves(workdir: Path) -> tuple[list[list[float]], list[list[float]]]:
 
 def _look_closer(workdir: Path) -> dict[str, Any]:
     """Return what result.json does not tell: mistakes by image, scores on the training images."""
-    judged = judge_workdirs([str(workdir)], "ten_crop").by_view
+    judged = judge_workdirs([str(workdir)], "ten_crop", checkpoint=LATEST).by_view
     mistakes = {
         views: np.flatnonzero(each.predicted != each.labels).tolist()
         for views, each in judged.items()
     }
-    training_set = evaluate_workdirs([str(workdir)], "center", split="train")
+    training_set = evaluate_workdirs([str(workdir)], "center", None, LATEST, "train")
     return {"mistakes": mistakes, "training_set": training_set}
 
 
