@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def read_runs(root: Path, experiment: Experiment, closer: Collection[str]) -> It
         arm = trial["group"].partition(",")[0]
         more: Mapping[str, Any] = {}
         if arm in closer:
-            more = _once(workdir / "closer.json", lambda folder=workdir: _look_closer(folder))
+            more = _once(workdir / "closer.json", partial(_look_closer, workdir))
         rate = trial["overrides"].get(RATE) if experiment.rates else None
         environment = read_json(workdir / "environment.json") or {}
         train, evaluations = _curves(workdir)
@@ -64,9 +65,7 @@ def read_ensembles(root: Path, runs: Sequence[Run]) -> list[Ensemble]:
             members = seeds[first : first + size]
             folders = [str(root / _folder_of_seed(seed)) for seed in members]
             path = root / "ensembles" / f"{'+'.join(map(str, members))}.json"
-            scores = _once(
-                path, lambda folders=folders: evaluate_workdirs(folders, "ten_crop", None, LATEST)
-            )
+            scores = _once(path, partial(evaluate_workdirs, folders, "ten_crop", None, LATEST))
             ensembles.append(Ensemble(members, scores))
     return ensembles
 

@@ -43,8 +43,8 @@ def choose(claims: Claims, names: Sequence[str], data: str) -> list[tuple[Experi
     ]
     found = [(experiment, own) for experiment, own in found if own]
     if not found:
-        known = sorted({data for each in claims.experiments.values() for data in each.data})
-        raise UserError(f"--data={data}: no claim has it; there are {', '.join(known)}")
+        names = sorted({name for each in claims.experiments.values() for name in each.data})
+        raise UserError(f"--data={data}: no claim has it; there are {', '.join(names)}")
     return found
 
 

@@ -43,7 +43,7 @@ def measured_trials(
 
 
 def _trial(arm: str, overrides: Mapping[str, Any], seed: int, rate: float | None) -> Trial:
-    own = {SEED: seed} if seed else {}
+    own: dict[str, float] = {SEED: seed} if seed else {}
     own |= {} if rate is None else {RATE: rate}
     name = ",".join([arm, *(f"{key}={value}" for key, value in own.items())])
     return Trial({**overrides, **own}, name, group=arm)

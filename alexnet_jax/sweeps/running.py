@@ -43,7 +43,8 @@ def run_missing(
         execute: what runs them.
         stops_early: a trial that the scheduler has stopped is not run again.
     """
-    missing, ended = [], []
+    missing: list[TrialRun] = []
+    ended: list[TrialRun] = []
     for trial in trials:
         has_ended = trial.result() is not None or (stops_early and trial.stopped_early())
         (ended if has_ended else missing).append(trial)
