@@ -43,12 +43,13 @@ def run_local(
                 for process, _ in running.values():
                     process.terminate()
                 for process, _ in running.values():
-                    process.wait()
+                    _close(process)
             stop.raise_if_preempted()
             for trial, (process, devices) in list(running.items()):
                 code = process.poll()
                 if code is None:
                     continue
+                _close(process)
                 del running[trial]
                 free.append(devices)
                 exit_codes[trial].append(code)
@@ -59,6 +60,12 @@ def run_local(
                     waiting.append(trial)
                 else:
                     reporter.failed(trial, code, trial.explain(code))
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a trial to end, and close its standard input."""
+    with process:
+        pass
 
 
 class _Display:
