@@ -23,7 +23,6 @@ from statistics import mean
 import numpy as np
 
 from alexnet_jax.data.builders.idx import find_file, read_idx
-from alexnet_jax.training.provenance import describe_environment
 
 _PER_CLASS = 1000
 
@@ -103,6 +102,9 @@ def main() -> None:
     if arguments.peer is not None:
         print(train_peer(arguments.source, arguments.peer))
         return
+    # Not above: the peer's time should not hold what it does not need.
+    from alexnet_jax.training.provenance import describe_environment
+
     runs: dict[str, list[dict]] = {"ours": [], "torch": []}
     with tempfile.TemporaryDirectory() as folder:
         files, data = Path(folder) / "files", Path(folder) / "data"
