@@ -151,7 +151,7 @@ def test_default_number_per_class_is_the_config_itself():
 
 
 def test_unknown_config_lists_the_known_ones():
-    with pytest.raises(UserError, match=r"'demmo'.*demo, imagenet_like"):
+    with pytest.raises(UserError, match=r"'demmo'.*demo, few, imagenet_like"):
         Fractals.find_config("demmo")
 
 
