@@ -113,9 +113,9 @@ SCHEMA: dict[str, Key] = {
         "Further augmentations: names in `alexnet_jax.data.augment.AUGMENTATIONS`, applied in this "
         "order after the flip and before the colour noise (docs/extending.md).", ADDED_LATER),
     "optimizer.name": key("krizhevsky_sgd", TEXT,
-        "Update rule: `krizhevsky_sgd`, `pytorch_sgd`, `lars` or `adamw` (the equations: "
+        "Update rule: `krizhevsky_sgd`, `pytorch_sgd` or `lars` (the equations: "
         "`alexnet_jax/training/optimizer.py`)."),
-    "optimizer.momentum": key(0.9, replace(NUMBER, below=1), "Momentum; `adamw`: β₁."),
+    "optimizer.momentum": key(0.9, replace(NUMBER, below=1), "Momentum."),
     "optimizer.weight_decay": key(0.0005, NUMBER, "Weight decay."),
     "optimizer.bias_rate_multiplier": key(2.0, NUMBER,
         "Learning rate of biases, as a multiple of that of kernels."),

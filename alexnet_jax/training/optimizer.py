@@ -1,4 +1,4 @@
-"""Update rules: SGD in Krizhevsky's order and in PyTorch's, LARS and AdamW."""
+"""Update rules: SGD in Krizhevsky's order and in PyTorch's, and LARS."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -103,20 +103,6 @@ def lars(
     return _sgd(decay, lambda layer, kind, step: schedule(step), momentum, {})
 
 
-def adamw(
-    learning_rate: optax.ScalarOrSchedule, momentum: float, weight_decay: float
-) -> optax.GradientTransformation:
-    """Build Adam with decoupled weight decay of kernels (Loshchilov and Hutter, arXiv 1711.05101).
-
-        w <- w - ε·(m̂ / (√v̂ + 1e-8) + weight_decay·w)
-
-    m̂ and v̂ are the gradient's first and second moments, with β₁ = `momentum` and β₂ = 0.999,
-    corrected for their start at 0. Biases and scales do not decay.
-    """
-    rule = optax.adamw(learning_rate, b1=momentum, weight_decay=weight_decay, mask=_kernels)
-    return optax.with_extra_args_support(rule)  # Takes a rate_factor and ignores it.
-
-
 def _sgd(
     decay: optax.GradientTransformation,
     rate: Callable[[str, str, jax.Array], jax.Array],
@@ -178,5 +164,4 @@ OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "krizhevsky_sgd": krizhevsky_sgd,
     "pytorch_sgd": pytorch_sgd,
     "lars": lars,
-    "adamw": adamw,
 }

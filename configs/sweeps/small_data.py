@@ -28,13 +28,5 @@ def get_sweep() -> list[Switch]:
         Switch("ema", {"train.ema_decay": 0.99}),
         Switch("cosine", {"schedule.name": "cosine"}),
         Switch("no_warmup", {"schedule.warmup_epochs": 0.0}),
-        Switch(
-            "adamw",
-            {
-                "optimizer.name": "adamw",
-                "optimizer.weight_decay": 0.01,
-                "schedule.learning_rate": 0.005,
-            },
-        ),
         Switch("flip", {"augment.flip": True}),
     ]
