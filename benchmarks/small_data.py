@@ -104,7 +104,6 @@ def main() -> None:
         return
     # Not above: the peer's time should not hold what it does not need.
     from alexnet_jax.training.provenance import describe_environment
-    from benchmarks.input import cpu_model
 
     runs: dict[str, list[dict]] = {"ours": [], "torch": []}
     with tempfile.TemporaryDirectory() as folder:
@@ -135,7 +134,6 @@ def main() -> None:
         "summary": summary,
         "prepare_cpu_seconds": once,
         "runs": runs,
-        "processor": cpu_model(),
         "environment": describe_environment(),
     }
     print(json.dumps(summary))
