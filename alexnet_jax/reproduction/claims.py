@@ -63,6 +63,7 @@ class Claim:
         experiment: name of the experiment; empty where no run of ours can test it.
         arm: the changed network or training.
         against: what it is compared with.
+        networks: number of the arm's networks whose probabilities are averaged.
         sign: 1 where the claim says that the measure is above zero, -1 below, 0 about zero.
         difference: published, in percentage points of top-1 error; for the number of seeds.
         data: the published number's data set.
@@ -78,10 +79,18 @@ class Claim:
     experiment: str
     arm: str
     against: str = BASELINE
+    networks: int = 1
     sign: int = 1
     difference: float | None = None
     data: str = "imagenet2012"
     caution: str = ""
+
+    @property
+    def compared(self) -> str:
+        """What is compared, in words."""
+        if self.networks > 1:
+            return f"ensembles of {self.networks} networks of {self.arm} with single ones"
+        return self.arm if self.arm == self.against else f"{self.arm} with {self.against}"
 
 
 @dataclass(frozen=True)

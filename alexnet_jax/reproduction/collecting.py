@@ -14,8 +14,9 @@ from alexnet_jax.config.saved import load_config
 from alexnet_jax.config.schema import SCHEMA, flatten
 from alexnet_jax.reproduction.claims import BASELINE, Experiment
 from alexnet_jax.reproduction.logs import Ensemble, Run
-from alexnet_jax.reproduction.trials import RATE
+from alexnet_jax.reproduction.trials import RATE, trial_name
 from alexnet_jax.sweeps.trial_run import read_json
+from alexnet_jax.sweeps.trials import SEED
 from alexnet_jax.training.inference import evaluate_workdirs, judge_workdirs
 from alexnet_jax.training.logging import read_log
 
@@ -63,7 +64,8 @@ def read_ensembles(root: Path, runs: Sequence[Run]) -> list[Ensemble]:
     for size in SIZES:
         for first in range(0, len(seeds) - size + 1, size):
             members = seeds[first : first + size]
-            folders = [str(root / _folder_of_seed(seed)) for seed in members]
+            names = [trial_name(BASELINE, {SEED: seed} if seed else {}) for seed in members]
+            folders = [str(root / name) for name in names]
             path = root / "ensembles" / f"{'+'.join(map(str, members))}.json"
             scores = _once(path, partial(evaluate_workdirs, folders, "ten_crop", None, LATEST))
             ensembles.append(Ensemble(members, scores))
@@ -74,10 +76,6 @@ def read_config(root: Path) -> dict[str, Any]:
     """Return the config that the arms override, by key, without the folder of the data."""
     flat = flatten(load_config(root).to_dict())
     return {key: value for key, value in flat.items() if key in SCHEMA and key != "data.dir"}
-
-
-def _folder_of_seed(seed: int) -> str:
-    return f"{BASELINE},train.seed={seed}" if seed else BASELINE
 
 
 def _curves(workdir: Path) -> tuple[list[list[float]], list[list[float]]]:

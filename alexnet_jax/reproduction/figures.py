@@ -42,7 +42,7 @@ def draw_figure1(log: Log, experiment: Experiment, setting: Setting) -> Drawing:
         axes.legend(frameon=False)
     alt = (
         f"Training error against epochs on {log.data}: median and range over seeds of "
-        f"{' and '.join(experiment.arms)}; a dotted line at {setting.target:.0%}."
+        f"{' and '.join(experiment.arms)}."
     )
     return Drawing(figure, alt)
 
@@ -75,7 +75,10 @@ def draw_differences(findings: Sequence[Finding], published: Mapping[str, float]
             axes.plot([estimate.value], [row], "o", color=colour, markersize=5)
             if finding.claim.name in published:
                 axes.plot([published[finding.claim.name]], [row], "D", color=INK, fillstyle="none")
-        names = [f"{each.claim.name}: {each.claim.arm}" for each in rows]
+        names = [
+            f"{claim.name}: {claim.arm if claim.networks == 1 else f'{claim.networks} networks'}"
+            for claim in (each.claim for each in rows)
+        ]
         axes.set_yticks(range(len(rows)), names)
         axes.invert_yaxis()
         axes.set_xscale("symlog", linthresh=10)  # One arm may not learn at all.
@@ -85,7 +88,7 @@ def draw_differences(findings: Sequence[Finding], published: Mapping[str, float]
         axes.minorticks_off()
     data = findings[0].data if findings else ""
     alt = (
-        f"Differences of top-1 error on {data} with 95 % intervals, one row a claim; blue agrees "
-        "with the paper, orange is the opposite, grey is not told apart; diamonds are published."
+        f"Differences of top-1 error on {data}, one row a claim, with 95 % intervals. Blue agrees "
+        "with the paper, orange is the opposite, grey is not told apart."
     )
     return Drawing(figure, alt)

@@ -36,7 +36,7 @@ def judge(claim: Claim, estimate: Estimate) -> str:
         return "one run each: no verdict"
     found = estimate.sign()
     if claim.sign == 0:
-        return "differs" if found else "no difference found, as claimed"
+        return "differs" if found else "no difference found"
     if found == 0:
         return "not told apart"
     return "agrees" if found == claim.sign else "the opposite"

@@ -24,7 +24,7 @@ def format_claims(claims: Claims) -> str:
         lines = [
             f"{claim.name}  (section {claim.section})",
             claim.statement,
-            f"compares   {claim.arm} with {claim.against}",
+            f"compares   {claim.compared}",
             f"published  {claim.published}",
             f"source     {claim.source}",
             f"data       {', '.join(experiment.data)}",

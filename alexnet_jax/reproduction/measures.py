@@ -72,12 +72,11 @@ def _ten_crops(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
 
 
 def _ensemble(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
-    """Compare ensembles of the claim's size, named "ensemble_of_5", with single networks."""
-    size = int(claim.arm.rpartition("_")[2])
+    """Compare ensembles of the claim's number of networks with single ones."""
     own = [
         _PERCENT * each.scores["ten_crop"]["top1_error"]
         for each in log.ensembles
-        if len(each.seeds) == size
+        if len(each.seeds) == claim.networks
     ]
     other = _top1_errors(log.of_arm(claim.against))
     return difference(own, other) if own and other else None

@@ -11,7 +11,7 @@ import jinja2
 from alexnet_jax.evaluation.views import VIEW_TITLES
 from alexnet_jax.report.matplotlib_style import Drawing
 from alexnet_jax.reproduction import costs
-from alexnet_jax.reproduction.claims import Claims
+from alexnet_jax.reproduction.claims import BASELINE, Claims
 from alexnet_jax.reproduction.figures import draw_differences, draw_figure1
 from alexnet_jax.reproduction.findings import (
     Finding,
@@ -22,7 +22,7 @@ from alexnet_jax.reproduction.findings import (
     read_logs,
 )
 from alexnet_jax.reproduction.logs import Log
-from alexnet_jax.reproduction.measures import MEASURES
+from alexnet_jax.reproduction.measures import MEASURES, is_pilot
 from alexnet_jax.reproduction.seed_noise import SeedNoise, seed_noise
 from alexnet_jax.sweeps.statistics import ALPHA
 
@@ -101,6 +101,7 @@ def format_page(
         alpha=ALPHA,
         parts=[_part(claims, *key, *value) for key, value in logs.items()],
         rows=[_row(each) for each in findings],
+        without=_without(claims, logs, findings),
         figures=[
             {"alt": alt, "caption": caption, "path": f"images/paper/{name}.svg"}
             for name, (alt, caption) in figures.items()
@@ -110,6 +111,7 @@ def format_page(
         imagenet_steps=f"{costs.imagenet_steps():,}",
         imagenet_hours=costs.imagenet_hours(),
         deviation=costs.ASSUMED_DEVIATION,
+        predicted_deviation=f"{costs.predicted_deviation():.2f}",
         costs=_costs(claims),
     )
 
@@ -123,13 +125,14 @@ def _summary(findings: Sequence[Finding]) -> str:
 def _part(claims: Claims, name: str, data: str, path: Path, log: Log) -> dict[str, Any]:
     experiment = claims.experiments[name]
     setting = experiment.data[data]
-    names = [claim.name for claim in claims.of_experiment(name)]
+    measured = {arm: [r for r in log.of_arm(arm) if not is_pilot(r)] for arm in experiment.arms}
+    seeds = max(len(runs) for arm, runs in measured.items() if arm != BASELINE)
     return {
         "title": experiment.title,
         "data": data,
         "about": setting.about.strip(),
         "prepare": f"python -m alexnet_jax.prepare {setting.prepare} --data_dir=data",
-        "command": f"python -m launch.reproduce --claim={names[0]} --data={data}",
+        "command": f"python -m launch.reproduce --data={data} --seeds={seeds} --data_dir=data",
         "environment": _environment(log),
         "runs": len(log.runs),
         "seconds": round(median(run.result["seconds"] for run in log.runs)),
@@ -162,17 +165,23 @@ def _row(finding: Finding) -> dict[str, Any]:
         "verdict": finding.verdict,
         "data": finding.data,
         "caution": claim.caution,
-        "compared": f"`{claim.arm}` with `{claim.against}`, {MEASURES[claim.measure].title}",
+        "compared": f"{claim.compared}, {MEASURES[claim.measure].title}",
     }
 
 
-def _noise(logs: _Logs) -> list[SeedNoise]:
-    found = [
-        seed_noise(log, views)
-        for (name, _), (_, log) in logs.items()
-        if name == "ablations"
-        for views in ("center", "ten_crop")
+def _without(claims: Claims, logs: _Logs, findings: Sequence[Finding]) -> list[str]:
+    """Return the claims whose experiment has a log, but that gave no number."""
+    found = {(each.claim.name, each.data) for each in findings}
+    return [
+        f"`{claim.name}` on `{data}`"
+        for name, data in logs
+        for claim in claims.of_experiment(name)
+        if (claim.name, data) not in found
     ]
+
+
+def _noise(logs: _Logs) -> list[SeedNoise]:
+    found = [seed_noise(log, views) for _, log in logs.values() for views in ("center", "ten_crop")]
     return [each for each in found if each is not None]
 
 
@@ -190,14 +199,12 @@ def _noise_row(noise: SeedNoise) -> dict[str, str]:
 def _noise_sentence(noise: Sequence[SeedNoise]) -> str:
     if not noise:
         return ""
-    inside = all(each.low <= each.independent <= each.high for each in noise)
-    if inside:
-        return "The prediction lies within the interval: these runs are as equal as they can be."
+    if all(each.low <= each.independent <= each.high for each in noise):
+        return "The prediction lies within the intervals: these networks are equally good."
     ratio = max(each.deviation / each.independent for each in noise)
     return (
         f"The spread is up to {ratio:.1f} times what independent mistakes would give: some seeds "
-        "make better networks than others. Runs this short end while some have just begun to "
-        "learn; Jordan finds the same of short trainings, and that it goes away in long ones."
+        "make better networks than others."
     )
 
 

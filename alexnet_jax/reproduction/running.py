@@ -17,8 +17,6 @@ from alexnet_jax.reproduction.trials import (
 from alexnet_jax.sweeps.running import Executor, Failures, exit_if_failed, run_missing
 from alexnet_jax.sweeps.trials import Trial
 
-_ENSEMBLE = "ensemble"  # How the arms of ensembles begin; their networks are the baseline's.
-
 
 def choose(claims: Claims, names: Sequence[str], data: str) -> list[tuple[Experiment, list[Claim]]]:
     """Return the experiments to run on a data set, each with its claims.
@@ -76,11 +74,7 @@ def run_experiment(
         runs = plan_trials(experiment, data, data_dir, trials, workdir)
         return run_missing(runs, root, execute)
 
-    arms = {
-        BASELINE if arm.startswith(_ENSEMBLE) else arm
-        for claim in claims
-        for arm in (claim.arm, claim.against)
-    }
+    arms = {arm for claim in claims for arm in (claim.arm, claim.against)}
     rates: dict[str, float] = {}
     if experiment.rates:
         # A rate that makes the loss blow up is not the fastest; its failure is printed.
@@ -92,7 +86,7 @@ def run_experiment(
     path = log_path(results, data, experiment.name)
     kept = read_log(path) if path.is_file() else None
     ensembles = [] if kept is None else list(kept.ensembles)
-    if any(claim.measure == _ENSEMBLE for claim in claims):
+    if any(claim.networks > 1 for claim in claims):
         ensembles = read_ensembles(root, runs)
     merged = merge(() if kept is None else kept.runs, runs)
     Log(experiment.name, data, read_config(root), merged, ensembles).write(path)

@@ -52,9 +52,14 @@ def seed_noise(log: Log, views: str) -> SeedNoise | None:
     deviation = stdev(errors)
     low, high = deviation_interval(deviation, len(runs))
     independent = _independent(runs, views, images)
-    binary = math.sqrt(mean(errors) / (2 * images))
+    binary = binary_deviation(mean(errors), images)
     percent = (100 * each for each in (mean(errors), deviation, low, high, independent, binary))
     return SeedNoise(views, len(runs), *percent)
+
+
+def binary_deviation(error: float, images: int) -> float:
+    """Return the standard deviation of the error of two classes, if ensembles are calibrated."""
+    return math.sqrt(error / (2 * images))
 
 
 def _independent(runs: Sequence[Run], views: str, images: int) -> float:

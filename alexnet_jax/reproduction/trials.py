@@ -45,8 +45,17 @@ def measured_trials(
 def _trial(arm: str, overrides: Mapping[str, Any], seed: int, rate: float | None) -> Trial:
     own: dict[str, float] = {SEED: seed} if seed else {}
     own |= {} if rate is None else {RATE: rate}
-    name = ",".join([arm, *(f"{key}={value}" for key, value in own.items())])
-    return Trial({**overrides, **own}, name, group=arm)
+    return Trial({**overrides, **own}, trial_name(arm, own), group=arm)
+
+
+def trial_name(arm: str, own: Mapping[str, Any]) -> str:
+    """Return the name of a trial, which is that of its folder: "tanh,train.seed=3".
+
+    Args:
+        arm: of the experiment.
+        own: what sets the trial apart from the arm's others, by config key.
+    """
+    return ",".join([arm, *(f"{key}={value}" for key, value in own.items())])
 
 
 def plan_trials(

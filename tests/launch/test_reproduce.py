@@ -61,15 +61,15 @@ SETTING = Setting(
 )
 
 
-def claim(measure, arm, against="baseline"):
-    return Claim("c", "1", "s", "p", "s", measure, "short", arm, against)
+def claim(measure, arm, against="baseline", networks=1):
+    return Claim("c", "1", "s", "p", "s", measure, "short", arm, against, networks)
 
 
 @pytest.mark.slow
 def test_runs_gaps_and_ensembles_are_logged_and_run_once(fractals_dir, tmp_path, capsys):
     arms = {"baseline": {}, "no_flip": {"augment.flip": False}}
     experiment = Experiment("short", "Short", arms, {FRACTALS: SETTING})
-    claims = [claim("gap", "no_flip"), claim("ensemble", "ensemble_of_2")]
+    claims = [claim("gap", "no_flip"), claim("ensemble", "baseline", networks=2)]
     folders = (tmp_path / "runs", tmp_path / "results")
 
     def run():

@@ -23,9 +23,17 @@ SETTINGS = [
 def test_a_claim_compares_arms_of_its_experiment(claim):
     arms = CLAIMS.experiments[claim.experiment].arms
     assert claim.against in arms
-    assert claim.arm in arms or claim.measure == "ensemble"
+    assert claim.arm in arms
+    assert (claim.networks > 1) == (claim.measure == "ensemble")
     assert claim.measure in MEASURES
     assert claim.sign in (-1, 0, 1)
+
+
+def test_a_claim_says_what_it_compares():
+    said = {claim.name: claim.compared for claim in CLAIMS.claims}
+    assert said["lrn"] == "no_normalisation with baseline"
+    assert said["ten_crops"] == "baseline"
+    assert said["ensemble5"] == "ensembles of 5 networks of baseline with single ones"
 
 
 @pytest.mark.parametrize(("name", "data"), SETTINGS)

@@ -3,7 +3,6 @@
 import re
 import shutil
 
-import pytest
 from short_run import REPOSITORY
 
 from alexnet_jax.reproduction.claims import load_claims
@@ -61,9 +60,12 @@ def test_another_log_gives_another_page(tmp_path):
     assert changed
 
 
-@pytest.mark.parametrize("experiment", CLAIMS.experiments.values(), ids=lambda each: each.name)
-def test_every_experiment_has_a_page_for_each_of_its_logs(experiment):
-    for data in experiment.data:
-        path = log_path(RESULTS, data, experiment.name)
-        if path.is_file():
-            assert f"`{data}`" in PAGE.read_text()
+def test_a_claim_without_a_number_is_named(tmp_path):
+    shutil.copytree(RESULTS, tmp_path / "results")
+    path = log_path(tmp_path / "results", "fashion_mnist", "figure1")
+    log = read_log(path)
+    for run in log.of_arm("tanh"):
+        run.train[:] = [[epoch, loss, 0.9] for epoch, loss, _ in run.train]
+    log.write(path)
+    text = text_of(tmp_path / "results")
+    assert "a run never reached the training error: `relu` on `fashion_mnist`." in text
