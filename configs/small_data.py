@@ -1,6 +1,6 @@
 """A small network for about a thousand images a class: Fashion-MNIST, or images of one's own.
 
-  python -m alexnet_jax.prepare --dataset=fashion_mnist --source=DIR --image_size=28 --store
+  python -m alexnet_jax.prepare --dataset=fashion_mnist --source=DIR --store
   python -m alexnet_jax.main --config=configs/small_data.py --workdir=runs/fashion
 
 What differs from the recipes of 2012: another network, with batch normalization; a rate that rises

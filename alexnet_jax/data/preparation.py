@@ -28,11 +28,15 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.folder_lock import FolderLock
 
 _TFDS = "tfds:"
-# The recipes that prepared data are trained with: data set, classes and side of the images.
-_RECIPES = {
-    "demo": ("fractals/demo", 10, 96),
-    "imagenet": ("imagenet2012", 1000, IMAGE_SIZE),
-    "small_data": ("fashion_mnist", 10, 32),
+_KEYS = ("data.name", "model.num_classes", "data.image_size", "data.source")
+# What the recipes that prepared data are trained with say of their data.
+_RECIPES: dict[str, dict[str, Any]] = {
+    recipe: dict(zip(_KEYS, values, strict=True))
+    for recipe, values in {
+        "demo": ("fractals/demo", 10, 96, "records"),
+        "imagenet": ("imagenet2012", 1000, IMAGE_SIZE, "records"),
+        "small_data": ("fashion_mnist", 10, 28, "device"),
+    }.items()
 }
 
 
@@ -80,14 +84,15 @@ class Request:
     @property
     def recipe(self) -> str:
         """The name of the recipe that the data set is made for."""
-        if self.name.startswith("fractals/demo"):
-            return "demo"
-        return self.builder.recipe if self.builder else "imagenet"
+        if self.builder is None:
+            return "imagenet"
+        return str(self.config.recipe) if self.config else self.builder.recipe
 
     @property
     def size(self) -> int:
         """Side in pixels of the images that the statistics are for."""
-        return self.image_size or _RECIPES[self.recipe][2]
+        natural = self.builder and self.builder.image_size
+        return self.image_size or natural or int(_RECIPES[self.recipe]["data.image_size"])
 
     def create_builder(self, data_dir: Path, check: ImageCheck | None = None) -> RecordBuilder:
         """Create the builder; UserError where it needs a source that is not given."""
@@ -244,12 +249,13 @@ def _print_summary(request: Request, directory: Path) -> None:
         print("no train split: no statistics, and nothing to train on")
         return
     features = find_features(open_builder(directory).info.features, directory)
-    values = (request.name, len(features.class_names), request.size)
-    keys = ("data.name", "model.num_classes", "data.image_size")
+    usual = _RECIPES[request.recipe]
+    source = usual["data.source"] if request.store else "records"
+    values = (request.name, len(features.class_names), request.size, source)
     overrides = "".join(
         f" --config.{key}={value}"
-        for key, value, usual in zip(keys, values, _RECIPES[request.recipe], strict=True)
-        if value != usual
+        for key, value in zip(_KEYS, values, strict=True)
+        if value != usual[key]
     )
     print(
         f"statistics for {request.size}x{request.size} pixels are beside them; next: "

@@ -12,6 +12,9 @@ import pytest
 from made_files import CAT, DOG, jpeg, training_images, validation_images, write_source
 from tensorflow_datasets.datasets.imagenet2012.imagenet2012_dataset_builder import CMYK_IMAGES
 
+from alexnet_jax.config.recipes import get_recipe
+from alexnet_jax.config.schema import flatten
+from alexnet_jax.data import preparation
 from alexnet_jax.data.preparation import Request, prepare_dataset
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import has_statistics, load_statistics
@@ -256,3 +259,27 @@ def test_a_complete_data_set_on_a_read_only_disk_needs_no_lock(prepare_imagenet,
     prepare_imagenet(training_images(1))
     (tmp_path / "data").chmod(0o555)
     prepare_dataset(Request("imagenet2012", tmp_path / "data", image_size=16))
+
+
+@pytest.mark.parametrize("recipe", preparation._RECIPES)
+def test_what_it_says_of_a_recipe_is_what_the_recipe_says(recipe):
+    config = flatten(get_recipe(recipe).to_dict())
+    said = preparation._RECIPES[recipe]
+    assert {key: config[key] for key in said} == said
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe", "size"),
+    [
+        ("fractals", "demo", 96),
+        ("fractals/demo_50", "demo", 96),
+        ("fractals/few", "demo", 96),
+        ("fractals/imagenet_like", "imagenet", 256),
+        ("fashion_mnist", "small_data", 28),
+        ("cifar10", "small_data", 32),
+        ("folder", "imagenet", 256),
+    ],
+)
+def test_a_data_set_is_prepared_for_its_recipe(name, recipe, size):
+    request = Request(name, Path("data"))
+    assert (request.recipe, request.size) == (recipe, size)

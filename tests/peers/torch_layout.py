@@ -3,6 +3,8 @@
 Ours has kernels as HWIO and flattens maps H, W, C; PyTorch has OIHW and C, H, W.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,31 +18,33 @@ Params = dict[str, dict[str, np.ndarray]]
 
 def random_params(model: AlexNet, seed: int) -> Params:
     """Draw kernels that keep the scale of activations, and biases that are not all alike."""
-    size = model.spec.crop_size
-    images = jnp.zeros((1, size, size, 3))
-    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), images, train=False))
-    generator = np.random.default_rng(seed)
 
-    def draw(path: tuple, leaf: jax.ShapeDtypeStruct) -> np.ndarray:
-        inputs = leaf.size // leaf.shape[-1]
-        deviation = (2 / inputs) ** 0.5 if path[-1].key == "kernel" else 5.0
-        return generator.standard_normal(leaf.shape, np.float32) * np.float32(deviation)
+    def scale(name: str, normal: np.ndarray) -> np.ndarray:
+        inputs = normal.size // normal.shape[-1]
+        return normal * np.float32((2 / inputs) ** 0.5 if name == "kernel" else 5.0)
 
-    return jax.tree_util.tree_map_with_path(draw, shapes["params"])
+    return _draw(model, "params", seed, scale)
 
 
 def random_statistics(model: AlexNet, seed: int) -> Params:
     """Draw running means and variances; {} without batch normalization."""
+
+    def scale(name: str, normal: np.ndarray) -> np.ndarray:
+        return 60 * normal if name == "mean" else (60 * normal) ** 2
+
+    return _draw(model, "batch_stats", seed, scale)
+
+
+def _draw(model: AlexNet, collection: str, seed: int, scale: Callable) -> Params:
+    """Fill a collection of the model with scale(name, normal draws) of each of its arrays."""
     size = model.spec.crop_size
     images = jnp.zeros((1, size, size, 3))
     shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), images, train=False))
     generator = np.random.default_rng(seed)
-
-    def draw(path: tuple, leaf: jax.ShapeDtypeStruct) -> np.ndarray:
-        normal = 60 * generator.standard_normal(leaf.shape, np.float32)
-        return normal if path[-1].key == "mean" else normal**2
-
-    return jax.tree_util.tree_map_with_path(draw, shapes.get("batch_stats", {}))
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: scale(path[-1].key, generator.standard_normal(leaf.shape, np.float32)),
+        shapes.get(collection, {}),
+    )
 
 
 def images_to_torch(images: np.ndarray) -> torch.Tensor:

@@ -34,6 +34,7 @@ class Cifar10(PixelArrayBuilder):
         "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
     )  # fmt: skip
     test_prefix = "test"
+    image_size = _SIDE
     recipe = "small_data"
     source_may_be_file = True
 

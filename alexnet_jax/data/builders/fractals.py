@@ -33,6 +33,7 @@ class FractalsConfig(tfds.core.BuilderConfig):
     validation_per_class: int
     max_similarity: float  # Of two categories; see `ifs.find_systems`.
     picture: Picture
+    recipe: str = "demo"  # As `RecordBuilder.recipe`.
 
 
 _DEMO = FractalsConfig(
@@ -45,15 +46,12 @@ _DEMO = FractalsConfig(
     picture=Picture(96, 96, upright_fraction=0.0, texture=(8.0, 24.0), jpeg_quality=90),
 )
 
-# The demo's classes, but so few images that `tiny` overfits.
-_FEW = FractalsConfig(
+# So few images that `tiny` overfits.
+_FEW = dataclasses.replace(  # type: ignore[call-arg]  # TFDS has no types for mypy to see.
+    _DEMO,
     name="few",
-    description="10 classes, 100 training and 1,000 validation images of 96x96.",
-    num_classes=10,
+    description="The classes of demo, 100 training and 1,000 validation images of 96x96.",
     train_per_class=10,
-    validation_per_class=100,
-    max_similarity=0.65,
-    picture=Picture(96, 96, upright_fraction=0.0, texture=(8.0, 24.0), jpeg_quality=90),
 )
 
 _IMAGENET_LIKE = FractalsConfig(
@@ -64,6 +62,7 @@ _IMAGENET_LIKE = FractalsConfig(
     validation_per_class=50,
     max_similarity=0.85,
     picture=Picture(500, 375, upright_fraction=0.2, texture=(15.0, 45.0), jpeg_quality=92),
+    recipe="imagenet",
 )
 
 

@@ -20,7 +20,7 @@ class IdxBuilder(PixelArrayBuilder):
     """
 
     test_prefix = "t10k"
-    recipe = "demo"
+    recipe = "small_data"
 
     def source_bytes(self) -> int:
         """Return about the size of the records: small PNG files take as much as their pixels."""

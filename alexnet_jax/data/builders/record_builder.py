@@ -37,6 +37,7 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
     encoding_format: str | None = None  # Of the images, where all have the same.
     needs_source = False
     source_may_be_file = False  # One archive, beside a directory.
+    image_size: int | None = None  # Side of the source's images, where all have the same.
     recipe = "imagenet"  # Whose sizes it is prepared for: "imagenet", "demo" or "small_data".
 
     def __init_subclass__(cls) -> None:

@@ -94,7 +94,8 @@ def test_a_folder_may_hold_the_archive(tmp_path, batches, capsys):
     out = capsys.readouterr().out
     assert f"cifar10: {5 * ROWS} train, {ROWS} validation images" in out
     assert "--config=configs/small_data.py" in out and "--config.data.name=cifar10" in out
-    assert "num_classes" not in out and "image_size" not in out  # Those of the recipe.
+    assert "num_classes" not in out  # That of the recipe, which has images of 28 pixels.
+    assert "--config.data.image_size=32 --config.data.source=records" in out
 
 
 DAMAGED = {

@@ -61,8 +61,9 @@ def test_the_makers_test_set_is_the_validation_split(source, tmp_path):
 def test_the_summary_names_a_command_that_fits(source, tmp_path, capsys):
     prepare_dataset(Request("mnist", tmp_path / "data", source=source))
     out = capsys.readouterr().out
-    assert "--config=configs/demo.py" in out and "--config.data.name=mnist" in out
-    assert "num_classes" not in out and "image_size" not in out  # Those of the demo.
+    assert "--config=configs/small_data.py" in out and "--config.data.name=mnist" in out
+    assert "num_classes" not in out and "image_size" not in out  # Those of the recipe.
+    assert "--config.data.source=records" in out  # The recipe reads a store, which is not there.
 
 
 @pytest.mark.parametrize(
