@@ -289,6 +289,6 @@ def test_a_truncated_checkpoint_costs_the_user_one_line(whole_run, training, tmp
     (workdir / "result.json").unlink()
     files = (workdir / "checkpoints" / "40").rglob("ocdbt.process_0/d/*")
     os.truncate(max(files, key=lambda path: path.stat().st_size), 1000)
-    exit_code, _, err = run(*training, f"--workdir={workdir}")
+    exit_code, _, err = run(*training, f"--workdir={workdir}", "--quiet")
     assert (exit_code, err.count("\n")) == (0, 1)
     assert err.startswith("warning: checkpoint 40 cannot be read, trying the one before")

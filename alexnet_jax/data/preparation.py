@@ -91,7 +91,7 @@ class Request:
     @property
     def size(self) -> int:
         """Side in pixels of the images that the statistics are for."""
-        natural = self.builder and self.builder.image_size
+        natural = None if self.builder is None else self.builder.image_size
         return self.image_size or natural or int(_RECIPES[self.recipe]["data.image_size"])
 
     def create_builder(self, data_dir: Path, check: ImageCheck | None = None) -> RecordBuilder:

@@ -126,7 +126,9 @@ def _part(claims: Claims, name: str, data: str, path: Path, log: Log) -> dict[st
     experiment = claims.experiments[name]
     setting = experiment.data[data]
     measured = {arm: [r for r in log.of_arm(arm) if not is_pilot(r)] for arm in experiment.arms}
-    seeds = max(len(runs) for arm, runs in measured.items() if arm != BASELINE)
+    # As for `run_experiment`, of which each seed gives the baseline two runs.
+    per_seed = {BASELINE: 2}
+    seeds = max(1, *(len(runs) // per_seed.get(arm, 1) for arm, runs in measured.items()))
     return {
         "title": experiment.title,
         "data": data,

@@ -3,6 +3,7 @@
 import re
 import shutil
 
+from made_logs import made_log, made_run
 from short_run import REPOSITORY
 
 from alexnet_jax.reproduction.claims import load_claims
@@ -69,3 +70,10 @@ def test_a_claim_without_a_number_is_named(tmp_path):
     log.write(path)
     text = text_of(tmp_path / "results")
     assert "a run never reached the training error: `relu` on `fashion_mnist`." in text
+
+
+def test_a_log_of_the_baseline_alone_gives_a_command_that_runs(tmp_path):
+    made_log(*(made_run("baseline", seed) for seed in range(2))).write(
+        log_path(tmp_path, "fractals/few", "ablations")
+    )
+    assert "--data=fractals/few --seeds=1 " in text_of(tmp_path)
