@@ -111,6 +111,14 @@ def _initialize(spec: Spec, stds: tuple[float, ...], dense_std: float, bias: flo
     )
 
 
+def _zero_biases(spec: Spec) -> Spec:
+    return replace(
+        spec,
+        convolutions=tuple(replace(layer, bias=0.0) for layer in spec.convolutions),
+        dense=tuple(replace(layer, bias=0.0) for layer in spec.dense),
+    )
+
+
 MODIFICATIONS: dict[str, Callable[[Spec], Spec]] = {
     "no_lrn": partial(replace, normalization=None),
     "no_spatial_norm": partial(replace, spatial_normalization=None),
@@ -131,4 +139,5 @@ MODIFICATIONS: dict[str, Callable[[Spec], Spec]] = {
     "init_paper": partial(_initialize, stds=(0.01,), dense_std=0.01, bias=1.0),
     "init_caffe": partial(_initialize, stds=(0.01,), dense_std=0.005, bias=0.1),
     "init_he": partial(replace, initialization="he"),
+    "zero_biases": _zero_biases,
 }

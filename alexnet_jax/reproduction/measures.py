@@ -3,13 +3,15 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from alexnet_jax.reproduction.claims import Claim, Setting
 from alexnet_jax.reproduction.logs import Log, Run
-from alexnet_jax.sweeps.statistics import Estimate, average, difference
+from alexnet_jax.sweeps.statistics import Estimate, average, difference, share_difference
 
 PILOT_SEED = 1000  # And above: seeds of runs that choose a rate; no measured run has one.
 _PERCENT = 100.0
+_PLATEAU = 0.9
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,15 @@ def _sooner(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
     return replace(estimate, deviation=None)
 
 
+def _stuck(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
+    """Compare the shares of runs that end at the loss of a network that knows nothing."""
+    own, other = (
+        [steps_to_leave(run, log.config) is None for run in log.of_arm(arm)]
+        for arm in (claim.arm, claim.against)
+    )
+    return share_difference(own, other) if own and other else None
+
+
 MEASURES: Mapping[str, Measure] = {
     "error": Measure(_error, "top-1 error with ten crops"),
     "gap": Measure(_gap, "top-1 error, centre crop: validation less training images"),
@@ -103,6 +114,7 @@ MEASURES: Mapping[str, Measure] = {
     ),
     "ten_crops": Measure(_ten_crops, "top-1 error: ten crops less centre crop"),
     "ensemble": Measure(_ensemble, "top-1 error with ten crops"),
+    "stuck": Measure(_stuck, "runs that end at the loss of a guess, in per cent"),
     "sooner": Measure(_sooner, "epochs to the training error", is_ratio=True),
 }
 
@@ -121,6 +133,22 @@ def epochs_to(run: Run, target: float) -> float:
             return before[0] + share * (epoch - before[0])
         before = epoch, error
     return math.inf
+
+
+def steps_to_leave(run: Run, config: Mapping[str, Any]) -> int | None:
+    """Return the steps after which a run knows more than the number of classes; None if never.
+
+    From then on the loss of every logged window of training steps is below `_PLATEAU` times that of
+    a guess, ln(classes).
+
+    Args:
+        run: with its curve.
+        config: of its log.
+    """
+    limit = _PLATEAU * math.log(config["model.num_classes"])
+    above = [index for index, (_, loss, _) in enumerate(run.train) if not loss < limit]
+    first = above[-1] + 1 if above else 0
+    return (first + 1) * config["log.every_steps"] if first < len(run.train) else None
 
 
 def fastest_rates(runs: Sequence[Run], target: float) -> dict[str, float]:

@@ -7,6 +7,8 @@ from statistics import mean, variance
 
 from scipy import stats
 
+from alexnet_jax.evaluation.intervals import wilson_interval
+
 ALPHA = 0.01  # A sign is claimed below this p-value.
 _POWER = 0.9
 _CONFIDENCE = 0.975  # Two-sided 95 %.
@@ -72,6 +74,28 @@ def _estimate(
     half = float(stats.t.ppf(_CONFIDENCE, freedom)) * error
     p = 2 * float(stats.t.sf(abs(value) / error, freedom))
     return Estimate(value, runs, deviation, value - half, value + half, p)
+
+
+def share_difference(one: Sequence[bool], other: Sequence[bool]) -> Estimate:
+    """Return the difference of two shares of runs, in percentage points.
+
+    The interval is Newcombe's from two of Wilson (Statistics in Medicine 17, 1998, method 10); the
+    p-value is that of Fisher's exact test.
+    """
+    shares = [mean(map(float, runs)) for runs in (one, other)]
+    (low, high), (other_low, other_high) = (
+        wilson_interval(share, len(runs)) for share, runs in zip(shares, (one, other), strict=True)
+    )
+    gap = shares[0] - shares[1]
+    table = [[sum(runs), len(runs) - sum(runs)] for runs in (one, other)]
+    return Estimate(
+        100 * gap,
+        len(one),
+        None,
+        100 * (gap - math.hypot(shares[0] - low, other_high - shares[1])),
+        100 * (gap + math.hypot(high - shares[0], shares[1] - other_low)),
+        float(stats.fisher_exact(table).pvalue),
+    )
 
 
 def seeds_needed(gap: float, deviation: float) -> int:

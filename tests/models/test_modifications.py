@@ -97,6 +97,7 @@ def test_an_unknown_change_lists_the_known_ones():
         ("init_paper", [0.01] * 5, [0, 1, 0, 1, 1]),
         ("init_caffe", [0.01] * 5, [0, 0.1, 0, 0.1, 0.1]),
         ("init_original", [0.01, 0.01, 0.03, 0.03, 0.03], [0, 1, 0, 1, 1]),
+        ("zero_biases", [0.01, 0.01, 0.03, 0.03, 0.03], [0, 0, 0, 0, 0]),
     ],
 )
 def test_initial_values_by_name(change, stds, biases):
@@ -112,6 +113,12 @@ def test_he_initialisation_has_twice_the_inverse_fan_in_as_variance():
     kernel = np.asarray(params["conv2"]["kernel"])  # Each sees 5 x 5 pixels of 6 channels.
     assert kernel.var() * 150 / 2 == pytest.approx(1, rel=0.1)
     assert not params["conv2"]["bias"].any()
+
+
+def test_zero_biases_are_those_of_dense_layers_too():
+    assert [layer.bias for layer in create_model("original").spec.dense] == [1, 1]
+    changed = create_model("original", modifications=["zero_biases"]).spec
+    assert [layer.bias for layer in changed.dense] == [0, 0]
 
 
 def test_one_column_halves_all_kernels_but_the_last():

@@ -7,7 +7,7 @@ from made_logs import made_log, made_run
 
 from alexnet_jax.reproduction.claims import Claim, Setting
 from alexnet_jax.reproduction.logs import Ensemble
-from alexnet_jax.reproduction.measures import MEASURES, epochs_to, fastest_rates
+from alexnet_jax.reproduction.measures import MEASURES, epochs_to, fastest_rates, steps_to_leave
 
 SETTING = Setting("configs/demo.py", target=0.25)
 
@@ -27,7 +27,7 @@ def test_an_error_is_compared_in_points_of_ten_crops():
     assert found.runs == 2
 
 
-@pytest.mark.parametrize("measure", ["error", "gap", "ten_crops", "ensemble", "sooner"])
+@pytest.mark.parametrize("measure", ["error", "gap", "ten_crops", "ensemble", "sooner", "stuck"])
 def test_without_runs_there_is_no_estimate(measure):
     assert compute(measure, made_log(made_run("baseline", 0))) is None
 
@@ -99,3 +99,26 @@ def test_each_arm_has_the_rate_whose_pilot_gets_there_first():
         made_run("tanh", 1000, train=[[2.0, 1.0, 0.9]], rate=0.01),
     ]
     assert fastest_rates(runs, 0.25) == {"relu": 0.03}
+
+
+def test_a_run_has_left_the_loss_of_a_guess_when_it_stays_below():
+    # A guess among ten classes has a loss of 2.30.
+    def steps(*losses):
+        train = [[0.1 * number, loss, 0.9] for number, loss in enumerate(losses)]
+        return steps_to_leave(made_run("text", 0, train=train), made_log().config)
+
+    assert steps(2.4, 2.06, 2.08, 2.0, 1.5) == 80
+    assert steps(2.0, 1.9) == 20
+    assert steps(2.4, 1.0, 2.3) is None
+    assert steps(2.4, math.nan) is None
+
+
+def test_stuck_compares_shares_of_runs():
+    def run(arm, seed, loss):
+        return made_run(arm, seed, train=[[1.0, 2.3, 0.9], [2.0, loss, 0.9]])
+
+    runs = [run("text", seed, 2.3 if seed else 1.0) for seed in range(4)]
+    runs += [run("code", seed, 1.0) for seed in range(4)]
+    assert compute("stuck", made_log(*runs), arm="text", against="code").value == pytest.approx(
+        75.0
+    )

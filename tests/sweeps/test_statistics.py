@@ -10,6 +10,7 @@ from alexnet_jax.sweeps.statistics import (
     deviation_interval,
     difference,
     seeds_needed,
+    share_difference,
 )
 
 ONE, OTHER = [0.25, 0.24, 0.29], [0.20, 0.22, 0.21, 0.23]
@@ -65,3 +66,11 @@ def test_an_interval_of_a_deviation_covers_it_nineteen_times_in_twenty():
         for low, high in (deviation_interval(each.std(ddof=1), 10) for each in samples)
     ]
     assert np.mean(inside) == pytest.approx(0.95, abs=0.015)
+
+
+def test_a_difference_of_shares_has_newcombes_interval_and_fishers_p():
+    # Newcombe 1998, table II: 56/70 less 48/80 is 0.2, from 0.0524 to 0.3339 by method 10.
+    found = share_difference([True] * 56 + [False] * 14, [True] * 48 + [False] * 32)
+    assert (found.value, found.low, found.high) == pytest.approx((20.0, 5.24, 33.39), abs=0.01)
+    assert share_difference([True] * 10, [False] * 10).p == pytest.approx(2 / 184756)
+    assert share_difference([True] * 3, [True] * 3).sign() == 0
