@@ -1,5 +1,6 @@
 """The figures of the page: curves with bands over seeds, and differences with their intervals."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ from alexnet_jax.report.matplotlib_style import INK, Drawing, figure_style
 from alexnet_jax.reproduction.claims import Experiment, Setting
 from alexnet_jax.reproduction.findings import Finding
 from alexnet_jax.reproduction.logs import Log, Run
-from alexnet_jax.reproduction.measures import MEASURES, epochs_to, is_pilot
+from alexnet_jax.reproduction.measures import MEASURES, epochs_to, is_pilot, steps_to_leave
 
 # Okabe and Ito's colours, told apart by the colour-blind, and a second sign for each arm.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
@@ -52,6 +53,35 @@ def _errors(runs: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
     curves = [np.array(run.train) for run in runs]
     length = min(map(len, curves))
     return curves[0][:length, 0], np.stack([100 * curve[:length, 2] for curve in curves])
+
+
+def draw_starts(log: Log, experiment: Experiment) -> Drawing:
+    """Draw the training loss of every run against steps, one panel an arm, and that of a guess."""
+    guess, steps = math.log(log.config["model.num_classes"]), log.config["log.every_steps"]
+    arms = [arm for arm in experiment.arms if log.of_arm(arm)]
+    columns = min(3, len(arms))
+    rows = -(-len(arms) // columns)
+    with figure_style():
+        figure = Figure(figsize=(2.2 * columns, 1.8 * rows), layout="constrained")
+        panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        for axes in panels.flat[len(arms) :]:
+            axes.set_axis_off()
+        for arm, axes in zip(arms, panels.flat, strict=False):
+            axes.axhline(guess, color=INK, linewidth=0.8, linestyle=":")
+            for run in log.of_arm(arm):
+                losses = [loss for _, loss, _ in run.train]
+                ends = [steps * (number + 1) for number in range(len(losses))]
+                left = steps_to_leave(run, log.config) is not None
+                axes.plot(ends, losses, color=_COLOURS[0 if left else 1], linewidth=0.8, alpha=0.7)
+            axes.set_title(arm.replace("_", " "))
+            axes.set_ylim(0, 1.5 * guess)
+        figure.supxlabel("steps")
+        figure.supylabel("training loss")
+    alt = (
+        f"Training loss against steps on {log.data}, one panel a start and one line a seed: blue "
+        "where it leaves the dotted loss of a guess, orange where it stays."
+    )
+    return Drawing(figure, alt)
 
 
 def draw_differences(findings: Sequence[Finding], published: Mapping[str, float]) -> Drawing:

@@ -1,6 +1,6 @@
 """The page of the claims, docs/reproducing-2012.md: written from the table and the logs alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from statistics import median
@@ -12,7 +12,7 @@ from alexnet_jax.evaluation.views import VIEW_TITLES
 from alexnet_jax.report.matplotlib_style import Drawing
 from alexnet_jax.reproduction import costs
 from alexnet_jax.reproduction.claims import BASELINE, Claims
-from alexnet_jax.reproduction.figures import draw_differences, draw_figure1
+from alexnet_jax.reproduction.figures import draw_differences, draw_figure1, draw_starts
 from alexnet_jax.reproduction.findings import (
     Finding,
     counts,
@@ -22,7 +22,7 @@ from alexnet_jax.reproduction.findings import (
     read_logs,
 )
 from alexnet_jax.reproduction.logs import Log
-from alexnet_jax.reproduction.measures import MEASURES, is_pilot
+from alexnet_jax.reproduction.measures import MEASURES, is_pilot, steps_to_leave
 from alexnet_jax.reproduction.seed_noise import SeedNoise, seed_noise
 from alexnet_jax.sweeps.statistics import ALPHA
 
@@ -58,6 +58,12 @@ def draw_figures(
         if experiment.rates and own:
             drawing = draw_figure1(log, experiment, experiment.data[data])
             caption = f"Figure 1 of the paper on {data}: median over seeds, band of all seeds."
+        elif any(each.claim.measure == "stuck" for each in own):
+            drawing = draw_starts(log, experiment)
+            caption = (
+                f"Each start on {data}, one line a seed: blue where it leaves the loss of a guess "
+                "(dotted), orange where it stays."
+            )
         elif own:
             published = {
                 claim.name: (claim.sign or 1) * claim.difference
@@ -105,6 +111,12 @@ def format_page(
         figures=[
             {"alt": alt, "caption": caption, "path": f"images/paper/{name}.svg"}
             for name, (alt, caption) in figures.items()
+        ],
+        starts=[
+            row
+            for (name, _), (_, log) in logs.items()
+            if any(claim.measure == "stuck" for claim in claims.of_experiment(name))
+            for row in _starts(claims.experiments[name].arms, log)
         ],
         noise=[_noise_row(each) for each in noise],
         noise_sentence=_noise_sentence(noise),
@@ -169,6 +181,22 @@ def _row(finding: Finding) -> dict[str, Any]:
         "caution": claim.caution,
         "compared": f"{claim.compared}, {MEASURES[claim.measure].title}",
     }
+
+
+def _starts(arms: Iterable[str], log: Log) -> list[dict[str, Any]]:
+    """Return, for each arm with runs, how many left the loss of a guess, and after which step."""
+    rows = []
+    for arm in arms:
+        runs = log.of_arm(arm)
+        if not runs:
+            continue
+        steps = [step for run in runs if (step := steps_to_leave(run, log.config)) is not None]
+        when = f"{median(steps):.0f} ({min(steps)} to {max(steps)})" if steps else ""
+        loss = f"{median(run.train[-1][1] for run in runs):.2f}"
+        rows.append(
+            {"arm": arm, "left": f"{len(steps)} of {len(runs)}", "when": when, "loss": loss}
+        )
+    return rows
 
 
 def _without(claims: Claims, logs: _Logs, findings: Sequence[Finding]) -> list[str]:

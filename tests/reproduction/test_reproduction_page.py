@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 
 from made_logs import made_log, made_run
 from short_run import REPOSITORY
@@ -77,3 +78,18 @@ def test_a_log_of_the_baseline_alone_gives_a_command_that_runs(tmp_path):
         log_path(tmp_path, "fractals/few", "ablations")
     )
     assert "--data=fractals/few --seeds=1 " in text_of(tmp_path)
+
+
+def test_the_page_says_which_starts_leave_the_loss_of_a_guess(tmp_path):
+    def run(arm, seed, *losses):
+        return made_run(arm, seed, train=[[epoch, loss, 0.5] for epoch, loss in enumerate(losses)])
+
+    log = made_log(
+        run("text", 0, 2.3, 2.3, 2.3), run("text", 1, 2.3, 2.3, 2.2),
+        run("code", 0, 2.3, 1.5, 1.0), run("code", 1, 2.3, 2.3, 1.2), run("code", 2, 1.0, 1.0, 1.1),
+    )  # fmt: skip
+    replace(log, experiment="starts").write(log_path(tmp_path, "fractals/few", "starts"))
+    text = text_of(tmp_path)
+    assert "| `text` | 0 of 2 |  | 2.25 |" in text
+    assert "| `code` | 3 of 3 | 40 (20 to 60) | 1.10 |" in text
+    assert "images/paper/starts_fractals_few.svg" in text
