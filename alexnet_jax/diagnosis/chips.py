@@ -67,6 +67,7 @@ def describe_devices(chip: Chip, topology: str) -> Sequence[jax.Device]:
     """
     try:
         jax.config.update("jax_platforms", "cpu")  # The compiler is asked for by name.
+        jax.config.update("jax_enable_compilation_cache", False)  # It is for chips that are there.
         if chip.platform == "tpu":
             _keep_libtpu_from_the_network()
             return topologies.get_topology_desc(topology, platform="tpu").devices

@@ -2,7 +2,7 @@
 
 Channels lie in a TPU's lanes. A sum over neighbouring channels that is made of shifted slices moves
 every number from lane to lane, once for each of them; as a product with a matrix of zeros and ones
-it costs next to nothing (docs/lab/tpu.md).
+it costs next to nothing (docs/lab/chips.md).
 """
 
 from functools import partial

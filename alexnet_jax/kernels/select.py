@@ -1,8 +1,8 @@
 """The one table of which form of an operation is computed, by platform, dtype and shapes.
 
 A form is used on the platform where it was measured: "cpu" is two cores of an AMD EPYC
-(docs/speed.md). Those of "tpu" were compiled, not run: by the compiler's estimate they cost a third
-of the others (docs/lab/tpu.md).
+(docs/speed.md). Those of "tpu" and "cuda" were compiled, not run: the compilers' estimates of
+cycles and bytes are lower than for the others (docs/lab/chips.md).
 """
 
 import math
@@ -83,6 +83,9 @@ POOL_BY_XLA = Form(
     matrix_units.max_pool, matrix_units.max_pool_gradients, matrix_units.max_and_nothing
 )
 RESPONSE = Form(normalization.normalize, normalization.gradients)
+RESPONSE_ROUNDED = Form(
+    normalization.normalize, partial(normalization.gradients, keep_rounded=True)
+)
 POOL, POOL_IN_LOOP = (
     Form(pooling.max_pool, pooling.gradients, partial(pooling.max_and_places, loop))
     # In a loop XLA's CPU backend computes each place once, not nine times within the gradient.
@@ -97,14 +100,17 @@ TABLE: dict[str, tuple[Row, ...]] = {  # The first row that fits counts.
         Row("cpu", _WIDE, partial(_transforms_pay, 5), WINOGRAD_5X5),
         Row("cpu", (), _bands_pay, BANDS),
         Row("cpu", (), _always, WHOLE),
+        Row("cuda", (), _always, XLA_IN_GROUPS),
         Row("tpu", (), _always, XLA_IN_GROUPS),
         Row("default", (), _always, XLA),
     ),
     "local_response_norm": (
+        Row("cuda", (), _always, RESPONSE_ROUNDED),
         Row("tpu", (), _always, RESPONSE_BY_MATRIX),
         Row("default", (), _always, RESPONSE),
     ),
     "spatial_response_norm": (
+        Row("cuda", (), _always, RESPONSE_ROUNDED),
         Row("tpu", (), _always, RESPONSE_BY_MATRIX),
         Row("default", (), _always, RESPONSE),
     ),

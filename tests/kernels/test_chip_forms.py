@@ -1,4 +1,4 @@
-"""The forms for TPUs give the plain forms' results and gradients; they run on any platform."""
+"""The forms for GPUs and TPUs give the plain forms' results and gradients; they run anywhere."""
 
 from functools import partial
 
@@ -19,9 +19,14 @@ def maps(*shape, dtype=jnp.float32):
     return jnp.asarray(RANDOM.normal(0, 30, shape), dtype)
 
 
-def check(operation, plain, arrays, settings):
-    """Compare a form of the table's rows for TPUs with a plain function of the same arrays."""
-    form = select.choose(operation, "tpu", arrays, settings)
+@pytest.fixture(params=["cuda", "tpu"])
+def platform(request):
+    return request.param
+
+
+def check(platform, operation, plain, arrays, settings):
+    """Compare a form of the table's rows for a platform with a plain function of the arrays."""
+    form = select.choose(operation, platform, arrays, settings)
     expected, pull = jax.vjp(plain, *arrays)
     result, kept = form.forward(*arrays, *settings)
     gradient = maps(*result.shape)
@@ -34,7 +39,7 @@ def check(operation, plain, arrays, settings):
 
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize(("k", "alpha", "beta"), [(2.0, 2e-5, 0.75), (1.0, 1e-4, 0.5)])
-def test_channels_are_normalized_as_plainly(groups, k, alpha, beta):
+def test_channels_are_normalized_as_plainly(platform, groups, k, alpha, beta):
     x = maps(3, 5, 4, groups, 12)
 
     def plain(x):
@@ -42,39 +47,41 @@ def test_channels_are_normalized_as_plainly(groups, k, alpha, beta):
         normed = ops.local_response_norm(joined, k, alpha, beta, 5, groups)
         return normed.reshape(x.shape)
 
-    check("local_response_norm", plain, (x,), (k, alpha, beta, 5, (-1,)))
+    check(platform, "local_response_norm", plain, (x,), (k, alpha, beta, 5, (-1,)))
 
 
-def test_maps_are_normalized_as_plainly():
+def test_maps_are_normalized_as_plainly(platform):
     plain = partial(ops.spatial_response_norm, alpha=1e-3, beta=0.75, size=5)
-    check("spatial_response_norm", plain, (maps(2, 9, 7, 6),), (1.0, 1e-3, 0.75, 5, (1, 2)))
+    check(
+        platform, "spatial_response_norm", plain, (maps(2, 9, 7, 6),), (1.0, 1e-3, 0.75, 5, (1, 2))
+    )
 
 
 @pytest.mark.parametrize(("window", "stride"), [(3, 2), (2, 2), (3, 1)])
-def test_maxima_are_taken_as_plainly(window, stride):
+def test_maxima_are_taken_as_plainly(platform, window, stride):
     plain = partial(ops.max_pool, window=window, stride=stride)
-    check("max_pool", plain, (maps(2, 9, 8, 4),), (window, stride))
+    check(platform, "max_pool", plain, (maps(2, 9, 8, 4),), (window, stride))
 
 
-def test_of_equal_pixels_the_first_has_the_gradient():
+def test_of_equal_pixels_the_first_has_the_gradient(platform):
     # After the ReLU whole windows are zero.
     x = jnp.maximum(maps(2, 9, 9, 4), 0).at[:, :6].set(0)
-    check("max_pool", partial(ops.max_pool, window=3, stride=2), (x,), (3, 2))
+    check(platform, "max_pool", partial(ops.max_pool, window=3, stride=2), (x,), (3, 2))
 
 
 @pytest.mark.parametrize(("stride", "edges"), [(1, ((2, 2), (2, 2))), (4, ((0, 3), (0, 3)))])
 @pytest.mark.parametrize("groups", [1, 2])
-def test_groups_are_convolved_as_plainly(groups, stride, edges):
+def test_groups_are_convolved_as_plainly(platform, groups, stride, edges):
     images, kernel = maps(2, 15, 15, 8), maps(5, 5, 8 // groups, 6) / 100
     geometry = Geometry((5, 5), stride, edges, groups, lax.Precision.HIGHEST)
     plain = partial(ops.conv2d, stride=stride, padding=edges[0], groups=groups)
-    check("conv2d", plain, (images, kernel), (geometry,))
+    check(platform, "conv2d", plain, (images, kernel), (geometry,))
 
 
-def test_sums_in_bfloat16_are_as_good_as_their_digits():
+def test_sums_in_bfloat16_are_as_good_as_their_digits(platform):
     x = maps(4, 3, 3, 1, 96, dtype=jnp.bfloat16)
     settings = (2.0, 1e-3, 0.75, 5, (-1,))
-    form = select.choose("local_response_norm", "tpu", (x,), settings)
+    form = select.choose("local_response_norm", platform, (x,), settings)
     exact = select.RESPONSE.compute(x.astype(jnp.float32), *settings)
     found = form.compute(x, *settings).astype(jnp.float32)
     np.testing.assert_allclose(found, exact, rtol=2 * float(jnp.finfo(jnp.bfloat16).eps))
