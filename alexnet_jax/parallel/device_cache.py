@@ -80,7 +80,18 @@ class DeviceCache:
             send, take = (_distribute(part, over_devices) for part in plan)
             for row in range(len(numbers)):
                 number_of_row = _distribute(np.array(row, np.int32), replicated(self._mesh))
-                yield self._exchange(self._images, self._labels, send, take, number_of_row)
+                self._let_finish()
+                batch = self._exchange(self._images, self._labels, send, take, number_of_row)
+                self._let_finish()
+                yield batch
+
+    def _let_finish(self) -> None:
+        """Wait for all programs on CPU devices: XLA blocks when two with collectives overlap.
+
+        GPUs and TPUs run programs in the order of their dispatch, so there is nothing to wait for.
+        """
+        if self._mesh.size > 1 and self._mesh.devices.flat[0].platform == "cpu":
+            jax.block_until_ready(jax.live_arrays())
 
 
 def _load(pixels: ImageSource, placement: Placement, mesh: Mesh) -> tuple[jax.Array, jax.Array]:
@@ -120,7 +131,9 @@ def _join(parts: list[jax.Array], mesh: Mesh) -> jax.Array:
 
 def _distribute(array: np.ndarray, sharding: NamedSharding) -> jax.Array:
     """Send each device its part of an array that every process has whole."""
-    return jax.make_array_from_callback(array.shape, sharding, lambda part: array[part])
+    places = sharding.addressable_devices_indices_map(array.shape)
+    parts = [jax.device_put(array[place], device) for device, place in places.items()]
+    return jax.make_array_from_single_device_arrays(array.shape, sharding, parts)
 
 
 def _check_fits(count: int, rows: int, image_size: int, mesh: Mesh) -> None:

@@ -16,8 +16,8 @@ from jax.sharding import PartitionSpec as P
 
 from alexnet_jax.parallel.mesh import split_over_data
 
-# Slots are rounded up to a multiple of this part of a device's rows, so that few programs compile.
-_ROUNDING = 8
+# Slots are rounded up to a multiple of this part of their mean, so that few programs compile.
+_ROUNDING = 4
 
 
 class Placement:
@@ -84,7 +84,7 @@ def plan_exchange(indices: np.ndarray, count: int, mesh: Mesh) -> Plan:
     owner, row = Placement(count, mesh).find(np.where(there, wanted, 0))
     rank = _ranks(np.where(there, owner, mesh.size))
     rows = wanted.shape[2]
-    step = -(-rows // _ROUNDING)
+    step = -(-rows // (_ROUNDING * mesh.size))
     # On one device the slots are the rows of the batch.
     most = rows if mesh.size == 1 else int(rank[there].max(initial=0)) + 1
     slots = min(rows, -(-most // step) * step)
