@@ -91,7 +91,8 @@ class DeviceCache:
         GPUs and TPUs run programs in the order of their dispatch, so there is nothing to wait for.
         """
         if self._mesh.size > 1 and self._mesh.devices.flat[0].platform == "cpu":
-            jax.block_until_ready(jax.live_arrays())
+            live = [array for array in jax.live_arrays() if not array.is_deleted()]
+            jax.block_until_ready(live)
 
 
 def _load(pixels: ImageSource, placement: Placement, mesh: Mesh) -> tuple[jax.Array, jax.Array]:
