@@ -118,8 +118,9 @@ def format_estimates(
     """Format the rows of `estimate_communication` in megabytes (10^6) and milliseconds."""
     lines = [
         f"{devices} devices, {batch_size} images a step, {batch_size // devices} on each device.",
+        _image_line(rows, link_gbps),
         "What each keeps (parameters, momentum) and sends in a step, in MB; time at "
-        f"{link_gbps:g} Gbit/s. " + _image_line(rows, devices, link_gbps) + "\n",
+        f"{link_gbps:g} Gbit/s:\n",
         f"{'layout':<12} {'keeps':>8} {'sends':>9} {'all-reduce':>11} {'all-gather':>11} "
         f"{'reduce-scatter':>15} {'other':>7} {'time':>10}",
     ]
@@ -141,7 +142,7 @@ def format_estimates(
     return "\n".join(lines)
 
 
-def _image_line(rows: Sequence[dict[str, Any]], devices: int, link_gbps: float) -> str:
+def _image_line(rows: Sequence[dict[str, Any]], link_gbps: float) -> str:
     layouts: dict[int, list[str]] = {}  # By the bytes of images.
     for row in rows:
         if (sent := row["image_bytes_sent"]) is not None and row["layout"] not in (
@@ -152,7 +153,4 @@ def _image_line(rows: Sequence[dict[str, Any]], devices: int, link_gbps: float) 
         f"{sent / 1e6:.1f} MB ({sent * 8 / (link_gbps * 1e9) * 1e3:.2f} ms): {', '.join(names)}"
         for sent, names in layouts.items()
     )
-    return (
-        f"data.source=device keeps 1/{devices} of the images on each;\n"
-        f"of images, each then also sends in a step {amounts}."
-    )
+    return f"With data.source=device, each also sends in a step of images: {amounts}."
