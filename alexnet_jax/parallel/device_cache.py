@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -91,8 +92,10 @@ class DeviceCache:
         GPUs and TPUs run programs in the order of their dispatch, so there is nothing to wait for.
         """
         if self._mesh.size > 1 and self._mesh.devices.flat[0].platform == "cpu":
-            live = [array for array in jax.live_arrays() if not array.is_deleted()]
-            jax.block_until_ready(live)
+            for array in jax.live_arrays():
+                # A donated array cannot be waited for; another error is raised where it is used.
+                with suppress(jax.errors.JaxRuntimeError):
+                    array.block_until_ready()
 
 
 def _load(pixels: ImageSource, placement: Placement, mesh: Mesh) -> tuple[jax.Array, jax.Array]:
