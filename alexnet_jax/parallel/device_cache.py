@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from alexnet_jax.parallel.image_exchange import (
     split_over_all,
 )
 from alexnet_jax.parallel.mesh import replicated, split_over_data
+from alexnet_jax.parallel.runtime import wait_on_cpus
 from alexnet_jax.progress import Progress
 
 _IMAGES_AT_ONCE = 1024  # Images that a process reads before it sends them to its devices.
@@ -81,21 +81,9 @@ class DeviceCache:
             send, take = (_distribute(part, over_devices) for part in plan)
             for row in range(len(numbers)):
                 number_of_row = _distribute(np.array(row, np.int32), replicated(self._mesh))
-                self._let_finish()
-                batch = self._exchange(self._images, self._labels, send, take, number_of_row)
-                self._let_finish()
-                yield batch
-
-    def _let_finish(self) -> None:
-        """Wait for all programs on CPU devices: XLA blocks when two with collectives overlap.
-
-        GPUs and TPUs run programs in the order of their dispatch, so there is nothing to wait for.
-        """
-        if self._mesh.size > 1 and self._mesh.devices.flat[0].platform == "cpu":
-            for array in jax.live_arrays():
-                # A donated array cannot be waited for; another error is raised where it is used.
-                with suppress(jax.errors.JaxRuntimeError):
-                    array.block_until_ready()
+                yield wait_on_cpus(
+                    self._exchange(self._images, self._labels, send, take, number_of_row)
+                )
 
 
 def _load(pixels: ImageSource, placement: Placement, mesh: Mesh) -> tuple[jax.Array, jax.Array]:

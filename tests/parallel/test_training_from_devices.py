@@ -9,9 +9,16 @@ from pathlib import Path
 import pytest
 from cluster_runs import finish, lines, options, result, start_together
 from short_run import REPOSITORY
-from trained_from_devices import LAYOUTS
 
 pytestmark = pytest.mark.slow
+
+LAYOUTS = {
+    "data": ("data", None),
+    "hybrid": ("hybrid", 8),
+    "hybrid_of_two_rows": ("hybrid", 4),
+    "columns": ("columns", 2),
+    "fsdp": ("fsdp", 8),
+}
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +32,7 @@ def trained(stored_fractals, tmp_path_factory):
             tests / "trained_from_devices.py",
             stored_fractals,
             tmp_path_factory.mktemp("runs"),
+            json.dumps(LAYOUTS),
         ],
         cwd=REPOSITORY,
         env=os.environ | {"PYTHONPATH": paths, "JAX_PLATFORMS": "cpu"},

@@ -1,7 +1,8 @@
 """Train six steps from records and from the devices, in every layout on eight fake devices.
 
-A process of its own, for its devices. Takes the data_dir and a folder for the workdirs. Prints
-JSON: by layout, the hash of the parameters and the evaluated counts and losses, by source.
+A process of its own, for its devices. Takes the data_dir, a folder for workdirs, and the layouts
+with their model_axis by name. Prints JSON: by name, the hash of the parameters and the evaluated
+counts and losses, by source.
 """
 
 import json
@@ -15,14 +16,6 @@ jax.config.update("jax_num_cpu_devices", 8)
 from short_run import short_config  # noqa: E402
 
 from alexnet_jax.training.loop import train_and_evaluate  # noqa: E402
-
-LAYOUTS = {
-    "data": ("data", None),
-    "hybrid": ("hybrid", 8),
-    "hybrid_of_two_rows": ("hybrid", 4),
-    "columns": ("columns", 2),
-    "fsdp": ("fsdp", 8),
-}
 
 
 def train(
@@ -38,12 +31,12 @@ def train(
 
 
 if __name__ == "__main__":
-    data_dir, folder, *names = sys.argv[1:]
+    data_dir, folder, layouts = sys.argv[1:]
     results = {
         name: {
-            source: train(data_dir, Path(folder) / f"{name}_{source}", LAYOUTS[name], source)
+            source: train(data_dir, Path(folder) / f"{name}_{source}", layout, source)
             for source in ("records", "device")
         }
-        for name in names or LAYOUTS
+        for name, layout in json.loads(layouts).items()
     }
     print(json.dumps(results))
