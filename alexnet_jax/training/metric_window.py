@@ -70,7 +70,8 @@ class MetricWindow:
             The next batch; None at the end of `batches`.
         """
         ended = self._watcher.submit(_time_of_end, metrics)
-        wait_on_cpus(metrics)  # The next batch may come by a program between devices, too.
+        if not self._ahead:
+            wait_on_cpus(metrics)  # The next batch may come by a program between devices, too.
         asked = time.perf_counter()
         batch = next(batches, None)
         self._waits.append((asked, time.perf_counter(), ended))
