@@ -11,7 +11,7 @@ UPGRADE ?=
 NEWEST ?= >=3.12
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-fast test-peers test-sweeps test-extras test-newest mutation lint types docs review lock \
+.PHONY: demo test test-fast test-peers test-sweeps test-extras test-newest chips mutation lint types docs review lock \
 	.venv-newest
 
 demo: .venv/requirements.done
@@ -40,6 +40,11 @@ test-sweeps: .venv/requirements-sweep.done
 # Both at once: what one waits for, the other uses.
 test-extras: .venv/requirements-peers.done .venv/requirements-sweep.done
 	XLA_FLAGS="" $(TEST) $(PEERS) $(SWEEPS)
+
+# The training step compiled for a TPU, which need not exist: no dearer than benchmarks/ceilings.json?
+# Not in .venv, where JAX would look for a TPU.
+chips: .chips/requirements-chips.done
+	PYTHONPATH=.chips $(BIN)/python -m benchmarks.compiled --check --network=tiny --network=owt
 
 # The fast tier with the newest versions that pyproject.toml allows. The newest JAX needs Python 3.12.
 test-newest: .venv-newest
@@ -97,6 +102,10 @@ lock: .venv/requirements-dev.done
 
 .venv/requirements-mutation.done: .venv/requirements-dev.done requirements-mutation.txt
 	$(INSTALL) -r requirements-mutation.txt
+	touch $@
+
+.chips/requirements-chips.done: .venv/requirements-dev.done requirements-chips.txt
+	$(INSTALL) --target=.chips -r requirements-chips.txt
 	touch $@
 
 .venv-docs/requirements-docs.done: requirements-docs.txt

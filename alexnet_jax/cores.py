@@ -37,11 +37,20 @@ def usable_cores(membership: Path = _MEMBERSHIP, hierarchy: Path = _HIERARCHY) -
     return cores
 
 
-def processor_name() -> str:
-    """Return the processor's name, such as "AMD EPYC", as far as the system tells it."""
-    lines = _read(Path("/proc/cpuinfo")).splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+def processor_name(description: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the processor's name, as far as the system tells it.
+
+    Virtual machines call all generations alike: "AMD EPYC (family 26, model 2)". Two that differ
+    there compute other bits, at other speeds.
+    """
+    facts: dict[str, str] = {}
+    for line in _read(description).split("\n\n")[0].splitlines():
+        key, _, value = line.partition(":")
+        facts[key.strip()] = value.strip()
+    if "model name" not in facts:
+        return platform.processor() or platform.machine()
+    details = [facts.get(key, "") for key in ("cpu family", "model")]
+    return facts["model name"] + (" (family {}, model {})".format(*details) if all(details) else "")
 
 
 def _limit(folder: Path) -> int | None:

@@ -3,11 +3,14 @@
   python -m alexnet_jax.doctor --config=configs/imagenet.py
   python -m alexnet_jax.doctor --config=configs/imagenet.py --config.model.name=owt --json
   python -m alexnet_jax.doctor --config=configs/imagenet.py --devices=64
+  python -m alexnet_jax.doctor --config=configs/imagenet.py --chip=v5e
 
 Prints the network layer by layer; the speed of reading, decoding, transfer and training; memory;
 utilisation; the bottleneck, and advice. Without data the step is measured on random pixels.
 
 With --devices: memory and communication of each layout on that many devices, which need not exist.
+With --chip: what that chip's compiler says of the step: whether it fits, what it costs, what limits
+it. No chip is needed, but its compiler: pip install "jax[tpu]" or "jax[cuda13]".
 """
 
 import json
@@ -36,13 +39,18 @@ _PER_MACHINE = flags.DEFINE_integer(
 _LINK_GBPS = flags.DEFINE_float(
     "link_gbps", 100.0, "With --devices: gigabits per second of a device's link.", 0.001
 )
+_CHIP = flags.DEFINE_string("chip", None, "Compile the step for this chip instead of measuring.")
+_TOPOLOGY = flags.DEFINE_string("topology", "", "With --chip: the chips' arrangement, as v5e:4x4.")
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print measurements or, with --devices, estimates."""
+    """Print measurements or, with --devices or --chip, estimates."""
     command_line.refuse_arguments(arguments)
     logging.set_verbosity(logging.ERROR)  # TFDS warns about every directory that it opens.
-    found, text = _measure() if _DEVICES.value is None else _estimate(_DEVICES.value)
+    if _CHIP.value is not None:
+        found, text = _compile(_CHIP.value)
+    else:
+        found, text = _measure() if _DEVICES.value is None else _estimate(_DEVICES.value)
     print(json.dumps(found, indent=2) if _JSON.value else text)
 
 
@@ -74,6 +82,19 @@ def _estimate(devices: int) -> tuple[Any, str]:
     rows = estimate_communication(_CONFIG.value, devices, _PER_MACHINE.value)
     batch_size = _CONFIG.value.train.batch_size
     return rows, format_estimates(rows, batch_size, devices, _LINK_GBPS.value)
+
+
+def _compile(name: str) -> tuple[Any, str]:
+    from alexnet_jax.diagnosis.chip_report import describe_cost, format_cost
+    from alexnet_jax.diagnosis.chips import find_chip
+    from alexnet_jax.diagnosis.compiled_step import compile_for
+    from alexnet_jax.training.recipe import resolve_config
+
+    chip = find_chip(name)
+    with Progress(f"compiling the step for {chip.name}, about a minute", None):
+        cost = compile_for(_CONFIG.value, chip, _TOPOLOGY.value)
+    found = describe_cost(cost, chip, resolve_config(_CONFIG.value))
+    return found, format_cost(found, chip, 0, cost)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from alexnet_jax.cores import processor_name
+
 CONTENDERS = {
     "cpu": (
         "ours",
@@ -179,15 +181,10 @@ def summarize(result: dict[str, Any]) -> None:
 
 def describe_machine() -> dict[str, Any]:
     """Say what this was measured on."""
-    model = platform.processor()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        model = names[0].partition(":")[2].strip() if names else model
     git = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     return {
         "cores": os.cpu_count(),
-        "cpu": model,
+        "cpu": processor_name(),
         "python": platform.python_version(),
         "commit": git.stdout.strip() or None,
     }

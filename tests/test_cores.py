@@ -5,7 +5,7 @@ import sys
 import pytest
 from short_run import REPOSITORY
 
-from alexnet_jax.cores import usable_cores
+from alexnet_jax.cores import processor_name, usable_cores
 
 ALLOWED = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
 pytestmark = pytest.mark.skipif(ALLOWED is None, reason="cores are assigned on Linux only")
@@ -63,3 +63,17 @@ def test_a_quota_of_the_first_version_counts(tmp_path):
     (folder / "cpu.cfs_quota_us").write_text("100000\n")
     (folder / "cpu.cfs_period_us").write_text("100000\n")
     assert cores_with(tmp_path, "3:cpu,cpuacct:/job\n2:memory:/job\n") == 1
+
+
+def test_a_processor_is_told_from_others_of_its_name(tmp_path):
+    (tmp_path / "cpuinfo").write_text(
+        "processor\t: 0\ncpu family\t: 26\nmodel\t\t: 2\nmodel name\t: AMD EPYC\n\n"
+        "processor\t: 1\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\n"
+    )
+    assert processor_name(tmp_path / "cpuinfo") == "AMD EPYC (family 26, model 2)"
+
+
+def test_a_processor_without_a_family_has_its_name_alone(tmp_path):
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: ARMv8\n")
+    assert processor_name(tmp_path / "cpuinfo") == "ARMv8"
+    assert processor_name(tmp_path / "missing")  # What Python's `platform` knows.

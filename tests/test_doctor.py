@@ -45,3 +45,13 @@ def test_no_time_is_refused():
     done = doctor("--config=configs/demo.py", "--seconds=0")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "seconds" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("chip", "says"), [("v9", "there are v5e, v6e, h100"), ("h100", "jax[cuda13]==")]
+)
+def test_a_chip_without_a_compiler_is_one_line_that_names_it(chip, says):
+    done = doctor("--config=configs/demo.py", f"--chip={chip}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert says in done.stderr

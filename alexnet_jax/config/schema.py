@@ -78,7 +78,7 @@ SCHEMA: dict[str, Key] = {
     "data.dir": key("data", FOLDER, "Folder of the prepared data sets.", FREE_ON_RESUME, PER_HOST),
     "data.source": key("records", one_of("records", "store", "device"),
         "`records` decodes images in every epoch; `store` reads the pixel store; `device` also "
-        "keeps it in device memory.", FREE_ON_RESUME),
+        "keeps it in device memory, an equal share on each device.", FREE_ON_RESUME),
     "data.image_size": key(256, COUNT.at_most(4096), "Side of the prepared images, in pixels."),
     "data.crop_size": key(None, COUNT.optional,
         "Side of the crops, in pixels. Unset: the network's own."),

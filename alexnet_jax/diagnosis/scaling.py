@@ -10,9 +10,12 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from alexnet_jax.data.permutation import permute
 from alexnet_jax.errors import UserError
+from alexnet_jax.parallel.image_exchange import bytes_sent, plan_exchange
 from alexnet_jax.parallel.mesh import check_batch_divides
 from alexnet_jax.parallel.traffic import bytes_by_kind, read_transfers
 from alexnet_jax.training.experiment import build_without_data
@@ -37,7 +40,8 @@ def estimate_communication(
     Returns:
         A row per layout: "layout"; "model_axis", the size of its second axis; "bytes_kept", of
         parameters and momentum on each device; "bytes_sent" by each device in a step, by kind of
-        collective; "problem", why the layout is impossible, or None.
+        collective; "image_bytes_sent" by each device in a step with `data.source=device`;
+        "problem", why the layout is impossible, or None.
 
     Raises:
         UserError: the batch does not divide over the devices.
@@ -69,7 +73,12 @@ def estimate_layout(config: ConfigDict, layout: str, model_axis: int | None) -> 
     try:
         experiment = build_without_data(config)
     except UserError as error:
-        return row | {"bytes_kept": 0, "bytes_sent": None, "problem": str(error)}
+        return row | {
+            "bytes_kept": 0,
+            "bytes_sent": None,
+            "image_bytes_sent": None,
+            "problem": str(error),
+        }
     state, mesh = experiment.network.abstract_state, experiment.mesh
     lowered = lower_step(
         experiment.train_step, state, config.train.batch_size, config.data.image_size, mesh
@@ -86,7 +95,21 @@ def estimate_layout(config: ConfigDict, layout: str, model_axis: int | None) -> 
         for leaf in jax.tree.leaves(state)
     )
     sent = bytes_by_kind(read_transfers(program, mesh.size))
-    return row | {"bytes_kept": kept, "bytes_sent": sent, "problem": None}
+    return row | {
+        "bytes_kept": kept,
+        "bytes_sent": sent,
+        "image_bytes_sent": _image_bytes_sent(config, mesh),
+        "problem": None,
+    }
+
+
+def _image_bytes_sent(config: ConfigDict, mesh: Mesh) -> int:
+    """Return the bytes of images that each device sends in a step with `data.source=device`."""
+    batches, batch_size = 64, config.train.batch_size  # As many as a run plans together.
+    images = batches * batch_size
+    order = permute(np.arange(images), images, config.train.seed, 0)
+    plan = plan_exchange(order.reshape(batches, batch_size), images, mesh)
+    return bytes_sent(plan, config.data.image_size)
 
 
 def format_estimates(
@@ -95,6 +118,7 @@ def format_estimates(
     """Format the rows of `estimate_communication` in megabytes (10^6) and milliseconds."""
     lines = [
         f"{devices} devices, {batch_size} images a step, {batch_size // devices} on each device.",
+        _image_line(rows, link_gbps),
         "What each keeps (parameters, momentum) and sends in a step, in MB; time at "
         f"{link_gbps:g} Gbit/s:\n",
         f"{'layout':<12} {'keeps':>8} {'sends':>9} {'all-reduce':>11} {'all-gather':>11} "
@@ -116,3 +140,17 @@ def format_estimates(
             f"{other / 1e6:>7.1f} {total * 8 / (link_gbps * 1e9) * 1e3:>7.2f} ms"
         )
     return "\n".join(lines)
+
+
+def _image_line(rows: Sequence[dict[str, Any]], link_gbps: float) -> str:
+    layouts: dict[int, list[str]] = {}  # By the bytes of images.
+    for row in rows:
+        if (sent := row["image_bytes_sent"]) is not None and row["layout"] not in (
+            names := layouts.setdefault(sent, [])
+        ):
+            names.append(row["layout"])
+    amounts = "; ".join(
+        f"{sent / 1e6:.1f} MB ({sent * 8 / (link_gbps * 1e9) * 1e3:.2f} ms): {', '.join(names)}"
+        for sent, names in layouts.items()
+    )
+    return f"With data.source=device, each also sends in a step of images: {amounts}."

@@ -57,6 +57,19 @@ def convolve_at_once(images: jax.Array, kernel: jax.Array, geometry: Geometry) -
 convolve = by_group(convolve_at_once)
 
 
+def convolve_in_groups(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    """Convolve with one operation, and tell XLA of the groups."""
+    return lax.conv_general_dilated(
+        images,
+        kernel,
+        (geometry.stride, geometry.stride),
+        geometry.edges,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=geometry.groups,
+        precision=geometry.precision,
+    )
+
+
 def bands(images: jax.Array, kernel: jax.Array, geometry: Geometry, most: int) -> list[jax.Array]:
     """Convolve at most so many bands of rows, without groups: the result from top to bottom.
 
@@ -80,10 +93,14 @@ def convolve_in_bands(images: jax.Array, kernel: jax.Array, geometry: Geometry) 
 
 
 def gradients(
-    images: jax.Array, kernel: jax.Array, gradient: jax.Array, geometry: Geometry
+    form: Callable[..., jax.Array],
+    images: jax.Array,
+    kernel: jax.Array,
+    gradient: jax.Array,
+    geometry: Geometry,
 ) -> tuple[jax.Array, jax.Array]:
-    """Return XLA's own gradients of images and kernel."""
-    return jax.vjp(lambda x, w: convolve(x, w, geometry), images, kernel)[1](gradient)
+    """Return XLA's own gradients, of images and kernel, of a form that it can differentiate."""
+    return jax.vjp(lambda x, w: form(x, w, geometry), images, kernel)[1](gradient)
 
 
 def gradients_on_cpu(

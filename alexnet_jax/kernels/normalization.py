@@ -25,15 +25,22 @@ def gradients(
     beta: float,
     size: int,
     axes: tuple[int, ...],
+    keep_rounded: bool = False,
 ) -> tuple[jax.Array]:
-    """Return the gradient of the input, from sums that are computed again."""
+    """Return the gradient of the input, from sums that are computed again.
+
+    With `keep_rounded` the terms of the sum of gradients go through memory in the input's dtype.
+    """
     wide, above = _widen(x), _widen(gradient)
     # Squared after padding, not before: XLA would keep the sums of the forward pass for these.
     squares = map(jnp.square, _shift(wide, size, axes[0]))
     scale = k + alpha * _window_sum(reduce(jnp.add, squares), size, axes[1:])
     direct = above / _power(scale, beta)
     # The windows that hold a number are those of its own window: they are centred.
-    through_sums = _window_sum(direct * wide / scale, size, axes)
+    terms = direct * wide / scale
+    if keep_rounded:
+        terms = _widen(lax.optimization_barrier(terms.astype(x.dtype)))
+    through_sums = _window_sum(terms, size, axes)
     return ((direct - 2 * alpha * beta * wide * through_sums).astype(x.dtype),)
 
 

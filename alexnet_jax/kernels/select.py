@@ -1,7 +1,8 @@
 """The one table of which form of an operation is computed, by platform, dtype and shapes.
 
 A form is used on the platform where it was measured: "cpu" is two cores of an AMD EPYC
-(docs/speed.md).
+(docs/speed.md). Those of "tpu" and "cuda" were compiled, not run: the compilers' estimates of
+cycles and bytes are lower than for the others (docs/lab/chips.md).
 """
 
 import math
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 from jax import lax
 
-from alexnet_jax.kernels import conv, im2col, normalization, pooling, winograd
+from alexnet_jax.kernels import conv, im2col, matrix_units, normalization, pooling, winograd
 from alexnet_jax.kernels.conv import Geometry, by_group
 
 Arrays = tuple[jax.Array, ...]
@@ -74,8 +75,17 @@ WINOGRAD_3X3 = _on_cpu(winograd.convolve_3x3, winograd.kernel_gradient_3x3)
 WINOGRAD_5X5 = _on_cpu(by_group(winograd.convolve_5), by_group(winograd.kernel_gradient_5))
 BANDS = _on_cpu(by_group(conv.convolve_in_bands), by_group(im2col.kernel_gradient))
 WHOLE = _on_cpu(conv.convolve, by_group(im2col.kernel_gradient))
-XLA = Form(conv.convolve, conv.gradients)
+XLA, XLA_IN_GROUPS = (
+    Form(form, partial(conv.gradients, form)) for form in (conv.convolve, conv.convolve_in_groups)
+)
+RESPONSE_BY_MATRIX = Form(matrix_units.normalize, matrix_units.gradients)
+POOL_BY_XLA = Form(
+    matrix_units.max_pool, matrix_units.max_pool_gradients, matrix_units.max_and_nothing
+)
 RESPONSE = Form(normalization.normalize, normalization.gradients)
+RESPONSE_ROUNDED = Form(
+    normalization.normalize, partial(normalization.gradients, keep_rounded=True)
+)
 POOL, POOL_IN_LOOP = (
     Form(pooling.max_pool, pooling.gradients, partial(pooling.max_and_places, loop))
     # In a loop XLA's CPU backend computes each place once, not nine times within the gradient.
@@ -90,11 +100,25 @@ TABLE: dict[str, tuple[Row, ...]] = {  # The first row that fits counts.
         Row("cpu", _WIDE, partial(_transforms_pay, 5), WINOGRAD_5X5),
         Row("cpu", (), _bands_pay, BANDS),
         Row("cpu", (), _always, WHOLE),
+        Row("cuda", (), _always, XLA_IN_GROUPS),
+        Row("tpu", (), _always, XLA_IN_GROUPS),
         Row("default", (), _always, XLA),
     ),
-    "local_response_norm": (Row("default", (), _always, RESPONSE),),
-    "spatial_response_norm": (Row("default", (), _always, RESPONSE),),
-    "max_pool": (Row("cpu", (), _always, POOL_IN_LOOP), Row("default", (), _always, POOL)),
+    "local_response_norm": (
+        Row("cuda", (), _always, RESPONSE_ROUNDED),
+        Row("tpu", (), _always, RESPONSE_BY_MATRIX),
+        Row("default", (), _always, RESPONSE),
+    ),
+    "spatial_response_norm": (
+        Row("cuda", (), _always, RESPONSE_ROUNDED),
+        Row("tpu", (), _always, RESPONSE_BY_MATRIX),
+        Row("default", (), _always, RESPONSE),
+    ),
+    "max_pool": (
+        Row("cpu", (), _always, POOL_IN_LOOP),
+        Row("tpu", (), _always, POOL_BY_XLA),
+        Row("default", (), _always, POOL),
+    ),
 }
 
 

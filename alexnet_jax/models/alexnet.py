@@ -70,7 +70,8 @@ class AlexNet(nn.Module):
             x = self._layer(convolution, name, self._convolve(convolution), self.dtype)(x)
             # Pooling makes [B, 27, 27, 96], [B, 13, 13, 256] and, after conv5, [B, 6, 6, 256].
             for operation in convolution.after:
-                x = self._apply(operation, x, name, train)
+                with jax.named_scope(f"{name}_{operation}"):  # In profiles.
+                    x = self._apply(operation, x, name, train)
         for hidden in self.spec.dense:  # [B, 4096] twice; fc6 flattens the maps to [B, 9216].
             x = self._drop(x, train, positions, before=True)
             name = f"fc{next(numbers)}"

@@ -1,4 +1,4 @@
-"""Images of a split in device memory: batches are gathered there, the host sends indices."""
+"""Images of a split in the devices' memories; the host sends only the indices of each batch."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -8,19 +8,29 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from alexnet_jax.data.image_source import ImageSource
+from alexnet_jax.data.pixel_store.reading import PixelStore
 from alexnet_jax.data.stream import Batches
 from alexnet_jax.errors import UserError
+from alexnet_jax.parallel.image_exchange import (
+    Placement,
+    exchange,
+    plan_exchange,
+    split_over_all,
+)
 from alexnet_jax.parallel.mesh import replicated, split_over_data
+from alexnet_jax.parallel.runtime import wait_on_cpus
+from alexnet_jax.progress import Progress
 
-_IMAGES_AT_ONCE = 1024  # Images per transfer to the devices.
-_BATCHES_AT_ONCE = 64  # Batches whose indices are sent together.
+_IMAGES_AT_ONCE = 1024  # Images that a process reads before it sends them to its devices.
+_BATCHES_AT_ONCE = 64  # Batches whose exchange is planned and sent together.
 
 
 class DeviceCache:
-    """The images and labels of a split, whole on every device.
+    """The images and labels of a split, an equal share of them on every device.
 
     Attributes:
         source: the source of the images.
@@ -28,7 +38,11 @@ class DeviceCache:
     """
 
     def __init__(self, pixels: ImageSource, mesh: Mesh) -> None:
-        """Copy `pixels` to the devices of `mesh`; UserError if they do not fit."""
+        """Send `pixels` to the devices of `mesh`; each process reads those of its own devices.
+
+        Raises:
+            UserError: they do not fit, or the pixel store's files are damaged.
+        """
         self.directory = pixels.directory
         self.num_classes = pixels.num_classes
         self.class_names = pixels.class_names
@@ -36,9 +50,12 @@ class DeviceCache:
         self.fingerprint = pixels.fingerprint
         self.source = pixels
         self._mesh = mesh
-        _check_fits(len(pixels), pixels.image_size, mesh)
-        self._images, self._labels = _put(pixels, mesh)
-        self._gather = jax.jit(_gather, out_shardings=split_over_data(mesh))
+        placement = Placement(len(pixels), mesh)
+        _check_fits(len(pixels), placement.rows, pixels.image_size, mesh)
+        if isinstance(pixels, PixelStore):
+            pixels.verify(placement.first, placement.last)
+        self._images, self._labels = _load(pixels, placement, mesh)
+        self._exchange = jax.jit(partial(exchange, mesh), out_shardings=split_over_data(mesh))
 
     def __len__(self) -> int:
         return len(self.source)
@@ -51,58 +68,69 @@ class DeviceCache:
 
     def gather(self, batches: Batches, start: int) -> Iterator[dict[str, jax.Array]]:
         """Yield batches from number `start` on: image, label and mask, as from a host."""
+        over_devices = NamedSharding(self._mesh, P(None, self._mesh.axis_names))
         for first in range(start, len(batches), _BATCHES_AT_ONCE):
             numbers = range(first, min(first + _BATCHES_AT_ONCE, len(batches)))
             # Rows that are not filled have an index past the last image.
             shape = (_BATCHES_AT_ONCE, batches.batch_size)
-            indices = np.full(shape, len(self.source), np.int32)
+            indices = np.full(shape, len(self.source), np.int64)
             for row, number in enumerate(numbers):
                 examples = batches.indices(number)
                 indices[row, : len(examples)] = examples
-            sent = _replicate(indices, self._mesh)
+            plan = plan_exchange(indices, len(self.source), self._mesh)
+            send, take = (_distribute(part, over_devices) for part in plan)
             for row in range(len(numbers)):
-                number_of_row = _replicate(np.array(row, np.int32), self._mesh)
-                yield self._gather(self._images, self._labels, sent, number_of_row)
+                number_of_row = _distribute(np.array(row, np.int32), replicated(self._mesh))
+                yield wait_on_cpus(
+                    self._exchange(self._images, self._labels, send, take, number_of_row)
+                )
 
 
-def _gather(
-    images: jax.Array, labels: jax.Array, indices: jax.Array, row: jax.Array
-) -> dict[str, jax.Array]:
-    """Return the batch of the examples `indices[row]`; zeros for indices past the end."""
-    examples = indices[row]
-    return {
-        "image": images.at[examples].get(mode="fill", fill_value=0),
-        "label": labels.at[examples].get(mode="fill", fill_value=0),
-        "mask": examples < len(images),
-    }
+def _load(pixels: ImageSource, placement: Placement, mesh: Mesh) -> tuple[jax.Array, jax.Array]:
+    """Send this process's images and labels, in parts: neither side holds a second copy."""
+
+    @partial(jax.jit, donate_argnums=0)
+    def insert(array: jax.Array, part: jax.Array, first: jax.Array) -> jax.Array:
+        return jax.lax.dynamic_update_slice_in_dim(array, part, first, axis=0)
+
+    devices, size = placement.devices, pixels.image_size
+    shape = (placement.rows, size, size, 3)
+    images = [jnp.zeros(shape, jnp.uint8, device=device) for device in devices]
+    labels = np.zeros((placement.rows, len(devices)), np.int32)
+    rows_at_once = max(1, _IMAGES_AT_ONCE // len(devices))
+    with Progress("loading images to the devices", placement.last - placement.first, "images") as p:
+        for row in range(0, placement.rows, rows_at_once):
+            rows = min(rows_at_once, placement.rows - row)
+            first = placement.first + row * len(devices)
+            indices = np.arange(first, min(first + rows * len(devices), placement.last))
+            part = np.zeros((rows * len(devices), *shape[1:]), np.uint8)
+            some_labels = labels[row : row + rows].reshape(-1)[: len(indices)]
+            pixels.read_into(indices, part[: len(indices)], some_labels)
+            for number, device in enumerate(devices):
+                sent = jax.device_put(part[number :: len(devices)], device)
+                images[number] = insert(images[number], sent, np.int32(row))
+            jax.block_until_ready(images)
+            p.advance(len(indices))
+    parts = [jax.device_put(labels[:, n], device) for n, device in enumerate(devices)]
+    return _join(images, mesh), _join(parts, mesh)
 
 
-def _put(pixels: ImageSource, mesh: Mesh) -> tuple[jax.Array, jax.Array]:
-    """Send all images and labels, in parts, so that neither side holds them twice."""
-    whole, size = replicated(mesh), pixels.image_size
-
-    @partial(jax.jit, donate_argnums=0, out_shardings=whole)
-    def insert(images: jax.Array, part: jax.Array, first: jax.Array) -> jax.Array:
-        return jax.lax.dynamic_update_slice_in_dim(images, part, first, axis=0)
-
-    shape = (len(pixels), size, size, 3)
-    images = jax.jit(partial(jnp.zeros, shape, jnp.uint8), out_shardings=whole)()
-    labels = np.empty(len(pixels), np.int32)
-    for first in range(0, len(pixels), _IMAGES_AT_ONCE):
-        rows = slice(first, min(first + _IMAGES_AT_ONCE, len(pixels)))
-        indices = np.arange(rows.start, rows.stop)
-        part = np.empty((len(indices), *shape[1:]), np.uint8)
-        pixels.read_into(indices, part, labels[rows])
-        images = jax.block_until_ready(insert(images, _replicate(part, mesh), np.int32(first)))
-    return images, _replicate(labels, mesh)
+def _join(parts: list[jax.Array], mesh: Mesh) -> jax.Array:
+    """Return the array whose parts on this process's devices are given."""
+    shape = (mesh.size * len(parts[0]), *parts[0].shape[1:])
+    return jax.make_array_from_single_device_arrays(shape, split_over_all(mesh), parts)
 
 
-def _replicate(array: np.ndarray, mesh: Mesh) -> jax.Array:
-    return jax.make_array_from_process_local_data(replicated(mesh), array)
+def _distribute(array: np.ndarray, sharding: NamedSharding) -> jax.Array:
+    """Send each device its part of an array that every process has whole."""
+    places = sharding.addressable_devices_indices_map(array.shape)
+    parts = [jax.device_put(array[place], device) for device, place in places.items()]
+    return jax.make_array_from_single_device_arrays(array.shape, sharding, parts)
 
 
-def _check_fits(count: int, image_size: int, mesh: Mesh) -> None:
-    needed = count * (image_size**2 * 3 + 4)
+def _check_fits(count: int, rows: int, image_size: int, mesh: Mesh) -> None:
+    image_bytes = image_size**2 * 3 + 4
+    needed = rows * image_bytes
     device = mesh.local_devices[0]
     statistics = device.memory_stats()
     if statistics is not None:
@@ -114,7 +142,8 @@ def _check_fits(count: int, image_size: int, mesh: Mesh) -> None:
     if needed > free:
         raise UserError(
             f"config.data.source='device': {count:,} images of {image_size} pixels are "
-            f"{needed / 1e9:,.2f} GB, {where} has {free / 1e9:,.2f} GB free; give "
+            f"{count * image_bytes / 1e9:,.2f} GB, {needed / 1e9:,.2f} GB on each of {mesh.size} "
+            f"devices; {where} has {free / 1e9:,.2f} GB free; use more devices, or give "
             "--config.data.source=store"
         )
 

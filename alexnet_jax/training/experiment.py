@@ -3,7 +3,7 @@
 The parts take plain arguments. What else needs the config reads it from `Experiment`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -131,24 +131,31 @@ def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
     )
 
 
-def build_without_data(config: ConfigDict) -> Experiment:
-    """Set up JAX and build an experiment with made-up statistics, for measurements of its speed."""
+def build_without_data(
+    config: ConfigDict, devices: Sequence[jax.Device] | None = None
+) -> Experiment:
+    """Set up JAX and build an experiment with made-up statistics, for measurements of its speed.
+
+    Args:
+        config: see docs/config.md.
+        devices: that it is for, which need not exist; by default JAX's.
+    """
     config = recipe.resolve_config(config)
     size = config.data.image_size
     grey = np.full((size, size, 3), 128, np.float32)
     statistics = Statistics(grey, np.eye(3, dtype=np.float32), np.ones(3, np.float32), count=1)
-    mesh, examples = set_up(config), 1000 * config.train.batch_size
+    mesh, examples = set_up(config, devices), 1000 * config.train.batch_size
     return make_experiment(
         config, mesh, statistics, examples, recipe.make_preprocessing(config, statistics)
     )
 
 
-def set_up(config: ConfigDict) -> Mesh:
+def set_up(config: ConfigDict, devices: Sequence[jax.Device] | None = None) -> Mesh:
     """Set up JAX and arrange the devices; UserError if the config does not fit them."""
     recipe.check_names(config)
     configure_jax(config.train.deterministic)
     check_cluster(config.parallel.processes, config.parallel.devices)
-    mesh = make_mesh(config.parallel.layout, config.parallel.model_axis)
+    mesh = make_mesh(config.parallel.layout, config.parallel.model_axis, devices)
     check_layout(mesh, recipe.make_model(config).spec)
     check_batch_divides(config.train.batch_size, mesh.size, "config.train.batch_size")
     return mesh

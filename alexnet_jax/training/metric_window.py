@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from alexnet_jax.errors import UserError
+from alexnet_jax.parallel.runtime import wait_on_cpus
 
 _Batch = TypeVar("_Batch")
 
@@ -69,6 +70,8 @@ class MetricWindow:
             The next batch; None at the end of `batches`.
         """
         ended = self._watcher.submit(_time_of_end, metrics)
+        if not self._ahead:
+            wait_on_cpus(metrics)  # The next batch may come by a program between devices, too.
         asked = time.perf_counter()
         batch = next(batches, None)
         self._waits.append((asked, time.perf_counter(), ended))

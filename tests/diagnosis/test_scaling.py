@@ -59,6 +59,15 @@ def test_a_layout_that_cannot_be_says_why(found):
     assert "columns 2    layout 'columns' puts" in table
 
 
+def test_images_in_the_memories_of_the_devices_are_sent_too(found):
+    slots, image_bytes = found["data"]["image_bytes_sent"] / 15, 96 * 96 * 3 + 4
+    assert slots % image_bytes == 0
+    assert 1 <= slots // image_bytes <= 2  # Of 2 images on each of 16 devices.
+    line = format_estimates([found["data"]], 32, 16, link_gbps=100.0).splitlines()[1]
+    assert f"{found['data']['image_bytes_sent'] / 1e6:.1f} MB" in line
+    assert line.endswith(": data.")
+
+
 def test_the_time_is_bytes_over_speed(found):
     line = format_estimates([found["data"]], 32, 16, link_gbps=0.001).splitlines()[-1]
     assert line.endswith(f"{total_sent(found['data']) * 8 / 1e6 * 1e3:.2f} ms")

@@ -6,8 +6,10 @@ from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel import device_cache
 from alexnet_jax.parallel.device_cache import DeviceCache
+from alexnet_jax.parallel.image_exchange import bytes_sent, plan_exchange
 from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.parallel.prefetch import prefetch_to_device
+from alexnet_jax.parallel.traffic import bytes_by_kind, read_transfers
 
 COUNT, SIZE = 2_500, 6
 
@@ -60,22 +62,48 @@ def test_evaluation_is_padded_and_masked_as_on_the_host(mesh, on_devices):
     assert_same_feed(mesh, make(on_devices), make(HostPixels()))
 
 
-def test_a_gather_is_compiled_once_and_moves_nothing_between_devices(mesh, on_devices):
-    batches = TrainingBatches(on_devices, batch_size=64, seed=3, steps=70)
-    gather = on_devices._gather
-    before = gather._cache_size()
+def compiled_exchange(cache, mesh, batches):
+    indices = np.stack([batches.indices(number) for number in range(64)])
+    plan = plan_exchange(indices, COUNT, mesh)
+    return plan, cache._exchange.lower(
+        cache._images, cache._labels, *plan, np.int32(0)
+    ).compile().as_text()
+
+
+def test_few_exchanges_are_compiled_and_send_what_the_plan_says(mesh, on_devices):
+    batches = TrainingBatches(on_devices, batch_size=64, seed=3, steps=200)
+    before = on_devices._exchange._cache_size()
     list(on_devices.gather(batches, 0))
-    assert gather._cache_size() - before <= 1
-    indices = device_cache._replicate(np.zeros((64, 64), np.int32), mesh)
-    program = gather.lower(on_devices._images, on_devices._labels, indices, 0).compile().as_text()
-    assert not {"all-gather", "all-reduce", "all-to-all", "collective"} & set(program.split())
+    assert on_devices._exchange._cache_size() - before <= 2
+    plan, program = compiled_exchange(on_devices, mesh, batches)
+    transfers = bytes_by_kind(read_transfers(program, mesh.size))
+    assert transfers == {"all-to-all": bytes_sent(plan, SIZE)}
+
+
+def test_one_device_exchanges_nothing():
+    mesh = make_data_mesh(jax.devices()[:1])
+    cache = DeviceCache(HostPixels(), mesh)
+    make = lambda pixels: EvaluationBatches(pixels, batch_size=64)  # noqa: E731
+    assert_same_feed(mesh, make(cache), make(HostPixels()))
+    batches = TrainingBatches(cache, batch_size=64, seed=3, steps=64)
+    plan, program = compiled_exchange(cache, mesh, batches)
+    assert bytes_sent(plan, SIZE) == 0
     assert not any(word in program for word in ("all-gather", "all-reduce", "all-to-all"))
 
 
 def test_pixels_that_do_not_fit_are_refused_with_the_numbers(mesh, monkeypatch):
-    monkeypatch.setattr(device_cache, "_available_memory", lambda: 4 * 100_000)
-    message = r"2,500 images of 6 pixels are 0.00 GB, .* 4 CPU devices, has 0.00 GB free; .*=store"
-    with pytest.raises(UserError, match=message):
+    monkeypatch.setattr(device_cache, "_available_memory", lambda: 4 * 10_000)
+    message = r"2,500 images of 6 pixels are 0.00 GB, 0.00 GB on each of 4 .* 4 CPU devices, .*"
+    with pytest.raises(UserError, match=message + r"has 0.00 GB free; .*=store"):
+        DeviceCache(HostPixels(), mesh)
+
+
+def test_a_device_needs_memory_for_its_share_alone(mesh, monkeypatch):
+    share = COUNT // 4 * (SIZE**2 * 3 + 4)
+    monkeypatch.setattr(device_cache, "_available_memory", lambda: 4 * share)
+    DeviceCache(HostPixels(), mesh)
+    monkeypatch.setattr(device_cache, "_available_memory", lambda: 4 * (share - 1))
+    with pytest.raises(UserError):
         DeviceCache(HostPixels(), mesh)
 
 
@@ -83,6 +111,14 @@ def test_the_memory_of_this_machine_is_known():
     assert 2**28 < device_cache._available_memory() < 2**50
 
 
-def test_the_store_lies_whole_on_every_device(on_devices, mesh):
-    assert on_devices._images.sharding.is_fully_replicated
-    assert len(on_devices._images.addressable_shards) == len(jax.devices())
+def test_each_device_holds_its_share(mesh):
+    share = COUNT * (SIZE**2 * 3 + 4) / mesh.size
+    before = {id(array) for array in jax.live_arrays()}
+    cache = DeviceCache(HostPixels(), mesh)
+    held = dict.fromkeys(jax.devices(), 0)
+    for array in jax.live_arrays():
+        if id(array) not in before:
+            for shard in array.addressable_shards:
+                held[shard.device] += shard.data.nbytes
+    assert len(cache) == COUNT
+    assert all(abs(size - share) <= 0.05 * share for size in held.values())

@@ -1,14 +1,11 @@
 """Making the pixel store of a data set with its statistics, and verifying it, for `prepare`."""
 
-import zlib
-from functools import partial
 from pathlib import Path
 
-from alexnet_jax.data.bounded_map import bounded_map
 from alexnet_jax.data.images import MAX_MEGAPIXELS
+from alexnet_jax.data.pixel_store.checksums import find_damage
 from alexnet_jax.data.pixel_store.manifest import (
     MANIFEST,
-    File,
     Manifest,
     find_store,
     store_command,
@@ -23,9 +20,6 @@ from alexnet_jax.data.statistics import (
     save_statistics,
 )
 from alexnet_jax.errors import UserError
-from alexnet_jax.progress import Progress
-
-_BYTES_AT_ONCE = 2**22
 
 
 def is_store_complete(data_dir: Path, data_set: str, image_size: int) -> bool:
@@ -80,32 +74,10 @@ def verify(data_dir: Path, data_set: str, image_size: int) -> None:
             f"verify; make it with: {command}"
         )
     files = Manifest.load(directory / MANIFEST).files
-    total, bad = sum(file.bytes for file in files), []
-    with Progress(f"verifying {directory}", total, "B") as progress:
-        faults = bounded_map(partial(_find_fault, directory), files)
-        for file, fault in zip(files, faults, strict=True):
-            progress.advance(file.bytes)
-            if fault:
-                bad.append(f"{file.name} ({fault})")
-    if bad:
+    if bad := find_damage(directory, files):
         raise UserError(
             f"damaged in {directory}: {', '.join(bad)}; remove what is damaged, then write it "
             f"again with: {command}"
         )
+    total = sum(file.bytes for file in files)
     print(f"{directory}: all {len(files):,} files, {total / 1e9:,.2f} GB, are as they were written")
-
-
-def _find_fault(directory: Path, file: File) -> str | None:
-    checksum, length = 0, 0
-    try:
-        with (directory / file.name).open("rb", buffering=0) as stream:
-            while part := stream.read(_BYTES_AT_ONCE):
-                checksum = zlib.crc32(part, checksum)
-                length += len(part)
-    except OSError as error:
-        return str(error.strerror)
-    if length != file.bytes:
-        return f"{length:,} bytes instead of {file.bytes:,}"
-    if checksum != file.crc32:
-        return f"checksum {checksum:08x} instead of {file.crc32:08x}"
-    return None

@@ -15,6 +15,7 @@ import numpy as np
 from alexnet_jax.data.data_dir_lock import data_dir_lock
 from alexnet_jax.data.dataset_info import find_versions, records_fingerprint, resolve_split
 from alexnet_jax.data.images import RESIZE_METHOD
+from alexnet_jax.data.pixel_store.checksums import find_damage
 from alexnet_jax.data.pixel_store.manifest import (
     MANIFEST,
     UNFINISHED,
@@ -46,6 +47,7 @@ class PixelStore:
         self.class_names = manifest.class_names
         self.num_classes = len(self.class_names)
         self.files = [self.directory / shard.name for shard in files.shards]
+        self._split = files
         self._labels = self._load_labels(files.labels)
         self._row_bytes = manifest.row_bytes
         descriptors, self._maps = self._open()
@@ -85,6 +87,22 @@ class PixelStore:
         for row in missing:
             part = memory[row * length : (row + 1) * length]
             self._read(int(shards[row]), part, int(offsets[row]))
+
+    def verify(self, first: int, last: int) -> None:
+        """Verify the checksums of the files that hold images `first` to `last - 1`, and the labels.
+
+        Raises:
+            UserError: files are damaged; names them.
+        """
+        ends = self._ends.tolist()
+        shards = [
+            shard
+            for shard, end in zip(self._split.shards, ends, strict=True)
+            if end - shard.rows < last and end > first
+        ]
+        if bad := find_damage(self.directory, [self._split.labels, *shards]):
+            problem = f"damaged in {self.directory}: {', '.join(bad)}"
+            raise self._error(problem, "remove what is damaged, then write it again with")
 
     def _read(self, shard: int, part: memoryview, offset: int) -> None:
         done = 0

@@ -253,3 +253,14 @@ def test_odd_images_are_stored_as_they_are_decoded(image_folder, tmp_path):
         read_image(data, SIZE).tobytes(): "ab".index(name[6]) for name, data in files.items()
     }
     assert {image.tobytes(): label for image, label in zip(images, labels, strict=True)} == expected
+
+
+def test_a_store_verifies_the_files_of_the_images_that_are_read(stored):
+    store = open_store(stored[0])
+    store.verify(0, len(store))
+    content = bytearray(store.files[-1].read_bytes())
+    content[-1] ^= 1
+    store.files[-1].write_bytes(content)
+    with pytest.raises(UserError, match=r"of-00001.npy \(checksum .*--store_only"):
+        store.verify(len(store) - 1, len(store))
+    store.verify(len(store), len(store))  # No images, so no shard.

@@ -1,0 +1,91 @@
+"""The cost of a compiled step beside what the chip could do, as an object and as a table."""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from alexnet_jax.diagnosis.chips import Chip, compiler_versions
+from alexnet_jax.diagnosis.compiled_step import StepCost
+
+
+def describe_cost(cost: StepCost, chip: Chip, config: ConfigDict) -> dict[str, Any]:
+    """Return a step's cost on one of the chips, and its floor: bytes, seconds of products, memory.
+
+    Args:
+        cost: of a step.
+        chip: that it was compiled for.
+        config: of the step, resolved.
+
+    Returns:
+        "cycles" on TPUs and "kernels" on GPUs, in all and by layer; "seconds" where they follow
+        from the estimate; the rest is the same for both.
+    """
+    count = "cycles" if chip.platform == "tpu" else "kernels"
+    layers = {
+        layer: {"cycles": cycles}
+        if chip.platform == "tpu"
+        else {"kernels": kernels, "bytes": moved}
+        for layer, (kernels, cycles, moved) in cost.by_layer().items()
+    }
+    return {
+        "chip": chip.name,
+        "chips": cost.chips,
+        "network": config.model.name,
+        "dtype": config.model.dtype,
+        "batch": cost.batch_size,
+        "layout": config.parallel.layout,
+        count: cost.cycles if chip.platform == "tpu" else len(cost.operations),
+        "bytes": cost.bytes,
+        "temporary_bytes": cost.temporary_bytes,
+        "total_bytes": cost.total_bytes,
+        "memory_bytes": round(chip.memory),
+        "seconds": cost.cycles / chip.clock if chip.clock and cost.cycles else None,
+        "floor": {
+            "bytes": cost.least_bytes,
+            "bytes_seconds": cost.least_bytes / chip.bandwidth,
+            "products_seconds": cost.flops / chip.flops,
+        },
+        "layers": layers,
+        "versions": compiler_versions(chip),
+    }
+
+
+def format_cost(found: dict[str, Any], chip: Chip, operations: int, cost: StepCost) -> str:
+    """Format an object of `describe_cost`, with the dearest operations below."""
+    tpu, images = chip.platform == "tpu", found["batch"] // found["chips"]
+    whole = (
+        f"{found['cycles'] / 1e6:.1f} M cycles by the compiler's estimate"
+        if tpu
+        else f"{found['kernels']} kernels"
+    )
+    if found["seconds"]:
+        rate = found["batch"] / found["seconds"]
+        whole += (
+            f": {found['seconds'] * 1e3:.1f} ms, {rate:,.0f} images/s on {found['chips']} chips"
+        )
+    floor = found["floor"]
+    moving = found["bytes"] / chip.bandwidth
+    lines = [
+        f"{found['network']}, {found['dtype']}, {images} images on each of {found['chips']} "
+        f"{chip.name}, layout {found['layout']}; compiled, not run",
+        f"step        {whole}",
+        f"traffic     {found['bytes'] / 1e9:.2f} GB, {moving * 1e3:.1f} ms at "
+        f"{chip.bandwidth / 1e9:,.0f} GB/s; {floor['bytes'] / 1e9:.2f} GB must move",
+        f"products    {floor['products_seconds'] * 1e3:.1f} ms at {chip.flops / 1e12:.0f} TFLOP/s",
+        f"memory      {found['total_bytes'] / 1e9:.2f} of {chip.memory / 1e9:.1f} GB, of which "
+        f"{found['temporary_bytes'] / 1e9:.2f} GB temporary",
+        f"limit       {'memory traffic' if moving > floor['products_seconds'] else 'products'}",
+        f"source      {chip.source}",
+        "",
+        f"{'layer':<22} {'M cycles' if tpu else 'kernels':>9}" + ("" if tpu else f" {'MB':>9}"),
+    ]
+    for layer, row in found["layers"].items():
+        number = f"{row['cycles'] / 1e6:9.2f}" if tpu else f"{row['kernels']:9d}"
+        lines.append(f"{layer:<22} {number}" + ("" if tpu else f" {row['bytes'] / 1e6:9.1f}"))
+    if operations:
+        lines += ["", f"the dearest {'by cycles' if tpu else 'by bytes'}:"]
+        lines += [
+            f"{each.cycles if tpu else each.bytes:>12,}  {each.text}"
+            for each in cost.operations[:operations]
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,108 @@
+"""Chips whose compilers run without them, and what their makers say of each."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from importlib.metadata import version
+
+import jax
+from jax.experimental import topologies
+
+from alexnet_jax.errors import UserError
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A kind of chip.
+
+    Attributes:
+        name: for `--chip`.
+        platform: "tpu" or "gpu".
+        topology: of the smallest slice that its compiler takes.
+        flops: peak of bfloat16 products, operations per second.
+        bandwidth: of its memory, bytes per second.
+        memory: bytes.
+        source: of these numbers.
+        clock: cycles per second, where it follows from the source; None: unknown.
+    """
+
+    name: str
+    platform: str
+    topology: str
+    flops: float
+    bandwidth: float
+    memory: float
+    source: str
+    clock: float | None = None
+
+
+CHIPS = {
+    chip.name: chip
+    for chip in (
+        Chip(
+            "v5e", "tpu", "v5e:2x2", 197e12, 819e9, 16 * 2**30, "cloud.google.com/tpu/docs/v5e",
+            # Four units of 128 x 128 multiply-adds a cycle make 197 TFLOP/s.
+            clock=197e12 / (4 * 128 * 128 * 2),
+        ),
+        Chip(
+            "v6e", "tpu", "v6e:2x2", 918e12, 1640e9, 32 * 2**30, "cloud.google.com/tpu/docs/v6e"
+        ),
+        Chip("h100", "gpu", "1x1x1", 989e12, 3.35e12, 80e9, "NVIDIA H100 data sheet, SXM5, dense"),
+    )
+}  # fmt: skip
+_COMPILERS = {"tpu": "libtpu", "gpu": "jax-cuda13-plugin"}
+_EXTRAS = {"tpu": "jax[tpu]", "gpu": "jax[cuda13]"}
+
+
+def describe_devices(chip: Chip, topology: str) -> Sequence[jax.Device]:
+    """Return devices that need not exist, for which the chip's own compiler makes programs.
+
+    Args:
+        chip: their kind.
+        topology: their arrangement, such as "v5e:2x2" or, for GPUs, "2x1x1".
+
+    Raises:
+        UserError: the compiler is not installed, or does not know the topology.
+    """
+    try:
+        jax.config.update("jax_platforms", "cpu")  # The compiler is asked for by name.
+        jax.config.update("jax_enable_compilation_cache", False)  # It is for chips that are there.
+        if chip.platform == "tpu":
+            _keep_libtpu_from_the_network()
+            return topologies.get_topology_desc(topology, platform="tpu").devices
+        # Autotuning runs kernels, which needs the chip.
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_autotune_level=0".strip()
+        target = (resources.files(__package__) / f"{chip.name}.txtpb").read_text()
+        found = topologies.get_topology_desc(
+            chip.name, "cuda", target_config=target, topology=topology
+        )
+        return found.devices
+    except (RuntimeError, NotImplementedError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"no compiler for {chip.name}, topology {topology}: {reason}; it comes with "
+            f'pip install "{_EXTRAS[chip.platform]}=={jax.__version__}", and needs no chip'
+        ) from error
+
+
+def find_chip(name: str) -> Chip:
+    """Return a chip by name, or the first of a platform; UserError lists them."""
+    for chip in CHIPS.values():
+        if name in (chip.name, chip.platform):
+            return chip
+    raise UserError(f"--chip={name}: no such chip; there are {', '.join(CHIPS)}")
+
+
+def compiler_versions(chip: Chip) -> dict[str, str]:
+    """Return the versions of JAX and of the chip's compiler."""
+    return {name: version(name) for name in ("jax", _COMPILERS[chip.platform])}
+
+
+def _keep_libtpu_from_the_network() -> None:
+    """Tell libtpu what it would otherwise ask a TPU's machine."""
+    os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")  # No chip is taken.
+    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
+    os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-4")
+    os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")

@@ -1,0 +1,212 @@
+"""What a chip's compiler says that a config's training step costs, by layer; no chip is needed.
+
+On TPUs these are the compiler's own estimates of cycles. On GPUs the kernels of the program and the
+bytes that each reads and writes: no time follows from them.
+"""
+
+import math
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from alexnet_jax.diagnosis.chips import Chip, describe_devices
+from alexnet_jax.diagnosis.flops import training_flops
+from alexnet_jax.errors import UserError
+from alexnet_jax.models.table import Row, describe_layers
+from alexnet_jax.parallel.mesh import check_batch_divides
+from alexnet_jax.training.experiment import Experiment, build_without_data
+from alexnet_jax.training.recipe import resolve_config
+from alexnet_jax.training.step import lower_step
+
+_ITEM_BYTES = {"pred": 1, "s4": 1, "u4": 1} | {
+    f"{kind}{bits}": bits // 8 for kind in "suf" for bits in (8, 16, 32, 64)
+}
+_ITEM_BYTES |= {"bf16": 2, "f8e4m3fn": 1, "f8e5m2": 1}
+_SHAPE = re.compile(r"\b(pred|bf16|[suf]\d+\w*)\[([\d,]*)\]")
+_CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
+_ORIGIN = re.compile(r'op_name="([^"]*)"')
+_LAYER = re.compile(r"\b((?:conv|fc)\d+(?:_[a-z_]+?)?)(?=[/()]|$)")
+_INSTRUCTION = re.compile(r"\s*(?:ROOT )?%?([\w.\-]+) = (\([^=]*?\)|\S+) ([\w\-]+)\(([^)]*)")
+_NO_KERNEL = ("parameter", "get-tuple-element", "tuple", "bitcast", "constant")
+
+
+class Operation(NamedTuple):
+    """A fusion or kernel of a compiled program.
+
+    Attributes:
+        layer: "conv1", "conv1_lrn", "fc6" or, outside the network, "other"; backward passes are
+            counted in their layer.
+        cycles: the compiler's estimate; 0 on GPUs.
+        bytes: that it reads and writes; 0 on TPUs, whose compiler gives only their sum.
+        text: kind, shape and origin.
+    """
+
+    layer: str
+    cycles: int
+    bytes: int
+    text: str
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """The cost of a training step on each of some chips.
+
+    Attributes:
+        chips: their number.
+        batch_size: images in a step, on all chips.
+        operations: of the program, which all chips run.
+        bytes: moved between a chip and its memory in a step.
+        temporary_bytes: of memory besides the state and the batch.
+        total_bytes: of memory in all.
+        flops: operations in a chip's products.
+        least_bytes: that a chip must move, see `_least_bytes`.
+    """
+
+    chips: int
+    batch_size: int
+    operations: tuple[Operation, ...]
+    bytes: int
+    temporary_bytes: int
+    total_bytes: int
+    flops: int
+    least_bytes: int
+
+    @property
+    def cycles(self) -> int:
+        """The compiler's estimate for the step; 0 on GPUs."""
+        return sum(operation.cycles for operation in self.operations)
+
+    def by_layer(self) -> dict[str, tuple[int, int, int]]:
+        """Return operations, cycles and bytes of each layer, the network's first."""
+        sums: dict[str, tuple[int, int, int]] = defaultdict(lambda: (0, 0, 0))
+        for layer, cycles, moved, _ in self.operations:
+            count, all_cycles, all_bytes = sums[layer]
+            sums[layer] = count + 1, all_cycles + cycles, all_bytes + moved
+        return dict(sorted(sums.items(), key=lambda item: (item[0] == "other", item[0])))
+
+
+def compile_for(config: ConfigDict, chip: Chip, topology: str = "") -> StepCost:
+    """Compile a config's training step for chips that need not exist.
+
+    Args:
+        config: its batch is that of all chips.
+        chip: their kind.
+        topology: their arrangement; empty: the smallest.
+
+    Raises:
+        UserError: the compiler is not installed, or the step does not fit into the chip's memory.
+    """
+    config = resolve_config(config)
+    # A run may expect other numbers of processes and devices.
+    config.parallel.update(processes=None, devices=None)
+    devices = describe_devices(chip, topology or chip.topology)
+    check_batch_divides(config.train.batch_size, len(devices), "config.train.batch_size")
+    experiment = build_without_data(config, devices)
+    return read_cost(compile_step(experiment), experiment, chip)
+
+
+def compile_step(experiment: Experiment) -> jax.stages.Compiled:
+    """Compile the training step for the devices; UserError where they have too little memory."""
+    config = experiment.config
+    lowered = lower_step(
+        experiment.train_step,
+        experiment.network.abstract_state,
+        config.train.batch_size,
+        config.data.image_size,
+        experiment.mesh,
+    )
+    try:
+        return lowered.compile()
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        images = config.train.batch_size // experiment.mesh.size
+        raise UserError(
+            f"a step of {images} images a chip does not fit into its memory: "
+            f"{_first_sentence(error)}; give --config.train.microbatch_size="
+            f"{config.train.batch_size // 2}, or less, or a smaller --config.train.batch_size"
+        ) from error
+
+
+def _first_sentence(error: Exception) -> str:
+    return str(error).removeprefix("RESOURCE_EXHAUSTED: ").partition(". ")[0].splitlines()[0]
+
+
+def read_cost(compiled: jax.stages.Compiled, experiment: Experiment, chip: Chip) -> StepCost:
+    """Read what a program of `compile_step` costs."""
+    config, network, count = experiment.config, experiment.network, experiment.mesh.size
+    text, memory = compiled.as_text(), compiled.memory_analysis()
+    assert text is not None and memory is not None, "XLA's compilers give both"
+    operations = read_cycles(text) if chip.platform == "tpu" else read_kernels(text)
+    moved = int((compiled.cost_analysis() or {}).get("bytes accessed", 0))  # Not on GPUs.
+    rows = describe_layers(network.model, config.data.crop_size)
+    images = config.train.batch_size // count
+    return StepCost(
+        chips=count,
+        batch_size=config.train.batch_size,
+        operations=tuple(operations),
+        bytes=moved or sum(each.bytes for each in operations),
+        temporary_bytes=memory.temp_size_in_bytes,
+        total_bytes=memory.temp_size_in_bytes
+        + memory.argument_size_in_bytes
+        + memory.output_size_in_bytes
+        - memory.alias_size_in_bytes,
+        flops=training_flops(rows) * images,
+        least_bytes=_least_bytes(rows, images, jnp.dtype(network.model.dtype).itemsize),
+    )
+
+
+def _least_bytes(rows: list[Row], images: int, item_bytes: int) -> int:
+    """Return what must be moved whatever the program.
+
+    Each layer's sums are written once and read once forward, read once backward, and so are their
+    gradients; parameters and momentum, float32, are read and written. What follows a layer
+    (activation, normalization, pooling) could be computed as the sums are read.
+    """
+    maps = sum(math.prod(row.output) for row in rows)
+    parameters = sum(row.parameters for row in rows)
+    return 5 * images * maps * item_bytes + 4 * 4 * parameters
+
+
+def read_cycles(text: str) -> list[Operation]:
+    """Return the operations of a TPU's program, dearest first."""
+    found = []
+    for line in text.splitlines():
+        if cycles := _CYCLES.search(line):
+            kind = line.partition("=")[2].split("(")[0].strip()
+            found.append(_operation(line, kind, int(cycles[1]), 0))
+    return sorted(found, key=lambda each: -each.cycles)
+
+
+def read_kernels(text: str) -> list[Operation]:
+    """Return the kernels of a GPU's program, those that move most first."""
+    found, shapes = [], {}
+    for line in text[text.index("\nENTRY") :].splitlines()[1:]:
+        if not (match := _INSTRUCTION.match(line)):
+            continue
+        name, shape, kind, arguments = match.groups()
+        shapes[name] = _bytes(shape)
+        if kind in _NO_KERNEL:
+            continue
+        inputs = [argument.strip().split(" ")[-1].lstrip("%") for argument in arguments.split(",")]
+        moved = shapes[name] + sum(shapes.get(each, 0) for each in inputs)
+        found.append(_operation(line, f"{kind} {shape}", 0, moved))
+    return sorted(found, key=lambda each: -each.bytes)
+
+
+def _operation(line: str, kind: str, cycles: int, moved: int) -> Operation:
+    origin = found[1] if (found := _ORIGIN.search(line)) else ""
+    layers = _LAYER.findall(origin)
+    return Operation(layers[-1] if layers else "other", cycles, moved, f"{kind[:60]} {origin}")
+
+
+def _bytes(shapes: str) -> int:
+    return sum(
+        _ITEM_BYTES[kind] * math.prod(int(side) for side in sides.split(",") if side)
+        for kind, sides in _SHAPE.findall(shapes)
+    )

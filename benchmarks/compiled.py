@@ -1,0 +1,112 @@
+"""What a chip's compiler says that the training step costs; no chip is needed.
+
+  python -m benchmarks.compiled --chip=tpu --topology=v5e:2x2 --network=original --batch=512 --json
+  python -m benchmarks.compiled --check
+  python -m benchmarks.compiled --check --update
+
+--batch counts the images of all chips. Needs libtpu (pip install "jax[tpu]") or CUDA's plugin (pip
+install "jax[cuda13]"). --check compiles the rows of benchmarks/ceilings.json whose compiler is
+installed, or those of --network, and fails where one costs more than its ceiling; --update writes
+what they cost now.
+"""
+
+import argparse
+import json
+import sys
+from importlib.util import find_spec as find_module
+from pathlib import Path
+from typing import Any
+
+from alexnet_jax.config import default_config
+from alexnet_jax.diagnosis.chip_report import describe_cost, format_cost
+from alexnet_jax.diagnosis.chips import CHIPS, find_chip
+from alexnet_jax.diagnosis.compiled_step import StepCost, compile_for
+from alexnet_jax.errors import UserError
+from alexnet_jax.training.recipe import resolve_config
+
+CEILINGS = Path(__file__).with_name("ceilings.json")
+MODULES = {"tpu": "libtpu", "gpu": "jax_cuda13_plugin"}
+COSTS = ("cycles", "kernels", "bytes", "temporary_bytes")
+ROUNDING = 1.005  # What a compiler's estimate may differ by from the ceiling.
+
+
+def measure(
+    chip: str, network: str, dtype: str, batch: int, layout: str = "data", topology: str = ""
+) -> tuple[dict[str, Any], StepCost]:
+    """Compile the step of the default recipe with another network; see `describe_cost`."""
+    config = default_config()
+    config.model.update(name=network, dtype=dtype)
+    config.train.batch_size, config.parallel.layout = batch, layout
+    cost = compile_for(config, CHIPS[chip], topology)
+    return describe_cost(cost, CHIPS[chip], resolve_config(config)), cost
+
+
+def check(rows: list[dict[str, Any]], networks: list[str], update: bool) -> list[str]:
+    """Return what costs more than its ceiling, in words; with `update`, write the costs instead."""
+    dearer = []
+    for row in rows:
+        module = MODULES[CHIPS[row["chip"]].platform]
+        if find_module(module) is None or (networks and row["network"] not in networks):
+            print(f"{row['chip']} {row['network']}: not compiled", flush=True)
+            continue
+        found, _ = measure(row["chip"], row["network"], row["dtype"], row["batch"])
+        costs = {name: found[name] for name in COSTS if name in found}
+        print(f"{row['chip']} {row['network']} {row['dtype']}: {costs}", flush=True)
+        if update:
+            row |= costs | {"versions": found["versions"]}
+            continue
+        dearer += [
+            f"{row['chip']} {row['network']} {row['dtype']}: {costs[name]:,} {name}, ceiling "
+            f"{row.get(name, 0):,}; find what made it dearer, or --check --update"
+            for name in costs
+            if costs[name] > ROUNDING * row.get(name, 0)
+        ]
+    return dearer
+
+
+def main() -> int:
+    """Print the cost of a step, or check those that have a ceiling; 1 where one is dearer."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--chip", default="tpu", help=f"tpu, gpu, {', '.join(CHIPS)}")
+    parser.add_argument("--topology", default="", help="v5e:2x2; of GPUs 2x1x1")
+    parser.add_argument("--network", action="append", help="original; with --check any number")
+    parser.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float32"))
+    parser.add_argument("--batch", type=int, default=512, help="images of a step, of all chips")
+    parser.add_argument("--layout", default="data")
+    parser.add_argument("--operations", type=int, default=10, help="how many to list")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--update", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.check:
+        rows = json.loads(CEILINGS.read_text())
+        dearer = check(rows, arguments.network or [], arguments.update)
+        if arguments.update:
+            CEILINGS.write_text(json.dumps(rows, indent=1) + "\n")
+        print("\n".join(dearer), file=sys.stderr)
+        return 1 if dearer else 0
+    try:
+        chip = find_chip(arguments.topology.partition(":")[0] or arguments.chip)
+    except UserError:
+        chip = find_chip(arguments.chip)  # A topology of GPUs names no chip.
+    network = (arguments.network or ["original"])[-1]
+    try:
+        found, cost = measure(
+            chip.name, network, arguments.dtype, arguments.batch, arguments.layout,
+            arguments.topology,
+        )  # fmt: skip
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(
+        json.dumps(found)
+        if arguments.json
+        else format_cost(found, chip, arguments.operations, cost)
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""Reading the programs of chips' compilers; the texts are shortened ones of theirs."""
+
+from alexnet_jax.diagnosis.compiled_step import StepCost, read_cycles, read_kernels
+
+TPU = """
+  %fusion.4 = bf16[128,55,55,96]{0,3,2,1:T(8,128)(2,1)} fusion(%copy.1), kind=kOutput, \
+metadata={op_name="jit(train_step)/jvp(AlexNet)/conv1_lrn/AlexNet._apply/dot_general"}, \
+backend_config={"window_config":{"estimated_cycles":"504066"}}
+  %fusion.5 = f32[9216,4096]{1,0} fusion(%a, %b), kind=kLoop, \
+metadata={op_name="jit(train_step)/add"}, backend_config={"estimated_cycles":"1710624"}
+  %fusion.6 = bf16[96]{0} fusion(%c), metadata={op_name="jit(train_step)/transpose(jvp(AlexNet))\
+/conv1/reduce_sum"}, backend_config={"estimated_cycles":"100"}
+  %copy.1 = bf16[1]{0} copy(%p), metadata={op_name="jit(train_step)/conv1"}
+"""
+
+GPU = """HloModule jit_train_step
+
+%fused (p: f32[4]) -> f32[4] {
+  ROOT %inner = f32[4]{0} add(%p, %p)
+}
+
+ENTRY %main (a: f32[8,16], b: bf16[16]) -> (f32[8,16], bf16[16]) {
+  %a = f32[8,16]{1,0} parameter(0)
+  %b = bf16[16]{0} parameter(1)
+  %fusion.1 = f32[8,16]{1,0} fusion(%a, %b), kind=kLoop, calls=%fused, \
+metadata={op_name="jit(train_step)/jvp(AlexNet)/conv2/add"}
+  %call.2 = (f32[8,16]{1,0}, u8[100]{0}) custom-call(%fusion.1), \
+metadata={op_name="jit(train_step)/transpose(jvp(AlexNet))/fc6/dot_general"}
+  %get-tuple-element.3 = f32[8,16]{1,0} get-tuple-element(%call.2), index=0
+  ROOT %tuple.4 = (f32[8,16]{1,0}, bf16[16]{0}) tuple(%get-tuple-element.3, %b)
+}
+"""
+
+
+def cost(operations):
+    return StepCost(4, 512, tuple(operations), 0, 0, 0, 0, 0)
+
+
+def test_cycles_are_read_with_their_layer_dearest_first():
+    found = read_cycles(TPU)
+    assert [(each.layer, each.cycles) for each in found] == [
+        ("other", 1710624), ("conv1_lrn", 504066), ("conv1", 100),
+    ]  # fmt: skip
+    assert cost(found).cycles == 1710624 + 504066 + 100
+
+
+def test_kernels_move_what_they_read_and_write():
+    found = read_kernels(GPU)
+    assert [(each.layer, each.bytes) for each in found] == [
+        ("conv2", 512 + 512 + 32),
+        ("fc6", 512 + 512 + 100),
+    ][::-1]
+
+
+def test_layers_come_in_the_networks_order():
+    sums = cost(read_cycles(TPU)).by_layer()
+    assert list(sums) == ["conv1", "conv1_lrn", "other"]
+    assert sums["conv1_lrn"] == (1, 504066, 0)

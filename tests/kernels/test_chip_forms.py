@@ -1,0 +1,87 @@
+"""The forms for GPUs and TPUs give the plain forms' results and gradients; they run anywhere."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from alexnet_jax.kernels import select
+from alexnet_jax.kernels.conv import Geometry
+from alexnet_jax.models import ops
+
+RANDOM = np.random.default_rng(0)
+
+
+def maps(*shape, dtype=jnp.float32):
+    return jnp.asarray(RANDOM.normal(0, 30, shape), dtype)
+
+
+@pytest.fixture(params=["cuda", "tpu"])
+def platform(request):
+    return request.param
+
+
+def check(platform, operation, plain, arrays, settings):
+    """Compare a form of the table's rows for a platform with a plain function of the arrays."""
+    form = select.choose(operation, platform, arrays, settings)
+    expected, pull = jax.vjp(plain, *arrays)
+    result, kept = form.forward(*arrays, *settings)
+    gradient = maps(*result.shape)
+    found = form.gradients(*arrays, *kept, gradient, *settings)
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
+    for own, other in zip(found, pull(gradient), strict=True):
+        scale = float(jnp.abs(other).max())
+        np.testing.assert_allclose(own, other, rtol=1e-5, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize(("k", "alpha", "beta"), [(2.0, 2e-5, 0.75), (1.0, 1e-4, 0.5)])
+def test_channels_are_normalized_as_plainly(platform, groups, k, alpha, beta):
+    x = maps(3, 5, 4, groups, 12)
+
+    def plain(x):
+        joined = x.reshape(3, 5, 4, -1)
+        normed = ops.local_response_norm(joined, k, alpha, beta, 5, groups)
+        return normed.reshape(x.shape)
+
+    check(platform, "local_response_norm", plain, (x,), (k, alpha, beta, 5, (-1,)))
+
+
+def test_maps_are_normalized_as_plainly(platform):
+    plain = partial(ops.spatial_response_norm, alpha=1e-3, beta=0.75, size=5)
+    check(
+        platform, "spatial_response_norm", plain, (maps(2, 9, 7, 6),), (1.0, 1e-3, 0.75, 5, (1, 2))
+    )
+
+
+@pytest.mark.parametrize(("window", "stride"), [(3, 2), (2, 2), (3, 1)])
+def test_maxima_are_taken_as_plainly(platform, window, stride):
+    plain = partial(ops.max_pool, window=window, stride=stride)
+    check(platform, "max_pool", plain, (maps(2, 9, 8, 4),), (window, stride))
+
+
+def test_of_equal_pixels_the_first_has_the_gradient(platform):
+    # After the ReLU whole windows are zero.
+    x = jnp.maximum(maps(2, 9, 9, 4), 0).at[:, :6].set(0)
+    check(platform, "max_pool", partial(ops.max_pool, window=3, stride=2), (x,), (3, 2))
+
+
+@pytest.mark.parametrize(("stride", "edges"), [(1, ((2, 2), (2, 2))), (4, ((0, 3), (0, 3)))])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_groups_are_convolved_as_plainly(platform, groups, stride, edges):
+    images, kernel = maps(2, 15, 15, 8), maps(5, 5, 8 // groups, 6) / 100
+    geometry = Geometry((5, 5), stride, edges, groups, lax.Precision.HIGHEST)
+    plain = partial(ops.conv2d, stride=stride, padding=edges[0], groups=groups)
+    check(platform, "conv2d", plain, (images, kernel), (geometry,))
+
+
+def test_sums_in_bfloat16_are_as_good_as_their_digits(platform):
+    x = maps(4, 3, 3, 1, 96, dtype=jnp.bfloat16)
+    settings = (2.0, 1e-3, 0.75, 5, (-1,))
+    form = select.choose("local_response_norm", platform, (x,), settings)
+    exact = select.RESPONSE.compute(x.astype(jnp.float32), *settings)
+    found = form.compute(x, *settings).astype(jnp.float32)
+    np.testing.assert_allclose(found, exact, rtol=2 * float(jnp.finfo(jnp.bfloat16).eps))
