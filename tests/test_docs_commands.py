@@ -23,6 +23,7 @@ PROGRAM = re.compile(r"^(?:\S+=\S+ )*(?:python -m|alexnet-jax|sbatch|find) ")
 NOT_RUN = {
     "--dataset=imagenet2012": "needs ImageNet; on made archives: tests/data/builders",
     "--dataset=imagenet2010": "needs ILSVRC-2010; on made archives: tests/data/builders",
+    "--dataset=fashion_mnist --image_size=28 --source=DIR": "needs its files: tests/data/builders",
     "--split=test": "needs ILSVRC-2010; other splits: tests/training/test_inference.py",
     "main --config=configs/imagenet.py": "needs ImageNet",
     "sbatch": "needs Slurm: tests/launch/test_slurm.py",

@@ -32,7 +32,7 @@ def test_help_shows_every_flag():
         ([], "--dataset must be given"),
         (
             ["--dataset=cifar"],
-            "known: imagenet2012, folder, fractals, mnist, fashion_mnist, kmnist, fractals/demo",
+            "known: imagenet2012, folder, fractals, mnist, fashion_mnist, kmnist, cifar10, ",
         ),
         (["--dataset=folder", "extra"], "unexpected arguments extra"),
         (["--dataset=fractals", "--image_size=0"], "image_size"),

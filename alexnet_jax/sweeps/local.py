@@ -63,7 +63,8 @@ def run_local(
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:
-    """Wait for a trial to end, and close its standard input."""
+    """Wait for a trial to end, then close its standard input: a trial ends when that is closed."""
+    process.wait()
     with process:
         pass
 

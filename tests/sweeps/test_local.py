@@ -1,7 +1,34 @@
+import subprocess
+import sys
+
 import pytest
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.sweeps.local import divide_gpus, visible_gpus
+from alexnet_jax.sweeps.local import _close, divide_gpus, visible_gpus
+
+# It saves for half a second when it is asked to end, and dies when its standard input is closed.
+SAVES_SLOWLY = """
+import os, signal, sys, threading, time
+
+def save(number, frame):
+    time.sleep(0.5)
+    os._exit(75)
+
+signal.signal(signal.SIGTERM, save)
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(9)), daemon=True).start()
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_trial_that_is_stopped_has_the_time_to_save():
+    command = [sys.executable, "-c", SAVES_SLOWLY]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    process.terminate()
+    _close(process)
+    assert process.returncode == 75
+    assert process.stdin.closed
 
 
 def test_eight_gpus_make_four_pairs():
