@@ -85,7 +85,8 @@ def main() -> int:
         dearer = check(rows, arguments.network or [], arguments.update)
         if arguments.update:
             CEILINGS.write_text(json.dumps(rows, indent=1) + "\n")
-        print("\n".join(dearer), file=sys.stderr)
+        for line in dearer:
+            print(line, file=sys.stderr)
         return 1 if dearer else 0
     try:
         chip = find_chip(arguments.topology.partition(":")[0] or arguments.chip)
