@@ -78,10 +78,20 @@ def test_groups_are_convolved_as_plainly(platform, groups, stride, edges):
     check(platform, "conv2d", plain, (images, kernel), (geometry,))
 
 
-def test_sums_in_bfloat16_are_as_good_as_their_digits(platform):
-    x = maps(4, 3, 3, 1, 96, dtype=jnp.bfloat16)
-    settings = (2.0, 1e-3, 0.75, 5, (-1,))
-    form = select.choose("local_response_norm", platform, (x,), settings)
-    exact = select.RESPONSE.compute(x.astype(jnp.float32), *settings)
+@pytest.mark.parametrize("axes", [(-1,), (1, 2)], ids=["channels", "maps"])
+def test_bfloat16_is_as_good_as_its_digits(platform, axes):
+    shape = (2, 9, 9, 1, 96) if axes == (-1,) else (2, 9, 9, 32)
+    operation = "local_response_norm" if axes == (-1,) else "spatial_response_norm"
+    x, gradient = (maps(*shape, dtype=jnp.bfloat16) for _ in range(2))
+    settings = (2.0, 1e-3, 0.75, 5, axes)
+    form = select.choose(operation, platform, (x,), settings)
+    wide, above = (each.astype(jnp.float32) for each in (x, gradient))
+    exact = select.RESPONSE.compute(wide, *settings)
+    (exact_gradient,) = select.RESPONSE.gradients(wide, above, *settings)
     found = form.compute(x, *settings).astype(jnp.float32)
-    np.testing.assert_allclose(found, exact, rtol=2 * float(jnp.finfo(jnp.bfloat16).eps))
+    (found_gradient,) = form.gradients(x, gradient, *settings)
+    eps = float(jnp.finfo(jnp.bfloat16).eps)
+    np.testing.assert_allclose(found, exact, rtol=2 * eps)
+    # The gradient is a difference of two terms: its error is a part of their size, not of its own.
+    error = np.abs(found_gradient.astype(jnp.float32) - exact_gradient)
+    assert error.max() < 2 * eps * np.abs(exact_gradient).max()
