@@ -20,7 +20,7 @@ BELOW = {
     "report": {"sweeps", "training", "evaluation", "parallel", "models", "data", "config"},
     "reproduction": {"report", "sweeps", "diagnosis", "training", "evaluation", "config"},
     "serve": {"report", "training", "evaluation", "parallel", "models", "data"},
-    "sweeps": {"training", "config"},
+    "sweeps": {"training", "config", "evaluation"},
     "weights": {"training", "parallel", "models", "data", "config"},
     "prediction": {"weights", "training", "evaluation", "parallel", "data"},
 }
