@@ -34,7 +34,7 @@ def describe_cost(cost: StepCost, chip: Chip, config: ConfigDict) -> dict[str, A
         "dtype": config.model.dtype,
         "batch": cost.batch_size,
         "layout": config.parallel.layout,
-        count: cost.cycles if chip.platform == "tpu" else len(cost.operations),
+        count: cost.cycles if chip.platform == "tpu" else cost.kernels,
         "bytes": cost.bytes,
         "temporary_bytes": cost.temporary_bytes,
         "total_bytes": cost.total_bytes,

@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 
 from alexnet_jax.diagnosis.chips import Chip, describe_devices
 from alexnet_jax.diagnosis.flops import training_flops
+from alexnet_jax.diagnosis.program_text import executed_lines
 from alexnet_jax.errors import UserError
 from alexnet_jax.models.table import Row, describe_layers
 from alexnet_jax.parallel.mesh import check_batch_divides
@@ -41,12 +42,14 @@ class Operation(NamedTuple):
     Attributes:
         layer: "conv1", "conv1_lrn", "fc6" or, outside the network, "other"; backward passes are
             counted in their layer.
-        cycles: the compiler's estimate; 0 on GPUs.
-        bytes: that it reads and writes; 0 on TPUs, whose compiler gives only their sum.
+        times: that a step runs it; more than once in a loop.
+        cycles: the compiler's estimate, of all times; 0 on GPUs.
+        bytes: that it reads and writes, all times; 0 on TPUs, whose compiler gives only their sum.
         text: kind, shape and origin.
     """
 
     layer: str
+    times: int
     cycles: int
     bytes: int
     text: str
@@ -60,7 +63,7 @@ class StepCost:
         chips: their number.
         batch_size: images in a step, on all chips.
         operations: of the program, which all chips run.
-        bytes: moved between a chip and its memory in a step.
+        bytes: moved between a chip and its memory in a step; the TPU compiler counts a loop once.
         temporary_bytes: of memory besides the state and the batch.
         total_bytes: of memory in all.
         flops: operations in a chip's products.
@@ -81,12 +84,17 @@ class StepCost:
         """The compiler's estimate for the step; 0 on GPUs."""
         return sum(operation.cycles for operation in self.operations)
 
+    @property
+    def kernels(self) -> int:
+        """Operations that a step runs."""
+        return sum(operation.times for operation in self.operations)
+
     def by_layer(self) -> dict[str, tuple[int, int, int]]:
         """Return operations, cycles and bytes of each layer, the network's first."""
         sums: dict[str, tuple[int, int, int]] = defaultdict(lambda: (0, 0, 0))
-        for layer, cycles, moved, _ in self.operations:
+        for layer, times, cycles, moved, _ in self.operations:
             count, all_cycles, all_bytes = sums[layer]
-            sums[layer] = count + 1, all_cycles + cycles, all_bytes + moved
+            sums[layer] = count + times, all_cycles + cycles, all_bytes + moved
         return dict(sorted(sums.items(), key=lambda item: (item[0] == "other", item[0])))
 
 
@@ -176,17 +184,17 @@ def _least_bytes(rows: list[Row], images: int, item_bytes: int) -> int:
 def read_cycles(text: str) -> list[Operation]:
     """Return the operations of a TPU's program, dearest first."""
     found = []
-    for line in text.splitlines():
+    for line, times in executed_lines(text):
         if cycles := _CYCLES.search(line):
             kind = line.partition("=")[2].split("(")[0].strip()
-            found.append(_operation(line, kind, int(cycles[1]), 0))
+            found.append(_operation(line, kind, times, times * int(cycles[1]), 0))
     return sorted(found, key=lambda each: -each.cycles)
 
 
 def read_kernels(text: str) -> list[Operation]:
     """Return the kernels of a GPU's program, those that move most first."""
     found, shapes = [], {}
-    for line in text[text.index("\nENTRY") :].splitlines()[1:]:
+    for line, times in executed_lines(text):
         if not (match := _INSTRUCTION.match(line)):
             continue
         name, shape, kind, arguments = match.groups()
@@ -195,14 +203,15 @@ def read_kernels(text: str) -> list[Operation]:
             continue
         inputs = [argument.strip().split(" ")[-1].lstrip("%") for argument in arguments.split(",")]
         moved = shapes[name] + sum(shapes.get(each, 0) for each in inputs)
-        found.append(_operation(line, f"{kind} {shape}", 0, moved))
+        found.append(_operation(line, f"{kind} {shape}", times, 0, times * moved))
     return sorted(found, key=lambda each: -each.bytes)
 
 
-def _operation(line: str, kind: str, cycles: int, moved: int) -> Operation:
+def _operation(line: str, kind: str, times: int, cycles: int, moved: int) -> Operation:
     origin = found[1] if (found := _ORIGIN.search(line)) else ""
     layers = _LAYER.findall(origin)
-    return Operation(layers[-1] if layers else "other", cycles, moved, f"{kind[:60]} {origin}")
+    layer, text = layers[-1] if layers else "other", f"{kind[:60]} {origin}"
+    return Operation(layer, times, cycles, moved, f"{times} x {text}" if times > 1 else text)
 
 
 def _bytes(shapes: str) -> int:

@@ -3,6 +3,7 @@
 from alexnet_jax.diagnosis.compiled_step import StepCost, read_cycles, read_kernels
 
 TPU = """
+ENTRY %main (p: bf16[1]) -> bf16[1] {
   %fusion.4 = bf16[128,55,55,96]{0,3,2,1:T(8,128)(2,1)} fusion(%copy.1), kind=kOutput, \
 metadata={op_name="jit(train_step)/jvp(AlexNet)/conv1_lrn/AlexNet._apply/dot_general"}, \
 backend_config={"window_config":{"estimated_cycles":"504066"}}
@@ -11,6 +12,7 @@ metadata={op_name="jit(train_step)/add"}, backend_config={"estimated_cycles":"17
   %fusion.6 = bf16[96]{0} fusion(%c), metadata={op_name="jit(train_step)/transpose(jvp(AlexNet))\
 /conv1/reduce_sum"}, backend_config={"estimated_cycles":"100"}
   %copy.1 = bf16[1]{0} copy(%p), metadata={op_name="jit(train_step)/conv1"}
+}
 """
 
 GPU = """HloModule jit_train_step
@@ -28,6 +30,24 @@ metadata={op_name="jit(train_step)/jvp(AlexNet)/conv2/add"}
 metadata={op_name="jit(train_step)/transpose(jvp(AlexNet))/fc6/dot_general"}
   %get-tuple-element.3 = f32[8,16]{1,0} get-tuple-element(%call.2), index=0
   ROOT %tuple.4 = (f32[8,16]{1,0}, bf16[16]{0}) tuple(%get-tuple-element.3, %b)
+}
+"""
+
+
+LOOP = """
+%body.1 (p.1: (s32[], u8[8])) -> (s32[], u8[8]) {
+  %x = u8[8]{0} get-tuple-element(%p.1), index=1
+  %copy.2 = u8[8]{0} copy(%x), backend_config={"estimated_cycles":"300728"}
+}
+
+%cond.1 (p.2: (s32[], u8[8])) -> pred[] {
+  %i = s32[] get-tuple-element(%p.2), index=0
+  %constant.7 = s32[]{:T(128)} constant(128)
+  ROOT %compare.1 = pred[] compare(%i, %constant.7), direction=LT
+}
+
+ENTRY %main (a: u8[8]) -> (s32[], u8[8]) {
+  ROOT %while.1 = (s32[], u8[8]) while(%tuple.1), condition=%cond.1, body=%body.1
 }
 """
 
@@ -56,3 +76,11 @@ def test_layers_come_in_the_networks_order():
     sums = cost(read_cycles(TPU)).by_layer()
     assert list(sums) == ["conv1", "conv1_lrn", "other"]
     assert sums["conv1_lrn"] == (1, 504066, 0)
+
+
+def test_what_a_loop_runs_counts_each_time():
+    (copied,) = read_cycles(LOOP)
+    assert (copied.times, copied.cycles) == (128, 128 * 300728)
+    kernels = read_kernels(LOOP)
+    assert (cost(kernels).kernels, kernels[0].bytes) == (128, 128 * (8 + 8))
+    assert cost(kernels).by_layer() == {"other": (128, 0, 128 * 16)}
