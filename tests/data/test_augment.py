@@ -9,6 +9,7 @@ from alexnet_jax.data.augment import (
     Augmentation,
     add_color_noise,
     color_shift,
+    cut_by_products,
     random_crop,
     random_flip,
 )
@@ -41,6 +42,21 @@ def test_crops_are_windows_of_their_images(numbered):
     for crop in np.asarray(random_crop(jax.random.key(0), numbered, 6, 1)):
         top, left = divmod(int(crop[0, 0, 0]), 8)
         np.testing.assert_array_equal(crop, numbered[0, top : top + 6, left : left + 6])
+
+
+def test_crops_by_products_are_the_same_pixels(numbered):
+    offsets = jnp.array([[0, 0], [2, 1], [1, 2], [2, 2]], jnp.int32)
+    images = jnp.concatenate([numbered[:2], 255 - numbered[:2]])
+    for crop, image, (top, left) in zip(
+        cut_by_products(images, offsets, 6), images, offsets.tolist(), strict=True
+    ):
+        np.testing.assert_array_equal(crop, image[top : top + 6, left : left + 6])
+
+
+def test_all_values_of_a_pixel_survive_products():
+    pixels = jnp.arange(256, dtype=jnp.uint8).reshape(1, 16, 16, 1)
+    crop = cut_by_products(pixels, jnp.zeros((1, 2), jnp.int32), 16)
+    np.testing.assert_array_equal(crop, pixels)
 
 
 @pytest.mark.slow
