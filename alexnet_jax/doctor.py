@@ -47,6 +47,8 @@ def main(arguments: Sequence[str]) -> None:
     """Print measurements or, with --devices or --chip, estimates."""
     command_line.refuse_arguments(arguments)
     logging.set_verbosity(logging.ERROR)  # TFDS warns about every directory that it opens.
+    if _CHIP.value is not None and _DEVICES.value is not None:
+        raise UserError("give --chip or --devices: --topology says how many chips there are")
     if _CHIP.value is not None:
         found, text = _compile(_CHIP.value)
     else:

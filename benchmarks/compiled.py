@@ -13,19 +13,17 @@ what they cost now.
 import argparse
 import json
 import sys
-from importlib.util import find_spec as find_module
 from pathlib import Path
 from typing import Any
 
 from alexnet_jax.config import default_config
 from alexnet_jax.diagnosis.chip_report import describe_cost, format_cost
-from alexnet_jax.diagnosis.chips import CHIPS, find_chip
+from alexnet_jax.diagnosis.chips import CHIPS, find_chip, has_compiler
 from alexnet_jax.diagnosis.compiled_step import StepCost, compile_for
 from alexnet_jax.errors import UserError
 from alexnet_jax.training.recipe import resolve_config
 
 CEILINGS = Path(__file__).with_name("ceilings.json")
-MODULES = {"tpu": "libtpu", "gpu": "jax_cuda13_plugin"}
 COSTS = ("cycles", "kernels", "bytes", "temporary_bytes")
 ROUNDING = 1.005  # What a compiler's estimate may differ by from the ceiling.
 
@@ -42,13 +40,22 @@ def measure(
 
 
 def check(rows: list[dict[str, Any]], networks: list[str], update: bool) -> list[str]:
-    """Return what costs more than its ceiling, in words; with `update`, write the costs instead."""
+    """Return what costs more than its ceiling, in words; with `update`, change the rows instead.
+
+    Raises:
+        UserError: there is nothing to compile.
+    """
+    wanted = [row for row in rows if not networks or row["network"] in networks]
+    compiled = [row for row in wanted if has_compiler(CHIPS[row["chip"]])]
+    if not compiled:
+        raise UserError(
+            "nothing was checked: no row of benchmarks/ceilings.json has such a network"
+            if not wanted
+            else 'nothing was checked: no compiler is installed; pip install "jax[tpu]"'
+        )
+    print(f"{len(compiled)} of {len(rows)} rows", flush=True)
     dearer = []
-    for row in rows:
-        module = MODULES[CHIPS[row["chip"]].platform]
-        if find_module(module) is None or (networks and row["network"] not in networks):
-            print(f"{row['chip']} {row['network']}: not compiled", flush=True)
-            continue
+    for row in compiled:
         found, _ = measure(row["chip"], row["network"], row["dtype"], row["batch"])
         costs = {name: found[name] for name in COSTS if name in found}
         print(f"{row['chip']} {row['network']} {row['dtype']}: {costs}", flush=True)
@@ -80,27 +87,33 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--update", action="store_true")
     arguments = parser.parse_args()
-    if arguments.check:
-        rows = json.loads(CEILINGS.read_text())
-        dearer = check(rows, arguments.network or [], arguments.update)
-        if arguments.update:
-            CEILINGS.write_text(json.dumps(rows, indent=1) + "\n")
-        for line in dearer:
-            print(line, file=sys.stderr)
-        return 1 if dearer else 0
     try:
-        chip = find_chip(arguments.topology.partition(":")[0] or arguments.chip)
-    except UserError:
-        chip = find_chip(arguments.chip)  # A topology of GPUs names no chip.
-    network = (arguments.network or ["original"])[-1]
-    try:
-        found, cost = measure(
-            chip.name, network, arguments.dtype, arguments.batch, arguments.layout,
-            arguments.topology,
-        )  # fmt: skip
+        return check_all(arguments) if arguments.check else show(arguments)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return error.exit_code
+
+
+def check_all(arguments: argparse.Namespace) -> int:
+    """Check the ceilings, or write them anew."""
+    rows = json.loads(CEILINGS.read_text())
+    dearer = check(rows, arguments.network or [], arguments.update)
+    if arguments.update:
+        CEILINGS.write_text(json.dumps(rows, indent=1) + "\n")
+    for line in dearer:
+        print(line, file=sys.stderr)
+    return 1 if dearer else 0
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Print the cost of one step."""
+    # "tpu" is the kind that the topology names: "v6e:2x2".
+    kind = arguments.topology.partition(":")[0]
+    chip = find_chip(kind if arguments.chip == "tpu" and kind else arguments.chip)
+    found, cost = measure(
+        chip.name, (arguments.network or ["original"])[-1], arguments.dtype, arguments.batch,
+        arguments.layout, arguments.topology,
+    )  # fmt: skip
     print(
         json.dumps(found)
         if arguments.json

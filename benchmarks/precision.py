@@ -76,7 +76,7 @@ def main() -> int:
         if arguments.keep:
             (arguments.keep / f"{arguments.chip}_{dtype}_{precision}.hlo").write_text(text)
         kinds = products(text, arguments.chip)
-        count = {"cycles": found.cycles} if found.cycles else {"kernels": len(found.operations)}
+        count = {"cycles": found.cycles} if found.cycles else {"kernels": found.kernels}
         results[case] = count | {
             "bytes": found.bytes,
             "temporary_bytes": found.temporary_bytes,

@@ -48,10 +48,16 @@ def test_no_time_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("chip", "says"), [("v9", "there are v5e, v6e, h100"), ("h100", "jax[cuda13]==")]
+    ("flags", "says"),
+    [
+        (["--chip=v9"], "there are v5e, v6e, h100"),
+        (["--chip=h100"], "jax[cuda13]=="),
+        (["--chip=v5e", "--devices=8"], "--topology says how many"),
+    ],
+    ids=["unknown", "not installed", "and devices"],
 )
-def test_a_chip_without_a_compiler_is_one_line_that_names_it(chip, says):
-    done = doctor("--config=configs/demo.py", f"--chip={chip}")
+def test_a_chip_that_cannot_be_compiled_for_is_one_line(flags, says):
+    done = doctor("--config=configs/demo.py", *flags)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[-1].startswith("error: ")
     assert says in done.stderr

@@ -6,6 +6,7 @@ from ml_collections import ConfigDict
 
 from alexnet_jax.diagnosis.chips import Chip, compiler_versions
 from alexnet_jax.diagnosis.compiled_step import StepCost
+from alexnet_jax.diagnosis.memory import smaller_batches
 
 
 def describe_cost(cost: StepCost, chip: Chip, config: ConfigDict) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def describe_cost(cost: StepCost, chip: Chip, config: ConfigDict) -> dict[str, A
         "temporary_bytes": cost.temporary_bytes,
         "total_bytes": cost.total_bytes,
         "memory_bytes": round(chip.memory),
+        "fits": cost.total_bytes <= chip.memory,
         "seconds": cost.cycles / chip.clock if chip.clock and cost.cycles else None,
         "floor": {
             "bytes": cost.least_bytes,
@@ -76,6 +78,7 @@ def format_cost(found: dict[str, Any], chip: Chip, operations: int, cost: StepCo
         f"{found['temporary_bytes'] / 1e9:.2f} GB temporary",
         f"limit       {'memory traffic' if moving > floor['products_seconds'] else 'products'}",
         f"source      {chip.source}",
+        *([] if found["fits"] else [f"it does not fit: {smaller_batches(found['batch'])}"]),
         "",
         f"{'layer':<22} {'M cycles' if tpu else 'kernels':>9}" + ("" if tpu else f" {'MB':>9}"),
     ]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from importlib.metadata import version
+from importlib.util import find_spec
 
 import jax
 from jax.experimental import topologies
@@ -52,6 +53,7 @@ CHIPS = {
     )
 }  # fmt: skip
 _COMPILERS = {"tpu": "libtpu", "gpu": "jax-cuda13-plugin"}
+_MODULES = {"tpu": "libtpu", "gpu": "jax_cuda13_plugin"}
 _EXTRAS = {"tpu": "jax[tpu]", "gpu": "jax[cuda13]"}
 
 
@@ -65,9 +67,18 @@ def describe_devices(chip: Chip, topology: str) -> Sequence[jax.Device]:
     Raises:
         UserError: the compiler is not installed, or does not know the topology.
     """
+    if not has_compiler(chip):
+        raise UserError(
+            f"--chip={chip.name}: its compiler is not installed; it needs no chip: "
+            f'pip install "{_EXTRAS[chip.platform]}=={jax.__version__}"'
+        )
+    if chip.platform == "tpu" and topology.partition(":")[0] != chip.name:
+        raise UserError(
+            f"--topology={topology} is none of {chip.name}; give one such as {chip.topology}"
+        )
+    jax.config.update("jax_platforms", "cpu")  # The compiler is asked for by name.
+    jax.config.update("jax_enable_compilation_cache", False)  # It is for chips that are there.
     try:
-        jax.config.update("jax_platforms", "cpu")  # The compiler is asked for by name.
-        jax.config.update("jax_enable_compilation_cache", False)  # It is for chips that are there.
         if chip.platform == "tpu":
             _keep_libtpu_from_the_network()
             return topologies.get_topology_desc(topology, platform="tpu").devices
@@ -82,9 +93,14 @@ def describe_devices(chip: Chip, topology: str) -> Sequence[jax.Device]:
     except (RuntimeError, NotImplementedError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
-            f"no compiler for {chip.name}, topology {topology}: {reason}; it comes with "
-            f'pip install "{_EXTRAS[chip.platform]}=={jax.__version__}", and needs no chip'
+            f"the compiler of {chip.name} takes no --topology={topology}: {reason}; give one such "
+            f"as {chip.topology}"
         ) from error
+
+
+def has_compiler(chip: Chip) -> bool:
+    """Return whether the chip's compiler is installed."""
+    return find_spec(_MODULES[chip.platform]) is not None
 
 
 def find_chip(name: str) -> Chip:

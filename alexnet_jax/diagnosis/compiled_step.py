@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 
 from alexnet_jax.diagnosis.chips import Chip, describe_devices
 from alexnet_jax.diagnosis.flops import training_flops
+from alexnet_jax.diagnosis.memory import smaller_batches
 from alexnet_jax.diagnosis.program_text import executed_lines
 from alexnet_jax.errors import UserError
 from alexnet_jax.models.table import Row, describe_layers
@@ -136,8 +137,7 @@ def compile_step(experiment: Experiment) -> jax.stages.Compiled:
         images = config.train.batch_size // experiment.mesh.size
         raise UserError(
             f"a step of {images} images a chip does not fit into its memory: "
-            f"{_first_sentence(error)}; give --config.train.microbatch_size="
-            f"{config.train.batch_size // 2}, or less, or a smaller --config.train.batch_size"
+            f"{_first_sentence(error)}; {smaller_batches(config.train.batch_size)}"
         ) from error
 
 

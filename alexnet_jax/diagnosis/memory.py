@@ -16,9 +16,16 @@ def check_step_fits(step_bytes: int, device_total: int | None, batch_size: int) 
     if device_total is not None and step_bytes > device_total:
         raise UserError(
             f"a step of {batch_size} images needs {step_bytes / 1e9:.1f} GB of a device, which has "
-            f"{device_total / 1e9:.1f}; give --config.train.microbatch_size={batch_size // 2}, or "
-            "less, or a smaller --config.train.batch_size"
+            f"{device_total / 1e9:.1f}; {smaller_batches(batch_size)}"
         )
+
+
+def smaller_batches(batch_size: int) -> str:
+    """Return what to do where a step does not fit."""
+    return (
+        f"give --config.train.microbatch_size={batch_size // 2}, or less, or a smaller "
+        "--config.train.batch_size"
+    )
 
 
 def device_memory() -> dict[str, int]:

@@ -12,12 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from alexnet_jax.kernels.normalization import widen
+
 
 def normalize(
     x: jax.Array, k: float, alpha: float, beta: float, size: int, axes: tuple[int, ...]
 ) -> jax.Array:
     """Compute x / (k + alpha·Σx²)^beta, as `normalization.normalize` does."""
-    wide = _widen(_join_groups(x, axes))
+    wide = widen(_join_groups(x, axes))
     scale = k + alpha * _window_sum(jnp.square(wide), x, size, axes)
     power, _ = _inverse_powers(scale, beta)
     return (wide * power).astype(x.dtype).reshape(x.shape)
@@ -33,14 +35,14 @@ def gradients(
     axes: tuple[int, ...],
 ) -> tuple[jax.Array]:
     """Return the gradient of the input, from sums that are computed again."""
-    wide, above = (_widen(_join_groups(each, axes)) for each in (x, gradient))
+    wide, above = (widen(_join_groups(each, axes)) for each in (x, gradient))
     scale = k + alpha * _window_sum(jnp.square(wide), x, size, axes)
     power, inverse = _inverse_powers(scale, beta)
     direct = above * power
     terms = direct * wide * inverse
     if axes != (-1,):
         terms = lax.optimization_barrier(terms.astype(x.dtype))
-    through_sums = _window_sum(_widen(terms), x, size, axes)
+    through_sums = _window_sum(widen(terms), x, size, axes)
     result = direct - 2 * alpha * beta * wide * through_sums
     return (result.astype(x.dtype).reshape(x.shape),)
 
@@ -86,11 +88,7 @@ def _sum_channels(x: jax.Array, channels: int, size: int, dtype: jnp.dtype) -> j
     precision = lax.Precision.DEFAULT if dtype.itemsize == 2 else lax.Precision.HIGHEST
     band = jnp.asarray(band, dtype)
     sums = jnp.matmul(x.astype(dtype), band, precision=precision, preferred_element_type=dtype)
-    return _widen(sums)
-
-
-def _widen(x: jax.Array) -> jax.Array:
-    return x.astype(np.promote_types(x.dtype, np.float32))
+    return widen(sums)
 
 
 def _inverse_powers(x: jax.Array, beta: float) -> tuple[jax.Array, jax.Array]:

@@ -12,7 +12,7 @@ def normalize(
     x: jax.Array, k: float, alpha: float, beta: float, size: int, axes: tuple[int, ...]
 ) -> jax.Array:
     """Compute x / (k + alpha·Σx²)^beta in float32, the sum over a centred window along `axes`."""
-    wide = _widen(x)
+    wide = widen(x)
     scale = k + alpha * _window_sum(jnp.square(wide), size, axes)
     return (wide / _power(scale, beta)).astype(x.dtype)
 
@@ -31,7 +31,7 @@ def gradients(
 
     With `keep_rounded` the terms of the sum of gradients go through memory in the input's dtype.
     """
-    wide, above = _widen(x), _widen(gradient)
+    wide, above = widen(x), widen(gradient)
     # Squared after padding, not before: XLA would keep the sums of the forward pass for these.
     squares = map(jnp.square, _shift(wide, size, axes[0]))
     scale = k + alpha * _window_sum(reduce(jnp.add, squares), size, axes[1:])
@@ -39,7 +39,7 @@ def gradients(
     # The windows that hold a number are those of its own window: they are centred.
     terms = direct * wide / scale
     if keep_rounded:
-        terms = _widen(lax.optimization_barrier(terms.astype(x.dtype)))
+        terms = widen(lax.optimization_barrier(terms.astype(x.dtype)))
     through_sums = _window_sum(terms, size, axes)
     return ((direct - 2 * alpha * beta * wide * through_sums).astype(x.dtype),)
 
@@ -59,7 +59,8 @@ def _shift(x: jax.Array, size: int, axis: int) -> list[jax.Array]:
     return [lax.slice_in_dim(padded, i, i + length, axis=axis) for i in range(size)]
 
 
-def _widen(x: jax.Array) -> jax.Array:
+def widen(x: jax.Array) -> jax.Array:
+    """Return numbers of 16 bits in float32, others as they are."""
     return x.astype(np.promote_types(x.dtype, np.float32))
 
 

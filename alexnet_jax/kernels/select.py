@@ -94,6 +94,11 @@ POOL, POOL_IN_LOOP = (
 
 _WIDE = ("float32", "float64")  # The transforms of 16-bit numbers would lose digits.
 
+_RESPONSE_NORM = (
+    Row("cuda", (), _always, RESPONSE_ROUNDED),
+    Row("tpu", (), _always, RESPONSE_BY_MATRIX),
+    Row("default", (), _always, RESPONSE),
+)
 TABLE: dict[str, tuple[Row, ...]] = {  # The first row that fits counts.
     "conv2d": (
         Row("cpu", _WIDE, partial(_transforms_pay, 3), WINOGRAD_3X3),
@@ -104,16 +109,8 @@ TABLE: dict[str, tuple[Row, ...]] = {  # The first row that fits counts.
         Row("tpu", (), _always, XLA_IN_GROUPS),
         Row("default", (), _always, XLA),
     ),
-    "local_response_norm": (
-        Row("cuda", (), _always, RESPONSE_ROUNDED),
-        Row("tpu", (), _always, RESPONSE_BY_MATRIX),
-        Row("default", (), _always, RESPONSE),
-    ),
-    "spatial_response_norm": (
-        Row("cuda", (), _always, RESPONSE_ROUNDED),
-        Row("tpu", (), _always, RESPONSE_BY_MATRIX),
-        Row("default", (), _always, RESPONSE),
-    ),
+    "local_response_norm": _RESPONSE_NORM,
+    "spatial_response_norm": _RESPONSE_NORM,
     "max_pool": (
         Row("cpu", (), _always, POOL_IN_LOOP),
         Row("tpu", (), _always, POOL_BY_XLA),

@@ -22,6 +22,7 @@ from alexnet_jax.parallel.image_exchange import (
     split_over_all,
 )
 from alexnet_jax.parallel.mesh import replicated, split_over_data
+from alexnet_jax.parallel.multihost import fail_together
 from alexnet_jax.parallel.runtime import wait_on_cpus
 from alexnet_jax.progress import Progress
 
@@ -51,9 +52,7 @@ class DeviceCache:
         self.source = pixels
         self._mesh = mesh
         placement = Placement(len(pixels), mesh)
-        _check_fits(len(pixels), placement.rows, pixels.image_size, mesh)
-        if isinstance(pixels, PixelStore):
-            pixels.verify(placement.first, placement.last)
+        fail_together(partial(_check, pixels, placement, mesh))
         self._images, self._labels = _load(pixels, placement, mesh)
         self._exchange = jax.jit(partial(exchange, mesh), out_shardings=split_over_data(mesh))
 
@@ -126,6 +125,12 @@ def _distribute(array: np.ndarray, sharding: NamedSharding) -> jax.Array:
     places = sharding.addressable_devices_indices_map(array.shape)
     parts = [jax.device_put(array[place], device) for device, place in places.items()]
     return jax.make_array_from_single_device_arrays(array.shape, sharding, parts)
+
+
+def _check(pixels: ImageSource, placement: Placement, mesh: Mesh) -> None:
+    _check_fits(len(pixels), placement.rows, pixels.image_size, mesh)
+    if isinstance(pixels, PixelStore):
+        pixels.verify(placement.first, placement.last)
 
 
 def _check_fits(count: int, rows: int, image_size: int, mesh: Mesh) -> None:

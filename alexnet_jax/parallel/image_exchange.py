@@ -14,6 +14,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import split_over_data
 
 # Slots are rounded up to a multiple of this part of their mean, so that few programs compile.
@@ -32,9 +33,14 @@ class Placement:
     """
 
     def __init__(self, count: int, mesh: Mesh) -> None:
-        """Place `count` images on a mesh that has equally many devices of each process."""
+        """Place `count` images; UserError where a process has more devices than another."""
         processes = np.array([device.process_index for device in mesh.devices.flat])
-        numbers = np.unique(processes)
+        numbers, counts = np.unique(processes, return_counts=True)
+        if counts.min() < counts.max():
+            raise UserError(
+                "config.data.source='device' needs equally many devices on all processes, which "
+                f"have {', '.join(map(str, counts))}; give --config.data.source=store"
+            )
         # Positions in the mesh, by process and by number in it.
         self._positions = np.stack([np.flatnonzero(processes == number) for number in numbers])
         self.rows = -(-count // mesh.size)

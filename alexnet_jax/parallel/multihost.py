@@ -36,13 +36,38 @@ def broadcast_from_process_0(compute: Callable[[], _Value]) -> _Value:
         try:
             message["value"] = compute()
         except (UserError, OSError) as error:
-            failure = error if isinstance(error, UserError) else explain_os_error(error)
-            message["error"], message["exit_code"] = str(failure), failure.exit_code
+            message = _describe(error)
     message = _gather(message)[0]
+    _raise(message)
+    return message["value"]
+
+
+def fail_together(check: Callable[[], object]) -> None:
+    """Run `check` on every process; if it fails on one, raise there what all raise.
+
+    The others would wait in the next collective for the one that has ended.
+
+    Raises:
+        UserError: `check` raised it, or OSError, somewhere.
+    """
+    message: dict[str, Any] = {}
+    try:
+        check()
+    except (UserError, OSError) as error:
+        message = _describe(error)
+    for each in _gather(message):
+        _raise(each)
+
+
+def _describe(error: UserError | OSError) -> dict[str, Any]:
+    failure = error if isinstance(error, UserError) else explain_os_error(error)
+    return {"error": str(failure), "exit_code": failure.exit_code}
+
+
+def _raise(message: Mapping[str, Any]) -> None:
     if "error" in message:
         environment = message["exit_code"] == MachineError.exit_code
         raise (MachineError if environment else UserError)(message["error"])
-    return message["value"]
 
 
 def check_same_on_all_processes(values: Mapping[str, Any]) -> None:

@@ -1,11 +1,9 @@
 """Chips by name, and what is said where their compiler is missing."""
 
-import os
-from importlib.util import find_spec
-
 import pytest
 
-from alexnet_jax.diagnosis.chips import CHIPS, describe_devices, find_chip
+from alexnet_jax.diagnosis import chips
+from alexnet_jax.diagnosis.chips import CHIPS, describe_devices, find_chip, has_compiler
 from alexnet_jax.errors import UserError
 
 
@@ -17,13 +15,18 @@ def test_a_chip_is_found_by_its_name_or_its_platform():
 
 
 @pytest.mark.parametrize("name", ["v5e", "h100"])
-def test_a_missing_compiler_is_named(name, monkeypatch):
-    monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
+def test_a_missing_compiler_is_named(name):
     chip = CHIPS[name]
-    if find_spec({"tpu": "libtpu", "gpu": "jax_cuda13_plugin"}[chip.platform]):
+    if has_compiler(chip):
         pytest.skip("it is installed")
-    with pytest.raises(UserError, match=r'it comes with pip install "jax\[(tpu|cuda13)\]=='):
+    with pytest.raises(UserError, match=r'is not installed; .* pip install "jax\[(tpu|cuda13)\]=='):
         describe_devices(chip, chip.topology)
+
+
+def test_a_topology_of_another_chip_is_refused(monkeypatch):
+    monkeypatch.setattr(chips, "has_compiler", lambda chip: True)
+    with pytest.raises(UserError, match="--topology=v4:2x2 is none of v5e; .* as v5e:2x2"):
+        describe_devices(CHIPS["v5e"], "v4:2x2")
 
 
 def test_the_clock_of_a_v5e_is_that_of_its_peak():

@@ -39,11 +39,7 @@ UP_TO_5 = "%n = s32[]{:T(128)} constant(5)\n  ROOT %c = pred[] compare(%i, %n), 
     ("condition", "loop", "count"),
     [
         ("", ', backend_config={"known_trip_count":{"n":"4"}}', 4),
-        (
-            "%n = s32[]{:T(128)} constant(5)\n  ROOT %c = pred[] compare(%i, %n), direction=LT",
-            "",
-            5,
-        ),
+        (UP_TO_5, "", 5),
         ("ROOT %c = pred[] compare(%loss, %limit), direction=LT", "", 1),
         (UP_TO_5.replace("LT", "GT"), "", 1),
     ],

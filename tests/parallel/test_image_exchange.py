@@ -1,8 +1,11 @@
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
 from jax.sharding import PartitionSpec as P
 
+from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.image_exchange import Placement, plan_exchange, split_over_all
 from alexnet_jax.parallel.mesh import make_mesh, split_over_data
 
@@ -52,3 +55,9 @@ def test_consecutive_images_need_the_fewest_slots():
     mesh = make_mesh()
     plan = plan_exchange(np.arange(32).reshape(1, 32), 64, mesh)
     assert plan.send.shape == (1, 4, 4, 32 // len(jax.devices()) // 4)
+
+
+def test_processes_with_unequal_devices_are_refused():
+    devices = np.array([SimpleNamespace(process_index=number) for number in (0, 0, 0, 1)])
+    with pytest.raises(UserError, match="on all processes, which have 3, 1; give .*=store"):
+        Placement(COUNT, SimpleNamespace(devices=devices, size=4))

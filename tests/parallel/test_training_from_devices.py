@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,3 +58,17 @@ def test_two_processes_train_and_evaluate_as_from_records(two_processes, stored_
     assert result(found)["ten_crop"] == result(records)["ten_crop"]
     for kind in ("train", "eval"):
         assert lines(found, kind) == lines(records, kind)
+
+
+def test_damage_that_one_process_finds_ends_both_at_once(stored_fractals, tmp_path):
+    damaged = tmp_path / "data"
+    shutil.copytree(stored_fractals, damaged)
+    (shard,) = damaged.glob("**/pixels_96/train-00000-of-*.npy")
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 1
+    shard.write_bytes(content)
+    changed = {"data.source": "device", "parallel.heartbeat_timeout": 100}
+    arguments = options(stored_fractals, tmp_path / "run", **changed)
+    ends = finish(start_together(2, arguments, last=[f"--config.data.dir={damaged}"]), timeout=90)
+    assert [code for code, _, _ in ends] == [2, 2], ends
+    assert "damaged in" in ends[0][2]

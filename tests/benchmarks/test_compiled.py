@@ -1,0 +1,44 @@
+"""The check of ceilings does not pass where it has checked nothing."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from short_run import REPOSITORY
+
+from alexnet_jax.diagnosis.chips import CHIPS, has_compiler
+
+
+def compiled(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.compiled", *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_network_without_a_ceiling_is_an_error():
+    done = compiled("--check", "--network=ownt")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: nothing was checked: no row of benchmarks/ceilings.json has such a network\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--check"], ["--chip=tpu"], ["--chip=gpu"]])
+def test_without_a_compiler_there_is_an_error(arguments):
+    if any(map(has_compiler, CHIPS.values())):
+        pytest.skip("a compiler is installed")
+    done = compiled(*arguments)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert 'pip install "jax[' in done.stderr
+
+
+def test_an_unknown_chip_is_an_error():
+    done = compiled("--chip=v9")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: --chip=v9: no such chip; there are v5e, v6e, h100\n"
