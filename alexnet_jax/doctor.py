@@ -20,10 +20,10 @@ from typing import Any
 from absl import flags, logging
 from ml_collections import config_flags
 
-from alexnet_jax import command_line
+from alexnet_jax import cli
 from alexnet_jax.errors import UserError
-from alexnet_jax.process import restart_with_huge_pages
-from alexnet_jax.progress import Progress
+from alexnet_jax.system.process import restart_with_huge_pages
+from alexnet_jax.system.progress import Progress
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file, e.g. configs/demo.py.")
 _JSON = flags.DEFINE_bool("json", False, "Print one JSON object instead of the table.")
@@ -45,7 +45,7 @@ _TOPOLOGY = flags.DEFINE_string("topology", "", "With --chip: the chips' arrange
 
 def main(arguments: Sequence[str]) -> None:
     """Print measurements or, with --devices or --chip, estimates."""
-    command_line.refuse_arguments(arguments)
+    cli.refuse_arguments(arguments)
     logging.set_verbosity(logging.ERROR)  # TFDS warns about every directory that it opens.
     if _CHIP.value is not None and _DEVICES.value is not None:
         raise UserError("give --chip or --devices: --topology says how many chips there are")
@@ -60,7 +60,8 @@ def _measure() -> tuple[Any, str]:
     # Imported here so that --help does not wait for JAX.
     from alexnet_jax.diagnosis.examination import diagnose
     from alexnet_jax.diagnosis.report import format_table
-    from alexnet_jax.training.experiment import build_run, build_without_data
+    from alexnet_jax.runs.run import build_run
+    from alexnet_jax.training.experiment import build_without_data
 
     run, missing = None, ""
     try:
@@ -68,7 +69,7 @@ def _measure() -> tuple[Any, str]:
     except UserError as error:
         missing = str(error)
     experiment = run.experiment if run else build_without_data(_CONFIG.value)
-    arguments = command_line.config_arguments(_CONFIG)
+    arguments = cli.config_arguments(_CONFIG)
     with Progress("measuring", None) as progress:
 
         def show(doing: str) -> None:
@@ -101,4 +102,4 @@ def _compile(name: str) -> tuple[Any, str]:
 
 if __name__ == "__main__":
     restart_with_huge_pages()
-    command_line.run(main, required=("config",), prints_result=True)
+    cli.run(main, required=("config",), prints_result=True)

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from alexnet_jax import command_line
-from alexnet_jax.process import restart_with_huge_pages
+from alexnet_jax import cli
+from alexnet_jax.system.process import restart_with_huge_pages
 
 if TYPE_CHECKING:
-    from alexnet_jax.training.inference import Evaluation
+    from alexnet_jax.prediction.inference import Evaluation
 
 _WORKDIR = flags.DEFINE_multi_string("workdir", [], "A run's folder; may be given several times.")
-_CHECKPOINT = command_line.define_checkpoint("Which checkpoint of each workdir")
+_CHECKPOINT = cli.define_checkpoint("Which checkpoint of each workdir")
 _VIEWS = flags.DEFINE_enum(
     "views",
     "ten_crop",
@@ -46,9 +46,9 @@ _JSON = flags.DEFINE_bool("json", False, "Print one JSON object instead of table
 
 def main(arguments: Sequence[str]) -> None:
     """Evaluate the workdirs that the flags name."""
-    command_line.refuse_arguments(arguments)
-    from alexnet_jax.output_file import check_output
-    from alexnet_jax.training.inference import judge_workdirs
+    cli.refuse_arguments(arguments)
+    from alexnet_jax.prediction.inference import judge_workdirs
+    from alexnet_jax.system.output_file import check_output
 
     out = Path(_OUT.value) if _OUT.value else None
     if out is not None:
@@ -71,7 +71,7 @@ def _save(evaluation: "Evaluation", path: Path) -> None:
     """Write the probabilities of the chosen views as plain arrays, which need no pickle."""
     import numpy as np
 
-    from alexnet_jax.output_file import output_file
+    from alexnet_jax.system.output_file import output_file
 
     judged = evaluation.by_view[_VIEWS.value]
     assert judged.probabilities is not None, "they were asked for"
@@ -86,10 +86,10 @@ def _save(evaluation: "Evaluation", path: Path) -> None:
 
 
 def _tables(evaluation: "Evaluation") -> str:
-    from alexnet_jax.data.imagenet_names import describe_class
+    from alexnet_jax.data.builders.imagenet_names import describe_class
     from alexnet_jax.errors import printable
-    from alexnet_jax.evaluation.by_class import errors_by_class, format_by_class
     from alexnet_jax.evaluation.metrics import format_scores
+    from alexnet_jax.report.by_class import errors_by_class, format_by_class
 
     table = format_scores({kind: each.scores for kind, each in evaluation.by_view.items()})
     if not _BY_CLASS.value:
@@ -102,8 +102,8 @@ def _tables(evaluation: "Evaluation") -> str:
 
 def _values(evaluation: "Evaluation") -> dict[str, Any]:
     """Return the content of the JSON object."""
-    from alexnet_jax.data.imagenet_names import english_name
-    from alexnet_jax.evaluation.by_class import errors_by_class
+    from alexnet_jax.data.builders.imagenet_names import english_name
+    from alexnet_jax.report.by_class import errors_by_class
 
     values: dict[str, Any] = {"workdirs": _WORKDIR.value, "data": evaluation.data}
     values["split"] = _SPLIT.value
@@ -129,4 +129,4 @@ def _values(evaluation: "Evaluation") -> dict[str, Any]:
 
 if __name__ == "__main__":
     restart_with_huge_pages()
-    command_line.run(main, required=("workdir",), prints_result=True)
+    cli.run(main, required=("workdir",), prints_result=True)

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from alexnet_jax import command_line
+from alexnet_jax import cli
 from alexnet_jax.errors import UserError, print_error
-from alexnet_jax.process import restart_with_huge_pages
+from alexnet_jax.system.process import restart_with_huge_pages
 
 if TYPE_CHECKING:
     from alexnet_jax.prediction.features import Features
 
 _WORKDIR = flags.DEFINE_string("workdir", "", "The folder of a run or of imported weights.")
-_CHECKPOINT = command_line.define_checkpoint("Which checkpoint")
+_CHECKPOINT = cli.define_checkpoint("Which checkpoint")
 _LAYERS = flags.DEFINE_list("layers", [], "Names of layers, such as conv5 and fc7.")
 _OUT = flags.DEFINE_string("out", "", "The file to write, .npz or .safetensors.")
 
@@ -58,7 +58,7 @@ def _follow(
     parts: "Iterator[Features]", count: int | None, unread: list[Path]
 ) -> "Iterator[Features]":
     """Show the progress, and name the images that cannot be read and add them to `unread`."""
-    from alexnet_jax.progress import Progress
+    from alexnet_jax.system.progress import Progress
 
     progress = nullcontext() if count is None else Progress("computing features", count, "images")
     with progress as shown:
@@ -73,4 +73,4 @@ def _follow(
 
 if __name__ == "__main__":
     restart_with_huge_pages()
-    command_line.run(main, required=("workdir", "layers", "out"), prints_result=True)
+    cli.run(main, required=("workdir", "layers", "out"), prints_result=True)

@@ -8,7 +8,7 @@ config. The run writes metrics.jsonl, tensorboard/, checkpoints/, config.json, e
 last, result.json to its workdir.
 """
 
-from alexnet_jax.signals import exit_on_signals, ignore_signals
+from alexnet_jax.system.signals import exit_on_signals, ignore_signals
 
 if __name__ == "__main__":
     exit_on_signals()  # Before the imports, which are slow.
@@ -20,9 +20,9 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from alexnet_jax import command_line
-from alexnet_jax.process import restart_with_huge_pages
-from alexnet_jax.progress import say, silence
+from alexnet_jax import cli
+from alexnet_jax.system.process import restart_with_huge_pages
+from alexnet_jax.system.progress import say, silence
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config file, e.g. configs/demo.py.")
 _WORKDIR = flags.DEFINE_string("workdir", "", "The folder of the run.")
@@ -36,17 +36,17 @@ _PROFILE = flags.DEFINE_string(
     "profile", "", "START:STOP in completed steps: trace the steps between to WORKDIR/profile."
 )
 _QUIET = flags.DEFINE_bool("quiet", False, "Print only errors and the final table.")
-command_line.define_print_config()
+cli.define_print_config()
 
 
 def main(arguments: Sequence[str]) -> None:
     """Train as the flags say."""
-    command_line.refuse_arguments(arguments)
+    cli.refuse_arguments(arguments)
     if _QUIET.value:
         silence()
     # Imported here so that --help does not wait for JAX.
+    from alexnet_jax.cluster.distributed import joined_cluster
     from alexnet_jax.config.checks import check_config
-    from alexnet_jax.parallel.distributed import joined_cluster
 
     check_config(_CONFIG.value)
     cluster = _CONFIG.value.parallel
@@ -56,11 +56,11 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _train(workdir: Path) -> None:
+    from alexnet_jax.monitoring.profiling import parse_profiled_steps
     from alexnet_jax.parallel.multihost import is_process_0
-    from alexnet_jax.training.loop import train_and_evaluate
+    from alexnet_jax.runs.results import format_result
+    from alexnet_jax.runs.train import train_and_evaluate
     from alexnet_jax.training.preemption import Preempted
-    from alexnet_jax.training.profiling import parse_profiled_steps
-    from alexnet_jax.training.results import format_result
 
     ignore_config = _RESUME.value == "ignore_config"
     profiled = parse_profiled_steps(_PROFILE.value)
@@ -77,4 +77,4 @@ def _train(workdir: Path) -> None:
 
 if __name__ == "__main__":
     restart_with_huge_pages()
-    command_line.run(main, required=("config", "workdir"))
+    cli.run(main, required=("config", "workdir"))

@@ -21,17 +21,17 @@ from typing import TYPE_CHECKING, TextIO
 
 from absl import flags
 
-from alexnet_jax import command_line
-from alexnet_jax.console import output_error
+from alexnet_jax import cli
 from alexnet_jax.errors import UserError, print_error, printable
-from alexnet_jax.process import restart_with_huge_pages
+from alexnet_jax.system.console import output_error
+from alexnet_jax.system.process import restart_with_huge_pages
 
 if TYPE_CHECKING:
     from alexnet_jax.prediction.classification import Prediction
     from alexnet_jax.prediction.classifier import Classifier
 
 _WORKDIR = flags.DEFINE_string("workdir", "", "The folder of a run or of imported weights.")
-_CHECKPOINT = command_line.define_checkpoint("--workdir: which checkpoint")
+_CHECKPOINT = cli.define_checkpoint("--workdir: which checkpoint")
 _WEIGHTS = flags.DEFINE_string("weights", "", "A file of weights, with --format.")
 _FORMAT = flags.DEFINE_enum(
     "format", None, ["torchvision", "caffe", "safetensors"], "Format of --weights."
@@ -115,7 +115,7 @@ def _print(
 ) -> "Iterator[Prediction]":
     """Print each prediction, then yield it; `count` is their number, where it is known."""
     from alexnet_jax.prediction.output import CSV_HEADER, as_csv, as_json, as_text
-    from alexnet_jax.progress import Progress
+    from alexnet_jax.system.progress import Progress
 
     convert = as_json if _JSON.value else as_csv if _CSV.value else as_text
     if _CSV.value:
@@ -147,4 +147,4 @@ def _draw(shown: "Sequence[Prediction]", read: int, classifier: "Classifier") ->
 
 if __name__ == "__main__":
     restart_with_huge_pages()
-    command_line.run(main, prints_result=True)
+    cli.run(main, prints_result=True)

@@ -36,7 +36,7 @@ from pathlib import Path
 
 from absl import flags, logging
 
-from alexnet_jax import command_line
+from alexnet_jax import cli
 from alexnet_jax.config.rules import MOST_MEGAPIXELS
 from alexnet_jax.errors import UserError
 
@@ -80,7 +80,12 @@ _VERIFY = flags.DEFINE_bool("verify", False, "Only compare the pixel store with 
 
 def main(arguments: Sequence[str]) -> None:
     """Prepare the data set that the flags name."""
-    from alexnet_jax.data.preparation import Request, check_store, prepare_dataset, prepare_store
+    from alexnet_jax.data.builders.preparation import (
+        Request,
+        check_store,
+        prepare_dataset,
+        prepare_store,
+    )
 
     logging.set_verbosity(logging.ERROR)  # TFDS remarks on every directory that it opens.
     if arguments:
@@ -104,4 +109,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main, required=["dataset"])
+    cli.run(main, required=["dataset"])

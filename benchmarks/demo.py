@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from alexnet_jax.training.provenance import describe_environment
+from alexnet_jax.monitoring.provenance import describe_environment
 from benchmarks.first_step import measure_starts
 
 

@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from alexnet_jax.training.provenance import describe_environment
+from alexnet_jax.monitoring.provenance import describe_environment
 
 
 def seconds_to_first_step(arguments: list[str], workdir: Path, cache: Path) -> float:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from alexnet_jax.training.provenance import describe_environment
+from alexnet_jax.monitoring.provenance import describe_environment
 
 FORMS = ("fast", "plain")
 

@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from alexnet_jax.training.provenance import describe_environment
+from alexnet_jax.monitoring.provenance import describe_environment
 from benchmarks.contestants import BATCH, CONTESTANTS, THREADS
 from benchmarks.natural_images import write_images
 

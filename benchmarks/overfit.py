@@ -19,9 +19,9 @@ from alexnet_jax.data.builders.fractals import Fractals
 from alexnet_jax.data.image_source import DecodedImages
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import compute_statistics, save_statistics
+from alexnet_jax.monitoring.provenance import describe_environment
 from alexnet_jax.parallel.prefetch import prefetch_to_device
-from alexnet_jax.training.experiment import build_run
-from alexnet_jax.training.provenance import describe_environment
+from alexnet_jax.runs.run import build_run
 from configs import imagenet
 
 CLASSES, PER_CLASS, BATCH = 16, 8, 32

@@ -14,8 +14,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from alexnet_jax.monitoring.provenance import describe_environment
 from alexnet_jax.sweeps.statistics import average
-from alexnet_jax.training.provenance import describe_environment
 
 Errors = dict[str, dict[int, float]]  # By trial without its seed, and by seed.
 

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from alexnet_jax.evaluation.scoring import judge
+from alexnet_jax.monitoring.provenance import describe_environment
 from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.parallel.runtime import configure_jax
@@ -29,9 +30,8 @@ from alexnet_jax.prediction.classification import classify
 from alexnet_jax.prediction.classifier import from_workdir
 from alexnet_jax.prediction.image_paths import images_below
 from alexnet_jax.prediction.output import as_json
-from alexnet_jax.training.experiment import host_threads, make_evaluation_batches, open_split
-from alexnet_jax.training.network import load_trained
-from alexnet_jax.training.provenance import describe_environment
+from alexnet_jax.runs.run import host_threads, make_evaluation_batches, open_split
+from alexnet_jax.runs.trained import load_trained
 
 
 def write_images(workdir: Path, data_dir: Path, folder: Path, count: int) -> None:

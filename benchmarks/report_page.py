@@ -19,7 +19,7 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from alexnet_jax.training.provenance import describe_environment
+from alexnet_jax.monitoring.provenance import describe_environment
 
 _SCREENS = {"desk": (1200, "light"), "phone": (390, "dark")}
 _PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"

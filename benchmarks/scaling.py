@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from alexnet_jax.training.provenance import describe_environment
+from alexnet_jax.monitoring.provenance import describe_environment
 
 DEVICES = [2**power for power in range(1, 10)]
 PER_MACHINE = 8

@@ -25,7 +25,7 @@ from PIL import Image
 
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.models import create_model
-from alexnet_jax.training.provenance import describe_environment
+from alexnet_jax.monitoring.provenance import describe_environment
 from alexnet_jax.weights import Bundle, write_workdir
 
 

@@ -103,7 +103,7 @@ def main() -> None:
         print(train_peer(arguments.source, arguments.peer))
         return
     # Not above: the peer's time should not hold what it does not need.
-    from alexnet_jax.training.provenance import describe_environment
+    from alexnet_jax.monitoring.provenance import describe_environment
 
     runs: dict[str, list[dict]] = {"ours": [], "torch": []}
     with tempfile.TemporaryDirectory() as folder:

@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from alexnet_jax.cores import processor_name
+from alexnet_jax.system.cores import processor_name
 
 CONTENDERS = {
     "cpu": (

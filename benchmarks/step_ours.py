@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from alexnet_jax.models import create_model
-from alexnet_jax.models.table import describe_layers, training_multiply_adds
+from alexnet_jax.monitoring.layer_table import describe_layers, training_multiply_adds
 from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
 from alexnet_jax.parallel.runtime import compile_and_tidy, configure_jax
-from alexnet_jax.process import restart_with_huge_pages
+from alexnet_jax.system.process import restart_with_huge_pages
 from alexnet_jax.training.optimizer import krizhevsky_sgd
 from alexnet_jax.training.state import create_state
 from alexnet_jax.training.step import make_train_step

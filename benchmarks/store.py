@@ -28,17 +28,17 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from alexnet_jax.data.bounded_map import bounded_map
 from alexnet_jax.data.image_source import DecodedImages
 from alexnet_jax.data.pixel_store.reading import PixelStore
 from alexnet_jax.data.pixel_store.writing import write_store
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.stream import TrainingBatches, read_ahead
+from alexnet_jax.monitoring.provenance import describe_environment
 from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.parallel.prefetch import prefetch_to_device
-from alexnet_jax.training.experiment import build_run
+from alexnet_jax.runs.run import build_run
+from alexnet_jax.system.bounded_map import bounded_map
 from alexnet_jax.training.metric_window import MetricWindow
-from alexnet_jax.training.provenance import describe_environment
 from configs import demo, imagenet
 
 NAME, SIZE, BATCH = "fractals/imagenet_like_5", 256, 128

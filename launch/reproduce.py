@@ -19,9 +19,9 @@ if not __package__:  # Run as `python launch/reproduce.py`: the packages are one
 
 from absl import flags
 
-from alexnet_jax import command_line
+from alexnet_jax import cli
 from alexnet_jax.errors import UserError
-from alexnet_jax.signals import exit_on_signals
+from alexnet_jax.system.signals import exit_on_signals
 
 _CLAIM = flags.DEFINE_multi_string("claim", [], "A claim to try; may be given several times.")
 _DATA = flags.DEFINE_string("data", "", "The data set; --list names those of each claim.")
@@ -44,7 +44,7 @@ _PAGE_ONLY = flags.DEFINE_bool("page_only", False, "Write the page from the logs
 
 def main(arguments: Sequence[str]) -> None:
     """Do what the flags say."""
-    command_line.refuse_arguments(arguments)
+    cli.refuse_arguments(arguments)
     from alexnet_jax.reproduction.claims import load_claims
     from alexnet_jax.reproduction.listing import format_claims
 
@@ -89,4 +89,4 @@ def main(arguments: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     exit_on_signals()
-    command_line.run(main, prints_result=True)
+    cli.run(main, prints_result=True)

@@ -19,9 +19,8 @@ if not __package__:  # Run as `python launch/sweep.py`: the packages are one fol
 from absl import flags
 from ml_collections import config_flags
 
-from alexnet_jax import command_line
+from alexnet_jax import cli
 from alexnet_jax.errors import UserError
-from alexnet_jax.signals import exit_on_signals
 from alexnet_jax.sweeps.running import (
     Executor,
     exit_if_failed,
@@ -32,6 +31,7 @@ from alexnet_jax.sweeps.running import (
 from alexnet_jax.sweeps.table import format_csv, format_markdown, read_rows
 from alexnet_jax.sweeps.trial_run import TrialRun
 from alexnet_jax.sweeps.trials import load_sweep
+from alexnet_jax.system.signals import exit_on_signals
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The config that trials override.")
 _SWEEP = flags.DEFINE_string("sweep", "", "The sweep file, such as configs/sweeps/ablations.py.")
@@ -125,4 +125,4 @@ def make_executor() -> Executor:
 
 if __name__ == "__main__":
     exit_on_signals()
-    command_line.run(main, required=("workdir",), prints_result=True)
+    cli.run(main, required=("workdir",), prints_result=True)

@@ -39,7 +39,7 @@ gc.set_threshold(50_000)
 settings.register_profile("stable", derandomize=True, max_examples=20, deadline=None, database=None)
 settings.load_profile("stable")
 
-from alexnet_jax.data.preparation import Request, prepare_dataset, prepare_store  # noqa: E402
+from alexnet_jax.data.builders.preparation import Request, prepare_dataset, prepare_store  # noqa: E402
 
 # Files that take half a minute or more begin first: begun last, one would keep a worker busy when
 # the other has nothing left to do.
@@ -108,7 +108,7 @@ def finished(fractals_dir, make_once):
     """The workdir and result of a whole short run; copy the workdir before changing it."""
 
     def make(folder):
-        from alexnet_jax.training.loop import train_and_evaluate
+        from alexnet_jax.runs.train import train_and_evaluate
 
         result = train_and_evaluate(short_config(fractals_dir), folder / "run")
         (folder / "returned.json").write_text(json.dumps(result))

@@ -24,7 +24,7 @@ NOT_RUN = {
     "--dataset=imagenet2012": "needs ImageNet; on made archives: tests/data/builders",
     "--dataset=imagenet2010": "needs ILSVRC-2010; on made archives: tests/data/builders",
     "--dataset=fashion_mnist --image_size=28 --source=DIR": "needs its files: tests/data/builders",
-    "--split=test": "needs ILSVRC-2010; other splits: tests/training/test_inference.py",
+    "--split=test": "needs ILSVRC-2010; other splits: tests/prediction/test_inference.py",
     "main --config=configs/imagenet.py": "needs ImageNet",
     "sbatch": "needs Slurm: tests/launch/test_slurm.py",
     "serve": "runs until it is stopped: tests/serve",
@@ -40,7 +40,7 @@ NOT_RUN = {
     "my_recipe.py": "needs the code of its page: tests/test_extending.py",
     "doctor --config=configs/imagenet.py": "measures a large network; the demo's is run",
     "--devices=64": "traces large networks for minutes: tests/diagnosis/test_scaling.py",
-    "--profile=100:110": "needs a hundred steps: tests/training/test_profiling.py",
+    "--profile=100:110": "needs a hundred steps: tests/monitoring/test_profiling.py",
 }
 SNIPPETS_NOT_RUN = {
     "alexnet-owt-7be5be79.pth": "needs torchvision's file: tests/weights/test_torchvision_peer.py",

@@ -12,7 +12,7 @@ from short_run import FRACTALS, REPOSITORY
 
 from alexnet_jax.data.augment import AUGMENTATIONS
 from alexnet_jax.data.builders import DATA_SETS
-from alexnet_jax.data.preparation import Request, prepare_dataset
+from alexnet_jax.data.builders.preparation import Request, prepare_dataset
 from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
 

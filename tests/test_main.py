@@ -17,7 +17,8 @@ pytestmark = pytest.mark.slow
 # Gets SIGTERM as its first test begins.
 STOPPED_IN_THE_TEST = """
 import os, signal
-from alexnet_jax import command_line, main
+from alexnet_jax import main
+from alexnet_jax import cli
 from alexnet_jax.training import loop
 
 score = loop.score
@@ -27,7 +28,7 @@ def stop_and_score(*arguments):
     return score(*arguments)
 
 loop.score = stop_and_score
-command_line.run(main.main)
+cli.run(main.main)
 """
 
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from alexnet_jax.data.images import MAX_MEGAPIXELS
+from alexnet_jax.data.decoding.images import MAX_MEGAPIXELS
 from configs import imagenet
 
 

@@ -9,7 +9,7 @@ from alexnet_jax.config.renamed import refuse_old_value
 from alexnet_jax.config.rules import check_value
 from alexnet_jax.config.schema import SCHEMA, check_key, flatten
 from alexnet_jax.errors import UserError
-from alexnet_jax.local_path import check_folder
+from alexnet_jax.system.local_path import check_folder
 
 BEST, LATEST = "best", "latest"  # Names of checkpoints, beside their steps.
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from alexnet_jax.atomic_write import atomic_write
 from alexnet_jax.config.renamed import with_new_names
 from alexnet_jax.config.schema import SCHEMA, default_config, flatten
 from alexnet_jax.errors import UserError
+from alexnet_jax.system.atomic_write import atomic_write
 
 # With the plateau schedule the times of evaluations change the learning rate.
 _DECIDE_PLATEAUS = ("eval.every_steps", "eval.every_epochs")

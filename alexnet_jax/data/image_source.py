@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from alexnet_jax.data.dataset_info import records_fingerprint
-from alexnet_jax.data.images import MAX_MEGAPIXELS, read_image
+from alexnet_jax.data.decoding.images import MAX_MEGAPIXELS, read_image
 from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
 

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from alexnet_jax.atomic_write import atomic_file
 from alexnet_jax.errors import UserError
-from alexnet_jax.untrusted_file import load_arrays
+from alexnet_jax.system.atomic_write import atomic_file
+from alexnet_jax.system.untrusted_file import load_arrays
 
 _Array = TypeVar("_Array", jax.Array, np.ndarray)
 _FILE = "preprocessing.npz"

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet_jax.atomic_write import atomic_file
-from alexnet_jax.data.bounded_map import bounded_map
-from alexnet_jax.data.data_dir_lock import data_dir_lock
+from alexnet_jax.data.builders.data_dir_lock import data_dir_lock
 from alexnet_jax.data.dataset_info import data_set_name
 from alexnet_jax.data.image_source import ImageSource
 from alexnet_jax.data.pixel_store.manifest import MANIFEST, Manifest
 from alexnet_jax.data.records import dataset_option
-from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
-from alexnet_jax.folder_lock import LockHeldError
-from alexnet_jax.progress import Progress
-from alexnet_jax.untrusted_file import load_arrays
+from alexnet_jax.system.atomic_write import atomic_file
+from alexnet_jax.system.bounded_map import bounded_map
+from alexnet_jax.system.disk_space import full_disk_reported
+from alexnet_jax.system.folder_lock import LockHeldError
+from alexnet_jax.system.progress import Progress
+from alexnet_jax.system.untrusted_file import load_arrays
 
 _IMAGES_PER_TASK = 32
 _SECONDS_BETWEEN_LOOKS = 2.0

@@ -13,9 +13,9 @@ from typing import TypeVar
 import grain
 import numpy as np
 
+from alexnet_jax.data.decoding.reused_memory import BatchBuffers
 from alexnet_jax.data.image_source import ImageSource
 from alexnet_jax.data.permutation import permute
-from alexnet_jax.data.reused_memory import BatchBuffers
 
 # What the host sends to the devices: "image" uint8 [B, S, S, 3], RGB; "label" int32 [B];
 # "mask" bool [B], False for padding. In a cluster each host has only its own rows.

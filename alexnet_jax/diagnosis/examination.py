@@ -10,20 +10,21 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from alexnet_jax.cores import processor_name, usable_cores
 from alexnet_jax.data.image_source import DecodedImages
 from alexnet_jax.data.pixel_store.reading import PixelStore
 from alexnet_jax.data.stream import read_ahead
+from alexnet_jax.device_store.device_cache import DeviceCache
 from alexnet_jax.diagnosis import reading, stepping
 from alexnet_jax.diagnosis.advice import judge
 from alexnet_jax.diagnosis.elsewhere import measured_elsewhere
 from alexnet_jax.diagnosis.flops import matrix_product_ceiling, training_flops
 from alexnet_jax.diagnosis.memory import check_step_fits, device_memory, read_memory
 from alexnet_jax.diagnosis.timing import Outcome, Skipped, Speed
-from alexnet_jax.models.table import count_parameters, describe_layers
-from alexnet_jax.parallel.device_cache import DeviceCache
+from alexnet_jax.monitoring.layer_table import count_parameters, describe_layers
 from alexnet_jax.parallel.prefetch import prefetch_to_device
-from alexnet_jax.training.experiment import Experiment, Run
+from alexnet_jax.runs.run import Run
+from alexnet_jax.system.cores import processor_name, usable_cores
+from alexnet_jax.training.experiment import Experiment
 from alexnet_jax.training.recipe import name_network
 
 _INPUT_STAGES = ("reading_cold", "reading_warm", "decoding", "batches")

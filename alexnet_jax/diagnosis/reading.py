@@ -8,12 +8,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from alexnet_jax.data.bounded_map import bounded_map
+from alexnet_jax.data.decoding.reused_memory import BatchBuffers
 from alexnet_jax.data.image_source import DecodedImages, ImageSource
 from alexnet_jax.data.records import Records
-from alexnet_jax.data.reused_memory import BatchBuffers
 from alexnet_jax.diagnosis.page_cache import drop_from_memory
 from alexnet_jax.diagnosis.timing import Outcome, Skipped, Speed, time_results
+from alexnet_jax.system.bounded_map import bounded_map
 
 _SAMPLE_BYTES = 512 * 2**20  # The largest sample that is dropped from the page cache.
 _EXAMPLES_PER_READ = 16

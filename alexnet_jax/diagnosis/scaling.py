@@ -14,10 +14,10 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from alexnet_jax.data.permutation import permute
+from alexnet_jax.device_store.image_exchange import bytes_sent, plan_exchange
+from alexnet_jax.diagnosis.traffic import bytes_by_kind, read_transfers
 from alexnet_jax.errors import UserError
-from alexnet_jax.parallel.image_exchange import bytes_sent, plan_exchange
 from alexnet_jax.parallel.mesh import check_batch_divides
-from alexnet_jax.parallel.traffic import bytes_by_kind, read_transfers
 from alexnet_jax.training.experiment import build_without_data
 from alexnet_jax.training.recipe import resolve_config
 from alexnet_jax.training.step import lower_step

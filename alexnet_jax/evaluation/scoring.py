@@ -22,7 +22,7 @@ from alexnet_jax.models import AlexNet
 from alexnet_jax.parallel.mesh import replicated, split_over_data
 from alexnet_jax.parallel.partitioned_ops import partition_ops
 from alexnet_jax.parallel.runtime import wait_on_cpus
-from alexnet_jax.progress import Progress
+from alexnet_jax.system.progress import Progress
 
 
 @dataclass(frozen=True)

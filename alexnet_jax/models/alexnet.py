@@ -130,7 +130,7 @@ class AlexNet(nn.Module):
     def _activate(self, x: jax.Array, name: str) -> jax.Array:
         """Apply the nonlinearity of the layer called `name`."""
         activations = {"relu": nn.relu, "tanh": jnp.tanh}[self.spec.activation](x)
-        # Kept only where "intermediates" is mutable: evaluation/activations.py reads it.
+        # Kept only where "intermediates" is mutable: prediction/activations.py reads it.
         self.sow("intermediates", f"{name}_activation", activations)
         return activations
 

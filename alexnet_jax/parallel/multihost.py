@@ -1,6 +1,7 @@
 """Small cross-process collectives; no-ops in one process."""
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeVar
@@ -84,6 +85,33 @@ def check_same_on_all_processes(values: Mapping[str, Any]) -> None:
                 f"processes 0 and {number} were not started alike ({'; '.join(differing)}); give "
                 "all processes the same config and data"
             )
+
+
+def check_cluster(processes: int | None, devices: int | None) -> None:
+    """Raise UserError unless the number of processes, and of devices in total, is as expected.
+
+    None stands for any number.
+    """
+    if processes is not None and jax.process_count() != processes:
+        raise UserError(
+            f"{jax.process_count()} process(es) joined; config.parallel.processes expects "
+            f"{processes}. Usual causes: each process was started alone, without srun or mpirun, "
+            "or the JAX_* variables did not reach it (docs/clusters.md)"
+        )
+    found = f"{jax.device_count()} device(s) ({jax.default_backend()})"
+    if devices is not None and jax.device_count() != devices:
+        raise UserError(
+            f"{jax.process_count()} process(es) see {found}; config.parallel.devices expects "
+            f"{devices}. Usual causes: GPUs hidden by --gpus-per-task or CUDA_VISIBLE_DEVICES, or "
+            'JAX without its GPU or TPU part (pip install "jax[cuda13]")'
+        )
+    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    unused = gpus not in ("", "-1", "NoDevFiles") and jax.default_backend() == "cpu"
+    if unused and jax.process_count() > 1 and "JAX_PLATFORMS" not in os.environ:
+        raise UserError(
+            f"this process was given GPUs (CUDA_VISIBLE_DEVICES={gpus}) but JAX found only "
+            f'{found}: install "jax[cuda13]", or set JAX_PLATFORMS=cpu if that is meant'
+        )
 
 
 def max_over_processes(number: int) -> jax.Array:

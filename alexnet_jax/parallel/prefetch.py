@@ -6,7 +6,7 @@ import jax
 from jax.sharding import Mesh
 
 from alexnet_jax.data.stream import Batch, Batches, read_and_send
-from alexnet_jax.parallel.device_cache import DeviceCache
+from alexnet_jax.device_store.device_cache import DeviceCache
 from alexnet_jax.parallel.mesh import rows_of_process, to_devices
 
 

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from alexnet_jax.data.bounded_map import bounded_map
-from alexnet_jax.data.images import read_image, read_image_file
-from alexnet_jax.data.reused_memory import BatchBuffers
+from alexnet_jax.data.decoding.images import read_image, read_image_file
+from alexnet_jax.data.decoding.reused_memory import BatchBuffers
+from alexnet_jax.system.bounded_map import bounded_map
 
 Result = TypeVar("Result")
 

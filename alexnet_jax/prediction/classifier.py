@@ -10,13 +10,13 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from alexnet_jax.data.imagenet_names import describe_class, imagenet_words
-from alexnet_jax.data.images import MAX_MEGAPIXELS
+from alexnet_jax.data.builders.imagenet_names import describe_class, imagenet_words
+from alexnet_jax.data.decoding.images import MAX_MEGAPIXELS
 from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.scoring import Predictor, make_view_predictor, view_probabilities
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated, to_devices
 from alexnet_jax.parallel.runtime import configure_jax
-from alexnet_jax.training.network import load_trained
+from alexnet_jax.runs.trained import load_trained
 from alexnet_jax.weights.formats import import_weights
 from alexnet_jax.weights.stablehlo import read_program
 

@@ -12,8 +12,8 @@ from typing import IO, Any
 import numpy as np
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.output_file import check_output, output_file
 from alexnet_jax.prediction.features import Features
+from alexnet_jax.system.output_file import check_output, output_file
 
 _SUFFIXES = (".npz", ".safetensors")
 _PATHS = "paths"

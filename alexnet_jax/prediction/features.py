@@ -9,16 +9,16 @@ import jax
 import numpy as np
 
 from alexnet_jax.data.preprocessing import center_crop
-from alexnet_jax.evaluation.activations import (
+from alexnet_jax.parallel.mesh import make_data_mesh, split_over_data, to_devices
+from alexnet_jax.parallel.partitioned_ops import partition_ops
+from alexnet_jax.parallel.runtime import configure_jax
+from alexnet_jax.prediction.activations import (
     activation_shapes,
     capture_activations,
     check_layers,
 )
-from alexnet_jax.parallel.mesh import make_data_mesh, split_over_data, to_devices
-from alexnet_jax.parallel.partitioned_ops import partition_ops
-from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.prediction.batches import compute_ahead, read_batches
-from alexnet_jax.training.network import load_trained
+from alexnet_jax.runs.trained import load_trained
 
 
 @dataclass(frozen=True, eq=False)

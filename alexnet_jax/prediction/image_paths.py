@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from alexnet_jax.data.images import FORMATS
+from alexnet_jax.data.decoding.images import FORMATS
 from alexnet_jax.errors import UserError
 
 STDIN = "-"

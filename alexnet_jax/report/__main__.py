@@ -15,13 +15,13 @@ from pathlib import Path
 
 from absl import flags
 
-from alexnet_jax import command_line
+from alexnet_jax import cli
 from alexnet_jax.errors import UserError
-from alexnet_jax.process import restart_with_huge_pages
+from alexnet_jax.system.process import restart_with_huge_pages
 
 _WORKDIR = flags.DEFINE_multi_string("workdir", [], "A run's folder; may be given several times.")
 _COMPARE = flags.DEFINE_string("compare", None, "The folder of a sweep.")
-_CHECKPOINT = command_line.define_checkpoint("Which checkpoint of the first workdir")
+_CHECKPOINT = cli.define_checkpoint("Which checkpoint of the first workdir")
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "The folder of the data set, if it has moved.")
 _IMAGES = flags.DEFINE_integer(
     "images", 1000, "Validation images that are classified for the pictures.", lower_bound=1
@@ -33,7 +33,7 @@ _TRAINING_IMAGES = flags.DEFINE_integer(
 
 def main(arguments: Sequence[str]) -> None:
     """Make the report that the flags describe."""
-    command_line.refuse_arguments(arguments)
+    cli.refuse_arguments(arguments)
     if not _WORKDIR.value and not _COMPARE.value:
         raise UserError("give --workdir=DIR of a run, or --compare=DIR of a sweep")
     try:
@@ -56,4 +56,4 @@ def main(arguments: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     restart_with_huge_pages()
-    command_line.run(main)
+    cli.run(main)

@@ -7,7 +7,7 @@ from typing import Any
 
 import vl_convert
 
-from alexnet_jax.atomic_write import atomic_write
+from alexnet_jax.system.atomic_write import atomic_write
 
 _WIDTH = 560  # Pixels; on the page a chart is as wide as the page allows.
 

@@ -7,8 +7,8 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from alexnet_jax.evaluation.by_class import ClassErrors
 from alexnet_jax.evaluation.metrics import metric_title
+from alexnet_jax.report.by_class import ClassErrors
 from alexnet_jax.report.run_record import RunRecord
 
 # Okabe and Ito's colours, which people with colour-blindness can tell apart.

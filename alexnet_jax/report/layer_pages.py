@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from alexnet_jax.data.imagenet_names import english_name
+from alexnet_jax.data.builders.imagenet_names import english_name
 from alexnet_jax.report.embedding import photo_uri, pixels_uri, sprite
 from alexnet_jax.report.layer_statistics import LayerStatistics, describe_statistics
 from alexnet_jax.report.maximization import maximize_units
 from alexnet_jax.report.receptive_field import ReceptiveField, receptive_fields
 from alexnet_jax.report.sample import Sample
 from alexnet_jax.report.units import exciting_images, firing_rates
-from alexnet_jax.training.network import TrainedNetwork
+from alexnet_jax.runs.trained import TrainedNetwork
 
 _UNITS_SHOWN = 12
 _MAXIMIZED = 3

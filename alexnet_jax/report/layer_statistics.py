@@ -8,7 +8,7 @@ import numpy as np
 
 from alexnet_jax.report.sample import Sample
 from alexnet_jax.report.units import firing_rates, in_order
-from alexnet_jax.training.network import TrainedNetwork
+from alexnet_jax.runs.trained import TrainedNetwork
 
 _EXAMPLES = 64
 

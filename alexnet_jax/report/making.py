@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.parallel.runtime import configure_jax
@@ -14,8 +13,9 @@ from alexnet_jax.report.comparison import Comparison, compare_sweep
 from alexnet_jax.report.page import Report, chart_specs, write_page
 from alexnet_jax.report.pictures import draw_network, take_pictures, write_drawings
 from alexnet_jax.report.run_record import read_run
+from alexnet_jax.runs.trained import load_trained
 from alexnet_jax.sweeps.trial_run import read_json
-from alexnet_jax.training.network import load_trained
+from alexnet_jax.system.disk_space import full_disk_reported
 
 
 def make_report(

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from jax.sharding import Mesh
 
-from alexnet_jax.data.imagenet_names import english_name
-from alexnet_jax.evaluation.by_class import errors_by_class
-from alexnet_jax.models.table import describe_layers
+from alexnet_jax.data.builders.imagenet_names import english_name
+from alexnet_jax.monitoring.layer_table import describe_layers
 from alexnet_jax.report import charts
 from alexnet_jax.report.architecture_figure import draw_architecture
+from alexnet_jax.report.by_class import errors_by_class
 from alexnet_jax.report.embedding import heat_uri, photo_uri
 from alexnet_jax.report.kernels_figure import draw_kernels
 from alexnet_jax.report.layer_pages import LayerPage, make_layer_pages
@@ -27,8 +27,8 @@ from alexnet_jax.report.mistakes import (
 from alexnet_jax.report.predictions_figure import draw_neighbors, draw_predictions
 from alexnet_jax.report.saliency import SaliencyMapper
 from alexnet_jax.report.sample import Sample, draw_sample
-from alexnet_jax.training.experiment import open_split
-from alexnet_jax.training.network import TrainedNetwork
+from alexnet_jax.runs.run import open_split
+from alexnet_jax.runs.trained import TrainedNetwork
 
 _PREDICTED, _WORST, _CHANGED, _QUERIES, _NEAREST = 8, 8, 6, 5, 6
 _PHOTO = 144  # Side of a photograph on the page, in pixels.

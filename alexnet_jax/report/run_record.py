@@ -11,8 +11,8 @@ from alexnet_jax.config.saved import load_config
 from alexnet_jax.config.schema import flatten
 from alexnet_jax.evaluation.metrics import score_names
 from alexnet_jax.evaluation.views import VIEWS
+from alexnet_jax.runs.logging import has_numbers, read_log
 from alexnet_jax.sweeps.trial_run import read_json
-from alexnet_jax.training.logging import has_numbers, read_log
 
 # Where a run's files are, not what it computes.
 _NOT_SHOWN = ("data.dir",)

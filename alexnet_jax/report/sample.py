@@ -13,9 +13,9 @@ from alexnet_jax.data.image_source import ImageSource
 from alexnet_jax.data.preprocessing import center_crop
 from alexnet_jax.evaluation.scoring import view_probabilities
 from alexnet_jax.parallel.mesh import to_devices
-from alexnet_jax.progress import Progress
 from alexnet_jax.report.units import LayerMaxima, UnitWatcher
-from alexnet_jax.training.network import TrainedNetwork
+from alexnet_jax.runs.trained import TrainedNetwork
+from alexnet_jax.system.progress import Progress
 
 _BATCH = 64
 

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from alexnet_jax.atomic_write import atomic_write
 from alexnet_jax.errors import UserError
+from alexnet_jax.system.atomic_write import atomic_write
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from absl import flags
 
-from alexnet_jax import command_line
+from alexnet_jax import cli
 from alexnet_jax.errors import MachineError, UserError
 
 _WORKDIR = flags.DEFINE_string("workdir", "", "The folder of a run or of imported weights.")
-_CHECKPOINT = command_line.define_checkpoint("Which checkpoint")
+_CHECKPOINT = cli.define_checkpoint("Which checkpoint")
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "The folder of the data set, if it has moved.")
 _HOST = flags.DEFINE_string("host", "127.0.0.1", "The address to listen on; 0.0.0.0: all.")
 _PORT = flags.DEFINE_integer(
@@ -34,7 +34,7 @@ _LOOPBACK = ["127.0.0.1", "localhost", "[::1]", "::1"]
 
 def main(arguments: Sequence[str]) -> None:
     """Serve the page until Ctrl-C."""
-    command_line.refuse_arguments(arguments)
+    cli.refuse_arguments(arguments)
     try:
         import uvicorn
 
@@ -63,4 +63,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main, required=("workdir",))
+    cli.run(main, required=("workdir",))

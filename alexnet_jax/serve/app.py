@@ -17,16 +17,16 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from alexnet_jax.data.imagenet_names import english_name
-from alexnet_jax.data.images import read_image
+from alexnet_jax.data.builders.imagenet_names import english_name
+from alexnet_jax.data.decoding.images import read_image
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.parallel.runtime import configure_jax
+from alexnet_jax.runs.run import open_split
+from alexnet_jax.runs.trained import TrainedNetwork, load_trained
 from alexnet_jax.serve.answer import make_answer
 from alexnet_jax.serve.explanation import Explainer
 from alexnet_jax.serve.neighbors import Neighbors
-from alexnet_jax.training.experiment import open_split
-from alexnet_jax.training.network import TrainedNetwork, load_trained
 
 _SAMPLES = 12
 # The browser loads nothing from elsewhere and sends nothing elsewhere.

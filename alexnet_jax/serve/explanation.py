@@ -9,7 +9,7 @@ import numpy as np
 
 from alexnet_jax.evaluation.views import CENTER, VIEWS, cut_view
 from alexnet_jax.report.units import activate, layer_sums
-from alexnet_jax.training.network import TrainedNetwork
+from alexnet_jax.runs.trained import TrainedNetwork
 
 _COPIES = 3  # Noisy copies whose gradients are averaged: as many as an answer has time for.
 _NOISE = 0.1  # Their standard deviation, as a share of the pixels' range.

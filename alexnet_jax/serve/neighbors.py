@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from jax.sharding import Mesh
 
-from alexnet_jax.data.imagenet_names import english_name
+from alexnet_jax.data.builders.imagenet_names import english_name
 from alexnet_jax.errors import UserError
 from alexnet_jax.report.embedding import photo_uri
 from alexnet_jax.report.mistakes import nearest_images
 from alexnet_jax.report.sample import Sample, draw_sample
-from alexnet_jax.training.experiment import open_split
-from alexnet_jax.training.network import TrainedNetwork
+from alexnet_jax.runs.run import open_split
+from alexnet_jax.runs.trained import TrainedNetwork
 
 _SHOWN = 6
 _SIDE = 96  # Of a photograph, in pixels.

@@ -6,9 +6,9 @@ import time
 from collections.abc import Collection, Sequence
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.progress import Progress
 from alexnet_jax.sweeps.reporting import Reporter
 from alexnet_jax.sweeps.trial_run import TrialRun, starts_again
+from alexnet_jax.system.progress import Progress
 from alexnet_jax.training.preemption import PreemptionGuard
 
 _SECONDS_BETWEEN_LOOKS = 0.1

@@ -7,13 +7,13 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from alexnet_jax.atomic_write import atomic_write
 from alexnet_jax.config.saved import differences, load_config, save_config
 from alexnet_jax.config.schema import check_key, flatten
 from alexnet_jax.errors import UserError
+from alexnet_jax.runs.run import open_split
 from alexnet_jax.sweeps.trial_run import TrialRun
 from alexnet_jax.sweeps.trials import SEED, Trial, repeat
-from alexnet_jax.training.experiment import open_split
+from alexnet_jax.system.atomic_write import atomic_write
 from alexnet_jax.training.recipe import check_names, make_model, resolve_config, resolve_durations
 
 

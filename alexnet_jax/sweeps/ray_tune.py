@@ -17,10 +17,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from alexnet_jax.atomic_write import atomic_write
 from alexnet_jax.errors import UserError
 from alexnet_jax.sweeps.reporting import Reporter
 from alexnet_jax.sweeps.trial_run import TrialRun, evaluations, starts_again
+from alexnet_jax.system.atomic_write import atomic_write
 
 # Ray reads these when it is imported: no usage statistics, no logs of its own.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

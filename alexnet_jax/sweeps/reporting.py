@@ -5,8 +5,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from alexnet_jax.progress import clock
 from alexnet_jax.sweeps.trial_run import TrialRun
+from alexnet_jax.system.progress import clock
 
 
 class Reporter:

@@ -9,9 +9,9 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.progress import clock
+from alexnet_jax.runs.logging import has_numbers
 from alexnet_jax.sweeps.trial_run import evaluations, read_json
-from alexnet_jax.training.logging import has_numbers
+from alexnet_jax.system.progress import clock
 
 _ERRORS = tuple(
     (views, error) for views in ("center", "ten_crop") for error in ("top1_error", "top5_error")

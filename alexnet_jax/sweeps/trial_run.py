@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_jax.errors import MachineError
-from alexnet_jax.signals import SAVED_EXIT_CODE
+from alexnet_jax.system.signals import SAVED_EXIT_CODE
 
 # A trial is one process. Where the sweep is a task of a larger job, it must not join that cluster.
 _CLUSTER_VARIABLE = re.compile(

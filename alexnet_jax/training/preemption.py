@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 import jax
 
 from alexnet_jax.parallel.multihost import max_over_processes
-from alexnet_jax.signals import SAVED_EXIT_CODE, SIGNALS
+from alexnet_jax.system.signals import SAVED_EXIT_CODE, SIGNALS
 
 _Item = TypeVar("_Item")
 

@@ -17,14 +17,14 @@ from pathlib import Path
 
 from absl import flags
 
-from alexnet_jax import command_line
+from alexnet_jax import cli
 from alexnet_jax.errors import UserError
 
 _FORMAT = flags.DEFINE_enum(
     "format", None, ["torchvision", "caffe", "safetensors", "stablehlo"], "Format of the file."
 )
 _WORKDIR = flags.DEFINE_string("workdir", "", "The folder that import creates and export reads.")
-_CHECKPOINT = command_line.define_checkpoint("export: which checkpoint")
+_CHECKPOINT = cli.define_checkpoint("export: which checkpoint")
 _MODEL = flags.DEFINE_string(
     "model", None, "import: the network that the file must hold; others are refused."
 )
@@ -90,4 +90,4 @@ def _parse_mean(texts: list[str]) -> list[float]:
 
 
 if __name__ == "__main__":
-    command_line.run(main, required=("format", "workdir"))
+    cli.run(main, required=("format", "workdir"))

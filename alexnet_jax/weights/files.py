@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.output_file import output_file
+from alexnet_jax.system.output_file import output_file
 from alexnet_jax.weights.bundle import Tensors
 
 _READABLE = ("F16", "F32", "F64")

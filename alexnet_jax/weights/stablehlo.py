@@ -18,7 +18,7 @@ from jax import export
 
 from alexnet_jax.data.preprocessing import center_crop
 from alexnet_jax.errors import UserError
-from alexnet_jax.output_file import output_file
+from alexnet_jax.system.output_file import output_file
 from alexnet_jax.weights.bundle import Bundle, name_classes
 from alexnet_jax.weights.checking import check_class_names
 from alexnet_jax.weights.files import require_file

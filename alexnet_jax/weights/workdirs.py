@@ -9,17 +9,18 @@ import jax.numpy as jnp
 from alexnet_jax.config import default_config
 from alexnet_jax.config.saved import complete, save_config
 from alexnet_jax.data.preprocessing import save_preprocessing
-from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
+from alexnet_jax.monitoring.provenance import save_environment
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated
 from alexnet_jax.parallel.runtime import configure_jax
-from alexnet_jax.training.checkpoints import Checkpoints
-from alexnet_jax.training.data_facts import save_class_names
-from alexnet_jax.training.network import load_trained, make_network
-from alexnet_jax.training.provenance import save_environment
+from alexnet_jax.runs.checkpoints import Checkpoints
+from alexnet_jax.runs.data_facts import save_class_names
+from alexnet_jax.runs.trained import load_trained
+from alexnet_jax.runs.workdir import make_workdir
+from alexnet_jax.system.disk_space import full_disk_reported
+from alexnet_jax.training.network import make_network
 from alexnet_jax.training.recipe import is_averaged, resolve_config, resolve_durations
 from alexnet_jax.training.state import fresh_state
-from alexnet_jax.training.workdir import make_workdir
 from alexnet_jax.weights.bundle import Bundle
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from made_files import training_images, validation_images, write_source
 
-from alexnet_jax.data.preparation import Request, prepare_dataset, prepare_store
+from alexnet_jax.data.builders.preparation import Request, prepare_dataset, prepare_store
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from made_files import jpeg, training_images
 
+from alexnet_jax.data.decoding.images import read_image
 from alexnet_jax.data.image_source import DecodedImages
-from alexnet_jax.data.images import read_image
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import (
     compute_statistics,

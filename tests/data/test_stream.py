@@ -4,8 +4,8 @@ import time
 import numpy as np
 import pytest
 
+from alexnet_jax.data.decoding.images import read_image
 from alexnet_jax.data.image_source import DecodedImages
-from alexnet_jax.data.images import read_image
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches, read_ahead, read_and_send
 

@@ -10,10 +10,10 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from short_run import short_config
 
-from alexnet_jax.data.data_dir_lock import data_dir_lock
+from alexnet_jax.data.builders.data_dir_lock import data_dir_lock
+from alexnet_jax.data.builders.preparation import Request, prepare_dataset, prepare_store
+from alexnet_jax.data.decoding.images import read_image
 from alexnet_jax.data.image_source import DecodedImages
-from alexnet_jax.data.images import read_image
-from alexnet_jax.data.preparation import Request, prepare_dataset, prepare_store
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import (
     add_statistics,
@@ -22,7 +22,7 @@ from alexnet_jax.data.statistics import (
     make_statistics,
 )
 from alexnet_jax.errors import UserError
-from alexnet_jax.training.experiment import build_run
+from alexnet_jax.runs.run import build_run
 
 SIZE = 24
 

@@ -6,7 +6,8 @@ from short_run import short_config
 from alexnet_jax.diagnosis.examination import affordable_batch_size, diagnose, input_stages
 from alexnet_jax.diagnosis.report import format_table
 from alexnet_jax.diagnosis.timing import Skipped
-from alexnet_jax.training.experiment import build_run, build_without_data
+from alexnet_jax.runs.run import build_run
+from alexnet_jax.training.experiment import build_without_data
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from alexnet_jax.diagnosis.reading import (
     record_reader,
 )
 from alexnet_jax.diagnosis.timing import Skipped, Speed
-from alexnet_jax.training.experiment import build_run
+from alexnet_jax.runs.run import build_run
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from short_run import short_config
 from alexnet_jax.data.stream import TrainingBatches, read_ahead
 from alexnet_jax.diagnosis.stepping import CompiledStep, compile_step, loop_speed, random_batch
 from alexnet_jax.diagnosis.timing import Skipped
-from alexnet_jax.training.experiment import build_run, build_without_data
+from alexnet_jax.runs.run import build_run
+from alexnet_jax.training.experiment import build_without_data
 
 pytestmark = pytest.mark.slow
 

@@ -11,10 +11,10 @@ from short_run import REPOSITORY
 EXPORT = """
 import sys, pathlib
 import numpy as np
-from alexnet_jax import command_line
+from alexnet_jax import cli
 from alexnet_jax.weights.files import write_safetensors
 tensors = {"kernel": np.zeros(100_000, np.float32)}
-command_line.run(lambda arguments: write_safetensors(pathlib.Path(arguments[0]), tensors, {}))
+cli.run(lambda arguments: write_safetensors(pathlib.Path(arguments[0]), tensors, {}))
 """
 
 

@@ -10,7 +10,7 @@ import pytest
 from memory import run_measured
 from PIL import Image
 
-from alexnet_jax.data.images import FORMATS, MAX_MEGAPIXELS, read_image
+from alexnet_jax.data.decoding.images import FORMATS, MAX_MEGAPIXELS, read_image
 
 GIGABYTE = 1_000_000_000
 SEEDS = {
@@ -47,7 +47,7 @@ def test_a_file_with_more_inside_than_its_header_says_is_refused(name):
 def test_no_bomb_takes_a_gigabyte():
     code = """
 import bombs
-from alexnet_jax.data.images import read_image
+from alexnet_jax.data.decoding.images import read_image
 for data in (bombs.TOO_LARGE | bombs.DAMAGED).values():
     try:
         read_image(data)
@@ -74,7 +74,7 @@ def test_the_largest_image_allowed_takes_less_than_a_gigabyte(tmp_path, make):
     path.write_bytes(eval(make, namespace))
     code = """
 import sys
-from alexnet_jax.data.images import read_image
+from alexnet_jax.data.decoding.images import read_image
 print(read_image(open(sys.argv[1], "rb").read()).shape)
 """
     out, err, peak = run_measured(code, path)

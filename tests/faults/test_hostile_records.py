@@ -18,7 +18,7 @@ from alexnet_jax.data.statistics import compute_statistics, load_statistics
 from alexnet_jax.data.stream import read_ahead
 from alexnet_jax.diagnosis.reading import decoding_speed
 from alexnet_jax.errors import UserError
-from alexnet_jax.training.experiment import build_run
+from alexnet_jax.runs.run import build_run
 
 pytestmark = pytest.mark.slow
 

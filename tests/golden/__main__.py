@@ -16,7 +16,7 @@ import jax  # noqa: E402
 from golden_logits import GOLDEN_LOGITS, logits_changes, logits_faults, record_logits  # noqa: E402
 from golden_run import DEVICES, GOLDEN, changes, faults, record  # noqa: E402
 
-from alexnet_jax.data.preparation import Request, prepare_dataset  # noqa: E402
+from alexnet_jax.data.builders.preparation import Request, prepare_dataset  # noqa: E402
 
 
 def main() -> int:

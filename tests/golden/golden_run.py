@@ -24,10 +24,10 @@ from short_run import short_config
 
 from alexnet_jax.data.stream import TrainingBatches, read_ahead
 from alexnet_jax.parallel.mesh import to_devices
+from alexnet_jax.runs.run import Run, build_run
+from alexnet_jax.runs.train import train_and_evaluate
+from alexnet_jax.runs.trained import load_trained
 from alexnet_jax.training import loop
-from alexnet_jax.training.experiment import Run, build_run
-from alexnet_jax.training.loop import train_and_evaluate
-from alexnet_jax.training.network import load_trained
 from alexnet_jax.training.preemption import Preempted
 from alexnet_jax.training.recipe import make_optimizer, resolve_config
 from alexnet_jax.training.state import TrainState, create_state

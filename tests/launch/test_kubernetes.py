@@ -8,7 +8,7 @@ from cluster_runs import finish, free_port, options, result, start
 from short_run import REPOSITORY
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.signals import SAVED_EXIT_CODE
+from alexnet_jax.system.signals import SAVED_EXIT_CODE
 
 pytestmark = pytest.mark.slow
 

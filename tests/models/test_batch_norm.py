@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from alexnet_jax.models import create_model
-from alexnet_jax.models.table import describe_layers
+from alexnet_jax.monitoring.layer_table import describe_layers
 
 pytestmark = pytest.mark.slow
 

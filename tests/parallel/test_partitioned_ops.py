@@ -12,7 +12,7 @@ import pytest
 from cluster_runs import QUICKLY_COMPILED
 from short_run import REPOSITORY
 
-from alexnet_jax.parallel.traffic import bytes_by_kind, read_transfers
+from alexnet_jax.diagnosis.traffic import bytes_by_kind, read_transfers
 
 pytestmark = pytest.mark.slow
 

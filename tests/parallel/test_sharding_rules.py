@@ -8,7 +8,7 @@ from alexnet_jax.models import create_model, find_spec
 from alexnet_jax.models.modifications import apply_modifications
 from alexnet_jax.parallel.mesh import LAYOUTS, make_mesh
 from alexnet_jax.parallel.sharding_rules import check_layout, infer_sharding, parameter_spec
-from alexnet_jax.training.checkpoints import Checkpoints
+from alexnet_jax.runs.checkpoints import Checkpoints
 from alexnet_jax.training.optimizer import krizhevsky_sgd
 from alexnet_jax.training.state import create_state
 

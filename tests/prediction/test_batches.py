@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from alexnet_jax.data.images import read_image
+from alexnet_jax.data.decoding.images import read_image
 from alexnet_jax.prediction.batches import ImageBatch, compute_ahead, read_batches
 
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from alexnet_jax.data.images import read_image
+from alexnet_jax.data.decoding.images import read_image
 from alexnet_jax.data.preprocessing import center_crop
 from alexnet_jax.errors import UserError
-from alexnet_jax.evaluation.activations import capture_activations
+from alexnet_jax.prediction.activations import capture_activations
 from alexnet_jax.prediction.feature_file import write_features
 from alexnet_jax.prediction.features import Features, extract, make_extractor
 from alexnet_jax.weights import read_workdir

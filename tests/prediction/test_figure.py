@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from alexnet_jax.data.images import open_image
+from alexnet_jax.data.decoding.images import open_image
 from alexnet_jax.errors import UserError
 from alexnet_jax.prediction.classification import Prediction
 from alexnet_jax.prediction.figure import check_figure, draw_predictions

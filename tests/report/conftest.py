@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from alexnet_jax.parallel.mesh import make_data_mesh
-from alexnet_jax.training.experiment import open_split
-from alexnet_jax.training.network import load_trained
+from alexnet_jax.runs.run import open_split
+from alexnet_jax.runs.trained import load_trained
 
 
 @pytest.fixture(scope="session")

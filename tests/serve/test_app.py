@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 
 from alexnet_jax.evaluation.scoring import view_probabilities
 from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
+from alexnet_jax.runs.trained import load_trained
 from alexnet_jax.serve.app import make_app
-from alexnet_jax.training.network import load_trained
 
 
 def test_the_page_loads_nothing_from_elsewhere(client):

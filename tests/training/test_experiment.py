@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.training.experiment import build_run, build_without_data
+from alexnet_jax.runs.run import build_run
+from alexnet_jax.training.experiment import build_without_data
 from alexnet_jax.training.recipe import resolve_durations
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from short_run import wait_for_step
 
-from alexnet_jax.atomic_write import atomic_write
 from alexnet_jax.errors import UserError
-from alexnet_jax.lock_owner import Owner
+from alexnet_jax.runs.train import train_and_evaluate
+from alexnet_jax.system.atomic_write import atomic_write
+from alexnet_jax.system.lock_owner import Owner
 from alexnet_jax.training import loop
-from alexnet_jax.training.loop import train_and_evaluate
 from alexnet_jax.training.preemption import Preempted
 
 pytestmark = pytest.mark.slow

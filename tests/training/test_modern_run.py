@@ -8,10 +8,10 @@ import pytest
 from short_run import short_config
 
 from alexnet_jax.parallel.mesh import make_data_mesh
-from alexnet_jax.training.experiment import build_run
-from alexnet_jax.training.inference import evaluate_workdirs
-from alexnet_jax.training.loop import train_and_evaluate
-from alexnet_jax.training.network import load_trained
+from alexnet_jax.prediction.inference import evaluate_workdirs
+from alexnet_jax.runs.run import build_run
+from alexnet_jax.runs.train import train_and_evaluate
+from alexnet_jax.runs.trained import load_trained
 from alexnet_jax.weights import export_weights, import_weights, read_workdir, write_workdir
 
 pytestmark = pytest.mark.slow

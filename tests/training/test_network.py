@@ -6,8 +6,8 @@ from made_weights import make_bundle
 
 from alexnet_jax.data.preprocessing import Preprocessing, save_preprocessing
 from alexnet_jax.errors import UserError
-from alexnet_jax.training.experiment import build_run
-from alexnet_jax.training.network import load_pretrained
+from alexnet_jax.runs.fine_tuning import load_pretrained
+from alexnet_jax.runs.run import build_run
 from alexnet_jax.training.state import parameters_sha256
 from alexnet_jax.weights import write_workdir
 

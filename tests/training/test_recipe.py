@@ -15,7 +15,7 @@ from alexnet_jax.data.resized_crop import random_resized_crop
 from alexnet_jax.data.statistics import Statistics
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import MODELS
-from alexnet_jax.models.table import describe_layers, format_layers
+from alexnet_jax.monitoring.layer_table import describe_layers, format_layers
 from alexnet_jax.training.experiment import build_without_data
 from alexnet_jax.training.optimizer import krizhevsky_sgd, lars, pytorch_sgd
 from alexnet_jax.training.recipe import (

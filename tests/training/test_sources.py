@@ -7,9 +7,9 @@ import pytest
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.prefetch import prefetch_to_device
-from alexnet_jax.training.experiment import build_run
-from alexnet_jax.training.inference import evaluate_workdirs
-from alexnet_jax.training.loop import train_and_evaluate
+from alexnet_jax.prediction.inference import evaluate_workdirs
+from alexnet_jax.runs.run import build_run
+from alexnet_jax.runs.train import train_and_evaluate
 
 pytestmark = pytest.mark.slow
 

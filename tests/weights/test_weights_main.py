@@ -15,8 +15,8 @@ from made_weights import make_bundle, random_tensors, same_params
 from short_run import REPOSITORY
 
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated
-from alexnet_jax.training.checkpoints import Checkpoints
-from alexnet_jax.training.network import load_trained
+from alexnet_jax.runs.checkpoints import Checkpoints
+from alexnet_jax.runs.trained import load_trained
 from alexnet_jax.weights import export_weights, import_weights, write_workdir
 
 

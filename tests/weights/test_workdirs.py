@@ -9,8 +9,8 @@ from short_run import short_config
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.prediction.classification import classify_images
-from alexnet_jax.training.inference import evaluate_workdirs
-from alexnet_jax.training.loop import train_and_evaluate
+from alexnet_jax.prediction.inference import evaluate_workdirs
+from alexnet_jax.runs.train import train_and_evaluate
 from alexnet_jax.weights import export_weights, import_weights, read_workdir, write_workdir
 
 pytestmark = pytest.mark.slow

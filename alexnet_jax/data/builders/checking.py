@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from alexnet_jax.data.bounded_map import bounded_map
-from alexnet_jax.data.images import MAX_MEGAPIXELS, read_image, read_image_file
+from alexnet_jax.data.decoding.images import MAX_MEGAPIXELS, read_image, read_image_file
 from alexnet_jax.errors import UserError, printable
+from alexnet_jax.system.bounded_map import bounded_map
 
 _CHECK_SIZE = 32  # Any size decodes the whole file; a small one costs the least scaling.
 _SHOWN_IN_ERROR = 3

@@ -8,7 +8,7 @@ import numpy as np
 from alexnet_jax.data.builders.gzipped_archive import read_gzipped
 from alexnet_jax.data.builders.pixel_arrays import PixelArrayBuilder
 from alexnet_jax.errors import UserError
-from alexnet_jax.untrusted_file import read_regular
+from alexnet_jax.system.untrusted_file import read_regular
 
 ARCHIVE = "cifar-10-binary.tar.gz"
 _FOLDER = "cifar-10-batches-bin"  # Of the archive.

@@ -11,9 +11,9 @@ from PIL import Image
 
 from alexnet_jax.data.builders.checking import SourceImage
 from alexnet_jax.data.builders.record_builder import Examples, RecordBuilder
-from alexnet_jax.data.images import FORMATS
+from alexnet_jax.data.decoding.images import FORMATS
 from alexnet_jax.errors import UserError, printable
-from alexnet_jax.progress import Progress
+from alexnet_jax.system.progress import Progress
 
 
 class Folder(RecordBuilder):

@@ -13,12 +13,12 @@ import re
 
 import tensorflow_datasets as tfds
 
-from alexnet_jax.cores import usable_cores
+from alexnet_jax.data.builders.fractal_images import Instance, Picture, draw_in_order
+from alexnet_jax.data.builders.ifs import System, find_systems
 from alexnet_jax.data.builders.record_builder import Examples, RecordBuilder
-from alexnet_jax.data.fractal_images import Instance, Picture, draw_in_order
-from alexnet_jax.data.ifs import System, find_systems
 from alexnet_jax.errors import UserError
-from alexnet_jax.progress import Progress
+from alexnet_jax.system.cores import usable_cores
+from alexnet_jax.system.progress import Progress
 
 _SEED = 2012  # Another seed is another data set: raise VERSION with it.
 _IMAGES_PER_WORKER = 400  # A worker needs half a second to start.

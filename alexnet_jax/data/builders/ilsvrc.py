@@ -13,7 +13,7 @@ from alexnet_jax.data.builders.archives import ArchiveFile, read_archive, requir
 from alexnet_jax.data.builders.checking import SourceImage
 from alexnet_jax.data.builders.record_builder import Examples, RecordBuilder
 from alexnet_jax.errors import UserError
-from alexnet_jax.progress import Progress
+from alexnet_jax.system.progress import Progress
 
 
 @dataclass(frozen=True)

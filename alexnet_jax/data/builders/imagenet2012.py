@@ -14,7 +14,7 @@ from tensorflow_datasets.datasets.imagenet2012 import imagenet2012_dataset_build
 
 from alexnet_jax.data.builders.archives import ArchiveFile
 from alexnet_jax.data.builders.ilsvrc import Archive, IlsvrcBuilder
-from alexnet_jax.data.images import open_image
+from alexnet_jax.data.decoding.images import open_image
 
 # 22 CMYK JPEGs and one PNG of the training set, which other readers may not handle. TFDS stores
 # them as RGB JPEGs, and so do we.

@@ -11,7 +11,7 @@ from PIL import Image
 from alexnet_jax.data.builders.checking import SourceImage
 from alexnet_jax.data.builders.record_builder import RecordBuilder
 from alexnet_jax.errors import UserError
-from alexnet_jax.progress import Progress
+from alexnet_jax.system.progress import Progress
 
 
 class PixelArrayBuilder(RecordBuilder):

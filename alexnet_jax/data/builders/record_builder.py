@@ -12,9 +12,9 @@ from tensorflow_datasets.core.utils.shard_utils import ShardConfig, get_shard_bo
 
 from alexnet_jax.data.builders.checking import ImageCheck, SourceImage
 from alexnet_jax.data.builders.hash_order import HashOrder
-from alexnet_jax.disk_space import full_disk_reported
 from alexnet_jax.errors import UserError
-from alexnet_jax.progress import Progress
+from alexnet_jax.system.disk_space import full_disk_reported
+from alexnet_jax.system.progress import Progress
 
 Examples = Iterator[tuple[str, dict[str, Any]]]
 

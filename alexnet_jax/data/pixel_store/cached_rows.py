@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from alexnet_jax.data.compiled import compiled
+from alexnet_jax.data.decoding.compiled import compiled
 
 # Functions of the C library; addresses and sizes are plain integers.
 _copy: Any = types.ExternalFunction("memcpy", types.intp(types.intp, types.intp, types.intp))

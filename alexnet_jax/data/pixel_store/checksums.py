@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from alexnet_jax.data.bounded_map import bounded_map
 from alexnet_jax.data.pixel_store.manifest import File
-from alexnet_jax.progress import Progress
+from alexnet_jax.system.bounded_map import bounded_map
+from alexnet_jax.system.progress import Progress
 
 _BYTES_AT_ONCE = 2**22
 

@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from alexnet_jax.atomic_write import atomic_file
 from alexnet_jax.data.dataset_info import damage_reported, find_versions
-from alexnet_jax.data.images import RESIZE_METHOD
+from alexnet_jax.data.decoding.images import RESIZE_METHOD
 from alexnet_jax.data.records import dataset_option
 from alexnet_jax.errors import UserError
+from alexnet_jax.system.atomic_write import atomic_file
 
 FORMAT = 1
 MANIFEST, UNFINISHED = "manifest.json", "unfinished.json"

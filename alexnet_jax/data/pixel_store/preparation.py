@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from alexnet_jax.data.images import MAX_MEGAPIXELS
+from alexnet_jax.data.decoding.images import MAX_MEGAPIXELS
 from alexnet_jax.data.pixel_store.checksums import find_damage
 from alexnet_jax.data.pixel_store.manifest import (
     MANIFEST,

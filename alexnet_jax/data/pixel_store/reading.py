@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet_jax.data.data_dir_lock import data_dir_lock
+from alexnet_jax.data.builders.data_dir_lock import data_dir_lock
 from alexnet_jax.data.dataset_info import find_versions, records_fingerprint, resolve_split
-from alexnet_jax.data.images import RESIZE_METHOD
+from alexnet_jax.data.decoding.images import RESIZE_METHOD
 from alexnet_jax.data.pixel_store.checksums import find_damage
 from alexnet_jax.data.pixel_store.manifest import (
     MANIFEST,

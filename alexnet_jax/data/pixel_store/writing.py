@@ -16,18 +16,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alexnet_jax.atomic_write import atomic_file
-from alexnet_jax.data.bounded_map import bounded_map
 from alexnet_jax.data.dataset_info import records_fingerprint
+from alexnet_jax.data.decoding.images import MAX_MEGAPIXELS
+from alexnet_jax.data.decoding.reused_memory import BatchBuffers
 from alexnet_jax.data.image_source import DecodedImages
-from alexnet_jax.data.images import MAX_MEGAPIXELS
 from alexnet_jax.data.pixel_store.direct_write import BLOCK_BYTES, write_at
 from alexnet_jax.data.pixel_store.manifest import MANIFEST, UNFINISHED, File, Manifest, Split
 from alexnet_jax.data.records import Records
-from alexnet_jax.data.reused_memory import BatchBuffers
-from alexnet_jax.disk_space import full_disk_reported, require_free_space
 from alexnet_jax.errors import UserError
-from alexnet_jax.progress import Progress
+from alexnet_jax.system.atomic_write import atomic_file
+from alexnet_jax.system.bounded_map import bounded_map
+from alexnet_jax.system.disk_space import full_disk_reported, require_free_space
+from alexnet_jax.system.progress import Progress
 
 _SHARD_BYTES = 2**29  # ImageNet becomes 480 files: few to open, many to share among cores.
 _ROWS_AT_ONCE = 8  # Decoded by a thread, then written; bounds the memory.

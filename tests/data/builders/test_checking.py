@@ -3,7 +3,7 @@ from made_files import CAT, jpeg, training_images
 
 from alexnet_jax.data.builders.checking import ImageCheck, SourceImage
 from alexnet_jax.data.builders.imagenet2012 import _to_rgb_jpeg
-from alexnet_jax.data.preparation import Request, prepare_dataset
+from alexnet_jax.data.builders.preparation import Request, prepare_dataset
 from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
 

@@ -9,8 +9,8 @@ import pytest
 from made_files import tar
 
 from alexnet_jax.data.builders import cifar10
+from alexnet_jax.data.builders.preparation import Request, prepare_dataset
 from alexnet_jax.data.image_source import DecodedImages
-from alexnet_jax.data.preparation import Request, prepare_dataset
 from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
 

@@ -6,8 +6,8 @@ import pytest
 from made_files import jpeg
 from PIL import Image
 
-from alexnet_jax.data.images import read_image
-from alexnet_jax.data.preparation import Request, prepare_dataset
+from alexnet_jax.data.builders.preparation import Request, prepare_dataset
+from alexnet_jax.data.decoding.images import read_image
 from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
 

@@ -5,12 +5,12 @@ import pytest
 from PIL import Image
 
 from alexnet_jax.data.builders import fractals
+from alexnet_jax.data.builders.fractal_images import Instance, Picture, draw_jpegs
 from alexnet_jax.data.builders.fractals import Fractals, FractalsConfig
-from alexnet_jax.data.fractal_images import Instance, Picture, draw_jpegs
-from alexnet_jax.data.ifs import find_systems
+from alexnet_jax.data.builders.ifs import find_systems
 from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
-from alexnet_jax.progress import Progress
+from alexnet_jax.system.progress import Progress
 
 TINY = FractalsConfig(
     name="tiny",

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from alexnet_jax.data.builders.idx import read_idx
+from alexnet_jax.data.builders.preparation import Request, prepare_dataset
 from alexnet_jax.data.image_source import DecodedImages
-from alexnet_jax.data.preparation import Request, prepare_dataset
 from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
 

@@ -8,8 +8,8 @@ from made_files import CAT, DOG, TENCH, jpeg, tar, training_images, validation_i
 from PIL import Image
 
 from alexnet_jax.data.builders.imagenet2012 import validation_labels
-from alexnet_jax.data.images import read_image
-from alexnet_jax.data.preparation import Request, prepare_dataset
+from alexnet_jax.data.builders.preparation import Request, prepare_dataset
+from alexnet_jax.data.decoding.images import read_image
 from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
 

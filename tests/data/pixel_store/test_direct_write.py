@@ -4,8 +4,8 @@ import resource
 import numpy as np
 import pytest
 
+from alexnet_jax.data.decoding.reused_memory import BatchBuffers
 from alexnet_jax.data.pixel_store.direct_write import BLOCK_BYTES, write_at
-from alexnet_jax.data.reused_memory import BatchBuffers
 
 
 def random_bytes(shape):

@@ -1,6 +1,6 @@
 import pytest
 
-from alexnet_jax.data.preparation import Request, check_store, prepare_store
+from alexnet_jax.data.builders.preparation import Request, check_store, prepare_store
 from alexnet_jax.errors import UserError
 
 REQUEST = {"dataset": "imagenet2012", "image_size": 16}

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from made_files import jpeg
 
+from alexnet_jax.data.builders.preparation import Request, prepare_dataset, prepare_store
+from alexnet_jax.data.decoding.images import read_image
 from alexnet_jax.data.image_source import DecodedImages
-from alexnet_jax.data.images import read_image
 from alexnet_jax.data.pixel_store.reading import PixelStore
-from alexnet_jax.data.preparation import Request, prepare_dataset, prepare_store
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import load_statistics
 from alexnet_jax.errors import UserError

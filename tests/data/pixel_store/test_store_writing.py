@@ -10,8 +10,13 @@ import time
 import numpy as np
 import pytest
 
+from alexnet_jax.data.builders.preparation import (
+    Request,
+    check_store,
+    prepare_dataset,
+    prepare_store,
+)
 from alexnet_jax.data.image_source import DecodedImages
-from alexnet_jax.data.preparation import Request, check_store, prepare_dataset, prepare_store
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import compute_statistics, load_statistics
 from alexnet_jax.errors import UserError
@@ -142,11 +147,11 @@ def test_a_store_of_other_records_is_not_completed(stored):
 
 PREPARE = """
 import sys
-from alexnet_jax import command_line
+from alexnet_jax import cli
 from alexnet_jax.data.pixel_store import writing
 writing._SHARD_BYTES = 50 * 96 * 96 * 3
 from alexnet_jax import prepare
-command_line.run(prepare.main, required=["dataset"])
+cli.run(prepare.main, required=["dataset"])
 """
 
 

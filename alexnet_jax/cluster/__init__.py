@@ -1,0 +1,1 @@
+"""Processes that train one network: how they find each other."""

@@ -1,0 +1,1 @@
+"""All images of a data set, divided over the memory of the devices."""

@@ -1,0 +1,1 @@
+"""Runs and their workdirs: log, checkpoints, results, trained networks."""

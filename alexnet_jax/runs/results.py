@@ -1,0 +1,97 @@
+"""What a run prints at its end: errors with their intervals, speed, and what to do next."""
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from alexnet_jax.evaluation.intervals import wilson_interval
+from alexnet_jax.evaluation.metrics import METRICS, format_metric, metric_title
+from alexnet_jax.evaluation.views import VIEW_TITLES
+from alexnet_jax.runs.checkpoint_choice import best_step, center_errors
+from alexnet_jax.runs.logging import read_log
+from alexnet_jax.system.progress import clock
+
+
+def format_result(result: Mapping[str, Any], workdir: Path) -> str:
+    """Return the table of a finished run: errors in per cent with 95 % intervals (Wilson).
+
+    Args:
+        result: contents of result.json.
+        workdir: of the run.
+    """
+    lines = read_log(workdir)
+    blocks = [_table(result), _facts(result, lines, workdir), _next_commands(workdir)]
+    return "\n\n".join(blocks)
+
+
+def describe_finished(result: Mapping[str, Any], workdir: Path, idle_flags: Sequence[str]) -> str:
+    """Return what a user who starts a finished run again should know.
+
+    Args:
+        result: contents of result.json.
+        workdir: of the run.
+        idle_flags: flags of the command that need a step to do something.
+    """
+    ended = datetime.fromtimestamp((workdir / "result.json").stat().st_mtime).astimezone()
+    lines = [
+        f"{workdir} holds a finished run: {result['step']:,} steps, ended {ended:%Y-%m-%d %H:%M}. "
+        "Nothing is left to train.",
+        "For a new run, give another --workdir. To train this one for longer, give a larger "
+        "--config.train.epochs and --resume=ignore_config.",
+    ]
+    lines += [f"{flag} has no effect: there is no step left." for flag in idle_flags]
+    return "\n".join(lines)
+
+
+def _table(result: Mapping[str, Any]) -> str:
+    titles = [metric_title(name) for name in METRICS]
+    rows = [["", *titles, "images"]]
+    for views, title in VIEW_TITLES.items():
+        scores = result[views]
+        cells = [_cell(name, scores[name], scores["count"]) for name in METRICS]
+        rows.append([title, *cells, f"{scores['count']:,}"])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            [row[0].ljust(widths[0])]
+            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        )
+        for row in rows
+    )
+
+
+def _cell(name: str, value: float, count: int) -> str:
+    text = format_metric(name, value)
+    if not name.endswith("_error"):
+        return text
+    low, high = wilson_interval(value, count)
+    return f"{text} ({100 * low:.2f}-{100 * high:.2f})"
+
+
+def _facts(result: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], workdir: Path) -> str:
+    saved = [int(path.name) for path in (workdir / "checkpoints").glob("[0-9]*")]
+    errors = center_errors(lines, saved)
+    best = best_step(errors)
+    facts = ["The ranges are 95 % intervals of the errors (Wilson)."]
+    if best is not None:
+        facts.append(f"best checkpoint: step {best:,}, centre crop top-1 error {errors[best]:.2%}")
+    speed = f"{result['step']:,} steps in {clock(result['seconds'])}"
+    if result["images_per_second"]:
+        speed += f", {result['images_per_second']:,.0f} images/s (median)"
+    waits = [line["data_wait_fraction"] for line in lines if "data_wait_fraction" in line]
+    if waits:
+        speed += f", {sum(waits) / len(waits):.1%} of the time waiting for data"
+    return "\n".join([*facts, speed])
+
+
+def _next_commands(workdir: Path) -> str:
+    commands = [
+        ("report", f"python -m alexnet_jax.report --workdir={workdir}"),
+        ("classify", f"python -m alexnet_jax.predict --workdir={workdir} IMAGE …"),
+        ("evaluate", f"python -m alexnet_jax.evaluate --workdir={workdir}"),
+    ]
+    if importlib.util.find_spec("tensorboard") is not None:
+        commands.append(("curves", f"tensorboard --logdir={workdir}/tensorboard"))
+    return "\n".join(["next:", *(f"  {name:<10}{command}" for name, command in commands)])

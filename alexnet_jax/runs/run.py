@@ -1,0 +1,146 @@
+"""A run: an experiment, its data, and what it starts from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from alexnet_jax.config.saved import must_be_same
+from alexnet_jax.data.image_source import DecodedImages, ImageSource
+from alexnet_jax.data.pixel_store.reading import PixelStore
+from alexnet_jax.data.records import Records
+from alexnet_jax.data.statistics import add_statistics, load_statistics, statistics_directory
+from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches
+from alexnet_jax.device_store.device_cache import DeviceCache
+from alexnet_jax.errors import UserError
+from alexnet_jax.parallel.mesh import check_batch_divides
+from alexnet_jax.parallel.multihost import broadcast_from_process_0, check_same_on_all_processes
+from alexnet_jax.runs.data_facts import (
+    DataFacts,
+    check_image_size,
+    find_facts,
+    has_facts,
+    keep_facts,
+)
+from alexnet_jax.runs.fine_tuning import describe_pretrained, start_from
+from alexnet_jax.runs.trained import TrainedNetwork, load_trained
+from alexnet_jax.system.cores import usable_cores
+from alexnet_jax.training import recipe
+from alexnet_jax.training.experiment import Experiment, make_experiment, set_up
+from alexnet_jax.training.state import TrainState
+
+
+@dataclass(frozen=True)
+class Run:
+    """An experiment and its data."""
+
+    experiment: Experiment
+    training: TrainingBatches
+    validation: EvaluationBatches
+    threads: int  # That prepare batches.
+    facts: DataFacts
+    data_changes: list[str]  # Since the run started, in words.
+    describe_source: Callable[[], str]  # The parameters that fine-tuning starts from; "" without.
+
+
+def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
+    """Set up JAX and build all parts of a run.
+
+    Args:
+        config: see docs/config.md.
+        workdir: of the run. A run that has started keeps its preprocessing, class names and
+            colours; `data_changes` says how the data now differ.
+
+    Raises:
+        UserError: a config value is not possible, or the data are missing.
+    """
+    config = recipe.resolve_config(config)
+    mesh = set_up(config)
+    images = open_split(config, "train")
+    check_same_on_all_processes(must_be_same(config) | {"training examples": len(images)})
+    broadcast_from_process_0(partial(add_statistics, images, Path(config.data.dir), workdir))
+    directory = statistics_directory(images, workdir)
+    statistics = load_statistics(directory, config.data.image_size, count=len(images))
+    load_source = cache(partial(_load_source, config, mesh))
+    changes: list[str] = []
+    facts = find_facts(images, statistics, recipe.make_preprocessing(config, statistics))
+    if workdir is not None and has_facts(workdir):
+        facts, changes = keep_facts(workdir, facts, config.data.image_size)
+    elif source := load_source():
+        facts = replace(facts, preprocessing=source.network.preprocessing)
+    colors = replace(statistics, pca_eigenvectors=facts.pca_eigenvectors, pca_std=facts.pca_std)
+    fresh = make_experiment(config, mesh, colors, facts.examples, facts.preprocessing)
+
+    other = config.train.init_from
+
+    def create_state() -> TrainState:
+        source, state = load_source(), fresh.create_state()
+        output = fresh.network.model.spec.output_name
+        return start_from(source.state, state, output, other) if source else state
+
+    def describe_source() -> str:
+        source, params = load_source(), fresh.network.abstract_state.params
+        return describe_pretrained(source.state, params, other) if source else ""
+
+    return Run(
+        experiment=replace(fresh, create_state=create_state),
+        training=TrainingBatches(
+            _place(images, config.data.source, mesh),
+            config.train.batch_size,
+            config.train.seed,
+            fresh.durations.total,
+        ),
+        validation=make_evaluation_batches(config, mesh),
+        threads=host_threads(config),
+        facts=facts,
+        data_changes=changes,
+        describe_source=describe_source,
+    )
+
+
+def open_split(config: ConfigDict, split: str) -> DecodedImages | PixelStore:
+    """Open a split; UserError if the data set has another number of classes than the model."""
+    data, num_classes = config.data, config.model.num_classes
+    images: DecodedImages | PixelStore
+    if data.source == "records":
+        records = Records(data.dir, data.name, split)
+        images = DecodedImages(records, data.image_size, data.max_megapixels)
+    else:
+        images = PixelStore(data.dir, data.name, split, data.image_size)
+    if images.num_classes != num_classes:
+        raise UserError(
+            f"{data.name} has {images.num_classes} classes, the model {num_classes}: give "
+            f"--config.model.num_classes={images.num_classes}"
+        )
+    return images
+
+
+def make_evaluation_batches(
+    config: ConfigDict, mesh: Mesh, split: str = "validation"
+) -> EvaluationBatches:
+    """Return the batches of an evaluation on a split."""
+    check_batch_divides(config.eval.batch_size, mesh.size, "config.eval.batch_size")
+    images = _place(open_split(config, split), config.data.source, mesh)
+    return EvaluationBatches(images, config.eval.batch_size)
+
+
+def host_threads(config: ConfigDict) -> int:
+    """Return the number of threads that prepare batches, by default one per usable core."""
+    return config.data.threads or usable_cores()
+
+
+def _place(images: ImageSource, source: str, mesh: Mesh) -> ImageSource:
+    return DeviceCache(images, mesh) if source == "device" else images
+
+
+def _load_source(config: ConfigDict, mesh: Mesh) -> TrainedNetwork | None:
+    """Load the network whose parameters fine-tuning starts from; None without one."""
+    workdir = config.train.init_from
+    if workdir is None:
+        return None
+    source = load_trained(Path(workdir), mesh, config.train.init_checkpoint)
+    check_image_size(source.network.preprocessing, config.data.image_size, workdir)
+    return source

@@ -1,0 +1,55 @@
+"""Trained networks, read from their workdirs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from alexnet_jax.config.saved import load_config
+from alexnet_jax.data.preprocessing import load_preprocessing
+from alexnet_jax.evaluation.scoring import Predictor
+from alexnet_jax.runs.checkpoint_choice import read_chosen
+from alexnet_jax.runs.data_facts import load_class_names
+from alexnet_jax.training import recipe
+from alexnet_jax.training.network import Network, make_network
+from alexnet_jax.training.state import TrainState
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A network with the parameters of a checkpoint."""
+
+    config: ConfigDict  # Of its run, resolved.
+    class_names: list[str]  # By label.
+    network: Network
+    state: TrainState
+
+    @property
+    def predict(self) -> Predictor:
+        """(images, number of the view) -> probabilities."""
+        return self.network.predictor(self.state)
+
+
+def load_trained(
+    workdir: Path, mesh: Mesh, checkpoint: str | None = None, notes: TextIO | None = None
+) -> TrainedNetwork:
+    """Read a workdir and print which checkpoint was read.
+
+    Args:
+        workdir: of a run.
+        mesh: the devices.
+        checkpoint: "best", "latest" or a step; None: the best, or the latest without evaluations.
+        notes: where the checkpoint is printed; None: standard output.
+
+    Raises:
+        UserError: it is no workdir, or holds no such checkpoint that can be read.
+    """
+    config = recipe.resolve_config(load_config(workdir))
+    # The number of training images sets when the rate changes, which is of no use here.
+    durations = recipe.resolve_durations(config, examples=config.train.batch_size)
+    network = make_network(config, load_preprocessing(workdir), mesh, durations)
+    state = read_chosen(workdir, network.abstract_state, checkpoint, notes)
+    class_names = load_class_names(workdir, config.model.num_classes)
+    return TrainedNetwork(config, class_names, network, state)
