@@ -14,9 +14,9 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from alexnet_jax.config.checks import BEST, LATEST, check_config, is_checkpoint_name
-from alexnet_jax.config.origins import find_origins, format_origins
 from alexnet_jax.config.recipes import find_recipe, known_recipes, load_recipe
 from alexnet_jax.config.schema import SCHEMA, check_key
+from alexnet_jax.config_origins import find_origins, format_origins
 from alexnet_jax.errors import MachineError, UserError, describe_failure, print_error
 from alexnet_jax.system.console import install_console, output_error
 from alexnet_jax.system.local_path import check_folder, check_local

@@ -88,8 +88,8 @@ def _save(evaluation: "Evaluation", path: Path) -> None:
 def _tables(evaluation: "Evaluation") -> str:
     from alexnet_jax.data.builders.imagenet_names import describe_class
     from alexnet_jax.errors import printable
-    from alexnet_jax.evaluation.metrics import format_scores
     from alexnet_jax.report.by_class import errors_by_class, format_by_class
+    from alexnet_jax.runs.results import format_scores
 
     table = format_scores({kind: each.scores for kind, each in evaluation.by_view.items()})
     if not _BY_CLASS.value:

@@ -30,8 +30,9 @@ def measure(dtype: str) -> None:
     from alexnet_jax.data.preprocessing import Preprocessing
     from alexnet_jax.models import create_model
     from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
+    from alexnet_jax.runs.results import parameters_sha256
     from alexnet_jax.training.optimizer import krizhevsky_sgd
-    from alexnet_jax.training.state import create_state, parameters_sha256
+    from alexnet_jax.training.state import create_state
     from alexnet_jax.training.step import make_train_step
 
     preprocessing = Preprocessing(np.full((256, 256, 3), 118, np.float32), np.ones(3, np.float32))

@@ -30,8 +30,9 @@ from alexnet_jax.prediction.classification import classify
 from alexnet_jax.prediction.classifier import from_workdir
 from alexnet_jax.prediction.image_paths import images_below
 from alexnet_jax.prediction.output import as_json
-from alexnet_jax.runs.run import host_threads, make_evaluation_batches, open_split
+from alexnet_jax.runs.run import make_evaluation_batches, open_split
 from alexnet_jax.runs.trained import load_trained
+from alexnet_jax.system.cores import usable_cores
 
 
 def write_images(workdir: Path, data_dir: Path, folder: Path, count: int) -> None:
@@ -53,7 +54,7 @@ def evaluating(workdir: Path, data_dir: Path, views: str) -> Callable[[], int]:
     validation = make_evaluation_batches(config, mesh)
 
     def evaluate() -> int:
-        batches = prefetch_to_device(validation, 0, host_threads(config), mesh)
+        batches = prefetch_to_device(validation, 0, config.data.threads or usable_cores(), mesh)
         judge([trained.predict], batches, validation.count, views, mesh)
         return validation.count
 

@@ -8,24 +8,32 @@ import pytest
 import alexnet_jax
 
 PACKAGE = Path(alexnet_jax.__file__).parent
+# The way from a config to the gradient, in an order in which it can be read.
+CORE = ("config", "models", "data", "parallel", "evaluation", "training")
 BELOW = {
-    "config": set(),
+    "system": set(),
+    "config": {"system"},
     "models": set(),
     "kernels": {"models"},
-    "data": set(),
+    "data": {"system"},
     "parallel": {"models", "data"},
-    "evaluation": {"parallel", "models", "data"},
-    "training": {"evaluation", "parallel", "models", "data", "config"},
-    "diagnosis": {"training", "parallel", "models", "data"},
-    "report": {"sweeps", "training", "evaluation", "parallel", "models", "data", "config"},
-    "reproduction": {"report", "sweeps", "diagnosis", "training", "evaluation", "config"},
-    "serve": {"report", "training", "evaluation", "parallel", "models", "data"},
-    "sweeps": {"training", "config", "evaluation"},
-    "weights": {"training", "parallel", "models", "data", "config"},
-    "prediction": {"weights", "training", "evaluation", "parallel", "data"},
+    "evaluation": {"parallel", "models", "data", "system"},
+    "training": {"evaluation", "parallel", "models", "data", "config", "system"},
+    "cluster": {"system"},
+    "device_store": {"parallel", "data", "system"},
+    "monitoring": {"training", "evaluation", "parallel", "models", "system"},
+    "runs": {"monitoring", "device_store", *CORE, "system"},
+    "diagnosis": {"runs", "monitoring", "device_store", *CORE, "system"},
+    "sweeps": {"runs", "training", "config", "evaluation", "system"},
+    "weights": {"runs", "monitoring", *CORE, "system"},
+    "prediction": {"weights", "runs", *CORE, "system"},
+    "report": {"sweeps", "runs", "monitoring", *CORE, "system"},
+    "reproduction": {"report", "prediction", "sweeps", "runs", "diagnosis", *CORE, "system"},
+    "serve": {"report", "runs", *CORE, "system"},
 }
 # Imported inside a function, when first used: what is only for speed is not in the way of reading.
 WHEN_USED = {"models": {"kernels"}}
+MOST_LINES = 5000  # Of the core: an afternoon's reading.
 ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 
 
@@ -70,3 +78,14 @@ def test_no_room_is_below_itself():
         return BELOW[room].union(*map(all_below, BELOW[room]))
 
     assert all(room not in all_below(room) for room in BELOW)
+
+
+def core_files():
+    return [PACKAGE / "main.py", PACKAGE / "errors.py"] + [
+        path for room in CORE for path in (PACKAGE / room).glob("*.py")
+    ]
+
+
+def test_the_core_is_read_in_an_afternoon():
+    lines = {path: len(path.read_text().splitlines()) for path in core_files()}
+    assert sum(lines.values()) <= MOST_LINES

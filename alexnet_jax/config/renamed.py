@@ -4,7 +4,6 @@ An old name in a recipe or a command line is refused with the new one. Saved con
 when they are read.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from alexnet_jax.errors import UserError
@@ -30,23 +29,3 @@ def refuse_old_value(key: str, value: Any) -> None:
     new = RENAMED_VALUES.get(key, {}).get(value) if isinstance(value, str) else None
     if new is not None:
         raise UserError(f"config.{key}={value!r} is now {new!r}")
-
-
-def with_new_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a saved config, {group: {name: value}}, with new keys and values."""
-    converted = {
-        group: dict(entries) if isinstance(entries, Mapping) else entries
-        for group, entries in values.items()
-    }
-    for old, new in RENAMED_KEYS.items():
-        (group, old_name), new_name = old.split("."), new.split(".")[1]
-        entries = converted.get(group)
-        if isinstance(entries, dict) and old_name in entries:
-            entries.setdefault(new_name, entries[old_name])
-            del entries[old_name]
-    for key, names in RENAMED_VALUES.items():
-        group, name = key.split(".")
-        entries = converted.get(group)
-        if isinstance(entries, dict) and isinstance(entries.get(name), str):
-            entries[name] = names.get(entries[name], entries[name])
-    return converted

@@ -71,20 +71,14 @@ def records_fingerprint(directory: Path) -> str | None:
     """Return a hash of the description of the records in `directory`, or None without records."""
     if not (directory / _INFO).is_file():
         return None
-    with _read_info(directory) as info:
+    with read_info(directory) as info:
         described = [info["name"], info.get("configName"), info["version"]]
         described += [[s["name"], s["numBytes"], s["shardLengths"]] for s in info["splits"]]
         return hashlib.sha256(json.dumps(described).encode()).hexdigest()
 
 
-def data_set_name(directory: Path) -> str:
-    """Return the full name of the data set whose records are in `directory`."""
-    with _read_info(directory) as info:
-        return "/".join(filter(None, [info["name"], info.get("configName")]))
-
-
 @contextmanager
-def _read_info(directory: Path) -> Iterator[Any]:
+def read_info(directory: Path) -> Iterator[Any]:
     """Read the description of records; errors in the block become UserErrors of a damaged file."""
     path = directory / _INFO
     with damage_reported(path, f"restore it, or remove {directory} and prepare the data set again"):

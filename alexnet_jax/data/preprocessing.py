@@ -1,19 +1,13 @@
 """The normalisation of the network's input: minus a mean image, divided by channel deviations."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from alexnet_jax.errors import UserError
-from alexnet_jax.system.atomic_write import atomic_file
-from alexnet_jax.system.untrusted_file import load_arrays
-
 _Array = TypeVar("_Array", jax.Array, np.ndarray)
-_FILE = "preprocessing.npz"
 
 # ImageNet's channel means and standard deviations in torchvision, on the 0-255 scale.
 TORCHVISION_MEAN = np.array([0.485, 0.456, 0.406], np.float32) * 255
@@ -48,25 +42,6 @@ class Preprocessing:
         """Normalise crops, [B, s, s, 3] on the 0-255 scale, to float32."""
         mean = center_crop(self.mean[None], crops.shape[1])
         return (crops.astype(jnp.float32) - mean) / self.std[None, None, None]
-
-
-def save_preprocessing(preprocessing: Preprocessing, workdir: Path) -> None:
-    """Write `preprocessing.npz` into a workdir, atomically."""
-    with atomic_file(workdir / _FILE) as unfinished, unfinished.open("wb") as file:
-        np.savez(file, mean=preprocessing.mean, std=preprocessing.std)
-
-
-def load_preprocessing(workdir: Path) -> Preprocessing:
-    """Read `preprocessing.npz`; raise UserError if it is missing or damaged."""
-    path = workdir / _FILE
-    try:
-        arrays = load_arrays(path)
-        return Preprocessing(arrays["mean"], arrays["std"])
-    except (ValueError, KeyError) as error:
-        raise UserError(
-            f"{path} cannot be read ({error}); the command that trained here, or imported the "
-            "weights, writes it anew"
-        ) from error
 
 
 def center_crop(images: _Array, size: int) -> _Array:

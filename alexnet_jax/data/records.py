@@ -32,39 +32,6 @@ def open_builder(directory: Path) -> Any:
         ) from error
 
 
-def dataset_option(name: str) -> str:
-    """Return what --dataset of `prepare` calls the data set `name`."""
-    from alexnet_jax.data.builders import DATA_SETS  # Only messages need the builders.
-
-    return name if name.partition("/")[0] in DATA_SETS else f"tfds:{name}"
-
-
-def missing(data_dir: str | Path, name: str) -> UserError:
-    """Return the error that says that there is no data set `name`, and how to make it."""
-    from alexnet_jax.data.builders import DATA_SETS  # Only messages need the builders.
-
-    there = f"no data set {name!r} in {data_dir}"
-    configs = sorted(
-        {path.parts[-3] for path in Path(data_dir, name).glob("*/*/dataset_info.json")}
-    )
-    if configs:
-        return UserError(
-            f"{there}: it has the configs {', '.join(configs)}; give {name}/{configs[0]}"
-        )
-    builder = DATA_SETS.get(name.partition("/")[0])
-    if builder is None:
-        return UserError(
-            f"{there}; alexnet_jax.prepare can make {', '.join(DATA_SETS)}, TFDS others: "
-            f"tensorflow_datasets.builder({name!r}, data_dir={str(data_dir)!r}, "
-            "file_format='array_record').download_and_prepare()"
-        )
-    source = " --source=DIR" if builder.needs_source else ""
-    return UserError(
-        f"{there}; make it with: python -m alexnet_jax.prepare --dataset={name}{source} "
-        f"--data_dir={data_dir}"
-    )
-
-
 class Records:
     """The encoded images and labels of one split, read at any index, in any order.
 
@@ -78,6 +45,8 @@ class Records:
     def __init__(self, data_dir: str | Path, name: str, split: str) -> None:
         directory = dataset_directory(data_dir, name)
         if directory is None:
+            from alexnet_jax.data.builders.commands import missing  # Only messages need it.
+
             raise missing(data_dir, name)
         allow_many_open_files()
         builder = open_builder(directory)

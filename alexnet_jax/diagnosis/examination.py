@@ -23,9 +23,9 @@ from alexnet_jax.diagnosis.timing import Outcome, Skipped, Speed
 from alexnet_jax.monitoring.layer_table import count_parameters, describe_layers
 from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.runs.run import Run
+from alexnet_jax.runs.summary import name_network
 from alexnet_jax.system.cores import processor_name, usable_cores
 from alexnet_jax.training.experiment import Experiment
-from alexnet_jax.training.recipe import name_network
 
 _INPUT_STAGES = ("reading_cold", "reading_warm", "decoding", "batches")
 # The batch is halved while a step at this utilisation would take more than this part of the time.

@@ -40,17 +40,6 @@ def format_metric(name: str, value: float) -> str:
     return f"{value:.2%}" if name.endswith("_error") else f"{value:.4f}"
 
 
-def format_scores(scores: Mapping[str, Mapping[str, float]]) -> str:
-    """Return a table of scores by kind of view; errors, which are fractions, in per cent."""
-    widths = {name: max(8, len(metric_title(name)) + 1) for name in METRICS}
-    titles = [metric_title(name).rjust(width) for name, width in widths.items()]
-    lines = [["views".ljust(10), *titles, "images".rjust(8)]]
-    for views, values in scores.items():
-        cells = [format_metric(name, values[name]).rjust(width) for name, width in widths.items()]
-        lines.append([views.ljust(10), *cells, f"{values['count']:8,}"])
-    return "\n".join(" ".join(line) for line in lines)
-
-
 def per_example_metrics(probabilities: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
     """Compute what metrics need of each example, from float32 [B, classes] and int32 [B].
 

@@ -12,8 +12,9 @@ from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.runs.data_facts import check_same_classes
-from alexnet_jax.runs.run import host_threads, make_evaluation_batches
+from alexnet_jax.runs.run import make_evaluation_batches
 from alexnet_jax.runs.trained import TrainedNetwork, load_trained
+from alexnet_jax.system.cores import usable_cores
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +69,7 @@ def judge_workdirs(
     examples = make_evaluation_batches(config, mesh, split)
     for workdir in workdirs:
         check_same_classes(Path(workdir), examples.pixels)
-    batches = prefetch_to_device(examples, 0, host_threads(config), mesh)
+    batches = prefetch_to_device(examples, 0, config.data.threads or usable_cores(), mesh)
     predictors = [network.predict for network in networks]
     try:
         judged = judge(

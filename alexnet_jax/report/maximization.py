@@ -9,7 +9,7 @@ import numpy as np
 
 from alexnet_jax.data.preprocessing import center_crop
 from alexnet_jax.report.units import layer_sums
-from alexnet_jax.training.network import Network
+from alexnet_jax.training.experiment import Network
 
 _STEPS = 48
 _RATE = 8.0  # Root mean square change of a pixel in a step, of 255.

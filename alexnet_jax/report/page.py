@@ -13,7 +13,6 @@ import vl_convert
 from markupsafe import Markup
 
 import alexnet_jax
-from alexnet_jax.evaluation.intervals import wilson_interval
 from alexnet_jax.evaluation.views import VIEW_TITLES
 from alexnet_jax.report import charts
 from alexnet_jax.report.comparison import Comparison
@@ -21,6 +20,7 @@ from alexnet_jax.report.matplotlib_style import Drawing
 from alexnet_jax.report.pictures import Pictures
 from alexnet_jax.report.published import PUBLISHED
 from alexnet_jax.report.run_record import RunRecord
+from alexnet_jax.runs.intervals import wilson_interval
 from alexnet_jax.system.atomic_write import atomic_write
 from alexnet_jax.system.progress import clock
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from alexnet_jax.training.network import Network
+from alexnet_jax.training.experiment import Network
 
 _BATCH = 8  # Of one compiled program.
 _COPIES = 8

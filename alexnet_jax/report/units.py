@@ -12,7 +12,7 @@ from flax import linen as nn
 
 from alexnet_jax.data.preprocessing import center_crop
 from alexnet_jax.models import AlexNet
-from alexnet_jax.training.network import Network
+from alexnet_jax.training.experiment import Network
 
 
 @dataclass(frozen=True, eq=False)

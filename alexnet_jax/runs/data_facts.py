@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from alexnet_jax.data.image_source import ImageSource
-from alexnet_jax.data.preprocessing import Preprocessing, load_preprocessing, save_preprocessing
+from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.data.statistics import Statistics
 from alexnet_jax.errors import UserError
+from alexnet_jax.runs.preprocessing_file import load_preprocessing, save_preprocessing
 from alexnet_jax.system.atomic_write import atomic_write
 
 FILE, CLASSES = "data.json", "classes.json"

@@ -1,5 +1,6 @@
 """What a run records while it trains: log, display, TensorBoard, sink, profile, checkpoints."""
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -21,7 +22,7 @@ from alexnet_jax.runs.logging import RunLog
 from alexnet_jax.runs.run import Run
 from alexnet_jax.system.folder_lock import FolderLock
 from alexnet_jax.system.progress import say
-from alexnet_jax.training.metric_window import DivergedError, stuck_advice
+from alexnet_jax.training.metric_window import DivergedError
 from alexnet_jax.training.state import TrainState
 
 
@@ -153,3 +154,16 @@ class RunRecord:
             "command with --resume=ignore_config and a lower --config.schedule.learning_rate"
             f"{rate}, a third, say"
         )
+
+
+def stuck_advice(loss: float, num_classes: int) -> str | None:
+    """Return advice if `loss` shows that the network has learnt nothing; else None."""
+    chance = math.log(num_classes)
+    if loss < 0.99 * chance:
+        return None
+    return (
+        f"the loss is {loss:.3f}, still that of guessing (ln {num_classes} = {chance:.3f}). What "
+        "helps AlexNet start: inputs on the 0-255 scale (not divided by a deviation), initial "
+        "deviation 0.03 in conv3 to conv5 (model 'original'), biases at twice the rate, dropout "
+        "not inverted. See docs/training.md."
+    )

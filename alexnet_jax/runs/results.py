@@ -1,15 +1,19 @@
 """What a run prints at its end: errors with their intervals, speed, and what to do next."""
 
+import hashlib
 import importlib.util
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from alexnet_jax.evaluation.intervals import wilson_interval
+import jax
+from jax.experimental import multihost_utils
+
 from alexnet_jax.evaluation.metrics import METRICS, format_metric, metric_title
 from alexnet_jax.evaluation.views import VIEW_TITLES
 from alexnet_jax.runs.checkpoint_choice import best_step, center_errors
+from alexnet_jax.runs.intervals import wilson_interval
 from alexnet_jax.runs.logging import read_log
 from alexnet_jax.system.progress import clock
 
@@ -95,3 +99,24 @@ def _next_commands(workdir: Path) -> str:
     if importlib.util.find_spec("tensorboard") is not None:
         commands.append(("curves", f"tensorboard --logdir={workdir}/tensorboard"))
     return "\n".join(["next:", *(f"  {name:<10}{command}" for name, command in commands)])
+
+
+def format_scores(scores: Mapping[str, Mapping[str, float]]) -> str:
+    """Return a table of scores by kind of view; errors, which are fractions, in per cent."""
+    widths = {name: max(8, len(metric_title(name)) + 1) for name in METRICS}
+    titles = [metric_title(name).rjust(width) for name, width in widths.items()]
+    lines = [["views".ljust(10), *titles, "images".rjust(8)]]
+    for views, values in scores.items():
+        cells = [format_metric(name, values[name]).rjust(width) for name, width in widths.items()]
+        lines.append([views.ljust(10), *cells, f"{values['count']:8,}"])
+    return "\n".join(" ".join(line) for line in lines)
+
+
+def parameters_sha256(params: Any) -> str:
+    """Hash names, shapes and bits of the parameters; all processes of a cluster must call it."""
+    digest = hashlib.sha256()
+    whole = multihost_utils.process_allgather(params, tiled=True)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(whole):
+        digest.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode())
+        digest.update(leaf.tobytes())
+    return digest.hexdigest()

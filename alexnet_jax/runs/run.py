@@ -8,11 +8,11 @@ from pathlib import Path
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from alexnet_jax.config.saved import must_be_same
+from alexnet_jax.data.builders.statistics_file import add_statistics
 from alexnet_jax.data.image_source import DecodedImages, ImageSource
 from alexnet_jax.data.pixel_store.reading import PixelStore
 from alexnet_jax.data.records import Records
-from alexnet_jax.data.statistics import add_statistics, load_statistics, statistics_directory
+from alexnet_jax.data.statistics import load_statistics, statistics_directory
 from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches
 from alexnet_jax.device_store.device_cache import DeviceCache
 from alexnet_jax.errors import UserError
@@ -26,6 +26,7 @@ from alexnet_jax.runs.data_facts import (
     keep_facts,
 )
 from alexnet_jax.runs.fine_tuning import describe_pretrained, start_from
+from alexnet_jax.runs.saved_config import must_be_same
 from alexnet_jax.runs.trained import TrainedNetwork, load_trained
 from alexnet_jax.system.cores import usable_cores
 from alexnet_jax.training import recipe
@@ -64,9 +65,19 @@ def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
     broadcast_from_process_0(partial(add_statistics, images, Path(config.data.dir), workdir))
     directory = statistics_directory(images, workdir)
     statistics = load_statistics(directory, config.data.image_size, count=len(images))
-    load_source = cache(partial(_load_source, config, mesh))
+    load_source = cache(
+        partial(
+            _load_source,
+            config.train.init_from,
+            config.train.init_checkpoint,
+            config.data.image_size,
+            mesh,
+        )
+    )
     changes: list[str] = []
-    facts = find_facts(images, statistics, recipe.make_preprocessing(config, statistics))
+    mean_image = statistics.mean_image
+    preprocessing = recipe.make_preprocessing(config.data.normalization, mean_image)
+    facts = find_facts(images, statistics, preprocessing)
     if workdir is not None and has_facts(workdir):
         facts, changes = keep_facts(workdir, facts, config.data.image_size)
     elif source := load_source():
@@ -94,7 +105,7 @@ def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
             fresh.durations.total,
         ),
         validation=make_evaluation_batches(config, mesh),
-        threads=host_threads(config),
+        threads=config.data.threads or usable_cores(),
         facts=facts,
         data_changes=changes,
         describe_source=describe_source,
@@ -127,20 +138,16 @@ def make_evaluation_batches(
     return EvaluationBatches(images, config.eval.batch_size)
 
 
-def host_threads(config: ConfigDict) -> int:
-    """Return the number of threads that prepare batches, by default one per usable core."""
-    return config.data.threads or usable_cores()
-
-
 def _place(images: ImageSource, source: str, mesh: Mesh) -> ImageSource:
     return DeviceCache(images, mesh) if source == "device" else images
 
 
-def _load_source(config: ConfigDict, mesh: Mesh) -> TrainedNetwork | None:
-    """Load the network whose parameters fine-tuning starts from; None without one."""
-    workdir = config.train.init_from
+def _load_source(
+    workdir: str | None, checkpoint: str | None, image_size: int, mesh: Mesh
+) -> TrainedNetwork | None:
+    """Load the network whose parameters fine-tuning starts from; None without a workdir."""
     if workdir is None:
         return None
-    source = load_trained(Path(workdir), mesh, config.train.init_checkpoint)
-    check_image_size(source.network.preprocessing, config.data.image_size, workdir)
+    source = load_trained(Path(workdir), mesh, checkpoint)
+    check_image_size(source.network.preprocessing, image_size, workdir)
     return source

@@ -4,10 +4,12 @@ import math
 from collections.abc import Sequence
 
 import jax
+from ml_collections import ConfigDict
 
+from alexnet_jax.models import find_spec
 from alexnet_jax.monitoring.layer_table import compare_crop
 from alexnet_jax.runs.run import Run
-from alexnet_jax.training.recipe import late_changes, name_network
+from alexnet_jax.training.recipe import Durations
 
 
 def summarize_run(run: Run, start: str | None = None) -> str:
@@ -38,6 +40,39 @@ def summarize_run(run: Run, start: str | None = None) -> str:
     return "\n".join(f"{name:<11}{text}" for name, text in rows.items())
 
 
+def name_network(config: ConfigDict) -> str:
+    """Return the network's name, with its modifications, and its crop size if not the default."""
+    model, crop_size = config.model, config.data.crop_size
+    name = model.name
+    if model.modifications:
+        name += f" with {', '.join(model.modifications)}"
+    if crop_size != find_spec(model.name, model.modifications).crop_size:
+        name += f" on crops of {crop_size}"
+    return name
+
+
+def late_changes(schedule: ConfigDict, durations: Durations) -> list[str]:
+    """Return the changes of learning rates that come after the end of the run, as key=value.
+
+    Args:
+        schedule: the values of config.schedule.
+        durations: of the run.
+    """
+    keys = ["conv1_boundaries", "output_boundaries"]
+    if schedule.name == "step_decay":
+        keys.append("boundary_steps" if schedule.boundary_steps else "boundaries")
+    return [
+        f"schedule.{key}={value:g}"
+        for key in keys
+        for value, step in zip(
+            schedule[key],
+            schedule[key] if key == "boundary_steps" else durations.steps(schedule[key]),
+            strict=True,
+        )
+        if step >= durations.total
+    ]
+
+
 def _describe_devices(run: Run) -> str:
     experiment = run.experiment
     device, layout = experiment.mesh.devices.flat[0], experiment.config.parallel.layout
@@ -58,7 +93,7 @@ def notes_on(run: Run, unrecorded: Sequence[int]) -> list[str]:
     """
     config = run.experiment.config
     notes = [compare_crop(config.model.name, run.experiment.network.model, config.data.crop_size)]
-    late = late_changes(config, run.experiment.durations)
+    late = late_changes(config.schedule, run.experiment.durations)
     if late:
         notes.append(
             f"the run ends at step {run.experiment.durations.total:,}, before these changes: "

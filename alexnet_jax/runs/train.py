@@ -15,7 +15,7 @@ from alexnet_jax.parallel.multihost import broadcast_from_process_0
 from alexnet_jax.runs.checkpoint_choice import unrecorded
 from alexnet_jax.runs.checkpoints import Checkpoints
 from alexnet_jax.runs.record import RunRecord
-from alexnet_jax.runs.results import describe_finished
+from alexnet_jax.runs.results import describe_finished, parameters_sha256
 from alexnet_jax.runs.run import build_run
 from alexnet_jax.runs.summary import notes_on, summarize_run
 from alexnet_jax.runs.workdir import (
@@ -32,7 +32,7 @@ from alexnet_jax.system.progress import say
 from alexnet_jax.training.loop import Loop
 from alexnet_jax.training.metric_window import DivergedError, steps_in_flight
 from alexnet_jax.training.preemption import PreemptionGuard
-from alexnet_jax.training.state import TrainState, parameters_sha256
+from alexnet_jax.training.state import TrainState
 
 
 def train_and_evaluate(

@@ -7,13 +7,13 @@ from typing import TextIO
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from alexnet_jax.config.saved import load_config
-from alexnet_jax.data.preprocessing import load_preprocessing
 from alexnet_jax.evaluation.scoring import Predictor
 from alexnet_jax.runs.checkpoint_choice import read_chosen
 from alexnet_jax.runs.data_facts import load_class_names
+from alexnet_jax.runs.preprocessing_file import load_preprocessing
+from alexnet_jax.runs.saved_config import load_config
 from alexnet_jax.training import recipe
-from alexnet_jax.training.network import Network, make_network
+from alexnet_jax.training.experiment import Network, make_network
 from alexnet_jax.training.state import TrainState
 
 

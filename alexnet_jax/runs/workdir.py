@@ -9,7 +9,6 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from alexnet_jax.config.saved import differences, load_config, save_config
 from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.metrics import score_names
 from alexnet_jax.evaluation.views import VIEWS
@@ -17,6 +16,7 @@ from alexnet_jax.monitoring.provenance import save_environment
 from alexnet_jax.runs.data_facts import save_facts
 from alexnet_jax.runs.logging import has_numbers
 from alexnet_jax.runs.run import Run
+from alexnet_jax.runs.saved_config import differences, load_config, save_config
 from alexnet_jax.system.atomic_write import atomic_write
 from alexnet_jax.system.disk_space import full_disk_reported
 from alexnet_jax.system.folder_lock import FolderLock

@@ -7,10 +7,10 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from alexnet_jax.config.saved import differences, load_config, save_config
 from alexnet_jax.config.schema import check_key, flatten
 from alexnet_jax.errors import UserError
 from alexnet_jax.runs.run import open_split
+from alexnet_jax.runs.saved_config import differences, load_config, save_config
 from alexnet_jax.sweeps.trial_run import TrialRun
 from alexnet_jax.sweeps.trials import SEED, Trial, repeat
 from alexnet_jax.system.atomic_write import atomic_write

@@ -7,7 +7,7 @@ from statistics import mean, variance
 
 from scipy import stats
 
-from alexnet_jax.evaluation.intervals import wilson_interval
+from alexnet_jax.runs.intervals import wilson_interval
 
 ALPHA = 0.01  # A sign is claimed below this p-value.
 _POWER = 0.9

@@ -1,6 +1,5 @@
 """Metrics and throughput of the training steps between two log lines."""
 
-import math
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -122,16 +121,3 @@ class MetricWindow:
 def _time_of_end(metrics: dict[str, jax.Array]) -> float:
     jax.block_until_ready(metrics)
     return time.perf_counter()
-
-
-def stuck_advice(loss: float, num_classes: int) -> str | None:
-    """Return advice if `loss` shows that the network has learnt nothing; else None."""
-    chance = math.log(num_classes)
-    if loss < 0.99 * chance:
-        return None
-    return (
-        f"the loss is {loss:.3f}, still that of guessing (ln {num_classes} = {chance:.3f}). What "
-        "helps AlexNet start: inputs on the 0-255 scale (not divided by a deviation), initial "
-        "deviation 0.03 in conv3 to conv5 (model 'original'), biases at twice the rate, dropout "
-        "not inverted. See docs/training.md."
-    )

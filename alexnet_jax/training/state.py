@@ -1,6 +1,5 @@
 """`TrainState`: everything of a run that checkpoints hold."""
 
-import hashlib
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from alexnet_jax.models import AlexNet
@@ -103,16 +101,6 @@ def is_finite(state: TrainState) -> jax.Array:
     """Return whether all that training changes is finite: bool scalar."""
     leaves = jax.tree.leaves((state.params, state.opt_state, state.batch_stats, state.average))
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
-
-
-def parameters_sha256(params: Any) -> str:
-    """Hash names, shapes and bits of the parameters; all processes of a cluster must call it."""
-    digest = hashlib.sha256()
-    whole = multihost_utils.process_allgather(params, tiled=True)
-    for path, leaf in jax.tree_util.tree_leaves_with_path(whole):
-        digest.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode())
-        digest.update(leaf.tobytes())
-    return digest.hexdigest()
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))  # So that it is traced once per run.

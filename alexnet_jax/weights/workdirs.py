@@ -7,19 +7,19 @@ import jax
 import jax.numpy as jnp
 
 from alexnet_jax.config import default_config
-from alexnet_jax.config.saved import complete, save_config
-from alexnet_jax.data.preprocessing import save_preprocessing
 from alexnet_jax.errors import UserError
 from alexnet_jax.monitoring.provenance import save_environment
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.runs.checkpoints import Checkpoints
 from alexnet_jax.runs.data_facts import save_class_names
+from alexnet_jax.runs.preprocessing_file import save_preprocessing
+from alexnet_jax.runs.saved_config import complete, save_config
 from alexnet_jax.runs.trained import load_trained
 from alexnet_jax.runs.workdir import make_workdir
 from alexnet_jax.system.disk_space import full_disk_reported
-from alexnet_jax.training.network import make_network
-from alexnet_jax.training.recipe import is_averaged, resolve_config, resolve_durations
+from alexnet_jax.training.experiment import make_network
+from alexnet_jax.training.recipe import resolve_config, resolve_durations
 from alexnet_jax.training.state import fresh_state
 from alexnet_jax.weights.bundle import Bundle
 
@@ -51,9 +51,8 @@ def write_workdir(bundle: Bundle, workdir: Path) -> None:
     mesh, durations = make_data_mesh(), resolve_durations(config, config.train.batch_size)
     network = make_network(config, bundle.preprocessing, mesh, durations)
     variables = jax.tree.map(jnp.asarray, bundle.variables)
-    state = fresh_state(
-        variables["params"], variables["batch_stats"], network.optimizer, is_averaged(config)
-    )
+    averaged = bool(config.train.ema_decay)
+    state = fresh_state(variables["params"], variables["batch_stats"], network.optimizer, averaged)
     with full_disk_reported(workdir, "the imported weights"):
         save_environment(workdir)
         save_preprocessing(bundle.preprocessing, workdir)

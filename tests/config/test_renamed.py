@@ -3,9 +3,9 @@ import pytest
 from alexnet_jax.config import default_config
 from alexnet_jax.config.checks import check_config
 from alexnet_jax.config.renamed import RENAMED_KEYS, RENAMED_VALUES
-from alexnet_jax.config.saved import complete
 from alexnet_jax.config.schema import SCHEMA, check_key
 from alexnet_jax.errors import UserError
+from alexnet_jax.runs.saved_config import complete
 
 
 @pytest.mark.parametrize("old", RENAMED_KEYS)

@@ -2,12 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from alexnet_jax.evaluation.metrics import (
-    METRICS,
-    format_scores,
-    per_example_metrics,
-    summarize,
-)
+from alexnet_jax.evaluation.metrics import METRICS, per_example_metrics, summarize
 
 
 def judge_one(probabilities, label):
@@ -88,13 +83,3 @@ def test_a_metric_in_the_registry_is_computed_from_the_examples_that_count(monke
 
 def test_every_example_keeps_its_label_for_metrics_by_class():
     assert per_example_metrics(jnp.eye(3), jnp.arange(3))["label"].tolist() == [0, 1, 2]
-
-
-def test_scores_print_as_a_table_with_errors_in_per_cent(monkeypatch):
-    monkeypatch.setitem(METRICS, "top10_error", lambda examples: 0.0)
-    scores = {"top1_error": 0.5, "top5_error": 0.25, "loss": 1.5, "top10_error": 1, "count": 1000}
-    assert format_scores({"center": scores, "ten_crop": scores}).splitlines() == [
-        "views       top-1 error  top-5 error     loss  top-10 error   images",
-        "center           50.00%       25.00%   1.5000       100.00%    1,000",
-        "ten_crop         50.00%       25.00%   1.5000       100.00%    1,000",
-    ]

@@ -9,10 +9,10 @@ import pytest
 from memory import run_measured
 from safetensors.numpy import save_file
 
-from alexnet_jax.data.preprocessing import load_preprocessing
 from alexnet_jax.data.statistics import load_statistics
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import find_spec
+from alexnet_jax.runs.preprocessing_file import load_preprocessing
 from alexnet_jax.weights import import_weights
 from alexnet_jax.weights.bundle import tensor_shapes
 from alexnet_jax.weights.caffe import read_caffemodel

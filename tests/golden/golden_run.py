@@ -29,7 +29,7 @@ from alexnet_jax.runs.train import train_and_evaluate
 from alexnet_jax.runs.trained import load_trained
 from alexnet_jax.training import loop
 from alexnet_jax.training.preemption import Preempted
-from alexnet_jax.training.recipe import make_optimizer, resolve_config
+from alexnet_jax.training.recipe import make_optimizer, make_rates, resolve_config
 from alexnet_jax.training.state import TrainState, create_state
 from alexnet_jax.training.step import make_train_step
 
@@ -184,7 +184,7 @@ def _train_step_by_step(config: Any, run: Run) -> dict[str, Any]:
     """
     experiment, seed = run.experiment, config.train.seed
     model, schedule, mesh = experiment.network.model, experiment.network.schedule, experiment.mesh
-    optimizer = _recording(make_optimizer(config, schedule, experiment.durations))
+    optimizer = _recording(make_optimizer(config, make_rates(config, experiment.durations)))
     train_step = make_train_step(
         model, optimizer, schedule, experiment.augmentation, seed, mesh, config.schedule.factor
     )

@@ -9,8 +9,9 @@ import pytest
 from made_weights import make_bundle
 from short_run import FRACTALS, short_config
 
+from alexnet_jax.data.builders.statistics_file import save_statistics
 from alexnet_jax.data.records import dataset_directory
-from alexnet_jax.data.statistics import load_statistics, save_statistics
+from alexnet_jax.data.statistics import load_statistics
 from alexnet_jax.errors import UserError
 from alexnet_jax.prediction.inference import evaluate_workdirs
 from alexnet_jax.runs.data_facts import load_class_names, save_facts

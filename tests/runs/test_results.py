@@ -6,8 +6,9 @@ import shutil
 
 import pytest
 
+from alexnet_jax.evaluation.metrics import METRICS
 from alexnet_jax.monitoring.profiling import ProfiledSteps
-from alexnet_jax.runs.results import format_result
+from alexnet_jax.runs.results import format_result, format_scores
 from alexnet_jax.runs.train import train_and_evaluate
 
 SCORES = {"top1_error": 0.25, "top5_error": 0.1, "loss": 1.5, "count": 1000}
@@ -82,3 +83,13 @@ def test_a_finished_run_says_so_and_when_and_what_to_do(finished, config, tmp_pa
 def test_only_flags_that_were_given_are_said_to_have_no_effect(finished, config, capsys):
     train_and_evaluate(config, finished[0])
     assert "has no effect" not in capsys.readouterr().out
+
+
+def test_scores_print_as_a_table_with_errors_in_per_cent(monkeypatch):
+    monkeypatch.setitem(METRICS, "top10_error", lambda examples: 0.0)
+    scores = {"top1_error": 0.5, "top5_error": 0.25, "loss": 1.5, "top10_error": 1, "count": 1000}
+    assert format_scores({"center": scores, "ten_crop": scores}).splitlines() == [
+        "views       top-1 error  top-5 error     loss  top-10 error   images",
+        "center           50.00%       25.00%   1.5000       100.00%    1,000",
+        "ten_crop         50.00%       25.00%   1.5000       100.00%    1,000",
+    ]

@@ -7,10 +7,12 @@ import pytest
 
 from alexnet_jax.runs.fine_tuning import describe_pretrained
 from alexnet_jax.runs.run import build_run
-from alexnet_jax.runs.summary import notes_on, summarize_run
+from alexnet_jax.runs.summary import late_changes, notes_on, summarize_run
 from alexnet_jax.runs.train import train_and_evaluate
 from alexnet_jax.training import loop
+from alexnet_jax.training.recipe import resolve_durations
 from alexnet_jax.training.state import TrainState
+from configs import demo
 
 
 @pytest.fixture
@@ -99,3 +101,30 @@ def test_a_run_that_resumes_before_its_first_step_no_longer_needs_the_other_run(
     shutil.rmtree(other)
     train_and_evaluate(config, workdir)
     assert f"start      resumes from checkpoint 0 of {workdir}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("values", "late"),
+    [
+        # 100 steps, of 10 an epoch.
+        ({"name": "step_decay", "boundaries": (5, 9.9, 10)}, ["schedule.boundaries=10"]),
+        ({"name": "constant", "boundaries": (5, 60)}, []),
+        (
+            {"name": "step_decay", "boundaries": (60,), "boundary_steps": (50, 200)},
+            ["schedule.boundary_steps=200"],
+        ),
+        (
+            {"name": "constant", "conv1_boundaries": (20,), "conv1_factors": (0.5,)},
+            ["schedule.conv1_boundaries=20"],
+        ),
+        (
+            {"name": "constant", "output_boundaries": (2, 30), "output_factors": (0.5, 0.1)},
+            ["schedule.output_boundaries=30"],
+        ),
+    ],
+)
+def test_changes_of_rates_after_the_end_are_named(values, late):
+    config = demo.get_config()
+    config.train.update(batch_size=10, steps=100)
+    config.schedule.update(values)
+    assert late_changes(config.schedule, resolve_durations(config, examples=100)) == late

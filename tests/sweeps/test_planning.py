@@ -82,7 +82,7 @@ def test_a_folder_with_a_sweep_of_another_config_is_refused(make, config):
 
 
 def test_a_name_that_belongs_to_another_run_is_refused(make, config, tmp_path):
-    from alexnet_jax.config.saved import save_config
+    from alexnet_jax.runs.saved_config import save_config
 
     (trial,) = make(Trial({"train.seed": 1}, name="t"))
     config.train.seed = 1

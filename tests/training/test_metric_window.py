@@ -8,7 +8,7 @@ from known_waits import WAITS, TimedStep, periodic
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.training import metric_window
-from alexnet_jax.training.metric_window import MetricWindow, steps_in_flight, stuck_advice
+from alexnet_jax.training.metric_window import MetricWindow, steps_in_flight
 
 
 def fill(losses):
@@ -94,15 +94,3 @@ def test_a_loss_that_is_not_finite_stops_with_step_rate_and_advice(broken):
     window = fill([1.0, broken, 2.0])
     with pytest.raises(UserError, match=r"loss of step 8 is (nan|inf) at learning rate 0.05"):
         window.close(step=9)
-
-
-def test_a_loss_of_guessing_earns_advice():
-    assert "still that of guessing (ln 1000 = 6.908)" in stuck_advice(6.9, 1000)
-
-
-def test_advice_begins_at_99_percent_of_the_loss_of_guessing():
-    assert stuck_advice(0.99 * math.log(1000), 1000)
-
-
-def test_a_loss_below_guessing_earns_none():
-    assert stuck_advice(6.5, 1000) is None

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import jax
@@ -8,7 +9,6 @@ import pytest
 
 from alexnet_jax.config import default_config
 from alexnet_jax.config.rules import MOST_STEPS
-from alexnet_jax.config.saved import differences, load_config, save_config
 from alexnet_jax.data.augment import AUGMENTATIONS, add_color_noise, random_crop, random_flip
 from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Preprocessing
 from alexnet_jax.data.resized_crop import random_resized_crop
@@ -16,21 +16,19 @@ from alexnet_jax.data.statistics import Statistics
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import MODELS
 from alexnet_jax.monitoring.layer_table import describe_layers, format_layers
+from alexnet_jax.runs.saved_config import differences, load_config, save_config
+from alexnet_jax.runs.summary import name_network
 from alexnet_jax.training.experiment import build_without_data
 from alexnet_jax.training.optimizer import krizhevsky_sgd, lars, pytorch_sgd
 from alexnet_jax.training.recipe import (
     Durations,
     bind,
     check_names,
-    late_changes,
     make_augmentation,
-    make_crop,
-    make_layer_factors,
     make_model,
     make_optimizer,
     make_preprocessing,
-    make_schedule,
-    name_network,
+    make_rates,
     resolve_config,
     resolve_durations,
 )
@@ -163,7 +161,7 @@ def test_the_output_layers_rate_is_that_of_the_changed_networks_output(changes, 
     config = imagenet.get_config("one_cnn_star")
     config.model.update(name="original", modifications=changes)
     durations = resolve_durations(config, examples=1000)
-    assert set(make_layer_factors(config, durations)) == {"conv1", output}
+    assert set(make_rates(config, durations).layer_factors) == {"conv1", output}
     assert make_model(config).spec.output_name == output
 
 
@@ -180,7 +178,7 @@ def test_epochs_beyond_the_steps_that_can_be_counted_are_refused(key, value, mes
     group, name = key.split(".")
     config[group][name] = value
     with pytest.raises(UserError, match=message):
-        make_schedule(config, resolve_durations(config, examples=1000))
+        make_rates(config, resolve_durations(config, examples=1000))
 
 
 def third_update(optimizer):
@@ -228,7 +226,8 @@ def test_the_update_rule_is_the_one_that_is_named_with_its_numbers(name, duratio
         trust_coefficient=0.02,
         adapt_biases=False,
     )
-    assert_same_rule(make_optimizer(config, RATE, durations), RULES[name])
+    rates = replace(make_rates(config, durations), kernels=RATE)
+    assert_same_rule(make_optimizer(config, rates), RULES[name])
 
 
 def test_the_rule_of_2012_takes_the_biases_own_rate_and_the_layers_factors(durations):
@@ -240,7 +239,8 @@ def test_the_rule_of_2012_takes_the_biases_own_rate_and_the_layers_factors(durat
         bias_learning_rate=optax.constant_schedule(0.3),
         layer_factors={"conv1": lambda step: jnp.where(step < 1, 1.0, 0.5)},
     )
-    found = make_optimizer(config, optax.constant_schedule(0.05), durations)
+    rates = replace(make_rates(config, durations), kernels=optax.constant_schedule(0.05))
+    found = make_optimizer(config, rates)
     assert_same_rule(found, expected)
 
 
@@ -323,30 +323,25 @@ def test_an_extra_augmentation_that_cannot_be_lists_those_that_can(fade, extra):
         ("random_resized", random_resized_crop, {"smallest_area": 0.3, "largest_ratio": 1.5}),
     ],
 )
-def test_the_crop_is_the_one_that_is_named_with_its_numbers(name, function, numbers):
-    config = imagenet.get_config()
-    config.augment.update(crop=name, group_size=3, smallest_area=0.3, largest_ratio=1.5)
-    crop = make_crop(config)
+def test_the_crop_is_the_one_that_is_named_with_its_numbers(name, function, numbers, augmentation):
+    values = {"group_size": 3, "smallest_area": 0.3, "largest_ratio": 1.5}
+    crop = augmentation(crop=name, **values).crop
     assert (crop.func, crop.args, crop.keywords) == (function, (), numbers)
 
 
-def test_without_a_random_crop_there_is_none():
-    config = imagenet.get_config()
-    config.augment.crop = "center"
-    assert make_crop(config) is None
+def test_without_a_random_crop_there_is_none(augmentation):
+    assert augmentation(crop="center").crop is None
 
 
 def test_images_are_normalised_by_their_own_mean_and_no_deviation(statistics):
-    found = make_preprocessing(imagenet.get_config(), statistics)
+    found = make_preprocessing(imagenet.get_config().data.normalization, statistics.mean_image)
     np.testing.assert_array_equal(found.mean, statistics.mean_image)
     np.testing.assert_array_equal(found.std, np.ones(3))
     assert found.std.dtype == np.float32
 
 
 def test_images_are_normalised_by_torchvisions_numbers_on_request(statistics):
-    config = imagenet.get_config()
-    config.data.normalization = "torchvision"
-    found = make_preprocessing(config, statistics)
+    found = make_preprocessing("torchvision", statistics.mean_image)
     np.testing.assert_array_equal(found.mean, np.tile(TORCHVISION_MEAN, (10, 10, 1)))
     np.testing.assert_array_equal(found.std, TORCHVISION_STD)
 
@@ -376,30 +371,3 @@ def test_a_part_that_is_not_there_lists_those_that_are(key, name, known):
     config.update_from_flattened_dict({key: name})
     with pytest.raises(UserError, match=f"config.{key}='{name}'; the known ones: {known}"):
         check_names(config)
-
-
-@pytest.mark.parametrize(
-    ("values", "late"),
-    [
-        # 100 steps, of 10 an epoch.
-        ({"name": "step_decay", "boundaries": (5, 9.9, 10)}, ["schedule.boundaries=10"]),
-        ({"name": "constant", "boundaries": (5, 60)}, []),
-        (
-            {"name": "step_decay", "boundaries": (60,), "boundary_steps": (50, 200)},
-            ["schedule.boundary_steps=200"],
-        ),
-        (
-            {"name": "constant", "conv1_boundaries": (20,), "conv1_factors": (0.5,)},
-            ["schedule.conv1_boundaries=20"],
-        ),
-        (
-            {"name": "constant", "output_boundaries": (2, 30), "output_factors": (0.5, 0.1)},
-            ["schedule.output_boundaries=30"],
-        ),
-    ],
-)
-def test_changes_of_rates_after_the_end_are_named(values, late):
-    config = demo.get_config()
-    config.train.update(batch_size=10, steps=100)
-    config.schedule.update(values)
-    assert late_changes(config, resolve_durations(config, examples=100)) == late

@@ -9,15 +9,16 @@ No number here may be copied from what the code returns.
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import configs
+from alexnet_jax.data.preprocessing import Preprocessing
+from alexnet_jax.data.statistics import Statistics
 from alexnet_jax.training.recipe import (
-    make_bias_schedule,
-    make_layer_factors,
-    make_pca_noise,
-    make_schedule,
-    make_spec,
+    make_augmentation,
+    make_model,
+    make_rates,
     resolve_config,
     resolve_durations,
 )
@@ -147,19 +148,25 @@ def recipe(request):
     return SimpleNamespace(name=request.param, config=config, durations=durations)
 
 
+GREY = Statistics(np.zeros((2, 2, 3), np.float32), np.eye(3), np.ones(3), count=1)
+PLAIN = Preprocessing(GREY.mean_image, np.ones(3, np.float32))
+
+
 def numbers_at(recipe, step):
     """Return what SPANS holds for a step, as the recipe has it."""
     config, durations = recipe.config, recipe.durations
-    rate = float(make_schedule(config, durations)(step))
+    rates = make_rates(config, durations)
+    rate = float(rates.kernels(step))
     own = config.optimizer.name == "krizhevsky_sgd"  # The one rule with rates of their own.
-    bias = make_bias_schedule(config, durations)
+    bias = rates.biases
     bias_rate = rate * config.optimizer.bias_rate_multiplier if bias is None else float(bias(step))
-    factors = make_layer_factors(config, durations)
+    factors = rates.layer_factors
     layers = [
         rate * float(factors[layer](step)) if layer in factors else rate
-        for layer in ("conv1", make_spec(config).output_name)
+        for layer in ("conv1", make_model(config).spec.output_name)
     ]
-    noise = make_pca_noise(config, durations)
+    augments = make_augmentation(config, PLAIN, GREY, durations).augments
+    noise = augments["color_noise"].keywords["color_noise"] if "color_noise" in augments else None
     return rate, bias_rate if own else rate, *layers, float(noise(step)) if noise else 0
 
 

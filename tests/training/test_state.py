@@ -1,6 +1,6 @@
 import jax.numpy as jnp
 
-from alexnet_jax.training.state import parameters_sha256
+from alexnet_jax.runs.results import parameters_sha256
 
 
 def test_equal_parameters_have_equal_hashes():

@@ -13,7 +13,6 @@ from typing import Any
 
 from alexnet_jax.data.dataset_info import damage_reported, find_versions
 from alexnet_jax.data.decoding.images import RESIZE_METHOD
-from alexnet_jax.data.records import dataset_option
 from alexnet_jax.errors import UserError
 from alexnet_jax.system.atomic_write import atomic_file
 
@@ -108,6 +107,8 @@ def find_store(data_dir: Path, name: str, image_size: int, file: str = MANIFEST)
 
 def store_command(data_dir: Path, data_set: str, image_size: int) -> str:
     """Return the command that makes or completes the pixel store of prepared records."""
+    from alexnet_jax.data.builders.commands import dataset_option  # Only messages need it.
+
     return (
         f"python -m alexnet_jax.prepare --dataset={dataset_option(data_set)} --data_dir={data_dir} "
         f"--image_size={image_size} --store_only"

@@ -16,9 +16,10 @@ from alexnet_jax.data.builders.preparation import (
     prepare_dataset,
     prepare_store,
 )
+from alexnet_jax.data.builders.statistics_file import compute_statistics
 from alexnet_jax.data.image_source import DecodedImages
 from alexnet_jax.data.records import Records
-from alexnet_jax.data.statistics import compute_statistics, load_statistics
+from alexnet_jax.data.statistics import load_statistics
 from alexnet_jax.errors import UserError
 
 SIZE = 16

@@ -1,7 +1,7 @@
 """Where the values of a config come from."""
 
 from alexnet_jax.config import default_config
-from alexnet_jax.config.origins import find_origins, format_origins
+from alexnet_jax.config_origins import find_origins, format_origins
 
 
 def origins_of(overrides=(), variant="", **values):

@@ -3,8 +3,8 @@ from changed_config import change
 
 from alexnet_jax.config import default_config
 from alexnet_jax.config.checks import check_config
-from alexnet_jax.config.saved import complete, differences, load_config, save_config
 from alexnet_jax.errors import UserError
+from alexnet_jax.runs.saved_config import complete, differences, load_config, save_config
 from configs import demo
 
 

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from made_weights import make_bundle
 
-from alexnet_jax.data.preprocessing import Preprocessing, save_preprocessing
+from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.errors import UserError
 from alexnet_jax.runs.fine_tuning import load_pretrained
+from alexnet_jax.runs.preprocessing_file import save_preprocessing
+from alexnet_jax.runs.results import parameters_sha256
 from alexnet_jax.runs.run import build_run
-from alexnet_jax.training.state import parameters_sha256
 from alexnet_jax.weights import write_workdir
 
 pytestmark = pytest.mark.slow

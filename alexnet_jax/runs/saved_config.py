@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from alexnet_jax.config.renamed import with_new_names
+from alexnet_jax.config.renamed import RENAMED_KEYS, RENAMED_VALUES
 from alexnet_jax.config.schema import SCHEMA, default_config, flatten
 from alexnet_jax.errors import UserError
 from alexnet_jax.system.atomic_write import atomic_write
@@ -44,13 +44,33 @@ def complete(values: Mapping[str, Any]) -> ConfigDict:
 
     Other missing keys are not filled in: they mean that the config is damaged.
     """
-    config, defaults = ConfigDict(with_new_names(values)), default_config()
+    config, defaults = ConfigDict(_with_new_names(values)), default_config()
     for key, entry in SCHEMA.items():
         group, name = key.split(".")
         lacks = isinstance(config.get(group), ConfigDict) and name not in config[group]
         if entry.added_later and lacks:
             config[group][name] = defaults[group][name]
     return config
+
+
+def _with_new_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a saved config, {group: {name: value}}, with new keys and values."""
+    converted = {
+        group: dict(entries) if isinstance(entries, Mapping) else entries
+        for group, entries in values.items()
+    }
+    for old, new in RENAMED_KEYS.items():
+        (group, old_name), new_name = old.split("."), new.split(".")[1]
+        entries = converted.get(group)
+        if isinstance(entries, dict) and old_name in entries:
+            entries.setdefault(new_name, entries[old_name])
+            del entries[old_name]
+    for key, names in RENAMED_VALUES.items():
+        group, name = key.split(".")
+        entries = converted.get(group)
+        if isinstance(entries, dict) and isinstance(entries.get(name), str):
+            entries[name] = names.get(entries[name], entries[name])
+    return converted
 
 
 def differences(old: ConfigDict, new: ConfigDict) -> list[str]:

@@ -1,6 +1,6 @@
 import pytest
 
-from alexnet_jax.evaluation.intervals import wilson_interval
+from alexnet_jax.runs.intervals import wilson_interval
 
 
 @pytest.mark.parametrize(
