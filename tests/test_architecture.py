@@ -34,6 +34,7 @@ BELOW = {
 # Imported inside a function, when first used: what is only for speed is not in the way of reading.
 WHEN_USED = {"models": {"kernels"}}
 MOST_LINES = 5000  # Of the core: an afternoon's reading.
+MOST_CONFIGS = 25  # Parameters and fields that hold a whole config, where a run is built.
 ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 
 
@@ -89,3 +90,18 @@ def core_files():
 def test_the_core_is_read_in_an_afternoon():
     lines = {path: len(path.read_text().splitlines()) for path in core_files()}
     assert sum(lines.values()) <= MOST_LINES
+
+
+def takes_a_config(node):
+    annotated = isinstance(node, ast.arg | ast.AnnAssign) and node.annotation is not None
+    return annotated and "ConfigDict" in ast.unparse(node.annotation)
+
+
+def test_few_functions_see_the_whole_config():
+    """On the way of a run; all others take the values that they use."""
+    files = [path for room in ("training", "runs") for path in (PACKAGE / room).glob("*.py")]
+    nodes = [node for path in files for node in ast.walk(ast.parse(path.read_text()))]
+    assert sum(map(takes_a_config, nodes)) <= MOST_CONFIGS
+    below = [path for room in CORE[1:-1] for path in (PACKAGE / room).rglob("*.py")]
+    nodes = [node for path in below for node in ast.walk(ast.parse(path.read_text()))]
+    assert not any(map(takes_a_config, nodes))
