@@ -1,30 +1,59 @@
 """Fine-tuning: a run that starts with the parameters of another."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 
 from alexnet_jax.errors import UserError
+from alexnet_jax.runs.data_facts import check_image_size
+from alexnet_jax.runs.trained import TrainedNetwork, load_trained
+from alexnet_jax.training.experiment import Experiment
 from alexnet_jax.training.state import TrainState, start_average
 
 
-def start_from(trained: TrainState, fresh: TrainState, output: str, source: str) -> TrainState:
-    """Return the fresh state of a run with the parameters and batch statistics of another.
+@dataclass
+class Pretrained:
+    """The parameters of another run, read when they are first needed.
 
-    Args:
-        trained: state of the other run.
-        fresh: of this run; its output layer is kept if the other's has another shape.
-        output: name of the output layer.
-        source: workdir of the other run, for messages.
-
-    Raises:
-        UserError: another layer is missing, left over, or of another shape.
+    Attributes:
+        workdir: of the other run.
+        checkpoint: "best", "latest" or a step; None: the best, or the latest without evaluations.
+        image_size: of this run's images.
+        mesh: the devices.
     """
-    taken, batch_stats = trained.variables["params"], trained.variables["batch_stats"]
-    params = load_pretrained(taken, fresh.params, output, source)
-    average = start_average(params, batch_stats) if fresh.average else {}
-    return replace(fresh, params=params, batch_stats=batch_stats, average=average)
+
+    workdir: str
+    checkpoint: str | None
+    image_size: int
+    mesh: Mesh
+
+    @cached_property
+    def trained(self) -> TrainedNetwork:
+        """The other run's network; UserError if its mean image has another size."""
+        trained = load_trained(Path(self.workdir), self.mesh, self.checkpoint)
+        check_image_size(trained.network.preprocessing, self.image_size, self.workdir)
+        return trained
+
+    def start(self, experiment: Experiment) -> TrainState:
+        """Return the first state of a run that takes the parameters and batch statistics.
+
+        Raises:
+            UserError: a layer other than the output is missing, left over, or of another shape.
+        """
+        fresh, variables = experiment.create_state(), self.trained.state.variables
+        output, batch_stats = experiment.network.model.spec.output_name, variables["batch_stats"]
+        params = load_pretrained(variables["params"], fresh.params, output, self.workdir)
+        average = start_average(params, batch_stats) if fresh.average else {}
+        return replace(fresh, params=params, batch_stats=batch_stats, average=average)
+
+    def describe(self, experiment: Experiment) -> str:
+        """Return which layers are taken, and which begin anew."""
+        fresh = experiment.network.abstract_state.params
+        return describe_pretrained(self.trained.state, fresh, self.workdir)
 
 
 def load_pretrained(params: Any, fresh: Any, output: str, source: str) -> Any:

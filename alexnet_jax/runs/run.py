@@ -1,8 +1,7 @@
 """A run: an experiment, its data, and what it starts from."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 from jax.sharding import Mesh
@@ -20,18 +19,15 @@ from alexnet_jax.parallel.mesh import check_batch_divides
 from alexnet_jax.parallel.multihost import broadcast_from_process_0, check_same_on_all_processes
 from alexnet_jax.runs.data_facts import (
     DataFacts,
-    check_image_size,
     find_facts,
     has_facts,
     keep_facts,
 )
-from alexnet_jax.runs.fine_tuning import describe_pretrained, start_from
+from alexnet_jax.runs.fine_tuning import Pretrained
 from alexnet_jax.runs.saved_config import must_be_same
-from alexnet_jax.runs.trained import TrainedNetwork, load_trained
 from alexnet_jax.system.cores import usable_cores
 from alexnet_jax.training import recipe
 from alexnet_jax.training.experiment import Experiment, make_experiment, set_up
-from alexnet_jax.training.state import TrainState
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,7 @@ class Run:
     threads: int  # That prepare batches.
     facts: DataFacts
     data_changes: list[str]  # Since the run started, in words.
-    describe_source: Callable[[], str]  # The parameters that fine-tuning starts from; "" without.
+    pretrained: Pretrained | None  # What fine-tuning starts from.
 
 
 def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
@@ -65,14 +61,11 @@ def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
     broadcast_from_process_0(partial(add_statistics, images, Path(config.data.dir), workdir))
     directory = statistics_directory(images, workdir)
     statistics = load_statistics(directory, config.data.image_size, count=len(images))
-    load_source = cache(
-        partial(
-            _load_source,
-            config.train.init_from,
-            config.train.init_checkpoint,
-            config.data.image_size,
-            mesh,
-        )
+    train = config.train
+    pretrained = (
+        Pretrained(train.init_from, train.init_checkpoint, config.data.image_size, mesh)
+        if train.init_from is not None
+        else None
     )
     changes: list[str] = []
     mean_image = statistics.mean_image
@@ -80,35 +73,25 @@ def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
     facts = find_facts(images, statistics, preprocessing)
     if workdir is not None and has_facts(workdir):
         facts, changes = keep_facts(workdir, facts, config.data.image_size)
-    elif source := load_source():
-        facts = replace(facts, preprocessing=source.network.preprocessing)
+    elif pretrained:
+        facts = replace(facts, preprocessing=pretrained.trained.network.preprocessing)
     colors = replace(statistics, pca_eigenvectors=facts.pca_eigenvectors, pca_std=facts.pca_std)
-    fresh = make_experiment(config, mesh, colors, facts.examples, facts.preprocessing)
-
-    other = config.train.init_from
-
-    def create_state() -> TrainState:
-        source, state = load_source(), fresh.create_state()
-        output = fresh.network.model.spec.output_name
-        return start_from(source.state, state, output, other) if source else state
-
-    def describe_source() -> str:
-        source, params = load_source(), fresh.network.abstract_state.params
-        return describe_pretrained(source.state, params, other) if source else ""
-
+    experiment = make_experiment(config, mesh, colors, facts.examples, facts.preprocessing)
+    if pretrained:
+        experiment = replace(experiment, create_state=partial(pretrained.start, experiment))
     return Run(
-        experiment=replace(fresh, create_state=create_state),
+        experiment=experiment,
         training=TrainingBatches(
             _place(images, config.data.source, mesh),
-            config.train.batch_size,
-            config.train.seed,
-            fresh.durations.total,
+            train.batch_size,
+            train.seed,
+            experiment.durations.total,
         ),
         validation=make_evaluation_batches(config, mesh),
         threads=config.data.threads or usable_cores(),
         facts=facts,
         data_changes=changes,
-        describe_source=describe_source,
+        pretrained=pretrained,
     )
 
 
@@ -140,14 +123,3 @@ def make_evaluation_batches(
 
 def _place(images: ImageSource, source: str, mesh: Mesh) -> ImageSource:
     return DeviceCache(images, mesh) if source == "device" else images
-
-
-def _load_source(
-    workdir: str | None, checkpoint: str | None, image_size: int, mesh: Mesh
-) -> TrainedNetwork | None:
-    """Load the network whose parameters fine-tuning starts from; None without a workdir."""
-    if workdir is None:
-        return None
-    source = load_trained(Path(workdir), mesh, checkpoint)
-    check_image_size(source.network.preprocessing, image_size, workdir)
-    return source

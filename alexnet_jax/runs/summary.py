@@ -35,9 +35,13 @@ def summarize_run(run: Run, start: str | None = None) -> str:
             f"{config.optimizer.name}, {config.schedule.name}, learning rate "
             f"{config.schedule.learning_rate:g}, seed {config.train.seed}"
         ),
-        "start": start or run.describe_source() or "new parameters",
+        "start": start or _describe_start(run),
     }
     return "\n".join(f"{name:<11}{text}" for name, text in rows.items())
+
+
+def _describe_start(run: Run) -> str:
+    return run.pretrained.describe(run.experiment) if run.pretrained else "new parameters"
 
 
 def name_network(config: ConfigDict) -> str:
