@@ -1,5 +1,6 @@
 """The page of the claims, docs/reproducing-2012.md: written from the table and the logs alone."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -13,14 +14,7 @@ from alexnet_jax.report.matplotlib_style import Drawing
 from alexnet_jax.reproduction import costs
 from alexnet_jax.reproduction.claims import BASELINE, Claims
 from alexnet_jax.reproduction.figures import draw_differences, draw_figure1, draw_starts
-from alexnet_jax.reproduction.findings import (
-    Finding,
-    counts,
-    find,
-    format_p,
-    format_value,
-    read_logs,
-)
+from alexnet_jax.reproduction.findings import Finding, find, format_p, format_value, read_logs
 from alexnet_jax.reproduction.logs import Log
 from alexnet_jax.reproduction.measures import MEASURES, is_pilot, steps_to_leave
 from alexnet_jax.reproduction.seed_noise import SeedNoise, seed_noise
@@ -106,7 +100,6 @@ def format_page(
         summary=_summary(findings),
         alpha=ALPHA,
         parts=[_part(claims, *key, *value) for key, value in logs.items()],
-        rows=[_row(each) for each in findings],
         without=_without(claims, logs, findings),
         figures=[
             {"alt": alt, "caption": caption, "path": f"images/paper/{name}.svg"}
@@ -118,19 +111,23 @@ def format_page(
             if any(claim.measure == "stuck" for claim in claims.of_experiment(name))
             for row in _starts(claims.experiments[name].arms, log)
         ],
-        noise=[_noise_row(each) for each in noise],
+        noise=noise,
         noise_sentence=_noise_sentence(noise),
         imagenet_steps=f"{costs.imagenet_steps():,}",
         imagenet_hours=costs.imagenet_hours(),
         deviation=costs.ASSUMED_DEVIATION,
         predicted_deviation=f"{costs.predicted_deviation():.2f}",
-        costs=_costs(claims),
+        seeds_for=costs.seeds_for,
+        format_value=format_value,
+        format_p=format_p,
+        view_titles=VIEW_TITLES,
+        measures=MEASURES,
     )
 
 
 def _summary(findings: Sequence[Finding]) -> str:
-    found = counts(findings)
-    parts = [f"{verdict}: {count}" for verdict, count in sorted(found.items())]
+    counts = Counter(each.verdict for each in findings)
+    parts = [f"{verdict}: {count}" for verdict, count in sorted(counts.items())]
     return f"By the rule below, {'; '.join(parts)}."
 
 
@@ -162,25 +159,6 @@ def _environment(log: Log) -> str:
         if "processor" in run.environment
     }
     return "; ".join(sorted(machines))
-
-
-def _row(finding: Finding) -> dict[str, Any]:
-    claim, estimate = finding.claim, finding.estimate
-    return {
-        "name": claim.name,
-        "statement": claim.statement,
-        "section": claim.section,
-        "published": claim.published,
-        "source": claim.source,
-        "value": format_value(claim, estimate),
-        "runs": estimate.runs,
-        "deviation": "" if estimate.deviation is None else f"{estimate.deviation:.1f}",
-        "p": format_p(estimate.p),
-        "verdict": finding.verdict,
-        "data": finding.data,
-        "caution": claim.caution,
-        "compared": f"{claim.compared}, {MEASURES[claim.measure].title}",
-    }
 
 
 def _starts(arms: Iterable[str], log: Log) -> list[dict[str, Any]]:
@@ -215,17 +193,6 @@ def _noise(logs: _Logs) -> list[SeedNoise]:
     return [each for each in found if each is not None]
 
 
-def _noise_row(noise: SeedNoise) -> dict[str, str]:
-    return {
-        "title": VIEW_TITLES[noise.views],
-        "runs": str(noise.runs),
-        "error": f"{noise.error:.1f}",
-        "deviation": f"{noise.deviation:.2f} ({noise.low:.2f} to {noise.high:.2f})",
-        "independent": f"{noise.independent:.2f}",
-        "binary": f"{noise.binary:.2f}",
-    }
-
-
 def _noise_sentence(noise: Sequence[SeedNoise]) -> str:
     if not noise:
         return ""
@@ -236,16 +203,3 @@ def _noise_sentence(noise: Sequence[SeedNoise]) -> str:
         f"The spread is up to {ratio:.1f} times what independent mistakes would give: some seeds "
         "make better networks than others."
     )
-
-
-def _costs(claims: Claims) -> list[dict[str, Any]]:
-    rows = []
-    for claim in claims.claims:
-        seeds = costs.seeds_for(claim)
-        if seeds is not None and claim.measure == "error":
-            hours = [
-                f"{2 * seeds * each:.0f} ({device})" for device, each in costs.imagenet_hours()
-            ]
-            row = {"name": claim.name, "difference": claim.difference, "seeds": seeds}
-            rows.append({**row, "hours": ", ".join(hours)})
-    return rows
