@@ -1,7 +1,7 @@
 """What the logs say of each claim: the estimate, and a verdict by a fixed rule."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,28 +33,27 @@ def judge(claim: Claim, estimate: Estimate) -> str:
     return "agrees" if found == claim.sign else "the opposite"
 
 
-def read_logs(results: Path, claims: Claims) -> dict[tuple[str, str], tuple[Path, Log]]:
-    """Return path and content of each log in the folder of results, by experiment and data set."""
-    found = {}
-    for experiment in claims.experiments.values():
-        for data in experiment.data:
-            path = log_path(results, data, experiment.name)
-            if path.is_file():
-                found[experiment.name, data] = path, read_log(path)
-    return found
+def read_logs(results: Path, claims: Claims) -> list[Log]:
+    """Read the logs in the folder of results, in the order of the experiments and data sets."""
+    paths = [
+        log_path(results, data, experiment.name)
+        for experiment in claims.experiments.values()
+        for data in experiment.data
+    ]
+    return [read_log(path) for path in paths if path.is_file()]
 
 
-def find(claims: Claims, logs: Mapping[tuple[str, str], tuple[Path, Log]]) -> list[Finding]:
+def find(claims: Claims, logs: Sequence[Log]) -> list[Finding]:
     """Return a finding for each claim and data set whose log has the runs."""
     findings = []
     for claim in claims.claims:
-        for data, setting in claims.experiments[claim.experiment].data.items():
-            if (claim.experiment, data) not in logs:
+        for log in logs:
+            if log.experiment != claim.experiment:
                 continue
-            _, log = logs[claim.experiment, data]
+            setting = claims.experiments[log.experiment].data[log.data]
             estimate = MEASURES[claim.measure].compute(log, claim, setting)
             if estimate is not None:
-                findings.append(Finding(claim, data, estimate, judge(claim, estimate)))
+                findings.append(Finding(claim, log.data, estimate, judge(claim, estimate)))
     return findings
 
 
