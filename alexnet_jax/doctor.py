@@ -91,13 +91,13 @@ def _compile(name: str) -> tuple[Any, str]:
     from alexnet_jax.diagnosis.chip_report import describe_cost, format_cost
     from alexnet_jax.diagnosis.chips import find_chip
     from alexnet_jax.diagnosis.compiled_step import compile_for
-    from alexnet_jax.training.recipe import resolve_config
 
     chip = find_chip(name)
     with Progress(f"compiling the step for {chip.name}, about a minute", None):
         cost = compile_for(_CONFIG.value, chip, _TOPOLOGY.value)
-    found = describe_cost(cost, chip, resolve_config(_CONFIG.value))
-    return found, format_cost(found, chip, 0, cost)
+    model, layout = _CONFIG.value.model, _CONFIG.value.parallel.layout
+    found = describe_cost(cost, chip, model.name, model.dtype, layout)
+    return found, format_cost(found, chip)
 
 
 if __name__ == "__main__":

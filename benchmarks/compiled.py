@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_jax.config import default_config
-from alexnet_jax.diagnosis.chip_report import describe_cost, format_cost
+from alexnet_jax.diagnosis.chip_report import describe_cost, format_cost, format_operations
 from alexnet_jax.diagnosis.chips import CHIPS, find_chip, has_compiler
 from alexnet_jax.diagnosis.compiled_step import StepCost, compile_for
 from alexnet_jax.errors import UserError
-from alexnet_jax.training.recipe import resolve_config
 
 CEILINGS = Path(__file__).with_name("ceilings.json")
 COSTS = ("cycles", "kernels", "bytes", "temporary_bytes")
@@ -36,7 +35,7 @@ def measure(
     config.model.update(name=network, dtype=dtype)
     config.train.batch_size, config.parallel.layout = batch, layout
     cost = compile_for(config, CHIPS[chip], topology)
-    return describe_cost(cost, CHIPS[chip], resolve_config(config)), cost
+    return describe_cost(cost, CHIPS[chip], network, dtype, layout), cost
 
 
 def check(rows: list[dict[str, Any]], networks: list[str], update: bool) -> list[str]:
@@ -114,11 +113,12 @@ def show(arguments: argparse.Namespace) -> int:
         chip.name, (arguments.network or ["original"])[-1], arguments.dtype, arguments.batch,
         arguments.layout, arguments.topology,
     )  # fmt: skip
-    print(
-        json.dumps(found)
-        if arguments.json
-        else format_cost(found, chip, arguments.operations, cost)
-    )
+    if arguments.json:
+        print(json.dumps(found))
+        return 0
+    print(format_cost(found, chip))
+    if arguments.operations:
+        print("\n" + format_operations(cost, chip, arguments.operations))
     return 0
 
 

@@ -60,15 +60,11 @@ def main(arguments: Sequence[str]) -> None:
     if not _PAGE_ONLY.value:
         if not _DATA.value:
             raise UserError("--data must be given, or --list or --page_only; see --help")
-        if _EXECUTOR.value == "ray":
-            execute = ray_executor(
-                cpus=1,
-                gpus=_GPUS.value,
-                grace=1.0,
-                reduction_factor=3.0,  # grace=1: stops none.
-            )
-        else:
-            execute = local_executor(_GPUS.value)
+        execute = (
+            ray_executor(cpus=1, gpus=_GPUS.value, grace=1.0, reduction_factor=3.0)  # Stops none.
+            if _EXECUTOR.value == "ray"
+            else local_executor(_GPUS.value)
+        )
         for experiment, chosen in choose(claims, _CLAIM.value, _DATA.value):
             run_experiment(
                 experiment,

@@ -13,16 +13,9 @@ _LOOP_LIMIT = 0.9  # The whole loop should reach this fraction of its bottleneck
 
 
 def judge(measured: dict[str, Any]) -> dict[str, Any]:
-    """Return measurements with the results that follow from them.
+    """Return the measurements of `diagnose` with what follows from them.
 
-    Args:
-        measured: machine, network, arguments, data (None if missing), run, elsewhere, missing,
-            stages, data_wait_fraction, compile_seconds, memory, seconds, and flops
-            (training_per_image, ceiling_per_second).
-
-    Returns:
-        The same and augmentation_fraction, flops of the step, store, bottleneck, the time of the
-        run, advice.
+    New are augmentation_fraction, store, bottleneck, advice, and more about flops and the run.
     """
     flops, memory, data = measured["flops"], measured["memory"], measured["data"]
     step, augmentation = rate(measured, "step"), rate(measured, "augmentation")
@@ -140,12 +133,9 @@ def _about_step(diagnosis: dict[str, Any], step: float) -> tuple[str, str | None
 
 def _about_input(diagnosis: dict[str, Any], step: float) -> tuple[str, str | None]:
     slowest, data, command = diagnosis["bottleneck"], diagnosis["data"], None
-    what = f"{slowest}: {rate(diagnosis, slowest):,.0f} images/s, the step needs {step:,.0f}"
+    name, where = slowest, ""
     if slowest == "batches":
-        what = (
-            f"{data['source']}: {rate(diagnosis, slowest):,.0f} images/s on "
-            f"{diagnosis['machine']['cores']} cores, the step needs {step:,.0f}"
-        )
+        name, where = data["source"], f" on {diagnosis['machine']['cores']} cores"
     if slowest == "batches" and data["source"] == "records":
         todo = "build the pixel store, then give --config.data.source=store"
         command = _store_command(data)
@@ -158,4 +148,5 @@ def _about_input(diagnosis: dict[str, Any], step: float) -> tuple[str, str | Non
         todo = "more cores, or faster memory, would help"
     else:
         todo = "the link to the device is the limit, faster reading gains nothing"
-    return f"{what}: {todo}", command
+    speed = f"{rate(diagnosis, slowest):,.0f} images/s{where}"
+    return f"{name}: {speed}, the step needs {step:,.0f}: {todo}", command

@@ -2,40 +2,32 @@
 
 from typing import Any
 
-from ml_collections import ConfigDict
-
 from alexnet_jax.diagnosis.chips import Chip, compiler_versions
 from alexnet_jax.diagnosis.compiled_step import StepCost
 from alexnet_jax.diagnosis.memory import smaller_batches
 
 
-def describe_cost(cost: StepCost, chip: Chip, config: ConfigDict) -> dict[str, Any]:
+def describe_cost(
+    cost: StepCost, chip: Chip, network: str, dtype: str, layout: str
+) -> dict[str, Any]:
     """Return a step's cost on one of the chips, and its floor: bytes, seconds of products, memory.
 
-    Args:
-        cost: of a step.
-        chip: that it was compiled for.
-        config: of the step, resolved.
-
-    Returns:
-        "cycles" on TPUs and "kernels" on GPUs, in all and by layer; "seconds" where they follow
-        from the estimate; the rest is the same for both.
+    It has "cycles" on TPUs and "kernels" on GPUs, in all and by layer, and "seconds" where they
+    follow from the estimate; the rest is the same for both.
     """
-    count = "cycles" if chip.platform == "tpu" else "kernels"
+    tpu = chip.platform == "tpu"
     layers = {
-        layer: {"cycles": cycles}
-        if chip.platform == "tpu"
-        else {"kernels": kernels, "bytes": moved}
+        layer: {"cycles": cycles} if tpu else {"kernels": kernels, "bytes": moved}
         for layer, (kernels, cycles, moved) in cost.by_layer().items()
     }
     return {
         "chip": chip.name,
         "chips": cost.chips,
-        "network": config.model.name,
-        "dtype": config.model.dtype,
+        "network": network,
+        "dtype": dtype,
         "batch": cost.batch_size,
-        "layout": config.parallel.layout,
-        count: cost.cycles if chip.platform == "tpu" else cost.kernels,
+        "layout": layout,
+        **({"cycles": cost.cycles} if tpu else {"kernels": cost.kernels}),
         "bytes": cost.bytes,
         "temporary_bytes": cost.temporary_bytes,
         "total_bytes": cost.total_bytes,
@@ -52,8 +44,8 @@ def describe_cost(cost: StepCost, chip: Chip, config: ConfigDict) -> dict[str, A
     }
 
 
-def format_cost(found: dict[str, Any], chip: Chip, operations: int, cost: StepCost) -> str:
-    """Format an object of `describe_cost`, with the dearest operations below."""
+def format_cost(found: dict[str, Any], chip: Chip) -> str:
+    """Format an object of `describe_cost`."""
     tpu, images = chip.platform == "tpu", found["batch"] // found["chips"]
     whole = (
         f"{found['cycles'] / 1e6:.1f} M cycles by the compiler's estimate"
@@ -85,10 +77,13 @@ def format_cost(found: dict[str, Any], chip: Chip, operations: int, cost: StepCo
     for layer, row in found["layers"].items():
         number = f"{row['cycles'] / 1e6:9.2f}" if tpu else f"{row['kernels']:9d}"
         lines.append(f"{layer:<22} {number}" + ("" if tpu else f" {row['bytes'] / 1e6:9.1f}"))
-    if operations:
-        lines += ["", f"the dearest {'by cycles' if tpu else 'by bytes'}:"]
-        lines += [
-            f"{each.cycles if tpu else each.bytes:>12,}  {each.text}"
-            for each in cost.operations[:operations]
-        ]
     return "\n".join(lines)
+
+
+def format_operations(cost: StepCost, chip: Chip, most: int) -> str:
+    """Format the dearest operations, by cycles on TPUs and by bytes on GPUs."""
+    tpu = chip.platform == "tpu"
+    rows = [
+        f"{each.cycles if tpu else each.bytes:>12,}  {each.text}" for each in cost.operations[:most]
+    ]
+    return "\n".join([f"the dearest {'by cycles' if tpu else 'by bytes'}:", *rows])

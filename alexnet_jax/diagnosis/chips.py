@@ -15,27 +15,16 @@ from alexnet_jax.errors import UserError
 
 @dataclass(frozen=True)
 class Chip:
-    """A kind of chip.
+    """A kind of chip."""
 
-    Attributes:
-        name: for `--chip`.
-        platform: "tpu" or "gpu".
-        topology: of the smallest slice that its compiler takes.
-        flops: peak of bfloat16 products, operations per second.
-        bandwidth: of its memory, bytes per second.
-        memory: bytes.
-        source: of these numbers.
-        clock: cycles per second, where it follows from the source; None: unknown.
-    """
-
-    name: str
-    platform: str
-    topology: str
-    flops: float
-    bandwidth: float
-    memory: float
-    source: str
-    clock: float | None = None
+    name: str  # For --chip.
+    platform: str  # "tpu" or "gpu".
+    topology: str  # The smallest that its compiler takes.
+    flops: float  # Peak of bfloat16 products, operations per second.
+    bandwidth: float  # Of its memory, bytes per second.
+    memory: float  # Bytes.
+    source: str  # Of these numbers.
+    clock: float | None = None  # Cycles per second, where it follows from the source.
 
 
 CHIPS = {
@@ -53,16 +42,13 @@ CHIPS = {
     )
 }  # fmt: skip
 _COMPILERS = {"tpu": "libtpu", "gpu": "jax-cuda13-plugin"}
-_MODULES = {"tpu": "libtpu", "gpu": "jax_cuda13_plugin"}
 _EXTRAS = {"tpu": "jax[tpu]", "gpu": "jax[cuda13]"}
 
 
 def describe_devices(chip: Chip, topology: str) -> Sequence[jax.Device]:
     """Return devices that need not exist, for which the chip's own compiler makes programs.
 
-    Args:
-        chip: their kind.
-        topology: their arrangement, such as "v5e:2x2" or, for GPUs, "2x1x1".
+    Their topology is such as "v5e:2x2" or, for GPUs, "2x1x1".
 
     Raises:
         UserError: the compiler is not installed, or does not know the topology.
@@ -100,7 +86,7 @@ def describe_devices(chip: Chip, topology: str) -> Sequence[jax.Device]:
 
 def has_compiler(chip: Chip) -> bool:
     """Return whether the chip's compiler is installed."""
-    return find_spec(_MODULES[chip.platform]) is not None
+    return find_spec(_COMPILERS[chip.platform].replace("-", "_")) is not None
 
 
 def find_chip(name: str) -> Chip:

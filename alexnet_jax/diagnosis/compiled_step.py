@@ -16,8 +16,8 @@ from ml_collections import ConfigDict
 
 from alexnet_jax.diagnosis.chips import Chip, describe_devices
 from alexnet_jax.diagnosis.flops import training_flops
-from alexnet_jax.diagnosis.memory import smaller_batches
-from alexnet_jax.diagnosis.program_text import executed_lines
+from alexnet_jax.diagnosis.memory import program_bytes, smaller_batches
+from alexnet_jax.diagnosis.program_text import array_bytes, executed_lines
 from alexnet_jax.errors import UserError
 from alexnet_jax.monitoring.layer_table import Row, describe_layers
 from alexnet_jax.parallel.mesh import check_batch_divides
@@ -25,11 +25,6 @@ from alexnet_jax.training.experiment import Experiment, build_without_data
 from alexnet_jax.training.recipe import resolve_config
 from alexnet_jax.training.step import lower_step
 
-_ITEM_BYTES = {"pred": 1, "s4": 1, "u4": 1} | {
-    f"{kind}{bits}": bits // 8 for kind in "suf" for bits in (8, 16, 32, 64)
-}
-_ITEM_BYTES |= {"bf16": 2, "f8e4m3fn": 1, "f8e5m2": 1}
-_SHAPE = re.compile(r"\b(pred|bf16|[suf]\d+\w*)\[([\d,]*)\]")
 _CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
 _ORIGIN = re.compile(r'op_name="([^"]*)"')
 _LAYER = re.compile(r"\b((?:conv|fc)\d+(?:_[a-z_]+?)?)(?=[/()]|$)")
@@ -38,47 +33,28 @@ _NO_KERNEL = ("parameter", "get-tuple-element", "tuple", "bitcast", "constant")
 
 
 class Operation(NamedTuple):
-    """A fusion or kernel of a compiled program.
+    """A fusion or kernel of a compiled program; its cycles and bytes are those of all times."""
 
-    Attributes:
-        layer: "conv1", "conv1_lrn", "fc6" or, outside the network, "other"; backward passes are
-            counted in their layer.
-        times: that a step runs it; more than once in a loop.
-        cycles: the compiler's estimate, of all times; 0 on GPUs.
-        bytes: that it reads and writes, all times; 0 on TPUs, whose compiler gives only their sum.
-        text: kind, shape and origin.
-    """
-
+    # "conv1", "conv1_lrn", "fc6" or, outside the network, "other"; also of the backward passes.
     layer: str
-    times: int
-    cycles: int
-    bytes: int
-    text: str
+    times: int  # That a step runs it; more than once in a loop.
+    cycles: int  # The compiler's estimate; 0 on GPUs.
+    bytes: int  # Read and written; 0 on TPUs, whose compiler gives only the sum of all operations.
+    text: str  # Kind, shape and origin.
 
 
 @dataclass(frozen=True)
 class StepCost:
-    """The cost of a training step on each of some chips.
+    """The cost of a training step on each of some chips."""
 
-    Attributes:
-        chips: their number.
-        batch_size: images in a step, on all chips.
-        operations: of the program, which all chips run.
-        bytes: moved between a chip and its memory in a step; the TPU compiler counts a loop once.
-        temporary_bytes: of memory besides the state and the batch.
-        total_bytes: of memory in all.
-        flops: operations in a chip's products.
-        least_bytes: that a chip must move, see `_least_bytes`.
-    """
-
-    chips: int
-    batch_size: int
-    operations: tuple[Operation, ...]
-    bytes: int
-    temporary_bytes: int
-    total_bytes: int
-    flops: int
-    least_bytes: int
+    chips: int  # Their number.
+    batch_size: int  # Images in a step, on all chips.
+    operations: tuple[Operation, ...]  # Of the program, which all chips run.
+    bytes: int  # Moved to and from memory in a step; the TPU compiler counts a loop once.
+    temporary_bytes: int  # Of memory besides the state and the batch.
+    total_bytes: int  # Of memory in all.
+    flops: int  # Operations in a chip's products.
+    least_bytes: int  # That a chip must move, see `_least_bytes`.
 
     @property
     def cycles(self) -> int:
@@ -100,12 +76,9 @@ class StepCost:
 
 
 def compile_for(config: ConfigDict, chip: Chip, topology: str = "") -> StepCost:
-    """Compile a config's training step for chips that need not exist.
+    """Compile a config's training step, its batch divided over chips that need not exist.
 
-    Args:
-        config: its batch is that of all chips.
-        chip: their kind.
-        topology: their arrangement; empty: the smallest.
+    An empty `topology` is the smallest.
 
     Raises:
         UserError: the compiler is not installed, or the step does not fit into the chip's memory.
@@ -160,10 +133,7 @@ def read_cost(compiled: jax.stages.Compiled, experiment: Experiment, chip: Chip)
         operations=tuple(operations),
         bytes=moved or sum(each.bytes for each in operations),
         temporary_bytes=memory.temp_size_in_bytes,
-        total_bytes=memory.temp_size_in_bytes
-        + memory.argument_size_in_bytes
-        + memory.output_size_in_bytes
-        - memory.alias_size_in_bytes,
+        total_bytes=program_bytes(compiled),
         flops=training_flops(rows) * images,
         least_bytes=_least_bytes(rows, images, jnp.dtype(network.model.dtype).itemsize),
     )
@@ -198,7 +168,7 @@ def read_kernels(text: str) -> list[Operation]:
         if not (match := _INSTRUCTION.match(line)):
             continue
         name, shape, kind, arguments = match.groups()
-        shapes[name] = _bytes(shape)
+        shapes[name] = array_bytes(shape)
         if kind in _NO_KERNEL:
             continue
         inputs = [argument.strip().split(" ")[-1].lstrip("%") for argument in arguments.split(",")]
@@ -212,10 +182,3 @@ def _operation(line: str, kind: str, times: int, cycles: int, moved: int) -> Ope
     layers = _LAYER.findall(origin)
     layer, text = layers[-1] if layers else "other", f"{kind[:60]} {origin}"
     return Operation(layer, times, cycles, moved, f"{times} x {text}" if times > 1 else text)
-
-
-def _bytes(shapes: str) -> int:
-    return sum(
-        _ITEM_BYTES[kind] * math.prod(int(side) for side in sides.split(",") if side)
-        for kind, sides in _SHAPE.findall(shapes)
-    )

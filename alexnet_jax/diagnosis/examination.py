@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
 from alexnet_jax.data.image_source import DecodedImages
 from alexnet_jax.data.pixel_store.reading import PixelStore
@@ -41,18 +40,15 @@ def diagnose(
     show: Callable[[str], None] = lambda doing: None,
     arguments: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Measure every stage, and say what follows.
+    """Measure every stage, and say what follows: the JSON object of docs/doctor.md.
 
     Args:
-        experiment: the experiment.
+        experiment: what is measured.
         run: the experiment with its data; None if the data are missing.
         missing: how to get missing data, or "".
         seconds: time limit; slow stages get fewer repetitions or are skipped.
         show: receives the name of what is being measured, for display.
         arguments: the flags that gave the config, for the commands in the advice.
-
-    Returns:
-        The JSON object of docs/doctor.md: seconds, bytes, images per second; None for unknowns.
     """
     start, config = time.perf_counter(), experiment.config
     model, mesh = experiment.network.model, experiment.mesh
@@ -87,7 +83,7 @@ def diagnose(
             },
             "arguments": list(arguments),
             "data": _describe_data(run) if run else None,
-            "run": _describe_run(config, run),
+            "run": _describe_run(experiment, run),
             "elsewhere": _find_elsewhere(experiment),
             "missing": missing or None,
             "stages": {name: asdict(outcome) for name, outcome in stages.items()},
@@ -194,11 +190,11 @@ def _find_elsewhere(experiment: Experiment) -> list[dict[str, Any]]:
     return measured_elsewhere(name_network(config), model.dtype, model.precision, batch_size)
 
 
-def _describe_run(config: ConfigDict, run: Run | None) -> dict[str, Any]:
+def _describe_run(experiment: Experiment, run: Run | None) -> dict[str, Any]:
     """Return the length of the run; None where it depends on missing data."""
-    train = config.train
+    train = experiment.config.train
     steps = len(run.training) if run else train.steps
-    if steps is None and config.data.name == "imagenet2012":
+    if steps is None and experiment.config.data.name == "imagenet2012":
         steps = round(train.epochs * _IMAGENET_IMAGES / train.batch_size)
     return {
         "epochs": train.epochs if train.steps is None else None,

@@ -30,16 +30,9 @@ def training_flops(rows: list[Row]) -> int:
 def matrix_product_ceiling(
     mesh: Mesh, dtype: DTypeLike, precision: lax.Precision, seconds: float
 ) -> float:
-    """Measure the fastest product of square matrices, on all devices at once.
+    """Measure the fastest product of square matrices, in operations per second of all devices.
 
-    Args:
-        mesh: the devices; each computes a product of its own.
-        dtype: of the matrices.
-        precision: of the products, as in the network.
-        seconds: larger matrices are tried while time is left.
-
-    Returns:
-        Operations per second of all devices together.
+    Each device computes a product of its own. Larger matrices are tried while time is left.
     """
     end, best = time.perf_counter() + seconds, 0.0
     for side in _SIDES:

@@ -20,6 +20,14 @@ def check_step_fits(step_bytes: int, device_total: int | None, batch_size: int) 
         )
 
 
+def program_bytes(compiled: jax.stages.Compiled) -> int:
+    """Return the memory of each device that a program needs, as its compiler reports it."""
+    needs = compiled.memory_analysis()
+    assert needs is not None, "XLA's compilers report it"
+    results = needs.output_size_in_bytes - needs.alias_size_in_bytes
+    return needs.argument_size_in_bytes + results + needs.temp_size_in_bytes
+
+
 def smaller_batches(batch_size: int) -> str:
     """Return what to do where a step does not fit."""
     return (
@@ -36,10 +44,8 @@ def device_memory() -> dict[str, int]:
 def read_memory(step_bytes: int, data_dir: Path | None) -> dict[str, int | bool | None]:
     """Read memory use after all measurements, in bytes; None for what is unknown.
 
-    Args:
-        step_bytes: device memory of the step as the compiler reports it; stands for the device's
-            peak if the device reports none.
-        data_dir: a folder on the disk with the data.
+    `step_bytes`, by the compiler's report, stands for the peak of a device that reports none;
+    `data_dir` is a folder on the disk with the data.
     """
     statistics, page = device_memory(), os.sysconf("SC_PAGE_SIZE")
     peak, pages = statistics.get("peak_bytes_in_use"), Path("/proc/self/statm")

@@ -1,24 +1,29 @@
-"""The instructions that a compiled program runs, and how often, read from its text."""
+"""What a compiled program runs, how often, and the size of its arrays, read from its text."""
 
+import math
 import re
 from collections.abc import Iterator
 
 _HEADING = re.compile(r"(ENTRY )?%?([\w.\-]+) \(.*\{$")
 _LOOP = re.compile(r" while\(.*condition=%?([\w.\-]+), body=%?([\w.\-]+)")
 _CALL = re.compile(r" call\(.*to_apply=%?([\w.\-]+)")
-_KNOWN_COUNT = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
+_KNOWN_COUNT = re.compile(r'known_trip_count"?:\{"n":"(\d+)"')
 _CONSTANT = re.compile(r" = [su]\d+\[\]\S* constant\((\d+)\)")
+_ARRAY = re.compile(r"\b(?:pred|(?:bf|[suf])(\d+)\w*)\[([\d,]*)\]")
 
 
 def executed_lines(program: str) -> Iterator[tuple[str, int]]:
-    """Yield the instructions of a program and of its loops, with the number of times each runs.
+    """Yield the instructions of an optimized HLO module, with the number of times each runs.
 
     The instructions inside a fusion belong to it and are left out. A loop or a call
     counts as what it runs. A loop counts once where its length depends on the data.
-
-    Args:
-        program: the text of an optimized HLO module.
     """
+    computations, entry = split_computations(program)
+    yield from _walk(computations, entry, 1)
+
+
+def split_computations(program: str) -> tuple[dict[str, list[str]], str]:
+    """Return the instructions of each computation of an HLO module, and the name of the entry."""
     computations: dict[str, list[str]] = {}
     entry, lines = "", []
     for line in program.splitlines():
@@ -27,13 +32,30 @@ def executed_lines(program: str) -> Iterator[tuple[str, int]]:
             entry = heading[2] if heading[1] else entry
         else:
             lines.append(line)
-    yield from _walk(computations, entry, 1)
+    return computations, entry
+
+
+def known_count(loop: str) -> int | None:
+    """Return how often a loop runs by the compiler's own account, None without one."""
+    known = _KNOWN_COUNT.search(loop)
+    return int(known[1]) if known else None
+
+
+def array_bytes(shapes: str) -> int:
+    """Return the size of all arrays in a text such as "(bf16[2,3]{1,0}, pred[])"."""
+    return sum(
+        # "pred" is a byte, and so is what has fewer bits.
+        max(1, int(bits or 8) // 8) * math.prod(int(side) for side in sides.split(",") if side)
+        for bits, sides in _ARRAY.findall(shapes)
+    )
 
 
 def _walk(computations: dict[str, list[str]], name: str, times: int) -> Iterator[tuple[str, int]]:
     for line in computations[name]:
         if loop := _LOOP.search(line):
-            count = _length(line, computations[loop[1]])
+            count = known_count(line)
+            if count is None:
+                count = _count_from_condition(computations[loop[1]])
             yield from _walk(computations, loop[2], times * count)
         elif call := _CALL.search(line):
             yield from _walk(computations, call[1], times)
@@ -41,10 +63,8 @@ def _walk(computations: dict[str, list[str]], name: str, times: int) -> Iterator
             yield line, times
 
 
-def _length(loop: str, condition: list[str]) -> int:
+def _count_from_condition(condition: list[str]) -> int:
     """Return how often a loop runs. XLA counts from 0, and ends at the condition's constant."""
-    if known := _KNOWN_COUNT.search(loop):
-        return int(known[1])
     constants = [int(found[1]) for line in condition if (found := _CONSTANT.search(line))]
     counts = any("compare(" in line and "direction=LT" in line for line in condition)
     return constants[0] if counts and len(constants) == 1 else 1

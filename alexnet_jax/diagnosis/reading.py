@@ -1,5 +1,6 @@
-"""Throughput of the host: reading, decoding, and complete batches."""
+"""Throughput of the host: reading from cold and warm caches, decoding, and complete batches."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
@@ -11,12 +12,12 @@ import numpy as np
 from alexnet_jax.data.decoding.reused_memory import BatchBuffers
 from alexnet_jax.data.image_source import DecodedImages, ImageSource
 from alexnet_jax.data.records import Records
-from alexnet_jax.diagnosis.page_cache import drop_from_memory
 from alexnet_jax.diagnosis.timing import Outcome, Skipped, Speed, time_results
 from alexnet_jax.system.bounded_map import bounded_map
 
 _SAMPLE_BYTES = 512 * 2**20  # The largest sample that is dropped from the page cache.
 _EXAMPLES_PER_READ = 16
+_PROBED = 16  # Offsets of a file that are checked for being in the page cache.
 
 # Reads the examples at some indices and returns their size in bytes.
 Reader = Callable[[np.ndarray], int]
@@ -47,10 +48,9 @@ def reading_speeds(
     threads: int,
     seconds: float,
 ) -> tuple[Outcome, Outcome]:
-    """Read examples of `files` in random order, for `seconds` from each cache.
+    """Read examples of `files` in random order, from a cold cache, and again from a warm one.
 
-    Returns:
-        The speed from a cold cache and, for the same examples, from a warm one.
+    Each lasts for `seconds` or until all examples are read.
     """
     sizes = [file.stat().st_size for file in files]
     part = min(1.0, _SAMPLE_BYTES / sum(sizes))
@@ -68,6 +68,42 @@ def reading_speeds(
     done, cold = read_groups(groups)
     _, warm = read_groups(groups[:done])
     return Skipped(refusal) if refusal else cold, warm
+
+
+def drop_from_memory(files: Sequence[Path]) -> str:
+    """Drop `files` from the kernel's page cache; return "", or why they are still cached.
+
+    Caches below the kernel (of a disk, of the host of a virtual machine) cannot be dropped.
+    """
+    if not hasattr(os, "posix_fadvise") or not hasattr(os, "RWF_NOWAIT"):
+        return "only Linux can be asked to forget files"
+    try:
+        kept = sum(_drop(file) for file in files)
+    except OSError as error:
+        return f"the file system does not do it: {error.strerror}"
+    return f"{kept} of {len(files)} files stay in memory" if kept else ""
+
+
+def _drop(file: Path) -> bool:
+    """Drop a file's pages; return whether most of the probed ones are still cached."""
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)  # Dirty pages would stay.
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        # Without this, each probe reads ahead.
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
+        size = os.fstat(descriptor).st_size
+        cached = [_is_cached(descriptor, size * part // _PROBED) for part in range(_PROBED)]
+        return sum(cached) > _PROBED // 2  # A fast disk can answer some probes itself.
+    finally:
+        os.close(descriptor)
+
+
+def _is_cached(descriptor: int, offset: int) -> bool:
+    try:
+        return os.preadv(descriptor, [bytearray(1)], offset, os.RWF_NOWAIT) > 0
+    except BlockingIOError:  # The read would wait for the disk.
+        return False
 
 
 def decoding_speed(pixels: DecodedImages, batch_size: int, threads: int, seconds: float) -> Speed:

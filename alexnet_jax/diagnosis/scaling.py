@@ -28,14 +28,10 @@ _COLUMNS = ("all-reduce", "all-gather", "reduce-scatter")
 def estimate_communication(
     config: ConfigDict, devices: int, per_machine: int
 ) -> list[dict[str, Any]]:
-    """Compile the config's training step for `devices` devices, once per layout.
+    """Compile the config's training step, its batch shared by all devices, once per layout.
 
-    Call it in a process that has not used JAX's devices yet, since it configures them.
-
-    Args:
-        config: its batch is shared by all devices.
-        devices: number of devices.
-        per_machine: devices per machine; a second axis of that size stays inside a machine.
+    Call it in a process that has not used JAX's devices yet, since it configures them. A second
+    axis of `per_machine` devices stays inside a machine.
 
     Returns:
         A row per layout: "layout"; "model_axis", the size of its second axis; "bytes_kept", of
@@ -51,21 +47,22 @@ def estimate_communication(
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_num_cpu_devices", devices)
     jax.config.update("jax_enable_compilation_cache", False)
-    choices = candidates(config, devices, per_machine)
-    return [estimate_layout(config, *choice) for choice in choices]
+    own = (config.parallel.layout, config.parallel.model_axis)
+    return [_estimate_layout(config, *each) for each in candidates(own, devices, per_machine)]
 
 
-def candidates(config: ConfigDict, devices: int, per_machine: int) -> list[tuple[str, int | None]]:
+def candidates(
+    own: tuple[str, int | None], devices: int, per_machine: int
+) -> list[tuple[str, int | None]]:
     """Return the layouts to compare, with the size of their second axis, and the config's own."""
     found: list[tuple[str, int | None]] = [("data", None), ("hybrid", devices)]
     if 1 < per_machine < devices and devices % per_machine == 0:
         found.append(("hybrid", per_machine))
     found += [("columns", 2), ("fsdp", devices)]
-    own = (config.parallel.layout, config.parallel.model_axis)
     return found if own[1] is None or own in found else [*found, own]
 
 
-def estimate_layout(config: ConfigDict, layout: str, model_axis: int | None) -> dict[str, Any]:
+def _estimate_layout(config: ConfigDict, layout: str, model_axis: int | None) -> dict[str, Any]:
     """Compile the step in one layout on all of JAX's devices; return its row."""
     row = {"layout": layout, "model_axis": model_axis}
     # A run may expect other numbers of processes and devices than there are here.
@@ -73,16 +70,11 @@ def estimate_layout(config: ConfigDict, layout: str, model_axis: int | None) -> 
     try:
         experiment = build_without_data(config)
     except UserError as error:
-        return row | {
-            "bytes_kept": 0,
-            "bytes_sent": None,
-            "image_bytes_sent": None,
-            "problem": str(error),
-        }
+        unknown = {"bytes_kept": 0, "bytes_sent": None, "image_bytes_sent": None}
+        return row | unknown | {"problem": str(error)}
     state, mesh = experiment.network.abstract_state, experiment.mesh
-    lowered = lower_step(
-        experiment.train_step, state, config.train.batch_size, config.data.image_size, mesh
-    )
+    batch_size, image_size = config.train.batch_size, config.data.image_size
+    lowered = lower_step(experiment.train_step, state, batch_size, image_size, mesh)
     # The program is only read: compile it quickly, however slow it would run.
     hasty: dict[str, Any] = {
         "xla_backend_optimization_level": 0,
@@ -94,22 +86,19 @@ def estimate_layout(config: ConfigDict, layout: str, model_axis: int | None) -> 
         int(np.prod(leaf.sharding.shard_shape(leaf.shape))) * leaf.dtype.itemsize
         for leaf in jax.tree.leaves(state)
     )
-    sent = bytes_by_kind(read_transfers(program, mesh.size))
     return row | {
         "bytes_kept": kept,
-        "bytes_sent": sent,
-        "image_bytes_sent": _image_bytes_sent(config, mesh),
+        "bytes_sent": bytes_by_kind(read_transfers(program, mesh.size)),
+        "image_bytes_sent": _image_bytes_sent(batch_size, image_size, config.train.seed, mesh),
         "problem": None,
     }
 
 
-def _image_bytes_sent(config: ConfigDict, mesh: Mesh) -> int:
+def _image_bytes_sent(batch_size: int, image_size: int, seed: int, mesh: Mesh) -> int:
     """Return the bytes of images that each device sends in a step with `data.source=device`."""
-    batches, batch_size = 64, config.train.batch_size  # As many as a run plans together.
-    images = batches * batch_size
-    order = permute(np.arange(images), images, config.train.seed, 0)
-    plan = plan_exchange(order.reshape(batches, batch_size), images, mesh)
-    return bytes_sent(plan, config.data.image_size)
+    images = 64 * batch_size  # As many batches as a run plans together.
+    order = permute(np.arange(images), images, seed, 0)
+    return bytes_sent(plan_exchange(order.reshape(-1, batch_size), images, mesh), image_size)
 
 
 def format_estimates(
@@ -125,9 +114,8 @@ def format_estimates(
         f"{'reduce-scatter':>15} {'other':>7} {'time':>10}",
     ]
     for row in rows:
-        name = (
-            row["layout"] if row["model_axis"] is None else f"{row['layout']} {row['model_axis']}"
-        )
+        axis = row["model_axis"]
+        name = row["layout"] if axis is None else f"{row['layout']} {axis}"
         if row["problem"]:
             lines.append(f"{name:<12} {row['problem']}")
             continue
@@ -137,7 +125,7 @@ def format_estimates(
         lines.append(
             f"{name:<12} {row['bytes_kept'] / 1e6:>8.1f} {total / 1e6:>9.1f} "
             f"{reduce / 1e6:>11.1f} {gather / 1e6:>11.1f} {scatter / 1e6:>15.1f} "
-            f"{other / 1e6:>7.1f} {total * 8 / (link_gbps * 1e9) * 1e3:>7.2f} ms"
+            f"{other / 1e6:>7.1f} {_milliseconds(total, link_gbps):>7.2f} ms"
         )
     return "\n".join(lines)
 
@@ -145,12 +133,15 @@ def format_estimates(
 def _image_line(rows: Sequence[dict[str, Any]], link_gbps: float) -> str:
     layouts: dict[int, list[str]] = {}  # By the bytes of images.
     for row in rows:
-        if (sent := row["image_bytes_sent"]) is not None and row["layout"] not in (
-            names := layouts.setdefault(sent, [])
-        ):
-            names.append(row["layout"])
+        if not row["problem"]:
+            names = layouts.setdefault(row["image_bytes_sent"], [])
+            names += [] if row["layout"] in names else [row["layout"]]
     amounts = "; ".join(
-        f"{sent / 1e6:.1f} MB ({sent * 8 / (link_gbps * 1e9) * 1e3:.2f} ms): {', '.join(names)}"
+        f"{sent / 1e6:.1f} MB ({_milliseconds(sent, link_gbps):.2f} ms): {', '.join(names)}"
         for sent, names in layouts.items()
     )
     return f"With data.source=device, each also sends in a step of images: {amounts}."
+
+
+def _milliseconds(count: float, link_gbps: float) -> float:
+    return count * 8 / (link_gbps * 1e9) * 1e3

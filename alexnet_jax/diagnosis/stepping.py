@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from alexnet_jax.data.stream import Batch, TrainingBatches
+from alexnet_jax.diagnosis.memory import program_bytes
 from alexnet_jax.diagnosis.timing import Outcome, Skipped, Speed, time_calls
 from alexnet_jax.parallel.mesh import to_devices
 from alexnet_jax.parallel.prefetch import prefetch_to_device
@@ -23,19 +24,12 @@ FEWEST_STEPS = 2  # A loop must overlap reading with a step.
 
 @dataclass(frozen=True)
 class CompiledStep:
-    """The training step, compiled for one batch size.
+    """The training step, compiled for one batch size."""
 
-    Attributes:
-        call: (state, batch) -> (state, metrics).
-        batch_size: images per step.
-        compile_seconds: time to trace and compile; short if the compilation cache has the program.
-        bytes_per_device: memory as the compiler reports it: arguments, results, temporaries.
-    """
-
-    call: jax.stages.Compiled
+    call: jax.stages.Compiled  # (state, batch) -> (state, metrics).
     batch_size: int
-    compile_seconds: float
-    bytes_per_device: int
+    compile_seconds: float  # With tracing; short if the compilation cache has the program.
+    bytes_per_device: int  # As the compiler reports it.
 
 
 def random_batch(batch_size: int, image_size: int, num_classes: int) -> Batch:
@@ -57,10 +51,7 @@ def compile_step(experiment: Experiment, batch: Batch) -> CompiledStep:
     compiled = compile_and_tidy(
         lower_step(experiment.train_step, state, size, image_size, experiment.mesh)
     )
-    seconds, needs = time.perf_counter() - start, cast(Any, compiled.memory_analysis())
-    results = needs.output_size_in_bytes - needs.alias_size_in_bytes
-    needed = needs.argument_size_in_bytes + results + needs.temp_size_in_bytes
-    return CompiledStep(compiled, size, seconds, needed)
+    return CompiledStep(compiled, size, time.perf_counter() - start, program_bytes(compiled))
 
 
 def transfer_speed(experiment: Experiment, batch: Batch, seconds: float) -> Speed:

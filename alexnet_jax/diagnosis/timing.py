@@ -10,19 +10,12 @@ from typing import Any, cast
 
 @dataclass(frozen=True)
 class Speed:
-    """The throughput of a stage.
-
-    Attributes:
-        images_per_second: throughput.
-        seconds: time of one batch.
-        repetitions: number of batches timed.
-        bytes_per_second: bandwidth, for stages that move bytes.
-    """
+    """The throughput of a stage."""
 
     images_per_second: float
-    seconds: float
-    repetitions: int
-    bytes_per_second: float | None = None
+    seconds: float  # Of one batch.
+    repetitions: int  # Batches timed.
+    bytes_per_second: float | None = None  # For stages that move bytes.
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+
+from alexnet_jax.diagnosis.program_text import array_bytes, known_count, split_computations
 
 # Bytes that each of n devices sends for a result of `size` bytes on each, by the ring algorithms,
 # which send the least possible if all devices send equally much.
@@ -14,23 +16,18 @@ KINDS: dict[str, Callable[[int, int], float]] = {
     "all-to-all": lambda size, n: size * (n - 1) / n,
     "collective-permute": lambda size, n: size,
 }
+_COLLECTIVE = re.compile(rf"= (.+?) ({'|'.join(KINDS)})(-start)?\(")
+_CALLED = re.compile(r"(?:body|calls|branch_computations|to_apply)=%([\w.\-]+)")
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """One collective of a program.
+    """One collective of a program."""
 
-    Attributes:
-        kind: one of `KINDS`.
-        bytes_kept: of the result on each device.
-        devices: size of the group that takes part.
-        times: how often the program runs it.
-    """
-
-    kind: str
-    bytes_kept: int
-    devices: int
-    times: int
+    kind: str  # One of KINDS.
+    bytes_kept: int  # Of the result on each device.
+    devices: int  # Size of the group that takes part.
+    times: int  # How often the program runs it.
 
     @property
     def bytes_sent(self) -> float:
@@ -48,14 +45,7 @@ def read_transfers(program: str, devices: int) -> list[Transfer]:
     Raises:
         ValueError: a collective, or a loop around one, cannot be read.
     """
-    computations: dict[str, list[str]] = {}  # The lines of each, its heading first.
-    lines: list[str] = []
-    for line in program.splitlines():
-        heading = re.match(r"(?:ENTRY )?(%[\w.\-]+) \(.*\{$", line)
-        if heading:
-            lines = computations[heading[1]] = []
-        lines.append(line)
-    entry = next(name for name, lines in computations.items() if lines[0].startswith("ENTRY"))
+    computations, entry = split_computations(program)
     return [found for found in _walk(computations, entry, devices) if found.devices > 1]
 
 
@@ -67,33 +57,24 @@ def bytes_by_kind(transfers: Iterable[Transfer]) -> dict[str, float]:
     return sums
 
 
-def _walk(computations: dict[str, list[str]], name: str, devices: int) -> Iterable[Transfer]:
-    kinds = "|".join(KINDS)
+def _walk(computations: dict[str, list[str]], name: str, devices: int) -> Iterator[Transfer]:
     for line in computations[name]:
-        collective = re.search(rf"= (.+?) ({kinds})(-start)?\(", line)
-        if collective:
+        if collective := _COLLECTIVE.search(line):
             if collective[3]:
                 raise ValueError(f"an asynchronous collective, as CPUs have none: {line.strip()}")
-            size = sum(map(_size, re.findall(r"(\w+)\[([\d,]*)\]", collective[1])))
+            size = array_bytes(collective[1])
             yield Transfer(collective[2], size, _group_size(line, devices), times=1)
-        for called in re.findall(r"(?:body|calls|branch_computations|to_apply)=(%[\w.\-]+)", line):
+        for called in _CALLED.findall(line):
             for inside in _walk(computations, called, devices):
-                count = re.search(r'known_trip_count"?:\{"n":"(\d+)"', line)
-                if " while(" not in line:
-                    yield inside
-                elif count:
-                    yield replace(inside, times=inside.times * int(count[1]))
-                else:
-                    raise ValueError(
-                        f"a loop of unknown length around a collective: {line.strip()}"
-                    )
+                yield replace(inside, times=inside.times * _times(line))
 
 
-def _size(array: tuple[str, str]) -> int:
-    kind, shape = array
-    bits = re.search(r"\d+", kind)
-    size = math.prod(int(side) for side in shape.split(",") if side)
-    return size * (int(bits[0]) // 8 if bits else 1)  # "pred", of a byte, names no bits.
+def _times(call: str) -> int:
+    """Return how often an instruction runs what it calls."""
+    count = known_count(call) if " while(" in call else 1
+    if count is None:
+        raise ValueError(f"a loop of unknown length around a collective: {call.strip()}")
+    return count
 
 
 def _group_size(line: str, devices: int) -> int:

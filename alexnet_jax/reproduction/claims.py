@@ -13,77 +13,45 @@ BASELINE = "baseline"
 
 @dataclass(frozen=True)
 class Setting:
-    """How an experiment runs on one data set.
+    """How an experiment runs on one data set."""
 
-    Attributes:
-        config: the recipe, a file of configs/.
-        overrides: config keys that all arms share.
-        prepare: flags of `alexnet_jax.prepare` that make the data set.
-        target: training error, a fraction, that `sooner` waits for.
-        about: a paragraph for the page: network, data, schedule.
-    """
-
-    config: str
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    prepare: str = ""
-    target: float | None = None
-    about: str = ""
+    config: str  # The recipe, a file of configs/.
+    overrides: Mapping[str, Any] = field(default_factory=dict)  # Of all arms, by config key.
+    prepare: str = ""  # Flags of `alexnet_jax.prepare` that make the data set.
+    target: float | None = None  # Training error, a fraction, that `sooner` waits for.
+    about: str = ""  # A paragraph for the page: network, data, schedule.
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """Arms that differ from one config, each by its overrides, on one or more data sets.
+    """Arms that differ from one config, each by its overrides, on one or more data sets."""
 
-    Attributes:
-        name: of its folder of runs, and of its log.
-        title: for the page.
-        arms: config overrides by the arm's name.
-        rates: learning rates among which each arm's own is chosen; none: all have the config's.
-        data: setting by the data set's name.
-    """
-
-    name: str
-    title: str
-    arms: Mapping[str, Mapping[str, Any]]
-    data: Mapping[str, Setting]
-    rates: tuple[float, ...] = ()
+    name: str  # Of its folder of runs, and of its log.
+    title: str  # For the page.
+    arms: Mapping[str, Mapping[str, Any]]  # Config overrides by the arm's name.
+    data: Mapping[str, Setting]  # By the data set's name.
+    rates: tuple[float, ...] = ()  # Each arm trains at the best of these; none: at the config's.
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of the paper or of its code's log that runs can test.
+    """A statement of the paper or of its code's log that runs can test."""
 
-    Attributes:
-        name: for --claim.
-        section: where it stands.
-        statement: in our words.
-        published: the published numbers, in words.
-        source: of these numbers.
-        measure: name in `measures.MEASURES`.
-        experiment: name of the experiment; empty where no run of ours can test it.
-        arm: the changed network or training.
-        against: what it is compared with.
-        networks: number of the arm's networks whose probabilities are averaged.
-        sign: 1 where the claim says that the measure is above zero, -1 below, 0 about zero.
-        difference: published, in percentage points of top-1 error; for the number of seeds.
-        data: the published number's data set.
-        caution: what makes the comparison weaker than it looks.
-    """
-
-    name: str
-    section: str
-    statement: str
-    published: str
-    source: str
-    measure: str
-    experiment: str
-    arm: str
-    against: str = BASELINE
-    networks: int = 1
-    sign: int = 1
+    name: str  # For --claim.
+    section: str  # Where it stands.
+    statement: str  # In our words.
+    published: str  # The published numbers, in words.
+    source: str  # Of these numbers.
+    measure: str  # Name in `measures.MEASURES`.
+    experiment: str  # Name of the experiment.
+    arm: str  # The changed network or training.
+    against: str = BASELINE  # What it is compared with.
+    networks: int = 1  # Number of the arm's networks whose probabilities are averaged.
+    sign: int = 1  # 1 where the claim says that the measure is above zero, -1 below, 0 about zero.
+    # Published, in percentage points of top-1 error; for the number of seeds.
     difference: float | None = None
-    data: str = "imagenet2012"
-    caution: str = ""
+    data: str = "imagenet2012"  # The published number's data set.
+    caution: str = ""  # What makes the comparison weaker than it looks.
 
     @property
     def compared(self) -> str:
@@ -95,17 +63,12 @@ class Claim:
 
 @dataclass(frozen=True)
 class Fact:
-    """A statement that needs no training: a test of ours proves it.
-
-    Attributes:
-        proof: the test, as pytest names it.
-        note: where the statement and the code disagree.
-    """
+    """A statement that needs no training: a test of ours proves it."""
 
     section: str
     statement: str
-    proof: str
-    note: str = ""
+    proof: str  # The test, as pytest names it.
+    note: str = ""  # Where the statement and the code disagree.
 
 
 @dataclass(frozen=True)
@@ -140,13 +103,10 @@ class Claims:
 
 def load_claims() -> Claims:
     """Read the table that the package brings."""
-    text = resources.files(__package__).joinpath("claims.toml").read_text()
-    table = tomllib.loads(text)
-    experiments = {name: _experiment(name, values) for name, values in table["experiments"].items()}
-    claims = tuple(Claim(name=name, **values) for name, values in table["claims"].items())
+    table = tomllib.loads(resources.files(__package__).joinpath("claims.toml").read_text())
     return Claims(
-        experiments,
-        claims,
+        {name: _experiment(name, values) for name, values in table["experiments"].items()},
+        tuple(Claim(name=name, **values) for name, values in table["claims"].items()),
         tuple(Fact(**values) for values in table["facts"]),
         tuple(Untested(**values) for values in table["untested"]),
     )

@@ -25,12 +25,9 @@ _ENVIRONMENT = ("processor", "cores", "devices", "python", "platform", "versions
 
 
 def read_runs(root: Path, experiment: Experiment, closer: Collection[str]) -> Iterator[Run]:
-    """Yield the finished runs of a folder.
+    """Yield the finished runs of an experiment from their folder.
 
-    Args:
-        root: the experiment's folder of runs.
-        experiment: what was run.
-        closer: arms whose mistakes are listed, and which are evaluated on their training images.
+    `closer` names the arms whose mistakes are listed and whose training images are evaluated.
     """
     for path in sorted(root.glob("*/trial.json")):
         workdir, trial = path.parent, read_json(path)
@@ -79,14 +76,12 @@ def read_config(root: Path) -> dict[str, Any]:
 
 
 def _curves(workdir: Path) -> tuple[list[list[float]], list[list[float]]]:
+    """Return [epoch, loss, top-1 error] of training, and of evaluations of the centre crop."""
     lines = read_log(workdir)
     train = [line for line in lines if line["kind"] == "train"]
     epochs_per_step = train[-1]["epoch"] / train[-1]["step"] if train else 0.0
-    evaluations = [
-        line for line in lines if (line["kind"], line.get("views")) == ("eval", "center")
-    ]
 
-    def points(lines: Sequence[Mapping[str, Any]]) -> list[list[float]]:
+    def points(kind: str, views: str | None) -> list[list[float]]:
         return [
             [
                 round(line["step"] * epochs_per_step, 4),
@@ -94,9 +89,10 @@ def _curves(workdir: Path) -> tuple[list[list[float]], list[list[float]]]:
                 round(line["top1_error"], 5),
             ]
             for line in lines
+            if (line["kind"], line.get("views")) == (kind, views)
         ]
 
-    return points(train), points(evaluations)
+    return points("train", None), points("eval", "center")
 
 
 def _look_closer(workdir: Path) -> dict[str, Any]:

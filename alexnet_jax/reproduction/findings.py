@@ -1,7 +1,7 @@
 """What the logs say of each claim: the estimate, and a verdict by a fixed rule."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,21 +13,12 @@ from alexnet_jax.sweeps.statistics import ALPHA, Estimate
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim, measured on one data set.
-
-    Attributes:
-        claim: what was tried.
-        data: name of the data set.
-        estimate: what was measured, as `Measure.compute` returns it.
-        verdict: in words; see `judge`.
-        log: path of the log with every number.
-    """
+    """A claim, measured on one data set."""
 
     claim: Claim
-    data: str
-    estimate: Estimate
-    verdict: str
-    log: Path
+    data: str  # Name of the data set.
+    estimate: Estimate  # As `Measure.compute` returns it.
+    verdict: str  # In words; see `judge`.
 
 
 def judge(claim: Claim, estimate: Estimate) -> str:
@@ -42,29 +33,27 @@ def judge(claim: Claim, estimate: Estimate) -> str:
     return "agrees" if found == claim.sign else "the opposite"
 
 
-def read_logs(results: Path, claims: Claims) -> dict[tuple[str, str], tuple[Path, Log]]:
-    """Return path and content of each log in the folder of results, by experiment and data set."""
-    found = {}
-    for experiment in claims.experiments.values():
-        for data in experiment.data:
-            path = log_path(results, data, experiment.name)
-            if path.is_file():
-                found[experiment.name, data] = path, read_log(path)
-    return found
+def read_logs(results: Path, claims: Claims) -> list[Log]:
+    """Read the logs in the folder of results, in the order of the experiments and data sets."""
+    paths = [
+        log_path(results, data, experiment.name)
+        for experiment in claims.experiments.values()
+        for data in experiment.data
+    ]
+    return [read_log(path) for path in paths if path.is_file()]
 
 
-def find(claims: Claims, logs: Mapping[tuple[str, str], tuple[Path, Log]]) -> list[Finding]:
+def find(claims: Claims, logs: Sequence[Log]) -> list[Finding]:
     """Return a finding for each claim and data set whose log has the runs."""
     findings = []
     for claim in claims.claims:
-        for data, setting in claims.experiments[claim.experiment].data.items():
-            if (claim.experiment, data) not in logs:
+        for log in logs:
+            if log.experiment != claim.experiment:
                 continue
-            path, log = logs[claim.experiment, data]
+            setting = claims.experiments[log.experiment].data[log.data]
             estimate = MEASURES[claim.measure].compute(log, claim, setting)
             if estimate is not None:
-                verdict = judge(claim, estimate)
-                findings.append(Finding(claim, data, estimate, verdict, path))
+                findings.append(Finding(claim, log.data, estimate, judge(claim, estimate)))
     return findings
 
 
@@ -86,11 +75,3 @@ def format_p(p: float | None) -> str:
     if p is None:
         return ""
     return "< 0.0001" if p < 0.0001 else f"{p:.2g}" if p < ALPHA else f"{p:.2f}"
-
-
-def counts(findings: Iterable[Finding]) -> dict[str, int]:
-    """Return how many findings have each verdict."""
-    found: dict[str, int] = {}
-    for finding in findings:
-        found[finding.verdict] = found.get(finding.verdict, 0) + 1
-    return found

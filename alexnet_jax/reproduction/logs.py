@@ -15,29 +15,19 @@ from alexnet_jax.system.atomic_write import atomic_write
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run. Errors are fractions.
+    """A finished run. Errors are fractions; the last three may be empty."""
 
-    Attributes:
-        arm: of the experiment.
-        seed: its train.seed.
-        rate: the learning rate, where an experiment chooses it; otherwise None.
-        result: content of result.json: center, ten_crop, parameters_sha256, seconds.
-        train: [epoch, loss, top-1 error] of each window of training steps.
-        evaluations: [epoch, loss, top-1 error] of each evaluation of the centre crop.
-        mistakes: by kind of view, the validation images that the run got wrong; empty unless asked.
-        training_set: scores on the training images as they are, without augmentation and dropout.
-        environment: processor, versions and commit.
-    """
-
-    arm: str
-    seed: int
-    rate: float | None
-    result: Mapping[str, Any]
-    train: Sequence[Sequence[float]]
-    evaluations: Sequence[Sequence[float]]
+    arm: str  # Of the experiment.
+    seed: int  # Its train.seed.
+    rate: float | None  # The learning rate, where an experiment chooses it.
+    result: Mapping[str, Any]  # Of result.json: center, ten_crop, parameters_sha256, seconds.
+    train: Sequence[Sequence[float]]  # [epoch, loss, top-1 error] of each window of steps.
+    evaluations: Sequence[Sequence[float]]  # The same of each evaluation of the centre crop.
+    # Validation images that the run got wrong, by kind of view.
     mistakes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    # Scores on the training images as they are, without augmentation and dropout.
     training_set: Mapping[str, Any] = field(default_factory=dict)
-    environment: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)  # Processor, versions, commit.
 
     @property
     def key(self) -> tuple[str, int, float]:
@@ -55,21 +45,13 @@ class Ensemble:
 
 @dataclass(frozen=True)
 class Log:
-    """All finished runs of an experiment on one data set.
+    """All finished runs of an experiment on one data set."""
 
-    Attributes:
-        experiment: its name.
-        data: name of the data set.
-        config: the config that the arms override.
-        runs: by arm, seed and rate.
-        ensembles: of the baseline's networks, no network in two of equal size.
-    """
-
-    experiment: str
-    data: str
-    config: Mapping[str, Any]
-    runs: Sequence[Run]
-    ensembles: Sequence[Ensemble] = ()
+    experiment: str  # Its name.
+    data: str  # Name of the data set.
+    config: Mapping[str, Any]  # That the arms override.
+    runs: Sequence[Run]  # By arm, seed and rate.
+    ensembles: Sequence[Ensemble] = ()  # Of the baseline; no network is in two of equal size.
 
     def of_arm(self, arm: str) -> list[Run]:
         """Return the runs of an arm, by seed."""

@@ -14,63 +14,53 @@ _PERCENT = 100.0
 _PLATEAU = 0.9
 
 
+# The estimate from a log, or None where its runs are missing. Its value is in percentage points, or
+# a logarithm for a ratio.
+_Compute = Callable[[Log, Claim, Setting], Estimate | None]
+
+
 @dataclass(frozen=True)
 class Measure:
-    """A way to compare two arms.
+    """A way to compare two arms."""
 
-    Attributes:
-        compute: the estimate from a log, or None where its runs are missing. Its value is in
-            percentage points, or a logarithm for a ratio.
-        title: what is compared, for a table.
-        is_ratio: whether people read it as a factor.
-    """
-
-    compute: Callable[[Log, Claim, Setting], Estimate | None]
-    title: str
-    is_ratio: bool = False
+    compute: _Compute
+    title: str  # What is compared, for a table.
+    is_ratio: bool = False  # Whether people read it as a factor.
 
 
-def _top1_errors(runs: Sequence[Run], views: str = "ten_crop") -> list[float]:
-    return [_PERCENT * run.result[views]["top1_error"] for run in runs]
+def _compare(number: Callable[[Run], float | None]) -> _Compute:
+    """Return the comparison of a number's means over the runs of both arms that have it."""
+
+    def compute(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
+        own, other = (
+            [each for run in log.of_arm(arm) if (each := number(run)) is not None]
+            for arm in (claim.arm, claim.against)
+        )
+        return difference(own, other) if own and other else None
+
+    return compute
 
 
-def _error(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
-    own, other = (_top1_errors(log.of_arm(arm)) for arm in (claim.arm, claim.against))
-    return difference(own, other) if own and other else None
+def _error(run: Run, views: str = "ten_crop") -> float:
+    return _PERCENT * run.result[views]["top1_error"]
 
 
-def _gap(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
-    """Compare how much more an arm errs on validation than on its own training images."""
-
-    def gaps(runs: Sequence[Run]) -> list[float]:
-        return [
-            _PERCENT
-            * (run.result["center"]["top1_error"] - run.training_set["center"]["top1_error"])
-            for run in runs
-            if run.training_set
-        ]
-
-    own, other = (gaps(log.of_arm(arm)) for arm in (claim.arm, claim.against))
-    return difference(own, other) if own and other else None
+def _training_error(run: Run) -> float | None:
+    return _PERCENT * run.training_set["center"]["top1_error"] if run.training_set else None
 
 
-def _training_error(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
-    own, other = (
-        [
-            _PERCENT * run.training_set["center"]["top1_error"]
-            for run in log.of_arm(arm)
-            if run.training_set
-        ]
-        for arm in (claim.arm, claim.against)
-    )
-    return difference(own, other) if own and other else None
+def _gap(run: Run) -> float | None:
+    """Return how much more a run errs on validation than on its own training images."""
+    if not run.training_set:
+        return None
+    errors = [scores["center"]["top1_error"] for scores in (run.result, run.training_set)]
+    return _PERCENT * (errors[0] - errors[1])
 
 
 def _ten_crops(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
     """Compare the views of the same run: ten crops less the centre crop."""
     runs = log.of_arm(claim.arm)
-    pairs = zip(_top1_errors(runs), _top1_errors(runs, "center"), strict=True)
-    return average([ten - center for ten, center in pairs]) if runs else None
+    return average([_error(run) - _error(run, "center") for run in runs]) if runs else None
 
 
 def _ensemble(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
@@ -80,7 +70,7 @@ def _ensemble(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
         for each in log.ensembles
         if len(each.seeds) == claim.networks
     ]
-    other = _top1_errors(log.of_arm(claim.against))
+    other = [_error(run) for run in log.of_arm(claim.against)]
     return difference(own, other) if own and other else None
 
 
@@ -107,10 +97,11 @@ def _stuck(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
 
 
 MEASURES: Mapping[str, Measure] = {
-    "error": Measure(_error, "top-1 error with ten crops"),
-    "gap": Measure(_gap, "top-1 error, centre crop: validation less training images"),
+    "error": Measure(_compare(_error), "top-1 error with ten crops"),
+    "gap": Measure(_compare(_gap), "top-1 error, centre crop: validation less training images"),
     "training_error": Measure(
-        _training_error, "top-1 error on the training images, centre crop, without dropout"
+        _compare(_training_error),
+        "top-1 error on the training images, centre crop, without dropout",
     ),
     "ten_crops": Measure(_ten_crops, "top-1 error: ten crops less centre crop"),
     "ensemble": Measure(_ensemble, "top-1 error with ten crops"),
@@ -139,11 +130,7 @@ def steps_to_leave(run: Run, config: Mapping[str, Any]) -> int | None:
     """Return the steps after which a run knows more than the number of classes; None if never.
 
     From then on the loss of every logged window of training steps is below `_PLATEAU` times that of
-    a guess, ln(classes).
-
-    Args:
-        run: with its curve.
-        config: of its log.
+    a guess, ln(classes). `config` is that of the run's log.
     """
     limit = _PLATEAU * math.log(config["model.num_classes"])
     above = [index for index, (_, loss, _) in enumerate(run.train) if not loss < limit]

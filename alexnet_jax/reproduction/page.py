@@ -1,5 +1,6 @@
 """The page of the claims, docs/reproducing-2012.md: written from the table and the logs alone."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -11,48 +12,36 @@ import jinja2
 from alexnet_jax.evaluation.views import VIEW_TITLES
 from alexnet_jax.report.matplotlib_style import Drawing
 from alexnet_jax.reproduction import costs
-from alexnet_jax.reproduction.claims import BASELINE, Claims
+from alexnet_jax.reproduction.claims import BASELINE, Claims, Experiment
 from alexnet_jax.reproduction.figures import draw_differences, draw_figure1, draw_starts
-from alexnet_jax.reproduction.findings import (
-    Finding,
-    counts,
-    find,
-    format_p,
-    format_value,
-    read_logs,
-)
-from alexnet_jax.reproduction.logs import Log
+from alexnet_jax.reproduction.findings import Finding, find, format_p, format_value, read_logs
+from alexnet_jax.reproduction.logs import Log, log_path
 from alexnet_jax.reproduction.measures import MEASURES, is_pilot, steps_to_leave
 from alexnet_jax.reproduction.seed_noise import SeedNoise, seed_noise
 from alexnet_jax.sweeps.statistics import ALPHA
 
-_Logs = Mapping[tuple[str, str], tuple[Path, Log]]
-
 
 def write_page(claims: Claims, results: Path, page: Path) -> list[Finding]:
-    """Write the page and its figures; return what it says.
+    """Write the page of the logs in `results`; return what it says.
 
-    Args:
-        claims: the table.
-        results: folder of the logs.
-        page: Markdown file; figures go into images/paper beside it.
+    Its figures go into images/paper beside it.
     """
     logs = read_logs(results, claims)
     findings = find(claims, logs)
-    figures = {}
-    for name, (drawing, caption) in draw_figures(claims, logs, findings).items():
+    figures = draw_figures(claims, logs, findings)
+    for name, (drawing, _) in figures.items():
         drawing.write(page.parent / "images" / "paper", name)
-        figures[name] = drawing.alt, caption
     page.write_text(format_page(claims, results, logs, findings, figures))
     return findings
 
 
 def draw_figures(
-    claims: Claims, logs: _Logs, findings: Sequence[Finding]
+    claims: Claims, logs: Sequence[Log], findings: Sequence[Finding]
 ) -> dict[str, tuple[Drawing, str]]:
     """Return the figures of the logs by file name, each with its caption."""
     figures = {}
-    for (name, data), (_, log) in logs.items():
+    for log in logs:
+        name, data = log.experiment, log.data
         experiment = claims.experiments[name]
         own = [each for each in findings if (each.claim.experiment, each.data) == (name, data)]
         if experiment.rates and own:
@@ -85,11 +74,11 @@ def draw_figures(
 def format_page(
     claims: Claims,
     results: Path,
-    logs: _Logs,
+    logs: Sequence[Log],
     findings: Sequence[Finding],
-    figures: Mapping[str, tuple[str, str]],
+    figures: Mapping[str, tuple[Drawing, str]],
 ) -> str:
-    """Return the page as Markdown; `figures` has the alt text and the caption by file name."""
+    """Return the page as Markdown, with the figures of `draw_figures`."""
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -102,55 +91,54 @@ def format_page(
         findings=findings,
         measured={each.claim.name for each in findings},
         datasets=[f"`{data}`" for data in dict.fromkeys(each.data for each in findings)],
-        total_runs=sum(len(log.runs) for _, log in logs.values()),
+        total_runs=sum(len(log.runs) for log in logs),
         summary=_summary(findings),
         alpha=ALPHA,
-        parts=[_part(claims, *key, *value) for key, value in logs.items()],
-        rows=[_row(each) for each in findings],
+        parts=[_part(claims.experiments[log.experiment], results, log) for log in logs],
         without=_without(claims, logs, findings),
-        figures=[
-            {"alt": alt, "caption": caption, "path": f"images/paper/{name}.svg"}
-            for name, (alt, caption) in figures.items()
-        ],
+        figures=figures,
         starts=[
             row
-            for (name, _), (_, log) in logs.items()
-            if any(claim.measure == "stuck" for claim in claims.of_experiment(name))
-            for row in _starts(claims.experiments[name].arms, log)
+            for log in logs
+            if any(claim.measure == "stuck" for claim in claims.of_experiment(log.experiment))
+            for row in _starts(claims.experiments[log.experiment].arms, log)
         ],
-        noise=[_noise_row(each) for each in noise],
+        noise=noise,
         noise_sentence=_noise_sentence(noise),
         imagenet_steps=f"{costs.imagenet_steps():,}",
         imagenet_hours=costs.imagenet_hours(),
         deviation=costs.ASSUMED_DEVIATION,
         predicted_deviation=f"{costs.predicted_deviation():.2f}",
-        costs=_costs(claims),
+        seeds_for=costs.seeds_for,
+        format_value=format_value,
+        format_p=format_p,
+        view_titles=VIEW_TITLES,
+        measures=MEASURES,
     )
 
 
 def _summary(findings: Sequence[Finding]) -> str:
-    found = counts(findings)
-    parts = [f"{verdict}: {count}" for verdict, count in sorted(found.items())]
+    counts = Counter(each.verdict for each in findings)
+    parts = [f"{verdict}: {count}" for verdict, count in sorted(counts.items())]
     return f"By the rule below, {'; '.join(parts)}."
 
 
-def _part(claims: Claims, name: str, data: str, path: Path, log: Log) -> dict[str, Any]:
-    experiment = claims.experiments[name]
-    setting = experiment.data[data]
+def _part(experiment: Experiment, results: Path, log: Log) -> dict[str, Any]:
+    setting = experiment.data[log.data]
     measured = {arm: [r for r in log.of_arm(arm) if not is_pilot(r)] for arm in experiment.arms}
     # As for `run_experiment`, of which each seed gives the baseline two runs.
     per_seed = {BASELINE: 2}
     seeds = max(1, *(len(runs) // per_seed.get(arm, 1) for arm, runs in measured.items()))
     return {
         "title": experiment.title,
-        "data": data,
+        "data": log.data,
         "about": setting.about.strip(),
         "prepare": f"python -m alexnet_jax.prepare {setting.prepare} --data_dir=data",
-        "command": f"python -m launch.reproduce --data={data} --seeds={seeds} --data_dir=data",
+        "command": f"python -m launch.reproduce --data={log.data} --seeds={seeds} --data_dir=data",
         "environment": _environment(log),
         "runs": len(log.runs),
         "seconds": round(median(run.result["seconds"] for run in log.runs)),
-        "log": path,
+        "log": log_path(results, log.data, log.experiment),
     }
 
 
@@ -162,25 +150,6 @@ def _environment(log: Log) -> str:
         if "processor" in run.environment
     }
     return "; ".join(sorted(machines))
-
-
-def _row(finding: Finding) -> dict[str, Any]:
-    claim, estimate = finding.claim, finding.estimate
-    return {
-        "name": claim.name,
-        "statement": claim.statement,
-        "section": claim.section,
-        "published": claim.published,
-        "source": claim.source,
-        "value": format_value(claim, estimate),
-        "runs": estimate.runs,
-        "deviation": "" if estimate.deviation is None else f"{estimate.deviation:.1f}",
-        "p": format_p(estimate.p),
-        "verdict": finding.verdict,
-        "data": finding.data,
-        "caution": claim.caution,
-        "compared": f"{claim.compared}, {MEASURES[claim.measure].title}",
-    }
 
 
 def _starts(arms: Iterable[str], log: Log) -> list[dict[str, Any]]:
@@ -199,31 +168,20 @@ def _starts(arms: Iterable[str], log: Log) -> list[dict[str, Any]]:
     return rows
 
 
-def _without(claims: Claims, logs: _Logs, findings: Sequence[Finding]) -> list[str]:
+def _without(claims: Claims, logs: Sequence[Log], findings: Sequence[Finding]) -> list[str]:
     """Return the claims whose experiment has a log, but that gave no number."""
     found = {(each.claim.name, each.data) for each in findings}
     return [
-        f"`{claim.name}` on `{data}`"
-        for name, data in logs
-        for claim in claims.of_experiment(name)
-        if (claim.name, data) not in found
+        f"`{claim.name}` on `{log.data}`"
+        for log in logs
+        for claim in claims.of_experiment(log.experiment)
+        if (claim.name, log.data) not in found
     ]
 
 
-def _noise(logs: _Logs) -> list[SeedNoise]:
-    found = [seed_noise(log, views) for _, log in logs.values() for views in ("center", "ten_crop")]
+def _noise(logs: Sequence[Log]) -> list[SeedNoise]:
+    found = [seed_noise(log, views) for log in logs for views in ("center", "ten_crop")]
     return [each for each in found if each is not None]
-
-
-def _noise_row(noise: SeedNoise) -> dict[str, str]:
-    return {
-        "title": VIEW_TITLES[noise.views],
-        "runs": str(noise.runs),
-        "error": f"{noise.error:.1f}",
-        "deviation": f"{noise.deviation:.2f} ({noise.low:.2f} to {noise.high:.2f})",
-        "independent": f"{noise.independent:.2f}",
-        "binary": f"{noise.binary:.2f}",
-    }
 
 
 def _noise_sentence(noise: Sequence[SeedNoise]) -> str:
@@ -236,16 +194,3 @@ def _noise_sentence(noise: Sequence[SeedNoise]) -> str:
         f"The spread is up to {ratio:.1f} times what independent mistakes would give: some seeds "
         "make better networks than others."
     )
-
-
-def _costs(claims: Claims) -> list[dict[str, Any]]:
-    rows = []
-    for claim in claims.claims:
-        seeds = costs.seeds_for(claim)
-        if seeds is not None and claim.measure == "error":
-            hours = [
-                f"{2 * seeds * each:.0f} ({device})" for device, each in costs.imagenet_hours()
-            ]
-            row = {"name": claim.name, "difference": claim.difference, "seeds": seeds}
-            rows.append({**row, "hours": ", ".join(hours)})
-    return rows

@@ -8,12 +8,7 @@ from alexnet_jax.reproduction.claims import BASELINE, Claim, Claims, Experiment
 from alexnet_jax.reproduction.collecting import read_config, read_ensembles, read_runs
 from alexnet_jax.reproduction.logs import Log, Run, log_path, merge, read_log
 from alexnet_jax.reproduction.measures import fastest_rates
-from alexnet_jax.reproduction.trials import (
-    experiment_folder,
-    measured_trials,
-    pilot_trials,
-    plan_trials,
-)
+from alexnet_jax.reproduction.trials import measured_trials, pilot_trials, plan_trials
 from alexnet_jax.sweeps.running import Executor, Failures, exit_if_failed, run_missing
 from alexnet_jax.sweeps.trials import Trial
 
@@ -21,10 +16,7 @@ from alexnet_jax.sweeps.trials import Trial
 def choose(claims: Claims, names: Sequence[str], data: str) -> list[tuple[Experiment, list[Claim]]]:
     """Return the experiments to run on a data set, each with its claims.
 
-    Args:
-        claims: the table.
-        names: of the claims; none: all that the data set can test.
-        data: name of the data set.
+    Without `names` of claims, these are all that the data set can test.
 
     Raises:
         UserError: an unknown claim or data set, or a claim that the data set cannot test.
@@ -68,11 +60,10 @@ def run_experiment(
         results: folder of the logs.
         execute: runs trials, as for `run_missing`.
     """
-    root = experiment_folder(workdir, data, experiment.name)
+    root = workdir / data.replace("/", "_") / experiment.name
 
     def train(trials: Sequence[Trial]) -> Failures:
-        runs = plan_trials(experiment, data, data_dir, trials, workdir)
-        return run_missing(runs, root, execute)
+        return run_missing(plan_trials(experiment, data, data_dir, trials, root), root, execute)
 
     arms = {arm for claim in claims for arm in (claim.arm, claim.against)}
     rates: dict[str, float] = {}
@@ -81,15 +72,13 @@ def run_experiment(
         train(pilot_trials(experiment))
         rates = _choose_rates(experiment, data, list(read_runs(root, experiment, ())))
     exit_if_failed(train(measured_trials(experiment, arms, seeds, rates)), root)
-    closer = _arms_to_look_at(claims)
-    runs = list(read_runs(root, experiment, closer))
+    runs = list(read_runs(root, experiment, _arms_to_look_at(claims)))
     path = log_path(results, data, experiment.name)
-    kept = read_log(path) if path.is_file() else None
-    ensembles = [] if kept is None else list(kept.ensembles)
-    if any(claim.networks > 1 for claim in claims):
-        ensembles = read_ensembles(root, runs)
-    merged = merge(() if kept is None else kept.runs, runs)
-    Log(experiment.name, data, read_config(root), merged, ensembles).write(path)
+    kept = read_log(path) if path.is_file() else Log(experiment.name, data, {}, ())
+    several = any(claim.networks > 1 for claim in claims)
+    ensembles = read_ensembles(root, runs) if several else kept.ensembles
+    new = Log(experiment.name, data, read_config(root), merge(kept.runs, runs), ensembles)
+    new.write(path)
 
 
 def _choose_rates(experiment: Experiment, data: str, runs: Sequence[Run]) -> dict[str, float]:
@@ -108,9 +97,5 @@ def _choose_rates(experiment: Experiment, data: str, runs: Sequence[Run]) -> dic
 
 def _arms_to_look_at(claims: Sequence[Claim]) -> Collection[str]:
     """Return the arms whose training images are evaluated, and the baseline for its mistakes."""
-    return {BASELINE} | {
-        arm
-        for claim in claims
-        if claim.measure in ("gap", "training_error")
-        for arm in (claim.arm, claim.against)
-    }
+    measured = [claim for claim in claims if claim.measure in ("gap", "training_error")]
+    return {BASELINE, *(arm for claim in measured for arm in (claim.arm, claim.against))}

@@ -17,29 +17,16 @@ from alexnet_jax.sweeps.statistics import deviation_interval
 
 @dataclass(frozen=True)
 class SeedNoise:
-    """Standard deviations of the top-1 error over seeds, in percentage points.
+    """Standard deviations of the top-1 error over seeds, in percentage points."""
 
-    Attributes:
-        views: "center" or "ten_crop".
-        runs: number of seeds.
-        error: mean top-1 error, per cent.
-        deviation: measured, n - 1.
-        low: end of its 95 % interval.
-        high: the other end.
-        independent: predicted if a run errs on each image independently of the others: the root of
-            sum of p(1 - p) over the images / images squared, p an image's share of runs that err,
-            corrected for the finite number of runs.
-        binary: the formula for two classes and calibrated ensembles: sqrt(error / 2 images).
-    """
-
-    views: str
-    runs: int
-    error: float
-    deviation: float
+    views: str  # "center" or "ten_crop".
+    runs: int  # Number of seeds.
+    error: float  # Mean top-1 error, per cent.
+    deviation: float  # Measured, n - 1, with its 95 % interval:
     low: float
     high: float
-    independent: float
-    binary: float
+    independent: float  # Predicted if a run errs on each image independently of the others.
+    binary: float  # By the formula for two classes and calibrated ensembles.
 
 
 def seed_noise(log: Log, views: str) -> SeedNoise | None:
@@ -63,6 +50,7 @@ def binary_deviation(error: float, images: int) -> float:
 
 
 def _independent(runs: Sequence[Run], views: str, images: int) -> float:
+    """Return sqrt(sum of p(1 - p) over the images) / images, p being the share of runs that err."""
     wrong = Counter(image for run in runs for image in run.mistakes[views])
     count = len(runs)
     # Over n runs, p(1 - p) comes out too small by (n - 1) / n.

@@ -26,13 +26,9 @@ def pilot_trials(experiment: Experiment) -> list[Trial]:
 def measured_trials(
     experiment: Experiment, arms: Collection[str], seeds: int, rates: Mapping[str, float]
 ) -> list[Trial]:
-    """Return `seeds` runs of each arm, twice as many of the baseline, which all are compared with.
+    """Return `seeds` runs of each of `arms`, twice as many of the baseline; seeds count from 0.
 
-    Args:
-        experiment: with the arms.
-        arms: those to run.
-        seeds: number of seeds, from 0 on.
-        rates: learning rate by arm, where the experiment chooses them.
+    `rates` has the learning rate by arm, where the experiment chooses them.
     """
     return [
         _trial(arm, overrides, seed, rates.get(arm))
@@ -49,27 +45,19 @@ def _trial(arm: str, overrides: Mapping[str, Any], seed: int, rate: float | None
 
 
 def trial_name(arm: str, own: Mapping[str, Any]) -> str:
-    """Return the name of a trial, which is that of its folder: "tanh,train.seed=3".
+    """Return the name of a trial and of its folder: "tanh,train.seed=3".
 
-    Args:
-        arm: of the experiment.
-        own: what sets the trial apart from the arm's others, by config key.
+    `own` is what sets the trial apart from the arm's others, by config key.
     """
     return ",".join([arm, *(f"{key}={value}" for key, value in own.items())])
 
 
 def plan_trials(
-    experiment: Experiment, data: str, data_dir: str, trials: Sequence[Trial], workdir: Path
+    experiment: Experiment, data: str, data_dir: str, trials: Sequence[Trial], root: Path
 ) -> list[TrialRun]:
-    """Check the trials and prepare their folders; errors as for `sweeps.planning.plan`."""
+    """Check the trials and prepare their folders in `root`; raises as `sweeps.planning.plan`."""
     setting = experiment.data[data]
     config = load_recipe(find_recipe(setting.config))
     overrides = {**setting.overrides, "data.dir": data_dir}
     config.update_from_flattened_dict(overrides)
-    root = experiment_folder(workdir, data, experiment.name)
     return plan(config, setting.config, overrides, trials, seeds=1, root=root)
-
-
-def experiment_folder(workdir: Path, data: str, experiment: str) -> Path:
-    """Return the folder of an experiment's runs, a sweep's."""
-    return workdir / data.replace("/", "_") / experiment

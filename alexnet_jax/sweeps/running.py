@@ -35,19 +35,15 @@ def run_missing(
 ) -> Failures:
     """Run the trials that have no result, and return those that failed.
 
-    After a signal the process exits as alexnet_jax.main does.
-
-    Args:
-        trials: of the sweep.
-        root: the sweep's folder.
-        execute: what runs them.
-        stops_early: a trial that the scheduler has stopped is not run again.
+    After a signal the process exits as alexnet_jax.main does. With `stops_early`, a trial that the
+    scheduler has stopped is not run again.
     """
-    missing: list[TrialRun] = []
-    ended: list[TrialRun] = []
-    for trial in trials:
-        has_ended = trial.result() is not None or (stops_early and trial.stopped_early())
-        (ended if has_ended else missing).append(trial)
+    ended = [
+        trial
+        for trial in trials
+        if trial.result() is not None or (stops_early and trial.stopped_early())
+    ]
+    missing = [trial for trial in trials if trial not in ended]
     reporter = Reporter(root, trials)
     counts = f"{len(ended)} ended before, {len(missing)} to run"
     print(f"{len(trials)} trials in {root}: {counts}", flush=True)

@@ -16,23 +16,14 @@ _CONFIDENCE = 0.975  # Two-sided 95 %.
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number that runs gave, with its 95 % interval.
+    """A number that runs gave, with its 95 % interval; None where there are too few runs."""
 
-    Attributes:
-        value: a mean, or a difference of means.
-        runs: number of runs of the arm.
-        deviation: standard deviation (n - 1) over the arm's runs; None for one run.
-        low: end of the interval; None if a deviation is missing.
-        high: the other end.
-        p: two-sided p-value of the value being zero; None as above.
-    """
-
-    value: float
-    runs: int
-    deviation: float | None
+    value: float  # A mean, or a difference of means.
+    runs: int  # Number of runs of the arm.
+    deviation: float | None  # Standard deviation (n - 1) over the arm's runs.
     low: float | None = None
     high: float | None = None
-    p: float | None = None
+    p: float | None = None  # Two-sided p-value of the value being zero.
 
     def sign(self) -> int:
         """Return 1 or -1 where the sign is certain at p < ALPHA, otherwise 0."""
@@ -48,29 +39,26 @@ def difference(one: Sequence[float], other: Sequence[float]) -> Estimate:
     if min(len(one), len(other)) < 2:
         return Estimate(gap, len(one), deviation)
     parts = [variance(numbers) / len(numbers) for numbers in (one, other)]
-    total = sum(parts)
-    if total == 0:  # Equal runs: the difference is what it is.
-        return Estimate(gap, len(one), deviation, gap, gap, 1.0 if gap == 0 else 0.0)
-    freedom = total**2 / sum(
+    squares = [
         part**2 / (len(numbers) - 1) for part, numbers in zip(parts, (one, other), strict=True)
-    )
-    return _estimate(gap, len(one), deviation, math.sqrt(total), freedom)
+    ]
+    freedom = sum(parts) ** 2 / sum(squares) if sum(parts) else math.inf
+    return _estimate(gap, len(one), deviation, math.sqrt(sum(parts)), freedom)
 
 
 def average(numbers: Sequence[float]) -> Estimate:
     """Return the mean of one number a run, with Student's interval and test."""
     if len(numbers) < 2:
         return Estimate(mean(numbers), len(numbers), None)
-    deviation = math.sqrt(variance(numbers))
-    center, count = mean(numbers), len(numbers)
-    if deviation == 0:
-        return Estimate(center, count, 0.0, center, center, 1.0 if center == 0 else 0.0)
-    return _estimate(center, count, deviation, deviation / math.sqrt(count), count - 1)
+    deviation, count = math.sqrt(variance(numbers)), len(numbers)
+    return _estimate(mean(numbers), count, deviation, deviation / math.sqrt(count), count - 1)
 
 
 def _estimate(
     value: float, runs: int, deviation: float | None, error: float, freedom: float
 ) -> Estimate:
+    if error == 0:  # Equal runs: the value is what it is.
+        return Estimate(value, runs, deviation, value, value, 1.0 if value == 0 else 0.0)
     half = float(stats.t.ppf(_CONFIDENCE, freedom)) * error
     p = 2 * float(stats.t.sf(abs(value) / error, freedom))
     return Estimate(value, runs, deviation, value - half, value + half, p)

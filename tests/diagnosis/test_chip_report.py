@@ -2,9 +2,8 @@
 
 import pytest
 
-from alexnet_jax.config import default_config
 from alexnet_jax.diagnosis import chip_report
-from alexnet_jax.diagnosis.chip_report import describe_cost, format_cost
+from alexnet_jax.diagnosis.chip_report import describe_cost, format_cost, format_operations
 from alexnet_jax.diagnosis.chips import CHIPS
 from alexnet_jax.diagnosis.compiled_step import Operation, StepCost
 
@@ -19,8 +18,8 @@ def describe(monkeypatch):
     monkeypatch.setattr(chip_report, "compiler_versions", lambda chip: {"jax": "0"})
 
     def of(total_bytes):
-        found = describe_cost(cost(total_bytes), CHIPS["h100"], default_config())
-        return found, format_cost(found, CHIPS["h100"], 1, cost(total_bytes))
+        found = describe_cost(cost(total_bytes), CHIPS["h100"], "original", "float32", "data")
+        return found, format_cost(found, CHIPS["h100"])
 
     return of
 
@@ -31,7 +30,11 @@ def test_a_step_that_fits_says_what_limits_it(describe):
     assert found["layers"] == {"conv1": {"kernels": 2, "bytes": 3_000_000_000}}
     assert "limit       products" in text  # 1.0 ms of them, and 0.9 ms of traffic.
     assert "does not fit" not in text
-    assert "3,000,000,000  fusion bf16[8]" in text
+
+
+def test_the_dearest_operation_has_its_bytes():
+    text = format_operations(cost(10**9), CHIPS["h100"], 1)
+    assert text == "the dearest by bytes:\n3,000,000,000  fusion bf16[8]"
 
 
 def test_a_step_that_does_not_fit_says_what_to_give(describe):

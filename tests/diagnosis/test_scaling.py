@@ -79,9 +79,7 @@ def test_a_batch_that_does_not_divide_over_the_devices_is_refused():
 
 
 def test_the_layout_of_the_config_is_among_those_compared():
-    config = short_config("unused")
-    config.parallel.update(layout="fsdp", model_axis=4)
-    assert candidates(config, devices=16, per_machine=8) == [
+    assert candidates(("fsdp", 4), devices=16, per_machine=8) == [
         ("data", None),
         ("hybrid", 16),
         ("hybrid", 8),

@@ -21,8 +21,7 @@ def text_of(results):
     """The page of the logs in `results`."""
     logs = read_logs(results, CLAIMS)
     findings = find(CLAIMS, logs)
-    drawn = draw_figures(CLAIMS, logs, findings)
-    figures = {name: (drawing.alt, caption) for name, (drawing, caption) in drawn.items()}
+    figures = draw_figures(CLAIMS, logs, findings)
     return format_page(CLAIMS, results, logs, findings, figures)
 
 
