@@ -1,6 +1,7 @@
 """Images of a split in the devices' memories; the host sends only the indices of each batch."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,12 +17,12 @@ from alexnet_jax.data.pixel_store.reading import PixelStore
 from alexnet_jax.data.stream import Batches
 from alexnet_jax.device_store.image_exchange import (
     Placement,
-    exchange,
+    make_exchange,
     plan_exchange,
     split_over_all,
 )
 from alexnet_jax.errors import UserError
-from alexnet_jax.parallel.mesh import replicated, split_over_data
+from alexnet_jax.parallel.mesh import replicated
 from alexnet_jax.parallel.multihost import fail_together
 from alexnet_jax.parallel.runtime import wait_on_cpus
 from alexnet_jax.system.progress import Progress
@@ -54,7 +55,7 @@ class DeviceCache:
         placement = Placement(len(pixels), mesh)
         fail_together(partial(_check, pixels, placement, mesh))
         self._images, self._labels = _load(pixels, placement, mesh)
-        self._exchange = jax.jit(partial(exchange, mesh), out_shardings=split_over_data(mesh))
+        self._exchange = make_exchange(mesh)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -71,12 +72,11 @@ class DeviceCache:
         for first in range(start, len(batches), _BATCHES_AT_ONCE):
             numbers = range(first, min(first + _BATCHES_AT_ONCE, len(batches)))
             # Rows that are not filled have an index past the last image.
-            shape = (_BATCHES_AT_ONCE, batches.batch_size)
-            indices = np.full(shape, len(self.source), np.int64)
+            indices = np.full((_BATCHES_AT_ONCE, batches.batch_size), len(self), np.int64)
             for row, number in enumerate(numbers):
                 examples = batches.indices(number)
                 indices[row, : len(examples)] = examples
-            plan = plan_exchange(indices, len(self.source), self._mesh)
+            plan = plan_exchange(indices, len(self), self._mesh)
             send, take = (_distribute(part, over_devices) for part in plan)
             for row in range(len(numbers)):
                 number_of_row = _distribute(np.array(row, np.int32), replicated(self._mesh))
@@ -122,41 +122,37 @@ def _join(parts: list[jax.Array], mesh: Mesh) -> jax.Array:
 
 def _distribute(array: np.ndarray, sharding: NamedSharding) -> jax.Array:
     """Send each device its part of an array that every process has whole."""
+    # Explicit transfers: the training loop's transfer guard refuses make_array_from_callback.
     places = sharding.addressable_devices_indices_map(array.shape)
     parts = [jax.device_put(array[place], device) for device, place in places.items()]
     return jax.make_array_from_single_device_arrays(array.shape, sharding, parts)
 
 
 def _check(pixels: ImageSource, placement: Placement, mesh: Mesh) -> None:
-    _check_fits(len(pixels), placement.rows, pixels.image_size, mesh)
+    """Raise UserError unless each device has room for its share and a store's files are whole."""
+    image_bytes = pixels.image_size**2 * 3 + 4
+    needed = placement.rows * image_bytes
+    device, local = mesh.local_devices[0], len(mesh.local_devices)
+    if (statistics := device.memory_stats()) is not None:
+        free = statistics["bytes_limit"] - statistics["bytes_in_use"]
+        where = f"device {device}"
+    else:  # CPUs: all of this process's devices share the machine's memory.
+        free = _available_memory() // local
+        where = f"this machine's memory, for each of {local} CPU devices,"
+    if needed > free:
+        raise UserError(
+            f"config.data.source='device': {len(pixels):,} images of {pixels.image_size} pixels "
+            f"are {len(pixels) * image_bytes / 1e9:,.2f} GB, {needed / 1e9:,.2f} GB on each of "
+            f"{mesh.size} devices; {where} has {free / 1e9:,.2f} GB free; use more devices, or "
+            "give --config.data.source=store"
+        )
     if isinstance(pixels, PixelStore):
         pixels.verify(placement.first, placement.last)
 
 
-def _check_fits(count: int, rows: int, image_size: int, mesh: Mesh) -> None:
-    image_bytes = image_size**2 * 3 + 4
-    needed = rows * image_bytes
-    device = mesh.local_devices[0]
-    statistics = device.memory_stats()
-    if statistics is not None:
-        free = statistics["bytes_limit"] - statistics["bytes_in_use"]
-        where = f"device {device}"
-    else:  # CPUs: all of this process's devices share the machine's memory.
-        free = _available_memory() // len(mesh.local_devices)
-        where = f"this machine's memory, for each of {len(mesh.local_devices)} CPU devices,"
-    if needed > free:
-        raise UserError(
-            f"config.data.source='device': {count:,} images of {image_size} pixels are "
-            f"{count * image_bytes / 1e9:,.2f} GB, {needed / 1e9:,.2f} GB on each of {mesh.size} "
-            f"devices; {where} has {free / 1e9:,.2f} GB free; use more devices, or give "
-            "--config.data.source=store"
-        )
-
-
 def _available_memory() -> int:
     meminfo = Path("/proc/meminfo")  # On Linux: counts what the page cache would give back.
-    if meminfo.exists():
-        for line in meminfo.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
+    text = meminfo.read_text() if meminfo.exists() else ""
+    if found := re.search(r"^MemAvailable: +(\d+) kB", text, re.MULTILINE):
+        return int(found[1]) * 1024
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -5,6 +5,7 @@ the images that it needs, by one all-to-all of uint8 pixels. All-to-all has a fi
 for each pair of devices; the host knows the order of the images and counts the slots.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -77,10 +78,8 @@ def split_over_all(mesh: Mesh) -> NamedSharding:
 def plan_exchange(indices: np.ndarray, count: int, mesh: Mesh) -> Plan:
     """Plan the exchange of batches, so that each gets its rows as `split_over_data` divides them.
 
-    Args:
-        indices: of the images, int [G, B]; `count` or more: padding.
-        count: number of images in the split.
-        mesh: its devices hold the images as `Placement` says.
+    `indices`, int [G, B], are of the split's `count` images, placed by `Placement`; `count` or more
+    is padding.
     """
     slices = split_over_data(mesh).devices_indices_map(indices.shape[1:])
     columns = np.arange(indices.shape[1])
@@ -107,35 +106,29 @@ def bytes_sent(plan: Plan, image_size: int) -> int:
     return (devices - 1) * slots * (image_size**2 * 3 + 4)
 
 
-def exchange(
-    mesh: Mesh,
-    images: jax.Array,
-    labels: jax.Array,
-    send: jax.Array,
-    take: jax.Array,
-    number: jax.Array,
-) -> dict[str, jax.Array]:
-    """Return batch `number` of a plan, as the host would send it; zeros where it is padded.
+def make_exchange(mesh: Mesh) -> Callable[..., dict[str, jax.Array]]:
+    """Return the compiled function that makes a batch of the images on the devices.
 
-    Args:
-        mesh: of all arrays.
+    Its arguments are:
         images: of all devices, uint8 [D * R, S, S, 3], `split_over_all`.
         labels: of all devices, int32 [D * R], `split_over_all`.
-        send: of a `Plan`, divided over the devices in its second dimension.
-        take: of a `Plan`, divided likewise.
-        number: int32 [], the batch.
-    """
-    axes, out = mesh.axis_names, split_over_data(mesh).spec
+        send, take: of a `Plan`, divided over the devices in their second dimension.
+        number: int32 [], the batch of the plan.
 
-    # With columns, the devices of a row get the same images; JAX cannot infer that.
+    Returns the batch as the host would send it; zeros where it is padded.
+    """
+    axes, out = P(mesh.axis_names), split_over_data(mesh)
+    planned = P(None, mesh.axis_names)
+
+    @partial(jax.jit, out_shardings=out)
     @partial(
         jax.shard_map,
         mesh=mesh,
-        in_specs=(P(axes), P(axes), P(None, axes), P(None, axes), P()),
-        out_specs={"image": out, "label": out, "mask": out},
-        check_vma=False,
+        in_specs=(axes, axes, planned, planned, P()),
+        out_specs=out.spec,
+        check_vma=False,  # With columns, the devices of a row get the same images: not inferred.
     )
-    def on_device(
+    def exchange(
         images: jax.Array, labels: jax.Array, send: jax.Array, take: jax.Array, number: jax.Array
     ) -> dict[str, jax.Array]:
         rows, taken = send[number, 0], take[number, 0]  # [D, slots] and [b]
@@ -145,13 +138,13 @@ def exchange(
             if mesh.size == 1:  # Nothing to exchange: gathered once, as the batch has them.
                 places = jnp.where(mask, rows[0], len(held))
                 return held.at[places].get(mode="fill", fill_value=0)
-            received = jax.lax.all_to_all(held[rows], axes, 0, 0, tiled=True)
+            received = jax.lax.all_to_all(held[rows], mesh.axis_names, 0, 0, tiled=True)
             received = received.reshape(-1, *held.shape[1:])
             return received.at[taken].get(mode="fill", fill_value=0)
 
         return {"image": fetch(images), "label": fetch(labels), "mask": mask}
 
-    return on_device(images, labels, send, take, number)
+    return exchange
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

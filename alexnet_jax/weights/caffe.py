@@ -12,11 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from google.protobuf import (  # type: ignore[import-untyped]
-    descriptor_pb2,
-    descriptor_pool,
-    message_factory,
-)
+from google.protobuf import descriptor_pb2, message_factory  # type: ignore[import-untyped]
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from alexnet_jax.errors import UserError
@@ -73,7 +69,7 @@ def import_caffe(path: Path, bgr_mean: Sequence[float] | None = None) -> Bundle:
             f"({', '.join(order) or 'none'})"
         )
     params = convert_params(path, tensors, model_name)
-    params["conv1"]["kernel"] = np.ascontiguousarray(params["conv1"]["kernel"][:, :, ::-1])
+    params["conv1"]["kernel"] = params["conv1"]["kernel"][:, :, ::-1]
     mean = np.array(bgr_mean or BGR_MEAN, np.float32)[::-1]
     spec = specs[model_name]
     class_names = name_classes(params[spec.output_name]["bias"].size)
@@ -154,6 +150,4 @@ def _net_parameter() -> Any:
                 field.type = field_type.Type.Value(f"TYPE_{kind.upper()}")
             else:
                 field.type, field.type_name = field_type.TYPE_MESSAGE, f".{package}.{kind}"
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.NetParameter"))
+    return message_factory.GetMessages([file])[f"{package}.NetParameter"]

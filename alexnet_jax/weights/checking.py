@@ -10,7 +10,7 @@ import numpy as np
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import MODELS, Spec
-from alexnet_jax.weights.bundle import Shapes, Tensors, tensor_shapes
+from alexnet_jax.weights.bundle import Shapes, Tensors, name_classes, tensor_shapes
 
 _LISTED = 4  # A message lists this many problems and counts the others.
 # Other common families, each with a tensor that only its files have.
@@ -26,10 +26,9 @@ _FAMILIES = {
 
 
 def check_tensors(path: Path, tensors: Tensors, expected: Shapes, model_name: str) -> None:
-    """Compare a file's tensors with the shapes that `model_name` has in the file's layout.
+    """Raise UserError if a tensor is missing, unexpected, of another shape or not finite.
 
-    Raises:
-        UserError: a tensor is missing, unexpected, of another shape or not finite.
+    `expected` are the shapes that `model_name` has in the file's layout.
     """
     problems = [f"{name} is missing" for name in expected if name not in tensors]
     problems += [f"{name} is unexpected" for name in tensors if name not in expected]
@@ -52,12 +51,18 @@ def check_tensors(path: Path, tensors: Tensors, expected: Shapes, model_name: st
             raise UserError(f"{path} cannot be used: {count} numbers of {name} are not finite")
 
 
-def check_class_names(path: Path, names: Any, count: int) -> None:
-    """Raise UserError unless `names` is a list of `count` texts, and there are at least two."""
+def check_class_names(path: Path, names: Any, count: int) -> list[str]:
+    """Return the class names of a file, those of `name_classes` where it has none.
+
+    Raises:
+        UserError: `names` is no list of `count` texts, or there are fewer than two.
+    """
+    names = names or name_classes(count)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError(f"{path}: its class names are not a list of texts; export it again")
     if len(names) != count or count < 2:
         raise UserError(f"{path} has {len(names)} class names for {count} classes; at least 2")
+    return names
 
 
 def check_crop_size(path: Path, crop_size: int, preprocessing: Preprocessing) -> None:

@@ -38,22 +38,21 @@ def convert_params(
 def channels_first(name: str, tensor: np.ndarray, spec: Spec) -> np.ndarray:
     """Turn a parameter of ours, e.g. "conv1/kernel", into the order of PyTorch and Caffe."""
     if tensor.ndim == 4:
-        return np.ascontiguousarray(tensor.transpose(3, 2, 0, 1))
-    tensor = tensor.T
+        return tensor.transpose(3, 2, 0, 1)
     if _reads_map(name, spec):
-        maps = tensor.reshape(len(tensor), -1, spec.convolutions[-1].features)
-        tensor = maps.transpose(0, 2, 1).reshape(tensor.shape)
-    return np.ascontiguousarray(tensor)
+        maps = tensor.reshape(-1, spec.convolutions[-1].features, tensor.shape[1])
+        return maps.T.reshape(tensor.shape[::-1])
+    return tensor.T
 
 
 def channels_last(name: str, tensor: np.ndarray, spec: Spec) -> np.ndarray:
     """Undo `channels_first`."""
     if tensor.ndim == 4:
-        return np.ascontiguousarray(tensor.transpose(2, 3, 1, 0))
+        return tensor.transpose(2, 3, 1, 0)
     if _reads_map(name, spec):
         maps = tensor.reshape(len(tensor), spec.convolutions[-1].features, -1)
-        tensor = maps.transpose(0, 2, 1).reshape(tensor.shape)
-    return np.ascontiguousarray(tensor.T)
+        return maps.T.reshape(tensor.shape[::-1])
+    return tensor.T
 
 
 def channels_first_shapes(shapes: Shapes) -> dict[str, tuple[int, ...]]:

@@ -23,7 +23,7 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "class_names": list,
     "config": (dict, type(None)),
 }
-_MODIFICATIONS = "changes"  # The name of `Bundle.modifications` in files.
+_ATTRIBUTES = {"changes": "modifications"}  # Of `Bundle`, where the file's name is another.
 _MEAN, _STD = "preprocessing/mean", "preprocessing/std"
 
 
@@ -32,11 +32,11 @@ def export_own(bundle: Bundle, path: Path) -> None:
 
     The tensors are called "conv1/kernel", "batch_stats/conv1_norm/mean", "preprocessing/mean".
     """
-    fields = {name: getattr(bundle, name) for name in _FIELDS.keys() - {_MODIFICATIONS}}
-    fields[_MODIFICATIONS] = bundle.modifications
+    description = {name: getattr(bundle, _ATTRIBUTES.get(name, name)) for name in _FIELDS}
+    description["version"] = _VERSION
     tensors = flatten_dict({**bundle.params, STATISTICS: bundle.batch_stats}, sep="/")
     tensors |= {_MEAN: bundle.preprocessing.mean, _STD: bundle.preprocessing.std}
-    write_safetensors(path, tensors, {_KEY: json.dumps({"version": _VERSION} | fields)})
+    write_safetensors(path, tensors, {_KEY: json.dumps(description)})
 
 
 def import_own(path: Path) -> Bundle:
@@ -53,7 +53,7 @@ def import_own(path: Path) -> Bundle:
     except ValueError as error:
         raise UserError(f"{path}: {error} ({_MEAN}, {_STD}); export it again") from error
     check_crop_size(path, fields["crop_size"], preprocessing)
-    fields["modifications"] = fields.pop(_MODIFICATIONS)
+    fields["modifications"] = fields.pop("changes")
     spec = create_model(model_name, num_classes, modifications=fields["modifications"]).spec
     check_tensors(path, tensors, tensor_shapes(spec, num_classes), model_name)
     params = unflatten_dict(tensors, sep="/")

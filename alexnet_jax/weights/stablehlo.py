@@ -19,7 +19,7 @@ from jax import export
 from alexnet_jax.data.preprocessing import center_crop
 from alexnet_jax.errors import UserError
 from alexnet_jax.system.output_file import output_file
-from alexnet_jax.weights.bundle import Bundle, name_classes
+from alexnet_jax.weights.bundle import Bundle
 from alexnet_jax.weights.checking import check_class_names
 from alexnet_jax.weights.files import require_file
 
@@ -29,22 +29,15 @@ _MOST_BYTES = 1 << 24  # Of a description.
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """An exported network.
+    """An exported network."""
 
-    Attributes:
-        call: (uint8 [b, S, S, 3], RGB, for any b) -> probabilities, float32 [b, classes]. It cuts
-            out the centre crop itself.
-        image_size: S.
-        class_names: of the outputs, in order.
-        model_name: of the network; None for files without a description.
-        data: name of the data set that the network was trained on; None if unknown.
-    """
-
+    # (uint8 [b, S, S, 3], RGB, for any b) -> probabilities, float32 [b, classes]. It cuts out the
+    # centre crop itself.
     call: Callable[[Any], jax.Array]
-    image_size: int
-    class_names: list[str]
-    model_name: str | None
-    data: str | None
+    image_size: int  # S.
+    class_names: list[str]  # Of the outputs, in order.
+    model_name: str | None  # None for files without a description.
+    data: str | None  # Name of the data set that the network was trained on; None if unknown.
 
 
 def export_program(bundle: Bundle, path: Path) -> None:
@@ -92,11 +85,9 @@ def read_program(path: Path) -> Program:
     if not fits:
         raise UserError(f"{path} takes {taken}, not images uint8 [b, S, S, 3]; export it again")
     description = _read_description(path)
-    names = description.get("class_names") or name_classes(num_classes)
-    check_class_names(path, names, num_classes)
-    return Program(
-        jax.jit(program.call), size, names, description.get("model_name"), description.get("data")
-    )
+    names = check_class_names(path, description.get("class_names"), num_classes)
+    about = description.get("model_name"), description.get("data")
+    return Program(jax.jit(program.call), size, names, *about)
 
 
 def _read_description(path: Path) -> dict[str, Any]:

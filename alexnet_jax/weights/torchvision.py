@@ -14,7 +14,7 @@ from flax.traverse_util import flatten_dict
 from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Preprocessing
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import Spec, find_spec
-from alexnet_jax.weights.bundle import Bundle, constant_preprocessing, name_classes
+from alexnet_jax.weights.bundle import Bundle, constant_preprocessing
 from alexnet_jax.weights.checking import check_class_names, check_crop_size
 from alexnet_jax.weights.files import read_safetensors, read_torch, write_safetensors
 from alexnet_jax.weights.layout import channels_first, convert_params
@@ -51,11 +51,10 @@ def import_torchvision(path: Path, model_name: str | None = None) -> Bundle:
     params = convert_params(path, tensors, model_name, torchvision_name)
     num_classes = params[spec.output_name]["bias"].size
     preprocessing = constant_preprocessing(TORCHVISION_MEAN, TORCHVISION_STD)
-    class_names, crop_size = None, spec.crop_size
+    names, crop_size = None, spec.crop_size
     if _METADATA_KEY in metadata:
-        preprocessing, class_names, crop_size = _read_metadata(path, metadata[_METADATA_KEY])
-    class_names = class_names or name_classes(num_classes)
-    check_class_names(path, class_names, num_classes)
+        preprocessing, names, crop_size = _read_metadata(path, metadata[_METADATA_KEY])
+    class_names = check_class_names(path, names, num_classes)
     return Bundle(model_name, params, preprocessing, class_names, crop_size)
 
 

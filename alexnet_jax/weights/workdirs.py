@@ -63,11 +63,9 @@ def write_workdir(bundle: Bundle, workdir: Path) -> None:
 
 
 def read_workdir(workdir: Path, checkpoint: str | None = None) -> Bundle:
-    """Read a checkpoint of a workdir, and print which one it is.
+    """Read a checkpoint of a run's workdir, and print which one it is.
 
-    Args:
-        workdir: of a run.
-        checkpoint: "best", "latest" or a step; None: the best, or the latest if none was evaluated.
+    `checkpoint` is "best", "latest" or a step; None: the best, or the latest if none was evaluated.
 
     Raises:
         UserError: it is not a workdir, or has no such readable checkpoint.

@@ -15,7 +15,7 @@ jax.config.update("jax_num_cpu_devices", 8)
 
 from short_run import short_config  # noqa: E402
 
-from alexnet_jax.training.loop import train_and_evaluate  # noqa: E402
+from alexnet_jax.runs.train import train_and_evaluate  # noqa: E402
 
 
 def train(

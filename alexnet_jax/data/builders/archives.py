@@ -1,8 +1,10 @@
-"""Tar archives read once, from end to end, one file of them in memory at a time."""
+"""Tar archives, read from end to end without unpacking anything to the disk."""
 
+import gzip
 import os
 import tarfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -33,15 +35,12 @@ class ArchiveFile:
 def read_archive(
     path: Path, advance: Callable[[int], None], *, nested: bool = False
 ) -> Iterator[ArchiveFile]:
-    """Yield the files of a tar archive in their order.
+    """Yield the files of a tar archive in their order, one in memory at a time.
 
     Python's tarfile takes a cut or damaged header for the end of the archive. Here every archive,
-    also a nested one, must end with the block of zeros that closes a tar.
-
-    Args:
-        path: of the archive.
-        advance: receives the number of bytes read since its last call.
-        nested: the archive's members are archives, and the files are in those.
+    also a nested one, must end with the block of zeros that closes a tar. `advance` receives the
+    number of bytes read since its last call. With `nested`, the members are archives, and the files
+    are in those.
 
     Raises:
         UserError: the archive is cut short or damaged; the message says how far it is readable.
@@ -68,6 +67,38 @@ def require_complete(path: Path, official_bytes: int | None) -> None:
                 f"{path} is cut short: after {size:,} bytes it stops without the end mark of a "
                 f"tar archive{official}; fetch it again"
             )
+
+
+def read_gzipped(path: Path, names: Collection[str]) -> dict[str, bytes]:
+    """Return the files of a small .tar.gz that have these names, in any folder of it.
+
+    Raises:
+        UserError: the archive is damaged or cut short, holds a file twice, or names a path outside
+            of itself.
+    """
+    found: dict[str, bytes] = {}
+    try:
+        with gzip.open(path) as stream:
+            with tarfile.open(fileobj=stream, mode="r|", bufsize=_READ_BYTES) as archive:
+                for member in archive:
+                    name = _name_inside(path, member)
+                    if name not in names or not member.isfile():
+                        continue
+                    if name in found:
+                        raise UserError(f"{path} holds {name} twice; fetch the official archive")
+                    if not _is_plausible(member):
+                        raise UserError(
+                            f"{name} in {path} claims {member.size:,} bytes, more than "
+                            f"{_MOST_FILE_BYTES:,}; fetch the official archive"
+                        )
+                    file = archive.extractfile(member)
+                    assert file is not None, "it is a file"
+                    found[name] = file.read()
+            while stream.read(_READ_BYTES):  # gzip compares the checksum at the very end.
+                pass
+    except (*_TAR_ERRORS, zlib.error, OSError) as error:
+        raise UserError(f"{path} is cut short or damaged ({error}); fetch it again") from error
+    return found
 
 
 class _Reader:
@@ -103,7 +134,7 @@ class _Reader:
             raise self._broken(place, error) from error
 
     def _read(self, member: tarfile.TarInfo, file: IO[bytes], place: str) -> ArchiveFile:
-        if member.issparse() or not 0 <= member.size <= _MOST_FILE_BYTES:
+        if not _is_plausible(member):
             raise UserError(
                 f"{printable(member.name)} in {place} of {self._path} claims {member.size:,} bytes"
                 f"{', most of them not in the archive' if member.issparse() else ''}; no image is "
@@ -124,5 +155,20 @@ class _Reader:
         )
 
 
+def _is_plausible(member: tarfile.TarInfo) -> bool:
+    return not member.issparse() and 0 <= member.size <= _MOST_FILE_BYTES
+
+
 def _is_end_block(file: IO[bytes], position: int) -> bool:
     return os.pread(file.fileno(), _BLOCK, position) == bytes(_BLOCK)
+
+
+def _name_inside(path: Path, member: tarfile.TarInfo) -> str:
+    """Return a member's name without folders; UserError if its path leaves the archive."""
+    member_path = PurePosixPath(member.name)
+    if member_path.is_absolute() or ".." in member_path.parts:
+        raise UserError(
+            f"{path} holds {printable(member.name)}, a path outside of the archive; fetch the "
+            "official one"
+        )
+    return member_path.name

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet_jax.data.builders.gzipped_archive import read_gzipped
+from alexnet_jax.data.builders.archives import read_gzipped
 from alexnet_jax.data.builders.pixel_arrays import PixelArrayBuilder
 from alexnet_jax.errors import UserError
 from alexnet_jax.system.untrusted_file import read_regular
@@ -33,13 +33,11 @@ class Cifar10(PixelArrayBuilder):
     class_names = (
         "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
     )  # fmt: skip
-    test_prefix = "test"
     image_size = _SIDE
-    recipe = "small_data"
     source_may_be_file = True
 
     def source_bytes(self) -> int:
-        """Return about the size of the records: small PNG files take as much as their pixels."""
+        """Return the size of the pixels."""
         return sum(len(names) for names in _BATCHES.values()) * _BATCH_BYTES
 
     def _read_split(self, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -69,12 +67,10 @@ class Cifar10(PixelArrayBuilder):
         if source.is_file():
             return read_gzipped(source, names)
         for folder in (source, source / _FOLDER):
-            found = {name: folder / name for name in names if (folder / name).is_file()}
-            if found:
-                return {name: _read_file(path) for name, path in found.items()}
-        if (source / ARCHIVE).is_file():
-            return read_gzipped(source / ARCHIVE, names)
-        return {}
+            if found := [folder / name for name in names if (folder / name).is_file()]:
+                return {path.name: _read_file(path) for path in found}
+        archive = source / ARCHIVE
+        return read_gzipped(archive, names) if archive.is_file() else {}
 
 
 def _read_file(path: Path) -> bytes:

@@ -64,12 +64,11 @@ class Folder(RecordBuilder):
         found: list[Path] = []
         for folder in folders:
             there = _visible(folder)
-            images = {path for path in there if path.suffix.lower() in extensions}
-            images = {path for path in images if path.is_file()}
+            images = [p for p in there if p.suffix.lower() in extensions and p.is_file()]
             if not images and split.name == "train":
                 raise UserError(f"class folder {folder} holds no images; fill or remove it")
-            found += sorted(images)
-            self._left_out += sorted(set(there) - images)
+            found += images
+            self._left_out += sorted(set(there) - set(images))
         return found
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Examples]:

@@ -20,10 +20,9 @@ class IdxBuilder(PixelArrayBuilder):
     """
 
     test_prefix = "t10k"
-    recipe = "small_data"
 
     def source_bytes(self) -> int:
-        """Return about the size of the records: small PNG files take as much as their pixels."""
+        """Return the size of the files."""
         return sum(path.stat().st_size for path in Path(str(self.source)).glob("*-ubyte*"))
 
     def _read_split(self, split: str) -> tuple[np.ndarray, np.ndarray]:

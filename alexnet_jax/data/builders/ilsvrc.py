@@ -2,8 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +14,6 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.system.progress import Progress
 
 
-@dataclass(frozen=True)
-class Archive:
-    """The official archive of a split."""
-
-    split: str
-    name: str
-    official_bytes: int | None = None  # None: unknown.
-
-
 class IlsvrcBuilder(RecordBuilder):
     """TFDS builder of the splits whose archives are in the source, read as streams.
 
@@ -35,11 +24,12 @@ class IlsvrcBuilder(RecordBuilder):
 
     needs_source = True
     challenge: str  # "ILSVRC-2012".
-    archives: Sequence[Archive]
+    # The split, name and length of each official archive; the length is None where it is unknown.
+    archives: Sequence[tuple[str, str, int | None]]
 
     def __init__(self, *, source: Path, **arguments: Any) -> None:
-        self._there = [each for each in self.archives if (source / each.name).is_file()]
-        self._paths = {each.split: source / each.name for each in self._there}
+        paths = {split: source / name for split, name, _ in self.archives}
+        self._paths = {split: path for split, path in paths.items() if path.is_file()}
         self.splits = list(self._paths)
         super().__init__(source=source, **arguments)
 
@@ -61,14 +51,16 @@ class IlsvrcBuilder(RecordBuilder):
         return None
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Examples]:
-        if not self._there:
-            names = ", ".join(archive.name for archive in self.archives)
+        if not self._paths:
+            names = ", ".join(name for _, name, _ in self.archives)
             raise UserError(
                 f"none of {names} is in {self.source}; download them from "
                 "https://image-net.org/download-images (at least one)"
             )
-        for archive in self._there:
-            require_complete(self._paths[archive.split], archive.official_bytes)
+        for split, _, official_bytes in self.archives:
+            if split in self._paths:
+                require_complete(self._paths[split], official_bytes)
+        self._synsets = frozenset(self.info.features["label"].names)
         # Now, because reading the training archive takes an hour.
         self._labels = {
             split: self._read_labels(split) for split in self.splits if split != "train"
@@ -79,16 +71,10 @@ class IlsvrcBuilder(RecordBuilder):
         path = self._paths[split]
         with Progress(f"reading {path.name}", path.stat().st_size, "B") as progress:
             for file in read_archive(path, progress.advance, nested=split == "train"):
-                if split == "train":
-                    label = self._synset_of(file)
-                else:
-                    label = _numbered_label(file, self._labels[split])
+                train = split == "train"
+                label = self._synset_of(file) if train else _label(file, self._labels[split])
                 convert = self._conversion(file)
                 yield SourceImage(file.name, label, file.origin, file.data, convert)
-
-    @cached_property
-    def _synsets(self) -> frozenset[str]:
-        return frozenset(self.info.features["label"].names)
 
     def _synset_of(self, file: ArchiveFile) -> str:
         class_archive, _, archive = file.place.partition(" of ")
@@ -101,7 +87,7 @@ class IlsvrcBuilder(RecordBuilder):
         return synset
 
 
-def _numbered_label(file: ArchiveFile, labels: Sequence[str]) -> str:
+def _label(file: ArchiveFile, labels: Sequence[str]) -> str:
     match = re.search(r"(\d+)\.[A-Za-z]+$", file.name)
     if match is None:
         raise UserError(

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from alexnet_jax.data.builders.archives import ArchiveFile, read_archive
-from alexnet_jax.data.builders.gzipped_archive import read_gzipped
-from alexnet_jax.data.builders.ilsvrc import Archive, IlsvrcBuilder
+from alexnet_jax.data.builders.archives import ArchiveFile, read_archive, read_gzipped
+from alexnet_jax.data.builders.ilsvrc import IlsvrcBuilder
 from alexnet_jax.data.builders.imagenet_names import imagenet2010_words
 from alexnet_jax.errors import UserError
 
@@ -43,9 +42,9 @@ class Imagenet2010(IlsvrcBuilder):
     challenge = "ILSVRC-2010"
     class_names = tuple(imagenet2010_words())
     archives = (
-        Archive("train", "ILSVRC2010_images_train.tar"),
-        Archive("validation", "ILSVRC2010_images_val.tar"),
-        Archive("test", "ILSVRC2010_images_test.tar"),
+        ("train", "ILSVRC2010_images_train.tar", None),
+        ("validation", "ILSVRC2010_images_val.tar", None),
+        ("test", "ILSVRC2010_images_test.tar", None),
     )
 
     def _read_labels(self, split: str) -> list[str]:

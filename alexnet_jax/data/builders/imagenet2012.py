@@ -13,7 +13,7 @@ from etils import epath
 from tensorflow_datasets.datasets.imagenet2012 import imagenet2012_dataset_builder as official
 
 from alexnet_jax.data.builders.archives import ArchiveFile
-from alexnet_jax.data.builders.ilsvrc import Archive, IlsvrcBuilder
+from alexnet_jax.data.builders.ilsvrc import IlsvrcBuilder
 from alexnet_jax.data.decoding.images import open_image
 
 # 22 CMYK JPEGs and one PNG of the training set, which other readers may not handle. TFDS stores
@@ -28,9 +28,9 @@ class Imagenet2012(IlsvrcBuilder, official.Builder):
     name = "imagenet2012"
     pkg_dir_path = epath.Path(official.__file__).parent  # Where TFDS looks for the metadata.
     challenge = "ILSVRC-2012"
-    archives = (  # Sizes from TFDS's checksums.tsv.
-        Archive("train", "ILSVRC2012_img_train.tar", 147_897_477_120),
-        Archive("validation", "ILSVRC2012_img_val.tar", 6_744_924_160),
+    archives = (  # Lengths from TFDS's checksums.tsv.
+        ("train", "ILSVRC2012_img_train.tar", 147_897_477_120),
+        ("validation", "ILSVRC2012_img_val.tar", 6_744_924_160),
     )
 
     _info = official.Builder._info
@@ -49,7 +49,6 @@ def validation_labels() -> list[str]:
 
 
 def _to_rgb_jpeg(data: bytes, max_megapixels: float) -> bytes:
-    encoded = io.BytesIO()
-    image = open_image(data, max_megapixels).convert("RGB")
-    image.save(encoded, "JPEG", quality=_RE_ENCODED_QUALITY)
+    image, encoded = open_image(data, max_megapixels), io.BytesIO()
+    image.convert("RGB").save(encoded, "JPEG", quality=_RE_ENCODED_QUALITY)
     return encoded.getvalue()

@@ -18,12 +18,14 @@ class PixelArrayBuilder(RecordBuilder):
     """TFDS builder that stores pixels as PNG files, which keep them exactly.
 
     The split `validation` is what the makers of these data sets call the test set. A subclass
-    defines `class_names`, `test_prefix` and `_read_split`.
+    defines `class_names`, `_read_split`, and `source_bytes`: small PNG files take about as much as
+    their pixels.
     """
 
     VERSION = tfds.core.Version("1.0.0")
     needs_source = True
-    test_prefix: str  # Of the makers' test set.
+    recipe = "small_data"
+    test_prefix = "test"  # What the names of the makers' test set begin with.
 
     def prefix(self, split: str) -> str:
         """Return what the names of a split's images begin with, as in "train_00000.png"."""

@@ -31,14 +31,11 @@ from alexnet_jax.system.folder_lock import FolderLock
 
 _TFDS = "tfds:"
 _KEYS = ("data.name", "model.num_classes", "data.image_size", "data.source")
-# What the recipes that prepared data are trained with say of their data.
-_RECIPES: dict[str, dict[str, Any]] = {
-    recipe: dict(zip(_KEYS, values, strict=True))
-    for recipe, values in {
-        "demo": ("fractals/demo", 10, 96, "records"),
-        "imagenet": ("imagenet2012", 1000, IMAGE_SIZE, "records"),
-        "small_data": ("fashion_mnist", 10, 28, "device"),
-    }.items()
+# The values of `_KEYS` in the recipes that prepared data are trained with.
+_RECIPES = {
+    "demo": ("fractals/demo", 10, 96, "records"),
+    "imagenet": ("imagenet2012", 1000, IMAGE_SIZE, "records"),
+    "small_data": ("fashion_mnist", 10, 28, "device"),
 }
 
 
@@ -94,7 +91,7 @@ class Request:
     def size(self) -> int:
         """Side in pixels of the images that the statistics are for."""
         natural = None if self.builder is None else self.builder.image_size
-        return self.image_size or natural or int(_RECIPES[self.recipe]["data.image_size"])
+        return self.image_size or natural or _RECIPES[self.recipe][2]
 
     def create_builder(self, data_dir: Path, check: ImageCheck | None = None) -> RecordBuilder:
         """Create the builder; UserError where it needs a source that is not given."""
@@ -105,10 +102,9 @@ class Request:
 
 
 def prepare_dataset(request: Request) -> Path:
-    """Make the records, statistics and pixel store that are missing, and print a summary.
+    """Make the missing records, statistics and pixel store; return the directory of the records.
 
-    Returns:
-        The directory of the records.
+    Prints a summary.
 
     Raises:
         UserError: the request cannot be met; nothing half-made is left behind.
@@ -127,11 +123,7 @@ def prepare_dataset(request: Request) -> Path:
 
 
 def prepare_store(request: Request) -> None:
-    """Make or complete the pixel store of records that are there.
-
-    Raises:
-        UserError: there are none, or the store cannot be made.
-    """
+    """Make or complete the pixel store of records; UserError if there are none."""
     _check(request)
     if not is_store_complete(request.data_dir, request.name, request.size):
         directory = dataset_directory(request.data_dir, request.name)
@@ -230,7 +222,6 @@ def _split_sizes(directory: Path) -> dict[str, int]:
 
 @contextmanager
 def _alone_in(data_dir: Path) -> Iterator[FolderLock]:
-    """Hold the directory's lock."""
     lock = data_dir_lock(data_dir)
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -252,12 +243,12 @@ def _print_summary(request: Request, directory: Path) -> None:
         return
     features = find_features(open_builder(directory).info.features, directory)
     usual = _RECIPES[request.recipe]
-    source = usual["data.source"] if request.store else "records"
+    source = usual[3] if request.store else "records"
     values = (request.name, len(features.class_names), request.size, source)
     overrides = "".join(
         f" --config.{key}={value}"
-        for key, value in zip(_KEYS, values, strict=True)
-        if value != usual[key]
+        for key, value, same in zip(_KEYS, values, usual, strict=True)
+        if value != same
     )
     print(
         f"statistics for {request.size}x{request.size} pixels are beside them; next: "

@@ -23,12 +23,8 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
     """TFDS builder of a data set with the features image, label and file_name.
 
     A subclass defines `VERSION`, `class_names` and `_generate_images` (docs/extending.md), or
-    overrides any method of TFDS.
-
-    Args:
-        source: directory, or file where `source_may_be_file`, to make the data set from.
-        check: decides about unreadable images.
-        arguments: of any TFDS builder.
+    overrides any method of TFDS. `source` is a directory, or a file where `source_may_be_file`;
+    `check` decides about unreadable images.
     """
 
     description = ""
@@ -74,7 +70,7 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
         return None
 
     def source_bytes(self) -> int:
-        """Return the size of the source's images, which is about that of the records."""
+        """Return about the size of the records, which is that of the source's images."""
         return 0
 
     def _generate_images(self, split: str) -> Iterator[SourceImage]:

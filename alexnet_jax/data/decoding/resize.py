@@ -19,33 +19,29 @@ _TAPS_AT_ONCE = 4  # Terms of the sum that `_weighted_sums` adds together.
 
 
 class Windows(NamedTuple):
-    """The `size` weighted sums that scale one axis.
+    """The `size` weighted sums that scale one axis."""
 
-    Attributes:
-        start: first pixel of the axis that is needed.
-        stop: the one after the last.
-        rows: int32 [size, taps]: the pixels of each sum, counted from `start`.
-        weights: int32 [size, taps]: their weights in units of 2^-22.
-    """
-
-    start: int
-    stop: int
-    rows: np.ndarray
-    weights: np.ndarray
+    start: int  # First pixel of the axis that is needed.
+    stop: int  # The one after the last.
+    rows: np.ndarray  # int32 [size, taps]: the pixels of each sum, counted from `start`.
+    weights: np.ndarray  # int32 [size, taps]: their weights in units of 2^-22.
 
 
-def scale_centre(pixels: np.ndarray, out: np.ndarray) -> None:
-    """Scale the centre square of an image to the size of `out`; threads may call this at once.
+def scale_centre(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Scale the centre square of an image; threads may call this at once.
 
     The filter reaches beyond the square's edge into the image, as if the whole image were scaled
     and then cropped.
 
     Args:
         pixels: uint8 [H, W, 4], C-contiguous: RGB and an unused byte.
-        out: uint8 [S, S, 3], C-contiguous: filled with the result.
+        size: side of the result in pixels.
+
+    Returns:
+        uint8 [size, size, 4], likewise; overwritten by the same thread's next call.
     """
     height, width, _ = pixels.shape
-    side, size = min(height, width), len(out)
+    side = min(height, width)
     across, down = windows(width, side, size), windows(height, side, size)
     height, width = down.stop - down.start, across.stop - across.start
     # Sums over rows vectorise, sums over columns do not, so columns are transposed to rows.
@@ -57,7 +53,7 @@ def scale_centre(pixels: np.ndarray, out: np.ndarray) -> None:
     _transpose(narrow, 0, 0, rows)
     square = thread_array("sums", (size, size, 4), np.uint8)
     _weighted_sums(rows.view(np.uint8), down.rows, down.weights, square.reshape(size, 4 * size))
-    _drop_fourth(square, out)
+    return square
 
 
 @lru_cache(maxsize=1024)
@@ -120,13 +116,3 @@ def _weighted_sums(
                 )
         for x in range(length):
             out[i, x] = sums[x] >> _FRACTION_BITS
-
-
-@compiled
-def _drop_fourth(source: np.ndarray, out: np.ndarray) -> None:
-    """Fill `out` [H, W, 3] with the first three channels of `source` [H, W, 4]."""
-    height, width, _ = source.shape
-    for y in range(height):
-        for x in range(width):
-            for channel in range(3):
-                out[y, x, channel] = source[y, x, channel]

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from alexnet_jax.data.builders.statistics_file import make_statistics, save_statistics
 from alexnet_jax.data.decoding.images import MAX_MEGAPIXELS
-from alexnet_jax.data.pixel_store.checksums import find_damage
 from alexnet_jax.data.pixel_store.manifest import (
     MANIFEST,
     Manifest,
     find_store,
+    require_undamaged,
     store_command,
 )
 from alexnet_jax.data.pixel_store.reading import PixelStore
@@ -21,10 +21,11 @@ from alexnet_jax.errors import UserError
 def is_store_complete(data_dir: Path, data_set: str, image_size: int) -> bool:
     """Return whether a whole store with its statistics exists."""
     directory = find_store(data_dir, data_set, image_size)
-    if directory is None or not _is_written(directory):
+    if directory is None:
         return False
-    splits = Manifest.load(directory / MANIFEST).splits
-    return "train" not in splits or has_statistics(directory, image_size)
+    manifest = Manifest.load(directory / MANIFEST)
+    has_all = "train" not in manifest.splits or has_statistics(directory, image_size)
+    return has_all and manifest.is_whole(directory)
 
 
 def make_store(
@@ -40,7 +41,7 @@ def make_store(
     """
     data_dir = records_directory.parents[data_set.count("/") + 1]
     directory = find_store(data_dir, data_set, image_size)
-    if directory is None or not _is_written(directory):
+    if directory is None or not Manifest.load(directory / MANIFEST).is_whole(directory):
         records = {split: Records(data_dir, data_set, split) for split in splits}
         write_store(records, data_set, image_size, max_megapixels)
     if "train" not in splits:
@@ -52,16 +53,8 @@ def make_store(
     save_statistics(statistics, store.directory)
 
 
-def _is_written(directory: Path) -> bool:
-    return all(file.is_whole(directory) for file in Manifest.load(directory / MANIFEST).files)
-
-
 def verify(data_dir: Path, data_set: str, image_size: int) -> None:
-    """Compare the checksum of every file of a store with the manifest, on all cores.
-
-    Raises:
-        UserError: there is no finished store, or files are missing or damaged; names them.
-    """
+    """Compare the files of a store with their checksums; UserError names those that differ."""
     directory = find_store(data_dir, data_set, image_size)
     command = store_command(data_dir, data_set, image_size)
     if directory is None:
@@ -70,10 +63,6 @@ def verify(data_dir: Path, data_set: str, image_size: int) -> None:
             f"verify; make it with: {command}"
         )
     files = Manifest.load(directory / MANIFEST).files
-    if bad := find_damage(directory, files):
-        raise UserError(
-            f"damaged in {directory}: {', '.join(bad)}; remove what is damaged, then write it "
-            f"again with: {command}"
-        )
+    require_undamaged(directory, files, command)
     total = sum(file.bytes for file in files)
     print(f"{directory}: all {len(files):,} files, {total / 1e9:,.2f} GB, are as they were written")

@@ -15,7 +15,6 @@ import numpy as np
 from alexnet_jax.data.builders.data_dir_lock import data_dir_lock
 from alexnet_jax.data.dataset_info import find_versions, records_fingerprint, resolve_split
 from alexnet_jax.data.decoding.images import RESIZE_METHOD
-from alexnet_jax.data.pixel_store.checksums import find_damage
 from alexnet_jax.data.pixel_store.manifest import (
     MANIFEST,
     UNFINISHED,
@@ -23,6 +22,7 @@ from alexnet_jax.data.pixel_store.manifest import (
     Manifest,
     Split,
     find_store,
+    require_undamaged,
     store_command,
 )
 from alexnet_jax.data.records import allow_many_open_files
@@ -89,20 +89,14 @@ class PixelStore:
             self._read(int(shards[row]), part, int(offsets[row]))
 
     def verify(self, first: int, last: int) -> None:
-        """Verify the checksums of the files that hold images `first` to `last - 1`, and the labels.
-
-        Raises:
-            UserError: files are damaged; names them.
-        """
+        """Raise UserError if the labels or a file of images `first` to `last - 1` are damaged."""
         ends = self._ends.tolist()
         shards = [
             shard
             for shard, end in zip(self._split.shards, ends, strict=True)
             if end - shard.rows < last and end > first
         ]
-        if bad := find_damage(self.directory, [self._split.labels, *shards]):
-            problem = f"damaged in {self.directory}: {', '.join(bad)}"
-            raise self._error(problem, "remove what is damaged, then write it again with")
+        require_undamaged(self.directory, [self._split.labels, *shards], self._command)
 
     def _read(self, shard: int, part: memoryview, offset: int) -> None:
         done = 0

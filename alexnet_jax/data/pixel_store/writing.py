@@ -63,8 +63,8 @@ def write_store(
     data_set: str,
     image_size: int,
     max_megapixels: float = MAX_MEGAPIXELS,
-) -> Path:
-    """Write the pixel store of a data set, or only what is missing of it; return its directory.
+) -> None:
+    """Write the pixel store of a data set, or only what is missing of it.
 
     `records` holds all splits of the data set by name; an image above `max_megapixels` is an error.
 
@@ -104,7 +104,6 @@ def write_store(
             _sync(directory)
     finally:
         _remove_temporary(directory)
-    return directory
 
 
 def _resume(directory: Path, empty: Manifest, sources: Mapping[str, DecodedImages]) -> Manifest:

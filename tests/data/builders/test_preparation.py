@@ -265,7 +265,7 @@ def test_a_complete_data_set_on_a_read_only_disk_needs_no_lock(prepare_imagenet,
 def test_what_it_says_of_a_recipe_is_what_the_recipe_says(recipe):
     config = flatten(get_recipe(recipe).to_dict())
     said = preparation._RECIPES[recipe]
-    assert {key: config[key] for key in said} == said
+    assert tuple(config[key] for key in preparation._KEYS) == said
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,12 @@ import numpy as np
 from alexnet_jax.data.decoding.resize import scale_centre
 
 pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 4)).astype(np.uint8)
-results = np.zeros((8, 64, 64, 3), np.uint8)
-threads = [threading.Thread(target=scale_centre, args=(pixels, row)) for row in results]
+results = np.zeros((8, 64, 64, 4), np.uint8)
+
+def scale(row):
+    row[:] = scale_centre(pixels, 64)
+
+threads = [threading.Thread(target=scale, args=(row,)) for row in results]
 for thread in threads:
     thread.start()
 for thread in threads:
@@ -29,9 +33,7 @@ def noise(height, width, seed=0):
 
 
 def scaled(pixels, size):
-    out = np.zeros((size, size, 3), np.uint8)
-    scale_centre(pixels, out)
-    return out
+    return scale_centre(pixels, size)[..., :3].copy()
 
 
 def pillows(pixels, size):
