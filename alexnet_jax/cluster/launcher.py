@@ -14,23 +14,14 @@ _ID = "JAX_PROCESS_ID"
 
 @dataclass(frozen=True)
 class Launch:
-    """The arguments of `jax.distributed.initialize`.
+    """The arguments of `jax.distributed.initialize`."""
 
-    Attributes:
-        method: JAX's name of the way to find what is None here; "deactivate" where nothing is.
-        coordinator: "host:port" of process 0.
-        processes: number of processes.
-        process_id: of this process; 0 for the first.
-        device_ids: this process's share of the visible devices; None: JAX decides.
-        found_in: where JAX finds a coordinator that is None here, for messages.
-    """
-
-    method: str | None
-    coordinator: str | None = None
+    method: str | None  # JAX's way to find what is None here; "deactivate" where nothing is.
+    coordinator: str | None = None  # "host:port" of process 0.
     processes: int | None = None
     process_id: int | None = None
-    device_ids: tuple[int, ...] | None = None
-    found_in: str = ""
+    device_ids: tuple[int, ...] | None = None  # Of this process; None: JAX decides.
+    found_in: str = ""  # Where JAX finds a coordinator that is None here, for messages.
 
 
 def find_launch(environment: Mapping[str, str]) -> Launch | None:
@@ -63,8 +54,7 @@ def find_launch(environment: Mapping[str, str]) -> Launch | None:
     given = [name for name in (_ADDRESS, _COUNT, _ID) if environment.get(name)]
     # Where a launcher gives the rest, the address suffices.
     if given and not (given == [_ADDRESS] and found_in):
-        missing = [name for name in (_ADDRESS, _COUNT, _ID) if name not in given]
-        if missing:
+        if missing := [name for name in (_ADDRESS, _COUNT, _ID) if name not in given]:
             raise UserError(
                 f"{' and '.join(given)} set, but not {' and '.join(missing)}; set all three, or "
                 "none"

@@ -29,45 +29,39 @@ def by_group(form: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
 
     def compute(left: jax.Array, right: jax.Array, geometry: Geometry) -> jax.Array:
         parts = (jnp.split(whole, geometry.groups, axis=-1) for whole in (left, right))
-        results = [form(*pair, geometry) for pair in zip(*parts, strict=True)]
+        alone = geometry._replace(groups=1)
+        results = [form(*pair, alone) for pair in zip(*parts, strict=True)]
         return results[0] if len(results) == 1 else jnp.concatenate(results, axis=-1)
 
     return compute
 
 
+def pad(images: jax.Array, rows: tuple[int, int], columns: tuple[int, int]) -> jax.Array:
+    """Add zeros before and after the rows and the columns; a negative number cuts off pixels."""
+    padding = ((0, 0, 0), (*rows, 0), (*columns, 0), (0, 0, 0))
+    return lax.pad(images, jnp.zeros((), images.dtype), padding)
+
+
 def convolve_at_once(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    """Convolve with one operation, without groups."""
+    """Convolve with one operation, which XLA divides into the groups."""
     # One of XLA's kernels for CPUs reads past images whose first rows are cut off and whose last
     # are followed by zeros (jax 0.10.2, openxla/xla#48713): such a side is cut and padded before.
     edges = geometry.edges
     copied = [edge if edge[0] < 0 < edge[1] else (0, 0) for edge in edges]
     if any(map(any, copied)):
-        padding = ((0, 0, 0), *((*edge, 0) for edge in copied), (0, 0, 0))
-        images = lax.pad(images, jnp.zeros((), images.dtype), padding)
+        images = pad(images, *copied)
     return lax.conv_general_dilated(
         images,
         kernel,
         (geometry.stride, geometry.stride),
         [(0, 0) if any(done) else edge for done, edge in zip(copied, edges, strict=True)],
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=geometry.groups,
         precision=geometry.precision,
     )
 
 
 convolve = by_group(convolve_at_once)
-
-
-def convolve_in_groups(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    """Convolve with one operation, and tell XLA of the groups."""
-    return lax.conv_general_dilated(
-        images,
-        kernel,
-        (geometry.stride, geometry.stride),
-        geometry.edges,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=geometry.groups,
-        precision=geometry.precision,
-    )
 
 
 def bands(images: jax.Array, kernel: jax.Array, geometry: Geometry, most: int) -> list[jax.Array]:
@@ -90,17 +84,6 @@ def bands(images: jax.Array, kernel: jax.Array, geometry: Geometry, most: int) -
 def convolve_in_bands(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     """Convolve, without groups, so that all cores of a CPU have work."""
     return jnp.concatenate(bands(images, kernel, geometry, _BANDS), axis=1)
-
-
-def gradients(
-    form: Callable[..., jax.Array],
-    images: jax.Array,
-    kernel: jax.Array,
-    gradient: jax.Array,
-    geometry: Geometry,
-) -> tuple[jax.Array, jax.Array]:
-    """Return XLA's own gradients, of images and kernel, of a form that it can differentiate."""
-    return jax.vjp(lambda x, w: form(x, w, geometry), images, kernel)[1](gradient)
 
 
 def gradients_on_cpu(

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from alexnet_jax.kernels.conv import Geometry
+from alexnet_jax.kernels.conv import Geometry, pad
 
 
 def kernel_gradient(images: jax.Array, gradient: jax.Array, geometry: Geometry) -> jax.Array:
@@ -51,11 +51,10 @@ def _images_to_blocks(images: jax.Array, size: tuple[int, ...], geometry: Geomet
     )
     # A negative padding cuts off the pixels that no window reads.
     ends = [
-        (before, blocks * stride - before - side, 0)
+        (before, blocks * stride - before - side)
         for (before, _), blocks, side in zip(geometry.edges, (rows, columns), sides, strict=True)
     ]
-    padded = lax.pad(images, jnp.zeros((), images.dtype), ((0, 0, 0), *ends, (0, 0, 0)))
-    split = padded.reshape(batch, rows, stride, columns, stride, channels)
+    split = pad(images, *ends).reshape(batch, rows, stride, columns, stride, channels)
     return split.swapaxes(2, 3).reshape(batch, rows, columns, stride**2 * channels)
 
 

@@ -12,29 +12,22 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from alexnet_jax.kernels.normalization import widen
+from alexnet_jax.kernels.normalization import Response, widen
+from alexnet_jax.models import ops
 
 
-def normalize(
-    x: jax.Array, k: float, alpha: float, beta: float, size: int, axes: tuple[int, ...]
-) -> jax.Array:
-    """Compute x / (k + alpha·Σx²)^beta, as `normalization.normalize` does."""
+def normalize(x: jax.Array, response: Response) -> jax.Array:
+    """Compute the normalized response, as `normalization.normalize` does."""
+    k, alpha, beta, size, axes = response
     wide = widen(_join_groups(x, axes))
     scale = k + alpha * _window_sum(jnp.square(wide), x, size, axes)
     power, _ = _inverse_powers(scale, beta)
     return (wide * power).astype(x.dtype).reshape(x.shape)
 
 
-def gradients(
-    x: jax.Array,
-    gradient: jax.Array,
-    k: float,
-    alpha: float,
-    beta: float,
-    size: int,
-    axes: tuple[int, ...],
-) -> tuple[jax.Array]:
+def gradients(x: jax.Array, gradient: jax.Array, response: Response) -> tuple[jax.Array]:
     """Return the gradient of the input, from sums that are computed again."""
+    k, alpha, beta, size, axes = response
     wide, above = (widen(_join_groups(each, axes)) for each in (x, gradient))
     scale = k + alpha * _window_sum(jnp.square(wide), x, size, axes)
     power, inverse = _inverse_powers(scale, beta)
@@ -47,15 +40,9 @@ def gradients(
     return (result.astype(x.dtype).reshape(x.shape),)
 
 
-def max_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
-    """Take the maximum over windows: [B, H, W, C] -> [B, H', W', C]."""
-    sides, strides = (1, window, window, 1), (1, stride, stride, 1)
-    return lax.reduce_window(x, -np.inf, lax.max, sides, strides, "VALID")
-
-
 def max_and_nothing(x: jax.Array, window: int, stride: int) -> tuple[jax.Array, tuple[jax.Array]]:
     """Return the maxima, and zeros in place of their places: all platforms must keep the same."""
-    largest = max_pool(x, window, stride)
+    largest = ops.max_pool(x, window, stride)
     return largest, (jnp.zeros(largest.shape, jnp.int8),)
 
 
@@ -63,7 +50,7 @@ def max_pool_gradients(
     x: jax.Array, _: jax.Array, gradient: jax.Array, window: int, stride: int
 ) -> tuple[jax.Array]:
     """Return the gradient of the input: that of each window where its first maximum is."""
-    return jax.vjp(partial(max_pool, window=window, stride=stride), x)[1](gradient)
+    return jax.vjp(partial(ops.max_pool, window=window, stride=stride), x)[1](gradient)
 
 
 def _join_groups(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:

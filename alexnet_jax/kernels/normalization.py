@@ -1,6 +1,7 @@
 """Response normalization whose gradient keeps the input alone, and computes no power."""
 
 from functools import reduce
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -8,29 +9,32 @@ import numpy as np
 from jax import lax
 
 
-def normalize(
-    x: jax.Array, k: float, alpha: float, beta: float, size: int, axes: tuple[int, ...]
-) -> jax.Array:
-    """Compute x / (k + alpha·Σx²)^beta in float32, the sum over a centred window along `axes`."""
+class Response(NamedTuple):
+    """x / (k + alpha·Σx²)^beta, the sum over a centred window of `size` along `axes`."""
+
+    k: float
+    alpha: float
+    beta: float
+    size: int
+    axes: tuple[int, ...]
+
+
+def normalize(x: jax.Array, response: Response) -> jax.Array:
+    """Compute the normalized response in float32."""
+    k, alpha, beta, size, axes = response
     wide = widen(x)
     scale = k + alpha * _window_sum(jnp.square(wide), size, axes)
     return (wide / _power(scale, beta)).astype(x.dtype)
 
 
 def gradients(
-    x: jax.Array,
-    gradient: jax.Array,
-    k: float,
-    alpha: float,
-    beta: float,
-    size: int,
-    axes: tuple[int, ...],
-    keep_rounded: bool = False,
+    x: jax.Array, gradient: jax.Array, response: Response, keep_rounded: bool = False
 ) -> tuple[jax.Array]:
     """Return the gradient of the input, from sums that are computed again.
 
     With `keep_rounded` the terms of the sum of gradients go through memory in the input's dtype.
     """
+    k, alpha, beta, size, axes = response
     wide, above = widen(x), widen(gradient)
     # Squared after padding, not before: XLA would keep the sums of the forward pass for these.
     squares = map(jnp.square, _shift(wide, size, axes[0]))

@@ -10,6 +10,7 @@ import jax
 from jax import lax
 
 from alexnet_jax.kernels.conv import Geometry
+from alexnet_jax.kernels.normalization import Response
 from alexnet_jax.kernels.select import Arrays, choose, platforms
 from alexnet_jax.models.checks import check_convolution, check_normalization, check_pooling
 
@@ -40,13 +41,14 @@ def local_response_norm(
     """Normalize across channels, as `alexnet_jax.models.ops.local_response_norm` does."""
     check_normalization(x.shape[-1], size, groups)
     grouped = x.reshape(*x.shape[:-1], groups, x.shape[-1] // groups)
-    settings = k, alpha, beta, size, (-1,)
-    return _compute("local_response_norm", (grouped,), settings).reshape(x.shape)
+    response = Response(k, alpha, beta, size, axes=(-1,))
+    return _compute("local_response_norm", (grouped,), (response,)).reshape(x.shape)
 
 
 def spatial_response_norm(x: jax.Array, alpha: float, beta: float, size: int) -> jax.Array:
     """Normalize each map, as `alexnet_jax.models.ops.spatial_response_norm` does."""
-    return _compute("spatial_response_norm", (x,), (1.0, alpha, beta, size, (1, 2)))
+    response = Response(1.0, alpha, beta, size, axes=(1, 2))
+    return _compute("spatial_response_norm", (x,), (response,))
 
 
 def max_pool(x: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:

@@ -15,6 +15,7 @@ from jax import lax
 
 from alexnet_jax.kernels import conv, im2col, matrix_units, normalization, pooling, winograd
 from alexnet_jax.kernels.conv import Geometry, by_group
+from alexnet_jax.models import ops
 
 Arrays = tuple[jax.Array, ...]
 
@@ -71,17 +72,24 @@ def _on_cpu(convolve: Callable[..., jax.Array], kernel_gradient: Callable[..., j
     return Form(convolve, partial(conv.gradients_on_cpu, _convolve_on_cpu, kernel_gradient))
 
 
+def _by_xla(convolve: Callable[..., jax.Array]) -> Form:
+    """Return the form with XLA's own gradients of images and kernel."""
+
+    def gradients(
+        images: jax.Array, kernel: jax.Array, gradient: jax.Array, geometry: Geometry
+    ) -> Arrays:
+        return jax.vjp(lambda x, w: convolve(x, w, geometry), images, kernel)[1](gradient)
+
+    return Form(convolve, gradients)
+
+
 WINOGRAD_3X3 = _on_cpu(winograd.convolve_3x3, winograd.kernel_gradient_3x3)
 WINOGRAD_5X5 = _on_cpu(by_group(winograd.convolve_5), by_group(winograd.kernel_gradient_5))
 BANDS = _on_cpu(by_group(conv.convolve_in_bands), by_group(im2col.kernel_gradient))
 WHOLE = _on_cpu(conv.convolve, by_group(im2col.kernel_gradient))
-XLA, XLA_IN_GROUPS = (
-    Form(form, partial(conv.gradients, form)) for form in (conv.convolve, conv.convolve_in_groups)
-)
+XLA, XLA_IN_GROUPS = _by_xla(conv.convolve), _by_xla(conv.convolve_at_once)
 RESPONSE_BY_MATRIX = Form(matrix_units.normalize, matrix_units.gradients)
-POOL_BY_XLA = Form(
-    matrix_units.max_pool, matrix_units.max_pool_gradients, matrix_units.max_and_nothing
-)
+POOL_BY_XLA = Form(ops.max_pool, matrix_units.max_pool_gradients, matrix_units.max_and_nothing)
 RESPONSE = Form(normalization.normalize, normalization.gradients)
 RESPONSE_ROUNDED = Form(
     normalization.normalize, partial(normalization.gradients, keep_rounded=True)

@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 from numpy.polynomial.polynomial import polyfromroots
 
-from alexnet_jax.kernels.conv import Geometry, bands
+from alexnet_jax.kernels.conv import Geometry, bands, pad
 from alexnet_jax.kernels.im2col import sum_over_images
 
 _NO_EDGES = (0, 0), (0, 0)
@@ -127,9 +127,7 @@ def _strips(
     `width` results need.
     """
     across, count = matrix.shape[1], -(-width // 4)
-    right = 4 * (count - 1) + across - left - images.shape[2]
-    padding = ((0, 0, 0), (*rows, 0), (left, right, 0), (0, 0, 0))
-    padded = lax.pad(images, jnp.zeros((), images.dtype), padding)
+    padded = pad(images, rows, (left, 4 * (count - 1) + across - left - images.shape[2]))
     return transform(windows(padded, across, 4, count, axis=2), matrix)
 
 
@@ -186,10 +184,10 @@ def _tiles(
     """
     across = matrix.shape[1]
     ends = [
-        (before, 2 * count - 2 + across - before - side, 0)
+        (before, 2 * count - 2 + across - before - side)
         for (before, _), count, side in zip(geometry.edges, size, images.shape[1:3], strict=True)
     ]
-    padded = lax.pad(images, jnp.zeros((), images.dtype), ((0, 0, 0), *ends, (0, 0, 0)))
+    padded = pad(images, *ends)
     by_group = jnp.moveaxis(padded.reshape(*padded.shape[:3], geometry.groups, -1), 3, 0)
     rows = transform(windows(by_group, across, 2, size[0], axis=2), matrix)
     tiles = [jnp.stack(transform(windows(row, across, 2, size[1], axis=3), matrix)) for row in rows]

@@ -10,13 +10,9 @@ from alexnet_jax.system.progress import Progress, clock, is_live, say
 
 
 class RunDisplay:
-    """The progress of a run from step `step`, for people: errors are in per cent.
+    """The progress of a run from step `step` to `total`, for people: errors are in per cent.
 
-    Args:
-        step: completed steps.
-        total: steps of the run.
-        batch_size: images per step.
-        lines: of metrics.jsonl, for the evaluations so far.
+    The evaluations so far are in `lines` of metrics.jsonl.
     """
 
     def __init__(

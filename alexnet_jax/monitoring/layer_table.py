@@ -80,9 +80,7 @@ def format_chain(rows: list[Row]) -> str:
     sizes = [layers[0].input]
     for row in layers:
         if len(row.input) == 3 and len(row.output) == 1 and row.input != sizes[-1]:
-            sizes.append(
-                row.input
-            )  # The pooled maps that the first fully connected layer flattens.
+            sizes.append(row.input)  # The pooled maps, which this layer flattens.
         sizes.append(row.output)
     return " → ".join("x".join(map(str, size)) for size in sizes)
 

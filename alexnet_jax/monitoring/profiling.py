@@ -1,9 +1,9 @@
 """Traces of training steps for TensorBoard's profile page or xprof: `--profile=START:STOP`."""
 
 import re
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import jax
 
@@ -39,13 +39,12 @@ def parse_profiled_steps(text: str) -> ProfiledSteps | None:
     return ProfiledSteps(int(match[1]), int(match[2]))
 
 
-class Profiler:
+class Profiler(ExitStack):
     """Context that starts and stops the trace of a run."""
 
     def __init__(self, steps: ProfiledSteps | None, workdir: Path) -> None:
-        self._steps = steps
-        self._folder = workdir / "profile"
-        self._tracing = False
+        super().__init__()
+        self._steps, self._folder = steps, workdir / "profile"
 
     def reach(self, step: int, results: object) -> None:
         """Start or stop the trace if that is due once `results`, of `step` steps, are computed."""
@@ -53,17 +52,6 @@ class Profiler:
             jax.block_until_ready(results)
             if step == self._steps.start:
                 jax.profiler.start_trace(self._folder)
-                self._tracing = True
+                self.callback(jax.profiler.stop_trace)
             else:
-                self._stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stop()
-
-    def _stop(self) -> None:
-        if self._tracing:
-            self._tracing = False
-            jax.profiler.stop_trace()
+                self.close()

@@ -24,12 +24,7 @@ _PACKAGES = (
 
 
 def save_environment(workdir: Path, step: int = 0) -> None:
-    """Write `environment.json`: this start's environment, and those of all starts in "starts".
-
-    Args:
-        workdir: of the run.
-        step: completed steps at this start.
-    """
+    """Write `environment.json`: that of this start, after `step` steps, and all in "starts"."""
     path = workdir / "environment.json"
     now = describe_environment()
     starts: list[Any] = []

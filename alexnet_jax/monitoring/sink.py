@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -70,8 +71,7 @@ class Sink:
 
     def _send(self, call: Callable[[Any], object]) -> None:
         if self._run is not None:
-            run = self._run
-            self._try(lambda: call(run))
+            self._try(partial(call, self._run))
 
     def _try(self, call: Callable[[], Any]) -> Any:
         try:

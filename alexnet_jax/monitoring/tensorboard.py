@@ -30,12 +30,8 @@ _MOST_VALUES, _BINS = 100_000, 64  # Of a histogram: larger tensors are sampled.
 class TensorBoard:
     """Writes event files to `WORKDIR/tensorboard`; in a cluster, process 0 does.
 
-    Args:
-        workdir: of the run.
-        step: completed steps; events of later ones are from before and will be written again.
-        config: every value of the run, by key.
-        hyperparameters: the keys that TensorBoard's page HPARAMS compares runs by.
-        class_names: by label.
+    Events of steps after `step` are from before and will be written again. `hyperparameters` are
+    the keys of `config` by which TensorBoard's page HPARAMS compares runs.
     """
 
     def __init__(
@@ -84,10 +80,8 @@ class TensorBoard:
     ) -> None:
         """Draw the predictions of the first validation images, which process 0 has.
 
-        Args:
-            step: completed steps.
-            batch: the first one of the split: "image" uint8 [B, S, S, 3], "label" and "mask" [B].
-            probabilities: float32 [B, classes].
+        The first batch has "image", uint8 [B, S, S, 3], "label" and "mask", [B]; `probabilities`
+        are float32 [B, classes].
         """
         columns = (batch["mask"], batch["image"], batch["label"], probabilities)
         # The same rows of each: those on the first device of this process.

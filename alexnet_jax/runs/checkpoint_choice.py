@@ -53,13 +53,7 @@ def confirmed_step(
     """Return the latest checkpoint that a later loss, which has not blown up, shows to be good.
 
     The loss of step s + 1 is computed with the parameters saved at s. A logged mean counts like a
-    loss, because no window of the log spans a save.
-
-    Args:
-        lines: of metrics.jsonl.
-        steps: of the checkpoints.
-        num_classes: of the network.
-        losses: more of them, by step.
+    loss, because no window of the log spans a save. `losses` are more of them, by step.
     """
     means = {
         line["step"]: line["loss"] for line in lines if line["kind"] == "train" and "loss" in line
@@ -70,10 +64,7 @@ def confirmed_step(
 
 
 def unrecorded(lines: _Lines, steps: Collection[int]) -> list[int]:
-    """Return the steps without a line in the log, although every save after a step writes one.
-
-    Their log was lost, and with it their errors.
-    """
+    """Return the steps whose log was lost: every save after a step writes a line."""
     recorded = {line["step"] for line in lines}
     return [step for step in steps if step and step not in recorded]
 
@@ -93,14 +84,8 @@ def choose(
 ) -> tuple[int, str]:
     """Return the step of the chosen checkpoint, and the reason in words.
 
-    Args:
-        wanted: "best", "latest" or a step; None: the best, or the latest without evaluations.
-        steps: of the checkpoints, ascending.
-        lines: of metrics.jsonl.
-        workdir: for messages.
-
-    Raises:
-        UserError: there is no such checkpoint.
+    `steps` are ascending; `wanted` is "best", "latest" or one of them, None for the best, or the
+    latest without evaluations. Raises UserError if there is no such checkpoint.
     """
     if not steps:
         raise UserError(f"{workdir} has no checkpoint yet; train it with alexnet_jax.main")
@@ -128,13 +113,7 @@ def choose(
 def read_chosen(
     workdir: Path, abstract_state: TrainState, wanted: str | None, notes: TextIO | None = None
 ) -> TrainState:
-    """Print which checkpoint of a workdir is chosen, and read that one, never another.
-
-    Args:
-        workdir: of a run.
-        abstract_state: shapes, dtypes and shardings, from `training.state.abstract_state`.
-        wanted: as for `choose`.
-        notes: where to print; None: standard output.
+    """Print to `notes` which checkpoint of a workdir is chosen, and read that one, never another.
 
     Raises:
         UserError: there is no such checkpoint, or it cannot be read.

@@ -33,15 +33,6 @@ class _DamagedError(Exception):
     """The files do not hold what was saved."""
 
 
-class _Chosen(policies.PreservationPolicy):
-    """Preserves the checkpoints of `steps`."""
-
-    steps: frozenset[int] = frozenset()
-
-    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
-        return [checkpoint.step in self.steps for checkpoint in checkpoints]
-
-
 class Checkpoints:
     """The checkpoints of a workdir, by number of completed steps; a context that closes itself.
 
@@ -53,7 +44,7 @@ class Checkpoints:
     def __init__(self, workdir: Path, read_only: bool = False) -> None:
         self._directory = (workdir / "checkpoints").absolute()
         self._read_only = read_only
-        self._chosen = _Chosen()
+        self._kept = [policies.LatestN(_KEPT_LATEST), policies.CustomSteps([])]
         self._manager = self._open()
 
     def __enter__(self) -> Self:
@@ -75,7 +66,7 @@ class Checkpoints:
             UserError: the disk is full. Earlier checkpoints are intact.
         """
         step = int(state.step)
-        self._chosen.steps = frozenset(keep)
+        self._kept[1] = policies.CustomSteps(list(keep))
         item = {"state": _fields(state), "fingerprint": wait_on_cpus(_fingerprint(state))}
         with full_disk_reported(self._directory, "a checkpoint"):
             self._manager.save(step, args=ocp.args.StandardSave(item), force=True)
@@ -85,9 +76,6 @@ class Checkpoints:
 
         Damaged checkpoints are reported and moved to `damaged_checkpoints` beside the folder, so
         that their steps can be saved again.
-
-        Args:
-            abstract_state: shapes, dtypes and shardings, from `training.state.abstract_state`.
 
         Raises:
             UserError: there are checkpoints and all are damaged.
@@ -151,9 +139,7 @@ class Checkpoints:
 
     def _open(self) -> ocp.CheckpointManager:
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=policies.AnyPreservationPolicy(
-                [policies.LatestN(_KEPT_LATEST), self._chosen]
-            ),
+            preservation_policy=policies.AnyPreservationPolicy(self._kept),
             # A reader must not remove the unfinished files of a run that is still writing.
             cleanup_tmp_directories=not self._read_only,
             create=not self._read_only,
@@ -164,12 +150,7 @@ class Checkpoints:
         return ocp.CheckpointManager(self._directory, item_handlers=handler, options=options)
 
     def _read_patiently(self, step: int, abstract_state: TrainState) -> TrainState:
-        """Read a checkpoint; pause and retry if the system refuses.
-
-        Raises:
-            _DamagedError: the files do not hold what was saved.
-            MachineError: the system refused all attempts.
-        """
+        """Read a checkpoint; pause and retry if the system refuses, or raise _DamagedError."""
         for pause in (*_PAUSES, None):
             state, outcome = None, _READ
             reason = "another process of the cluster cannot read it"

@@ -89,7 +89,7 @@ def keep_facts(workdir: Path, found: DataFacts, image_size: int) -> tuple[DataFa
     )
     kept = replace(own, **_load_data_json(workdir, len(found.class_names)))
     check_image_size(kept.preprocessing, image_size, str(workdir))
-    changes = describe_changes(kept, found)
+    changes = _describe_changes(kept, found)
     if changes:
         return own, changes
     return replace(kept, fingerprint=kept.fingerprint or found.fingerprint), []
@@ -120,8 +120,7 @@ def check_same_classes(workdir: Path, pixels: ImageSource) -> None:
         )
 
 
-def describe_changes(kept: DataFacts, found: DataFacts) -> list[str]:
-    """Return how the data differ from those that a run started with."""
+def _describe_changes(kept: DataFacts, found: DataFacts) -> list[str]:
     changes = []
     if kept.examples != found.examples:
         changes.append(f"{kept.examples:,} training images -> {found.examples:,}")
@@ -130,9 +129,7 @@ def describe_changes(kept: DataFacts, found: DataFacts) -> list[str]:
     if mean.max() > _TOLERANCE:
         changes.append(f"the mean image differs by {mean.max():.2f} of 255")
     if not np.allclose(kept.pca_std, found.pca_std, rtol=_TOLERANCE, atol=_TOLERANCE):
-        old, new = (
-            "/".join(f"{number:.2f}" for number in facts.pca_std) for facts in (kept, found)
-        )
+        old, new = ("/".join(f"{number:.2f}" for number in each.pca_std) for each in (kept, found))
         changes.append(f"the colours' deviations {old} -> {new}")
     known = None not in (kept.fingerprint, found.fingerprint)
     if known and kept.fingerprint != found.fingerprint and not changes:

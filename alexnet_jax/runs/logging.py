@@ -33,11 +33,8 @@ class RunLog:
     """The log of a workdir; a run that resumes at `step` drops the lines of later steps.
 
     Lines of metrics.jsonl are objects: {"kind": "train" or "eval", "step": completed steps, ...}.
-    In a cluster all processes have the lines, and process 0 writes them.
-
-    Attributes:
-        lines: all lines.
-        observers: receive what is written.
+    In a cluster all processes have the `lines`, and process 0 writes them. `observers` receive what
+    is written.
     """
 
     def __init__(self, workdir: Path, step: int) -> None:
@@ -67,8 +64,8 @@ class RunLog:
     def scores(self, step: int, views: str) -> dict[str, Any] | None:
         """Return the scores of `views` after `step` completed steps, if the log has all of them."""
         for line in self.lines:
-            wanted = (line["kind"], line["step"], line.get("views")) == ("eval", step, views)
-            if wanted and has_numbers(line, score_names()):
+            place = line["kind"], line["step"], line.get("views")
+            if place == ("eval", step, views) and has_numbers(line, score_names()):
                 return {name: line[name] for name in score_names()}
         return None
 

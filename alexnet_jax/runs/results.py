@@ -19,24 +19,14 @@ from alexnet_jax.system.progress import clock
 
 
 def format_result(result: Mapping[str, Any], workdir: Path) -> str:
-    """Return the table of a finished run: errors in per cent with 95 % intervals (Wilson).
-
-    Args:
-        result: contents of result.json.
-        workdir: of the run.
-    """
-    lines = read_log(workdir)
-    blocks = [_table(result), _facts(result, lines, workdir), _next_commands(workdir)]
-    return "\n\n".join(blocks)
+    """Return the table of a finished run: errors in per cent with 95 % intervals (Wilson)."""
+    return "\n\n".join([_table(result), _facts(result, workdir), _next_commands(workdir)])
 
 
 def describe_finished(result: Mapping[str, Any], workdir: Path, idle_flags: Sequence[str]) -> str:
     """Return what a user who starts a finished run again should know.
 
-    Args:
-        result: contents of result.json.
-        workdir: of the run.
-        idle_flags: flags of the command that need a step to do something.
+    `idle_flags` are flags of the command that need a step to do something.
     """
     ended = datetime.fromtimestamp((workdir / "result.json").stat().st_mtime).astimezone()
     lines = [
@@ -56,13 +46,9 @@ def _table(result: Mapping[str, Any]) -> str:
         scores = result[views]
         cells = [_cell(name, scores[name], scores["count"]) for name in METRICS]
         rows.append([title, *cells, f"{scores['count']:,}"])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    first, *widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
-        "  ".join(
-            [row[0].ljust(widths[0])]
-            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        )
-        for row in rows
+        "  ".join([title.ljust(first), *map(str.rjust, cells, widths)]) for title, *cells in rows
     )
 
 
@@ -74,7 +60,8 @@ def _cell(name: str, value: float, count: int) -> str:
     return f"{text} ({100 * low:.2f}-{100 * high:.2f})"
 
 
-def _facts(result: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], workdir: Path) -> str:
+def _facts(result: Mapping[str, Any], workdir: Path) -> str:
+    lines = read_log(workdir)
     saved = [int(path.name) for path in (workdir / "checkpoints").glob("[0-9]*")]
     errors = center_errors(lines, saved)
     best = best_step(errors)

@@ -91,9 +91,7 @@ def _describe_devices(run: Run) -> str:
 def notes_on(run: Run, unrecorded: Sequence[int]) -> list[str]:
     """Return notes on an unusual crop size, late rate changes, changed data and a lost log.
 
-    Args:
-        run: the run.
-        unrecorded: steps of checkpoints without a line in the log.
+    `unrecorded` are the steps of checkpoints without a line in the log.
     """
     config = run.experiment.config
     notes = [compare_crop(config.model.name, run.experiment.network.model, config.data.crop_size)]

@@ -23,12 +23,7 @@ from alexnet_jax.system.folder_lock import FolderLock
 
 
 def make_workdir(workdir: Path) -> None:
-    """Make the folder and check that it is writable.
-
-    Raises:
-        UserError: this user may not write to it, or it cannot be a folder.
-        MachineError: the disk is full or fails.
-    """
+    """Make the folder. UserError: this user cannot write to it; MachineError: the disk fails."""
     try:
         with full_disk_reported(workdir, "the run's files"):
             workdir.mkdir(parents=True, exist_ok=True)

@@ -21,13 +21,9 @@ def bounded_map(
 ) -> Iterator[Result]:
     """Yield `function(item)` for every item, in order, computed by threads.
 
-    Only the caller's thread reads `items`.
-
-    Args:
-        function: should release the GIL for most of its time, as the image decoders do.
-        items: any iterable.
-        threads: by default one for every processor that this process may use.
-        look_ahead: items that are read ahead, for each thread.
+    Only the caller's thread reads `items`. The function should release the GIL for most of its
+    time, as the image decoders do. Unset, `threads` are as many as the cores of this process.
+    `look_ahead` is the number of items that are read ahead for each thread.
     """
     threads = threads or usable_cores()
     pending: deque[Future[Result]] = deque()

@@ -5,8 +5,8 @@ import os
 import platform
 from pathlib import Path
 
-_MEMBERSHIP = Path("/proc/self/cgroup")
-_HIERARCHY = Path("/sys/fs/cgroup")
+_MEMBERSHIP = Path("/proc/self/cgroup")  # Names this process's cgroup, see cgroups(7).
+_HIERARCHY = Path("/sys/fs/cgroup")  # Where cgroups are mounted.
 
 
 def usable_cores(membership: Path = _MEMBERSHIP, hierarchy: Path = _HIERARCHY) -> int:
@@ -14,10 +14,6 @@ def usable_cores(membership: Path = _MEMBERSHIP, hierarchy: Path = _HIERARCHY) -
 
     Slurm and taskset restrict a process to some cores; Docker and Kubernetes limit the CPU time of
     its cgroup. A fraction of a core counts as one.
-
-    Args:
-        membership: names this process's cgroup, see cgroups(7).
-        hierarchy: where cgroups are mounted.
     """
     if hasattr(os, "sched_getaffinity"):  # Linux.
         cores = len(os.sched_getaffinity(0))

@@ -17,13 +17,7 @@ _OS_ERROR = re.compile(r"\bOS error (\d+)", re.IGNORECASE)
 
 
 def require_free_space(directory: Path, needed_bytes: int, what: str) -> None:
-    """Raise UserError if the disk of an existing directory is too small.
-
-    Args:
-        directory: a directory on the disk.
-        needed_bytes: a lower bound of the peak use.
-        what: the work, for the message.
-    """
+    """Raise UserError if the disk of an existing directory has less space than `what` needs."""
     free = shutil.disk_usage(directory).free
     if free < needed_bytes:
         raise UserError(

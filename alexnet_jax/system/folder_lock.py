@@ -7,13 +7,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import IO, Self, TypeVar
+from typing import IO, Self
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.system.lock_owner import Owner
-
-_Value = TypeVar("_Value")
 
 _BEATS_MISSED = 3  # Missed by an owner that counts as gone.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -27,6 +27,7 @@ class LockHeldError(UserError):
     """Another process holds the lock."""
 
 
+@dataclass(eq=False)
 class FolderLock:
     """A lock file that names the process that holds it.
 
@@ -43,36 +44,20 @@ class FolderLock:
 
     An owner on another host that was frozen for three beats has lost its lock. Call
     `check_still_mine` before each important write.
-
-    Args:
-        path: the lock file; its folder must exist.
-        held: first part of the refusal: "another run is training in runs/x".
-        way_out: last part of the refusal.
-        beat: seconds between renewals.
-        flock: the system's locking call.
-        me: the process that takes the lock.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        held: str,
-        way_out: str,
-        *,
-        beat: float = 5.0,
-        flock: Callable[[int, int], None] = fcntl.flock,
-        me: Owner | None = None,
-    ) -> None:
-        self._path = path
-        self._held = held
-        self._way_out = way_out
-        self._beat = beat
-        self._flock = flock
-        self._me = me or Owner.this_process()
-        self._text = self._me.to_json()
-        self._file: IO[str] | None = None
+    path: Path  # The lock file; its folder must exist.
+    held: str  # First part of the refusal: "another run is training in runs/x".
+    way_out: str  # Last part of the refusal.
+    _: KW_ONLY
+    beat: float = 5.0  # Seconds between renewals.
+    flock: Callable[[int, int], None] = fcntl.flock  # The system's locking call.
+    me: Owner = field(default_factory=Owner.this_process)
+
+    def __post_init__(self) -> None:
+        self._text = self.me.to_json()
+        self._file: IO[str] | None = None  # Open while the lock is held.
         self._released = threading.Event()
-        self._renewal: threading.Thread
 
     def __enter__(self) -> Self:
         self.acquire()
@@ -88,7 +73,7 @@ class FolderLock:
             LockHeldError: another process has it.
             OSError: the folder is not writable.
         """
-        while (file := self._create() or self._take_over()) is None:
+        while (file := self._try_to_acquire()) is None:
             pass
         self._file = file
         self._renewal = threading.Thread(target=self._renew, args=(file,), daemon=True)
@@ -100,15 +85,15 @@ class FolderLock:
         if self._file is not None:
             self._released.set()
             self._renewal.join()
-            if _read(self._path) == self._text:
-                self._path.unlink(missing_ok=True)
+            if self._read() == self._text:
+                self.path.unlink(missing_ok=True)
             self._file.close()
             self._file = None
 
     def is_held(self) -> bool:
         """Return whether another process holds the lock."""
         try:
-            with self._path.open() as file:
+            with self.path.open() as file:
                 return self._is_held(file, file.read(), fcntl.LOCK_SH)
         except FileNotFoundError:
             return False
@@ -118,13 +103,13 @@ class FolderLock:
         if self._file is None:
             return
         for _ in range(_RECHECKS):
-            text = _read(self._path)
+            text = self._read()
             if text == self._text:
                 return
-            time.sleep(self._beat / 50)
+            time.sleep(self.beat / 50)
         taker = Owner.read(text or "")
         raise UserError(
-            f"{self._path} no longer names this process ({self._me}): "
+            f"{self.path} no longer names this process ({self.me}): "
             + (f"another one ({taker}) has taken it" if taker else "it was removed")
             + ", which can happen when a process stands still for long. Nothing more is written "
             "here; what was saved before is intact"
@@ -132,74 +117,44 @@ class FolderLock:
 
     def check_visible(self, text: str) -> None:
         """Raise UserError unless this host sees the file with `text`, as in a shared folder."""
-        deadline = time.monotonic() + _BEATS_MISSED * self._beat
-        while _read(self._path) != text:
+        deadline = time.monotonic() + _BEATS_MISSED * self.beat
+        while self._read() != text:
             # Network file systems may be seconds late.
             if time.monotonic() > deadline:
                 raise UserError(
-                    f"{self._me.host} does not see the {self._path.name} that process 0 "
-                    f"wrote in {self._path.parent.absolute()}: --workdir must lie on a file system "
+                    f"{self.me.host} does not see the {self.path.name} that process 0 "
+                    f"wrote in {self.path.parent.absolute()}: --workdir must lie on a file system "
                     "that all hosts share"
                 )
             time.sleep(0.1)
 
-    def _create(self) -> IO[str] | None:
-        """Create the file, signed and locked; return None if there is one."""
-
-        def link(temporary: Path) -> bool:
-            try:
-                os.link(temporary, self._path)
-            except FileExistsError:
-                # It may be our own: a file server made the link, but its answer was lost.
-                return _read(self._path) == self._text
-            return True
-
-        try:
-            return self._place(link)
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-        try:
-            file = self._path.open("x+")
-        except FileExistsError:
-            return None
-        # The file is empty for a moment; a contender may then take it for an abandoned one.
-        self._sign(file)
-        return self._settled(file)
-
-    def _take_over(self) -> IO[str] | None:
-        """Replace an abandoned file; return None if the lock was released or taken meanwhile.
+    def _try_to_acquire(self) -> IO[str] | None:
+        """Create the file or take it over; return None if another process was faster.
 
         Raises:
-            LockHeldError: the file is not abandoned.
+            LockHeldError: another process has the lock.
         """
         try:
-            abandoned = self._path.open("r+")
+            abandoned = self.path.open("r+")
         except FileNotFoundError:
-            return None
+            return self._place(self._create)
         with abandoned:
             text = abandoned.read()
-            if self._is_held(abandoned, text, fcntl.LOCK_EX):
-                if _read(self._path) != text:
-                    return None
-                owner = Owner.read(text) or "host unknown, pid unknown"
-                raise LockHeldError(f"{self._held} ({owner}); {self._way_out}")
-
-            def replace(temporary: Path) -> bool:
-                unchanged = _read(self._path) == text
-                if unchanged:
-                    temporary.rename(self._path)
-                return unchanged
-
-            file = self._place(replace)
-        return self._settled(file) if file else None
+            if not self._is_held(abandoned, text, fcntl.LOCK_EX):
+                return self._place(partial(self._replace, text))
+            if self._read() != text:
+                return None
+            owner = Owner.read(text) or "host unknown, pid unknown"
+            raise LockHeldError(f"{self.held} ({owner}); {self.way_out}")
 
     def _place(self, place: Callable[[Path], bool]) -> IO[str] | None:
         """Give a new file, signed and locked, its name by `place`; return None if that failed."""
-        temporary = self._path.with_name(f"{self._path.name}.{self._me.token}")
+        temporary = self.path.with_name(f"{self.path.name}.{self.me.token}")
         file, placed = temporary.open("x+"), False
         try:
-            self._sign(file)
+            self._lock(file, fcntl.LOCK_EX)
+            file.write(self._text)
+            file.flush()
             placed = place(temporary)
         finally:
             if not placed:
@@ -207,18 +162,31 @@ class FolderLock:
             temporary.unlink(missing_ok=True)
         return file if placed else None
 
-    def _sign(self, file: IO[str]) -> None:
-        self._lock(file, fcntl.LOCK_EX)
-        file.write(self._text)
-        file.flush()
+    def _create(self, temporary: Path) -> bool:
+        try:
+            os.link(temporary, self.path)
+        except FileExistsError:
+            # It may be our own: a file server made the link, but its answer was lost.
+            return self._read() == self._text
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+        else:
+            return True
+        try:
+            self.path.touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        # A contender may take the empty file for an abandoned one.
+        return self._replace("", temporary)
 
-    def _settled(self, file: IO[str]) -> IO[str] | None:
-        """Return `file`, or None if a late contender has replaced it."""
-        time.sleep(min(_SETTLING_SECONDS, self._beat))
-        if _read(self._path) == self._text:
-            return file
-        file.close()
-        return None
+    def _replace(self, text: str, temporary: Path) -> bool:
+        """Replace a file that holds `text`; return whether it did, and no late contender did."""
+        if self._read() != text:
+            return False
+        temporary.rename(self.path)
+        time.sleep(min(_SETTLING_SECONDS, self.beat))
+        return self._read() == self._text
 
     def _is_held(self, file: IO[str], text: str, kind: int) -> bool:
         """Return whether the process that `text`, in `file`, names holds the lock."""
@@ -229,17 +197,17 @@ class FolderLock:
         if owner is None and locked:
             return False  # Released by an older version, or its writer died while writing.
         if owner is not None:
-            running = owner.is_running(self._me)
+            running = owner.is_running(self.me)
             if running is not None:
                 return running
-            if locked and owner.shares_kernel(self._me):
+            if locked and owner.shares_kernel(self.me):
                 return False
         return self._changes(text)
 
     def _lock(self, file: IO[str], kind: int) -> bool | None:
         """Lock `file`; return False if another process has, None if the system cannot."""
         try:
-            self._flock(file.fileno(), kind | fcntl.LOCK_NB)
+            self.flock(file.fileno(), kind | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError as error:
@@ -250,42 +218,35 @@ class FolderLock:
 
     def _changes(self, text: str) -> bool:
         """Return whether the file is renewed or written within three beats."""
-        before = _time_of_change(self._path)
-        deadline = time.monotonic() + _BEATS_MISSED * self._beat
+        before = self._look()
+        deadline = time.monotonic() + _BEATS_MISSED * self.beat
         while time.monotonic() < deadline:
-            time.sleep(self._beat / 5)
-            now = _time_of_change(self._path)
+            time.sleep(self.beat / 5)
+            now = self._look()
             if now is None:
                 return False
-            if now != before or _read(self._path) != text:
+            if now != before or now[0] != text:
                 return True
         return False
 
     def _renew(self, file: IO[str]) -> None:
-        while not self._released.wait(self._beat):
+        while not self._released.wait(self.beat):
             try:
                 os.utime(file.fileno())  # The open file: its name may belong to another by now.
             except OSError as error:
                 # A file server may be away for a moment: the next beat tries again.
-                print(f"warning: {self._path} cannot be renewed: {error}", file=sys.stderr)
+                print(f"warning: {self.path} cannot be renewed: {error}", file=sys.stderr)
 
+    def _read(self) -> str | None:
+        found = self._look()
+        return found and found[0]
 
-def _read(path: Path) -> str | None:
-    return _unless_gone(path.read_text)
-
-
-def _time_of_change(path: Path) -> int | None:
-    def read() -> int:
-        with path.open() as file:  # Opening makes a network file system refresh.
-            return os.fstat(file.fileno()).st_mtime_ns
-
-    return _unless_gone(read)
-
-
-def _unless_gone(read: Callable[[], _Value]) -> _Value | None:
-    try:
-        return read()
-    except OSError as error:
-        if error.errno not in _GONE:
-            raise
-        return None
+    def _look(self) -> tuple[str, int] | None:
+        """Return the file's text and time of change; None if it is gone."""
+        try:
+            with self.path.open() as file:  # Opening makes a network file system refresh.
+                return file.read(), os.fstat(file.fileno()).st_mtime_ns
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
+            return None

@@ -14,23 +14,14 @@ _STATE, _START = 0, 19  # Fields of /proc/PID/stat behind the command's name; se
 
 @dataclass(frozen=True)
 class Owner:
-    """A process, as a lock file names it. Empty fields are unknown.
-
-    Attributes:
-        host: host name.
-        pid: process ID.
-        started: when it took the lock, in seconds since 1970 on its own clock; for people.
-        token: unique for each acquisition; empty in files of older versions.
-        machine: identifies the running kernel and the process namespace of `pid`.
-        process_start: when the process started, in the kernel's ticks.
-    """
+    """A process, as a lock file names it; what a file of an older version lacks is empty."""
 
     host: str
     pid: int | str
-    started: float = 0.0
-    token: str = ""
-    machine: str = ""
-    process_start: str = ""
+    started: float = 0.0  # When it took the lock, in seconds since 1970 on its clock; for people.
+    token: str = ""  # Unique for each acquisition.
+    machine: str = ""  # Identifies the running kernel and the process namespace of `pid`.
+    process_start: str = ""  # In the kernel's ticks.
 
     @classmethod
     def this_process(cls) -> Self:

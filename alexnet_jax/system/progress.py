@@ -52,8 +52,8 @@ def clock(seconds: float) -> str:
 class Progress:
     """Shows how much of the work is done, its rate, and how long the rest takes.
 
-    Use it as a context manager and call `advance`. Several may be open at once. Where the stream is
-    no terminal, work of less than ten seconds prints nothing.
+    Use it as a context manager and call `advance`. Several may be open at once. Where the stream,
+    by default standard error, is no terminal, work of less than ten seconds prints nothing.
 
     Args:
         what: name of the work.
@@ -61,8 +61,6 @@ class Progress:
         unit: "B" for bytes, or a plural noun.
         done: amount that was done before.
         lines: print lines where the stream is no terminal.
-        stream: where it is shown; None: standard error.
-        clock: returns seconds.
     """
 
     def __init__(

@@ -10,6 +10,7 @@ from jax import lax
 
 from alexnet_jax.kernels import select
 from alexnet_jax.kernels.conv import Geometry
+from alexnet_jax.kernels.normalization import Response
 from alexnet_jax.models import ops
 
 RANDOM = np.random.default_rng(0)
@@ -47,14 +48,13 @@ def test_channels_are_normalized_as_plainly(platform, groups, k, alpha, beta):
         normed = ops.local_response_norm(joined, k, alpha, beta, 5, groups)
         return normed.reshape(x.shape)
 
-    check(platform, "local_response_norm", plain, (x,), (k, alpha, beta, 5, (-1,)))
+    check(platform, "local_response_norm", plain, (x,), (Response(k, alpha, beta, 5, (-1,)),))
 
 
 def test_maps_are_normalized_as_plainly(platform):
     plain = partial(ops.spatial_response_norm, alpha=1e-3, beta=0.75, size=5)
-    check(
-        platform, "spatial_response_norm", plain, (maps(2, 9, 7, 6),), (1.0, 1e-3, 0.75, 5, (1, 2))
-    )
+    response = Response(1.0, 1e-3, 0.75, 5, (1, 2))
+    check(platform, "spatial_response_norm", plain, (maps(2, 9, 7, 6),), (response,))
 
 
 @pytest.mark.parametrize(("window", "stride"), [(3, 2), (2, 2), (3, 1)])
@@ -83,13 +83,13 @@ def test_bfloat16_is_as_good_as_its_digits(platform, axes):
     shape = (2, 9, 9, 1, 96) if axes == (-1,) else (2, 9, 9, 32)
     operation = "local_response_norm" if axes == (-1,) else "spatial_response_norm"
     x, gradient = (maps(*shape, dtype=jnp.bfloat16) for _ in range(2))
-    settings = (2.0, 1e-3, 0.75, 5, axes)
-    form = select.choose(operation, platform, (x,), settings)
+    response = Response(2.0, 1e-3, 0.75, 5, axes)
+    form = select.choose(operation, platform, (x,), (response,))
     wide, above = (each.astype(jnp.float32) for each in (x, gradient))
-    exact = select.RESPONSE.compute(wide, *settings)
-    (exact_gradient,) = select.RESPONSE.gradients(wide, above, *settings)
-    found = form.compute(x, *settings).astype(jnp.float32)
-    (found_gradient,) = form.gradients(x, gradient, *settings)
+    exact = select.RESPONSE.compute(wide, response)
+    (exact_gradient,) = select.RESPONSE.gradients(wide, above, response)
+    found = form.compute(x, response).astype(jnp.float32)
+    (found_gradient,) = form.gradients(x, gradient, response)
     eps = float(jnp.finfo(jnp.bfloat16).eps)
     np.testing.assert_allclose(found, exact, rtol=2 * eps)
     # The gradient is a difference of two terms: its error is a part of their size, not of its own.
