@@ -6,7 +6,6 @@ quickly.
 """
 
 import functools
-import io
 import itertools
 import multiprocessing
 import os
@@ -27,6 +26,7 @@ from alexnet_jax.data.builders.ifs import (
     jitter_system,
     turn_points,
 )
+from alexnet_jax.data.decoding.images import encode_image
 from alexnet_jax.errors import MachineError
 from alexnet_jax.system.bounded_map import bounded_map
 
@@ -92,11 +92,8 @@ def draw_in_order(instances: Iterator[Instance], workers: int) -> Iterator[bytes
 
 def draw_jpegs(instances: list[Instance]) -> list[bytes]:
     """Draw images as JPEG files: the same bytes in every process."""
-    files = [io.BytesIO() for _ in instances]
-    for one, file in zip(instances, files, strict=True):
-        quality = one.picture.jpeg_quality
-        Image.fromarray(draw_pixels(one)).save(file, "JPEG", quality=quality, subsampling="4:2:0")
-    return [file.getvalue() for file in files]
+    images = ((Image.fromarray(draw_pixels(one)), one.picture.jpeg_quality) for one in instances)
+    return [encode_image(image, "JPEG", quality=q, subsampling="4:2:0") for image, q in images]
 
 
 def draw_pixels(instance: Instance) -> np.ndarray:

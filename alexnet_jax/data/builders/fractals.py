@@ -8,7 +8,6 @@ system's parameters, rotation, flip, colours and background. An image is a pure 
 
 import dataclasses
 import functools
-import itertools
 import re
 
 import tensorflow_datasets as tfds
@@ -112,22 +111,20 @@ class Fractals(RecordBuilder):
     def _generate_examples(self, split: str) -> Examples:
         config, systems = self.builder_config, self._systems
         count = config.train_per_class if split == "train" else config.validation_per_class
-        total = count * config.num_classes
-        # One image of each class in turn.
-        places, again = itertools.tee(itertools.product(range(count), range(config.num_classes)))
-        split_number = self.splits.index(split)
+        classes, split_number = config.num_classes, self.splits.index(split)
+        total = count * classes
+        places = (divmod(index, classes) for index in range(total))  # Each class in turn.
         instances = (
             Instance(systems[label], config.picture, (_SEED, split_number, label, number))
             for number, label in places
         )
         images = draw_in_order(instances, min(usable_cores(), total // _IMAGES_PER_WORKER))
         with Progress(f"drawing {split}", total, "images") as progress:
-            # The images first, so that the end of the list lets their generator end as well.
-            for image, (number, label) in zip(images, again, strict=True):
+            for index, image in enumerate(images):
+                number, label = divmod(index, classes)
                 # ImageNet's names: by class in training, by a running number otherwise.
                 name = f"f{label:04}_{number}.JPEG"
                 if split != "train":
-                    running = number * config.num_classes + label + 1
-                    name = f"fractals_{split[:3]}_{running:08}.JPEG"
+                    name = f"fractals_{split[:3]}_{index + 1:08}.JPEG"
                 yield name, {"image": image, "label": label, "file_name": name}
                 progress.advance(1)

@@ -36,7 +36,7 @@ class HashOrder:
         self._directory, self._memory_bytes = directory, memory_bytes
         self._hasher = Hasher(salt)
         self._held: list[tuple[bytes, bytes]] = []  # Hash and data, as in the files.
-        self._files: dict[int, IO[bytes]] = {}
+        self._files: list[IO[bytes]] = []  # By range of hashes; none while memory suffices.
         self.count = 0  # Of the examples added.
         self.total_bytes = 0  # Their serialized size.
 
@@ -44,23 +44,22 @@ class HashOrder:
         return self
 
     def __exit__(self, *error: object) -> None:
-        while self._files:
-            self._files.popitem()[1].close()
+        for file in self._files:
+            file.close()
 
     def add(self, key: str | bytes, data: bytes) -> None:
         """Add one serialized example under its key."""
         self._held.append((self._hasher.hash_key(key).to_bytes(16, "big"), data))
         self.count += 1
         self.total_bytes += len(data)
-        if self._files or self.total_bytes > self._memory_bytes:
+        if self.total_bytes > self._memory_bytes:
+            while len(self._files) < _BUCKETS:
+                file = tempfile.TemporaryFile("wb", _BUCKET_BUFFER_BYTES, dir=self._directory)  # noqa: SIM115
+                self._files.append(file)
             for digest, held in self._held:
-                number = int.from_bytes(digest[:8], "big") * _BUCKETS >> 64
-                if number not in self._files:
-                    self._files[number] = tempfile.TemporaryFile(  # noqa: SIM115 (closed when read)
-                        "wb", _BUCKET_BUFFER_BYTES, dir=self._directory
-                    )
-                self._files[number].write(_HEADER.pack(digest, len(held)))
-                self._files[number].write(held)
+                file = self._files[int.from_bytes(digest[:8], "big") * _BUCKETS >> 64]
+                file.write(_HEADER.pack(digest, len(held)))
+                file.write(held)
             self._held.clear()
 
     def __iter__(self) -> Iterator[bytes]:
@@ -76,13 +75,10 @@ class HashOrder:
     def _sorted(self) -> Iterator[tuple[bytes, bytes]]:
         yield from sorted(self._held)
         # Every buffer is written before a bucket is read: a full disk shows itself now.
-        for file in self._files.values():
+        for file in self._files:
             file.flush()
-        for number in sorted(self._files):
-            with (
-                self._files.pop(number) as file,
-                open(file.fileno(), "rb", closefd=False) as reader,
-            ):
+        for file in self._files:
+            with file, open(file.fileno(), "rb", closefd=False) as reader:
                 bucket = sorted(_read_bucket(reader), reverse=True)
             while bucket:
                 yield bucket.pop()

@@ -5,7 +5,6 @@ TFDS user can read it. Preparation differs: no TensorFlow, both archives are rea
 archive alone is enough, and a validation label belongs to the number in the file's name.
 """
 
-import io
 from collections.abc import Callable
 
 import tensorflow_datasets as tfds
@@ -14,7 +13,7 @@ from tensorflow_datasets.datasets.imagenet2012 import imagenet2012_dataset_build
 
 from alexnet_jax.data.builders.archives import ArchiveFile
 from alexnet_jax.data.builders.ilsvrc import IlsvrcBuilder
-from alexnet_jax.data.decoding.images import open_image
+from alexnet_jax.data.decoding.images import encode_image, open_image
 
 # 22 CMYK JPEGs and one PNG of the training set, which other readers may not handle. TFDS stores
 # them as RGB JPEGs, and so do we.
@@ -49,6 +48,5 @@ def validation_labels() -> list[str]:
 
 
 def _to_rgb_jpeg(data: bytes, max_megapixels: float) -> bytes:
-    image, encoded = open_image(data, max_megapixels), io.BytesIO()
-    image.convert("RGB").save(encoded, "JPEG", quality=_RE_ENCODED_QUALITY)
-    return encoded.getvalue()
+    image = open_image(data, max_megapixels).convert("RGB")
+    return encode_image(image, "JPEG", quality=_RE_ENCODED_QUALITY)

@@ -1,8 +1,6 @@
 """Base of the builders whose source holds pixels, not image files."""
 
-import io
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -10,6 +8,7 @@ from PIL import Image
 
 from alexnet_jax.data.builders.checking import SourceImage
 from alexnet_jax.data.builders.record_builder import RecordBuilder
+from alexnet_jax.data.decoding.images import encode_image
 from alexnet_jax.errors import UserError
 from alexnet_jax.system.progress import Progress
 
@@ -50,11 +49,6 @@ class PixelArrayBuilder(RecordBuilder):
         with Progress(f"reading {split}", len(images), "images") as progress:
             for number, (pixels, label) in enumerate(zip(images, labels, strict=True)):
                 name = f"{prefix}_{number:05}.png"
-                yield SourceImage(name, int(label), origin=name, data=_encode_png(pixels))
+                png = encode_image(Image.fromarray(pixels), "png")
+                yield SourceImage(name, int(label), origin=name, data=png)
                 progress.advance(1)
-
-
-def _encode_png(pixels: np.ndarray) -> bytes:
-    data: Any = io.BytesIO()
-    Image.fromarray(pixels).save(data, "png")
-    return bytes(data.getvalue())

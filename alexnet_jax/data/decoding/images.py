@@ -108,6 +108,13 @@ def _decode_with_pillow(data: bytes, max_megapixels: float) -> np.ndarray:
     return pixels
 
 
+def encode_image(image: Image.Image, format: str, **options: object) -> bytes:
+    """Return the file of an image in one of Pillow's formats; `options` are the format's."""
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
 def open_image(data: bytes, max_megapixels: float = MAX_MEGAPIXELS) -> Image.Image:
     """Decode an image file with Pillow; ValueError as in `read_image`."""
     if not data:

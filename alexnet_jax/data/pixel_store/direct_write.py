@@ -1,4 +1,4 @@
-"""Writing past the page cache (O_DIRECT), where the file system supports it.
+"""Writing to disk: past the page cache (O_DIRECT), where the file system supports it.
 
 A store may be larger than memory and would evict everything else from the cache.
 """
@@ -26,6 +26,15 @@ def write_at(path: Path, offset: int, array: np.ndarray) -> None:
         if error.errno != errno.EINVAL:  # The kernel's code for a direct write it cannot do.
             raise
         _write(path, offset, array, 0)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a directory's entries, are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write(path: Path, offset: int, array: np.ndarray, flags: int) -> None:

@@ -6,7 +6,6 @@ int32, and shards of images, uint8 [rows, SIZE, SIZE, 3], in the order of the re
 """
 
 import json
-import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from alexnet_jax.data.dataset_info import damage_reported, find_versions
 from alexnet_jax.data.decoding.images import RESIZE_METHOD
+from alexnet_jax.data.pixel_store.direct_write import sync
 from alexnet_jax.errors import UserError
 from alexnet_jax.system.atomic_write import atomic_file
 from alexnet_jax.system.bounded_map import bounded_map
@@ -93,10 +93,9 @@ class Manifest:
 
     def save(self, path: Path) -> None:
         """Write the manifest to `path`, atomically, and sync it to disk."""
-        with atomic_file(path) as unfinished, unfinished.open("w") as file:
-            json.dump(asdict(self), file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
+        with atomic_file(path) as unfinished:
+            unfinished.write_text(json.dumps(asdict(self), indent=1))
+            sync(unfinished)
 
     @staticmethod
     def load(path: Path) -> "Manifest":

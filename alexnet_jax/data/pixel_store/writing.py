@@ -5,7 +5,6 @@ an entry in `unfinished.json`, which becomes `manifest.json` when all shards are
 """
 
 import io
-import os
 import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from alexnet_jax.data.dataset_info import records_fingerprint
 from alexnet_jax.data.decoding.images import MAX_MEGAPIXELS
 from alexnet_jax.data.decoding.reused_memory import BatchBuffers
 from alexnet_jax.data.image_source import DecodedImages
-from alexnet_jax.data.pixel_store.direct_write import BLOCK_BYTES, write_at
+from alexnet_jax.data.pixel_store.direct_write import BLOCK_BYTES, sync, write_at
 from alexnet_jax.data.pixel_store.manifest import MANIFEST, UNFINISHED, File, Manifest, Split
 from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
@@ -101,7 +100,7 @@ def write_store(
                     published = disk.submit(_publish, directory, published.result(), *written)
                 published.result()
             (directory / UNFINISHED).replace(directory / MANIFEST)
-            _sync(directory)
+            sync(directory)
     finally:
         _remove_temporary(directory)
 
@@ -221,7 +220,7 @@ def _publish(
     directory: Path, manifest: Manifest, shard: _Shard, file: File, labels: np.ndarray
 ) -> Manifest:
     """Sync a written shard to disk, rename it, and return the manifest with its entry."""
-    _sync(shard.temporary)
+    sync(shard.temporary)
     shard.temporary.replace(shard.path)
     split = manifest.splits[shard.split]
     all_labels = np.load(directory / split.labels.name, allow_pickle=False)
@@ -239,7 +238,7 @@ def _write_labels(directory: Path, split: str, labels: np.ndarray) -> File:
     data = content.getvalue()
     with atomic_file(path) as unfinished:
         unfinished.write_bytes(data)
-        _sync(unfinished)
+        sync(unfinished)
     return File(path.name, len(labels), len(data), zlib.crc32(data))
 
 
@@ -247,12 +246,3 @@ def _remove_temporary(directory: Path) -> None:
     """Remove the files of a killed run; the caller holds the lock of the data_dir."""
     for path in directory.glob(f"*{_TEMPORARY}"):
         path.unlink()
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file's content, or a directory's entries, are on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
