@@ -43,7 +43,7 @@ def numbers_for_hyperparameters(path):
 # Numbers that are no run's to choose, and why.
 NO_HYPERPARAMETERS = {
     "fractals.py: _SEED=2012": "the data set is the same for everybody",
-    "fractal_images.py: _TEXTURE_STEPS=32": "pixels of a texture's grid",
+    "drawing.py: _TEXTURE_STEPS=32": "pixels of a texture's grid",
     "images.py: IMAGE_SIZE=256": "paper §2",
     "images.py: MAX_MEGAPIXELS=64": "what prepare and predict refuse, which have no config",
     "maximization.py: _DECAY=0.985": "of a picture's ascent",

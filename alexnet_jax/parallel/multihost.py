@@ -124,11 +124,6 @@ def max_over_processes(number: int) -> jax.Array:
     return largest(jax.make_array_from_process_local_data(sharding, mine))
 
 
-def largest_of_all(number: int) -> int:
-    """Return the maximum of `number` over all processes."""
-    return number if jax.process_count() == 1 else int(max_over_processes(number))
-
-
 @cache
 def _reduction() -> tuple[NamedSharding, Callable[[jax.Array], jax.Array]]:
     mesh = jax.make_mesh((jax.device_count(),), (_AXIS,), axis_types=(AxisType.Auto,))

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alexnet_jax.data.builders.imagenet_names import english_name
 from alexnet_jax.data.decoding.images import read_image, read_image_file
+from alexnet_jax.data.imagenet_names import english_name
 from alexnet_jax.errors import UserError, printable
 from alexnet_jax.prediction.classification import Prediction
 from alexnet_jax.system.output_file import check_output, output_file

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from alexnet_jax.data.builders.imagenet_names import english_name
+from alexnet_jax.data.imagenet_names import english_name
 from alexnet_jax.report.embedding import photo_uri, pixels_uri, sprite
 from alexnet_jax.report.layer_statistics import LayerStatistics, describe_statistics
 from alexnet_jax.report.maximization import maximize_units

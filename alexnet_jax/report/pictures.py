@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jax.sharding import Mesh
 
-from alexnet_jax.data.builders.imagenet_names import english_name
+from alexnet_jax.data.imagenet_names import english_name
 from alexnet_jax.monitoring.layer_table import describe_layers
 from alexnet_jax.report import charts
 from alexnet_jax.report.architecture_figure import draw_architecture

@@ -17,7 +17,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
 from alexnet_jax.errors import MachineError, UserError
-from alexnet_jax.parallel.multihost import broadcast_from_process_0, largest_of_all
+from alexnet_jax.parallel.multihost import broadcast_from_process_0, max_over_processes
 from alexnet_jax.parallel.runtime import wait_on_cpus
 from alexnet_jax.system.disk_space import full_disk_reported
 from alexnet_jax.training.preemption import Preempted
@@ -188,6 +188,11 @@ class Checkpoints:
             names = (f"{step}.{number}" if number else f"{step}" for number in count())
             free = next(path for path in map(folder.joinpath, names) if not path.exists())
             (self._directory / str(step)).rename(free)
+
+
+def largest_of_all(number: int) -> int:
+    """Return the maximum of `number` over all processes."""
+    return number if jax.process_count() == 1 else int(max_over_processes(number))
 
 
 def describe_trouble(error: BaseException) -> str | None:

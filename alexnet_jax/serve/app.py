@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from alexnet_jax.data.builders.imagenet_names import english_name
 from alexnet_jax.data.decoding.images import read_image
+from alexnet_jax.data.imagenet_names import english_name
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.parallel.runtime import configure_jax

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jax.sharding import Mesh
 
-from alexnet_jax.data.builders.imagenet_names import english_name
+from alexnet_jax.data.imagenet_names import english_name
 from alexnet_jax.errors import UserError
 from alexnet_jax.report.embedding import photo_uri
 from alexnet_jax.report.mistakes import nearest_images

@@ -10,13 +10,8 @@ def update_average(average: Any, variables: Any, step: jax.Array, ema_decay: flo
     """Move the average towards the variables: average <- d·average + (1 - d)·variables.
 
     d = min(ema_decay, (1 + step) / (10 + step)), so that a short run soon forgets the initial
-    variables (`tf.train.ExponentialMovingAverage` with `num_updates`).
-
-    Args:
-        average: arrays, the variables of the first state in the first step.
-        variables: the same arrays after the step.
-        step: number of steps completed before, int32 scalar.
-        ema_decay: fraction of the average that is kept.
+    variables (`tf.train.ExponentialMovingAverage` with `num_updates`). `step` counts the steps
+    completed before this one; before the first, the average is the first state's variables.
     """
     updates = step.astype(jnp.float32)
     decay = jnp.minimum(ema_decay, (1 + updates) / (10 + updates))

@@ -103,12 +103,8 @@ def make_experiment(
 ) -> Experiment:
     """Build the network and its training step; UserError if parts of the config do not fit.
 
-    Args:
-        config: from `resolve_config`.
-        mesh: from `set_up`.
-        statistics: of the training images.
-        examples: number of training images.
-        preprocessing: of the network's input.
+    The config comes from `resolve_config`, the mesh from `set_up`; `statistics` and `examples`,
+    their number, are of the training images.
     """
     durations = recipe.resolve_durations(config, examples)
     network = make_network(config, preprocessing, mesh, durations)

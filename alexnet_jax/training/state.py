@@ -48,13 +48,7 @@ def create_state(
 ) -> TrainState:
     """Draw the initial parameters from `seed`, sharded over the devices of `mesh`.
 
-    Args:
-        model: the network.
-        optimizer: the update rule.
-        crop_size: side of the network's images.
-        seed: of the draws.
-        mesh: the devices.
-        averaged: the run keeps an average of the variables.
+    With `averaged`, the state keeps an average of the variables.
     """
     described = abstract_state(model, optimizer, crop_size, mesh, averaged)
     create = jax.jit(

@@ -10,7 +10,6 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from short_run import short_config
 
-from alexnet_jax.data.builders.data_dir_lock import data_dir_lock
 from alexnet_jax.data.builders.preparation import Request, prepare_dataset, prepare_store
 from alexnet_jax.data.builders.statistics_file import add_statistics, make_statistics
 from alexnet_jax.data.decoding.images import read_image
@@ -19,6 +18,7 @@ from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import has_statistics, load_statistics
 from alexnet_jax.errors import UserError
 from alexnet_jax.runs.run import build_run
+from alexnet_jax.system.data_dir_lock import data_dir_lock
 
 SIZE = 24
 

@@ -12,9 +12,9 @@ import re
 
 import tensorflow_datasets as tfds
 
-from alexnet_jax.data.builders.fractal_images import Instance, Picture, draw_in_order
-from alexnet_jax.data.builders.ifs import System, find_systems
 from alexnet_jax.data.builders.record_builder import Examples, RecordBuilder
+from alexnet_jax.data.fractals.drawing import Instance, Picture, draw_in_order
+from alexnet_jax.data.fractals.ifs import System, find_systems
 from alexnet_jax.errors import UserError
 from alexnet_jax.system.cores import usable_cores
 from alexnet_jax.system.progress import Progress

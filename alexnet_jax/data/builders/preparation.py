@@ -15,7 +15,6 @@ import tensorflow_datasets as tfds
 from alexnet_jax.data.builders import DATA_SETS
 from alexnet_jax.data.builders.checking import ImageCheck
 from alexnet_jax.data.builders.commands import missing
-from alexnet_jax.data.builders.data_dir_lock import data_dir_lock
 from alexnet_jax.data.builders.record_builder import RecordBuilder
 from alexnet_jax.data.builders.statistics_file import make_statistics
 from alexnet_jax.data.dataset_info import find_features
@@ -26,6 +25,7 @@ from alexnet_jax.data.pixel_store.preparation import is_store_complete, make_sto
 from alexnet_jax.data.records import Records, dataset_directory, open_builder
 from alexnet_jax.data.statistics import has_statistics
 from alexnet_jax.errors import UserError
+from alexnet_jax.system.data_dir_lock import data_dir_lock
 from alexnet_jax.system.disk_space import full_disk_reported, require_free_space
 from alexnet_jax.system.folder_lock import FolderLock
 

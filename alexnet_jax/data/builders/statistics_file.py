@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet_jax.data.builders.data_dir_lock import data_dir_lock
 from alexnet_jax.data.image_source import ImageSource
 from alexnet_jax.data.statistics import (
     Statistics,
@@ -19,6 +18,7 @@ from alexnet_jax.data.statistics import (
 )
 from alexnet_jax.system.atomic_write import atomic_file
 from alexnet_jax.system.bounded_map import bounded_map
+from alexnet_jax.system.data_dir_lock import data_dir_lock
 from alexnet_jax.system.disk_space import full_disk_reported
 from alexnet_jax.system.folder_lock import LockHeldError
 from alexnet_jax.system.progress import Progress

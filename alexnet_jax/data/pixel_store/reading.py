@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet_jax.data.builders.data_dir_lock import data_dir_lock
 from alexnet_jax.data.dataset_info import find_versions, records_fingerprint, resolve_split
 from alexnet_jax.data.decoding.images import RESIZE_METHOD
 from alexnet_jax.data.pixel_store.manifest import (
@@ -27,6 +26,7 @@ from alexnet_jax.data.pixel_store.manifest import (
 )
 from alexnet_jax.data.records import allow_many_open_files
 from alexnet_jax.errors import UserError
+from alexnet_jax.system.data_dir_lock import data_dir_lock
 
 
 class PixelStore:

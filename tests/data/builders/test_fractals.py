@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from alexnet_jax.data.builders import fractals
-from alexnet_jax.data.builders.fractal_images import Instance, Picture, draw_jpegs
 from alexnet_jax.data.builders.fractals import Fractals, FractalsConfig
-from alexnet_jax.data.builders.ifs import find_systems
+from alexnet_jax.data.fractals.drawing import Instance, Picture, draw_jpegs
+from alexnet_jax.data.fractals.ifs import find_systems
 from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
 from alexnet_jax.system.progress import Progress

@@ -3,8 +3,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from alexnet_jax.data.builders import ifs
-from alexnet_jax.data.builders.ifs import (
+from alexnet_jax.data.fractals import ifs
+from alexnet_jax.data.fractals.ifs import (
     System,
     count_points,
     draw_points,

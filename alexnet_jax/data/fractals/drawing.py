@@ -19,14 +19,14 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from alexnet_jax.data.builders.ifs import (
+from alexnet_jax.data.decoding.images import encode_image
+from alexnet_jax.data.fractals.ifs import (
     System,
     count_points,
     draw_points,
     jitter_system,
     turn_points,
 )
-from alexnet_jax.data.decoding.images import encode_image
 from alexnet_jax.errors import MachineError
 from alexnet_jax.system.bounded_map import bounded_map
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet_jax.data.builders import fractal_images
-from alexnet_jax.data.builders.fractal_images import (
+from alexnet_jax.data.fractals import drawing
+from alexnet_jax.data.fractals.drawing import (
     Instance,
     Picture,
     draw_in_order,
     draw_jpegs,
     draw_pixels,
 )
-from alexnet_jax.data.builders.ifs import find_systems
+from alexnet_jax.data.fractals.ifs import find_systems
 
 SMALL = Picture(width=64, height=48, upright_fraction=0.0, texture=(8.0, 24.0), jpeg_quality=90)
 
@@ -38,8 +38,8 @@ def test_pixels_are_those_of_version_1(systems):
 def test_another_process_makes_the_same_bytes(systems):
     program = """if True:
         import hashlib
-        from alexnet_jax.data.builders.fractal_images import Instance, Picture, draw_jpegs
-        from alexnet_jax.data.builders.ifs import find_systems
+        from alexnet_jax.data.fractals.drawing import Instance, Picture, draw_jpegs
+        from alexnet_jax.data.fractals.ifs import find_systems
         picture = Picture(64, 48, 0.0, (8.0, 24.0), 90)
         systems = find_systems(seed=1, count=2, max_similarity=0.7)
         print(draw_jpegs([Instance(systems[1], picture, (7, 1, 1, 5))])[0].hex())
@@ -57,7 +57,7 @@ def test_another_process_makes_the_same_bytes(systems):
 
 def test_drawing_imports_neither_jax_nor_tfds():
     program = (
-        "import sys, alexnet_jax.data.builders.fractal_images; "
+        "import sys, alexnet_jax.data.fractals.drawing; "
         "print({'jax', 'tensorflow_datasets', 'tensorflow'} & set(sys.modules))"
     )
 
@@ -94,13 +94,13 @@ def test_every_instance_differs(systems):
 def test_fractal_stands_out_from_its_background(systems):
     for number in range(20):
         rng = np.random.default_rng(number)
-        ground, first, last = fractal_images._draw_colours(rng) @ [0.299, 0.587, 0.114]
+        ground, first, last = drawing._draw_colours(rng) @ [0.299, 0.587, 0.114]
         assert min(abs(first - ground), abs(last - ground)) > 85
         assert (first > ground) == (last > ground)
 
 
 def test_background_has_the_spectrum_of_natural_images():
-    texture = fractal_images._texture(0)[:512, :512]
+    texture = drawing._texture(0)[:512, :512]
 
     power = np.abs(np.fft.rfft2(texture)) ** 2
     frequency = np.hypot(np.fft.fftfreq(512)[:, None], np.fft.rfftfreq(512))
@@ -134,7 +134,7 @@ def test_drawing_runs_only_a_little_ahead_of_the_reader(systems):
     next(images)
     images.close()
 
-    assert len(taken) <= 9 * fractal_images._IMAGES_PER_TASK  # 144.
+    assert len(taken) <= 9 * drawing._IMAGES_PER_TASK  # 144.
 
 
 @pytest.mark.slow
@@ -159,7 +159,7 @@ def test_shape_tells_the_categories_apart(systems):
     labels = np.tile(np.arange(10), 40)
     covers = np.stack(
         [
-            fractal_images._draw_cover(systems[label], 32, 32, np.random.default_rng(number))
+            drawing._draw_cover(systems[label], 32, 32, np.random.default_rng(number))
             for number, label in enumerate(labels)
         ]
     )

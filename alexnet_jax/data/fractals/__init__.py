@@ -1,0 +1,1 @@
+"""Images of iterated function systems, drawn from a seed."""
