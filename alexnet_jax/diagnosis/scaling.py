@@ -18,7 +18,7 @@ from alexnet_jax.device_store.image_exchange import bytes_sent, plan_exchange
 from alexnet_jax.diagnosis.traffic import bytes_by_kind, read_transfers
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import check_batch_divides
-from alexnet_jax.training.experiment import build_without_data
+from alexnet_jax.training.experiment import Experiment, build_without_data
 from alexnet_jax.training.recipe import resolve_config
 from alexnet_jax.training.step import lower_step
 
@@ -48,7 +48,17 @@ def estimate_communication(
     jax.config.update("jax_num_cpu_devices", devices)
     jax.config.update("jax_enable_compilation_cache", False)
     own = (config.parallel.layout, config.parallel.model_axis)
-    return [_estimate_layout(config, *each) for each in candidates(own, devices, per_machine)]
+    rows = []
+    for layout, model_axis in candidates(own, devices, per_machine):
+        row = {"layout": layout, "model_axis": model_axis}
+        # A run may expect other numbers of processes and devices than there are here.
+        config.parallel.update(**row, processes=None, devices=None)
+        try:
+            rows.append(row | _measure(build_without_data(config)) | {"problem": None})
+        except UserError as error:
+            nothing = {"bytes_kept": 0, "bytes_sent": None, "image_bytes_sent": None}
+            rows.append(row | nothing | {"problem": str(error)})
+    return rows
 
 
 def candidates(
@@ -62,16 +72,9 @@ def candidates(
     return found if own[1] is None or own in found else [*found, own]
 
 
-def _estimate_layout(config: ConfigDict, layout: str, model_axis: int | None) -> dict[str, Any]:
-    """Compile the step in one layout on all of JAX's devices; return its row."""
-    row = {"layout": layout, "model_axis": model_axis}
-    # A run may expect other numbers of processes and devices than there are here.
-    config.parallel.update(**row, processes=None, devices=None)
-    try:
-        experiment = build_without_data(config)
-    except UserError as error:
-        unknown = {"bytes_kept": 0, "bytes_sent": None, "image_bytes_sent": None}
-        return row | unknown | {"problem": str(error)}
+def _measure(experiment: Experiment) -> dict[str, Any]:
+    """Compile the step, and return the bytes of its row."""
+    config = experiment.config
     state, mesh = experiment.network.abstract_state, experiment.mesh
     batch_size, image_size = config.train.batch_size, config.data.image_size
     lowered = lower_step(experiment.train_step, state, batch_size, image_size, mesh)
@@ -86,11 +89,10 @@ def _estimate_layout(config: ConfigDict, layout: str, model_axis: int | None) ->
         int(np.prod(leaf.sharding.shard_shape(leaf.shape))) * leaf.dtype.itemsize
         for leaf in jax.tree.leaves(state)
     )
-    return row | {
+    return {
         "bytes_kept": kept,
         "bytes_sent": bytes_by_kind(read_transfers(program, mesh.size)),
         "image_bytes_sent": _image_bytes_sent(batch_size, image_size, config.train.seed, mesh),
-        "problem": None,
     }
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from alexnet_jax.reproduction.claims import Claim, Claims
@@ -34,13 +34,13 @@ def judge(claim: Claim, estimate: Estimate) -> str:
 
 
 def read_logs(results: Path, claims: Claims) -> list[Log]:
-    """Read the logs in the folder of results, in the order of the experiments and data sets."""
-    paths = [
-        log_path(results, data, experiment.name)
+    """Read the logs in the folder of results; where one lies says what it is of."""
+    return [
+        replace(read_log(path), experiment=experiment.name, data=data)
         for experiment in claims.experiments.values()
         for data in experiment.data
+        if (path := log_path(results, data, experiment.name)).is_file()
     ]
-    return [read_log(path) for path in paths if path.is_file()]
 
 
 def find(claims: Claims, logs: Sequence[Log]) -> list[Finding]:
