@@ -45,12 +45,9 @@ def run(
     required: Sequence[str] = (),
     prints_result: bool = False,
 ) -> None:
-    """Run `main` with the positional arguments.
+    """Run `main` with the positional arguments; `required` are flags that must be given.
 
-    Args:
-        main: the program.
-        required: names of flags that must be given.
-        prints_result: the output is the result, so losing part of it is a failure.
+    With `prints_result` the output is the result: losing part of it is a failure.
     """
     install_console()
     collect_garbage_rarely()
@@ -117,10 +114,6 @@ def config_arguments(flag: flags.FlagHolder) -> list[str]:
     ]
 
 
-def _wants_print_config() -> bool:
-    return "print_config" in flags.FLAGS and bool(flags.FLAGS["print_config"].value)
-
-
 def _print_config(missing: Sequence[str]) -> None:
     if "--config" in missing:
         raise UserError("--config must be given; see --help")
@@ -159,19 +152,19 @@ def _parse(argv: Sequence[str], required: Sequence[str]) -> list[str]:
         for path in positional[1:]:
             check_local("argument", path)
         missing = [f"--{name}" for name in required if not flags.FLAGS[name].value]
-        if _wants_print_config():
+        prints_config = "print_config" in flags.FLAGS and flags.FLAGS["print_config"].value
+        if prints_config:
             _print_config(missing)
-            missing = []
-        if "--config" in missing:
-            refuse_arguments(positional[1:])  # One of them may be the config.
-        if missing:
+        elif missing:
+            if "--config" in missing:
+                refuse_arguments(positional[1:])  # One of them may be the config.
             raise UserError(f"{', '.join(missing)} must be given; see --help")
     except (UserError, flags.Error) as error:
         raise SystemExit(print_error(_explain(error))) from None
     # A config is code that runs here: it may raise anything, and its sys.exit(0) is a failure.
     except (Exception, SystemExit) as error:  # noqa: BLE001
         raise SystemExit(print_error(f"the --config file {describe_failure(error)}")) from None
-    if _wants_print_config():
+    if prints_config:
         sys.exit(0)
     return positional
 

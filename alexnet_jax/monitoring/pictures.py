@@ -16,11 +16,7 @@ _BLACK, _GREEN, _RED = (0, 0, 0), (0, 110, 70), (175, 60, 0)
 def kernel_grid(kernels: np.ndarray) -> np.ndarray:
     """Return a picture of the kernels of a layer that sees RGB, each scaled to its own range.
 
-    Args:
-        kernels: float32 [K, K, 3, N].
-
-    Returns:
-        uint8 [height, width, 3].
+    Kernels are float32 [K, K, 3, N], the picture uint8 [height, width, 3].
     """
     low, high = kernels.min(axis=(0, 1, 2)), kernels.max(axis=(0, 1, 2))
     scaled = (255 * (kernels - low) / np.maximum(high - low, np.finfo(np.float32).tiny)).round()
@@ -34,14 +30,8 @@ def prediction_sheet(
 ) -> np.ndarray:
     """Return a picture of images, each with its class and the most probable ones, right or wrong.
 
-    Args:
-        images: uint8 [N, S, S, 3].
-        labels: int32 [N].
-        probabilities: float32 [N, classes].
-        names: of the classes.
-
-    Returns:
-        uint8 [height, width, 3].
+    Images are uint8 [N, S, S, 3], labels int32 [N], probabilities float32 [N, classes], `names`
+    those of the classes; the picture is uint8 [height, width, 3].
     """
     rows = zip(images, labels, probabilities, strict=True)
     return _tile([_caption(*row, names) for row in rows], _TILES_IN_ROW)
