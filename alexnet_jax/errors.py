@@ -67,11 +67,6 @@ def describe_failure(error: BaseException) -> str:
     return f"cannot be loaded: {what}{where}"
 
 
-def clip(text: str, length: int) -> str:
-    """Cut a text to `length` letters; an ellipsis stands for what is cut off."""
-    return text if len(text) <= length else f"{text[: length - 1]}…"
-
-
 def printable(text: object) -> str:
     r"""Escape terminal control characters in names from files: "\x1b[2J" becomes "\\x1b[2J"."""
     return "".join(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from alexnet_jax.errors import clip, printable
+from alexnet_jax.errors import printable
 
 _KERNEL_PIXELS = 44  # About the side of a kernel in the grid.
 _IMAGE_PIXELS, _LINE_PIXELS, _TILES_IN_ROW = 160, 20, 4
@@ -71,6 +71,11 @@ def _frame_each(tiles: np.ndarray, columns: int) -> np.ndarray:
     """Arrange pictures [N, H, W, 3] in rows, each with a white line around it."""
     inner = arrange(tiles, columns, gap=2)
     return np.pad(inner, ((1, 1), (1, 1), (0, 0)), constant_values=255)
+
+
+def clip(text: str, length: int) -> str:
+    """Cut a text to `length` letters; an ellipsis stands for what is cut off."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def arrange(tiles: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:

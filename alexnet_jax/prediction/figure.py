@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from alexnet_jax.data.builders.imagenet_names import english_name
 from alexnet_jax.data.decoding.images import read_image, read_image_file
-from alexnet_jax.errors import UserError, clip, printable
+from alexnet_jax.errors import UserError, printable
 from alexnet_jax.prediction.classification import Prediction
 from alexnet_jax.system.output_file import check_output, output_file
 
@@ -71,7 +71,7 @@ def _draw_image(axes: "Axes", path: Path, max_megapixels: float) -> None:
     except ValueError as error:
         raise UserError(f"{path} has changed: {error}") from error
     axes.imshow(pixels)
-    axes.set_title(clip(printable(path.name), _MOST_LETTERS), fontsize=8, parse_math=False)
+    axes.set_title(_shorten(printable(path.name)), fontsize=8, parse_math=False)
 
 
 def _draw_bars(axes: "Axes", prediction: Prediction, class_names: Sequence[str]) -> None:
@@ -80,8 +80,12 @@ def _draw_bars(axes: "Axes", prediction: Prediction, class_names: Sequence[str])
     values = [value for _, value in prediction.classes]
     axes.barh(range(len(values)), values, color=_BAR_COLOR, height=0.85)
     for place, (label, value) in enumerate(prediction.classes):
-        name = clip(printable(english_name(class_names[label])), _MOST_LETTERS)
+        name = _shorten(printable(english_name(class_names[label])))
         axes.text(0.02, place, f"{value:.0%}  {name}", va="center", fontsize=8, parse_math=False)
     axes.set_xlim(0, 1)
     axes.invert_yaxis()
     axes.set(xticks=[], yticks=[])
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 1]}…"

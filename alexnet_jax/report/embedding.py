@@ -6,6 +6,8 @@ import io
 import numpy as np
 from PIL import Image
 
+from alexnet_jax.monitoring.pictures import arrange
+
 
 def photo_uri(image: np.ndarray, side: int | None = None, quality: int = 80) -> str:
     """Return an image, uint8 [H, W, 3], as a JPEG of at most `side` pixels."""
@@ -18,6 +20,11 @@ def photo_uri(image: np.ndarray, side: int | None = None, quality: int = 80) -> 
 def pixels_uri(image: np.ndarray) -> str:
     """Return an image, uint8 [H, W, 3], as a PNG, every pixel as it is."""
     return _uri("png", encode(Image.fromarray(image), "png", optimize=True))
+
+
+def sheet_uri(tiles: np.ndarray, columns: int) -> str:
+    """Return small images, uint8 [N, h, w, 3], side by side as one JPEG."""
+    return photo_uri(arrange(tiles, columns), quality=75)
 
 
 def heat_uri(image: np.ndarray, heat: np.ndarray, side: int | None = None) -> str:

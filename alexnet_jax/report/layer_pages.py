@@ -8,8 +8,7 @@ import numpy as np
 from PIL import Image
 
 from alexnet_jax.data.builders.imagenet_names import english_name
-from alexnet_jax.monitoring.pictures import arrange
-from alexnet_jax.report.embedding import photo_uri, pixels_uri
+from alexnet_jax.report.embedding import photo_uri, pixels_uri, sheet_uri
 from alexnet_jax.report.maximization import maximize_units
 from alexnet_jax.report.receptive_field import ReceptiveField, receptive_fields
 from alexnet_jax.report.sample import Sample
@@ -105,7 +104,7 @@ def _best_patches(
     """Return the parts of nine images that excite a unit most, as one picture."""
     images = exciting_images(maxima.highest[:, [unit]], _PATCHES)[0]
     tiles = [_patch(sample.crops[image], maxima.place[image, unit], field) for image in images]
-    return photo_uri(arrange(np.stack(tiles), columns=3), quality=75)
+    return sheet_uri(np.stack(tiles), columns=3)
 
 
 def _patch(crop: np.ndarray, place: np.ndarray, field: ReceptiveField | None) -> np.ndarray:

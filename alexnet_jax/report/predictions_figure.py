@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from alexnet_jax.errors import clip
+from alexnet_jax.monitoring.pictures import clip
 from alexnet_jax.report.matplotlib_style import INK, Drawing, figure_style
 
 _SHOWN = 5

@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from alexnet_jax.evaluation.views import CENTER, VIEWS, cut_view
-from alexnet_jax.monitoring.pictures import arrange
-from alexnet_jax.report.embedding import heat_uri, photo_uri
+from alexnet_jax.report.embedding import heat_uri, photo_uri, sheet_uri
 from alexnet_jax.report.saliency import NOISE, as_heat, gradient_magnitude
 from alexnet_jax.report.units import activate, layer_sums
 from alexnet_jax.runs.trained import TrainedNetwork
@@ -102,4 +101,4 @@ def _response_sheet(responses: np.ndarray) -> str:
     light = 255 * np.sqrt(responses / max(float(responses.max()), 1e-20))
     step = max(1, len(responses) // _RESPONSE_SIDE)
     tiles = np.moveaxis(light[::step, ::step], -1, 0).astype(np.uint8)
-    return photo_uri(arrange(np.repeat(tiles[..., None], 3, axis=-1), columns=12), quality=75)
+    return sheet_uri(np.repeat(tiles[..., None], 3, axis=-1), columns=12)
