@@ -105,10 +105,13 @@ def _values(evaluation: "Evaluation") -> dict[str, Any]:
     from alexnet_jax.data.imagenet_names import english_name
     from alexnet_jax.report.by_class import errors_by_class
 
-    values: dict[str, Any] = {"workdirs": _WORKDIR.value, "data": evaluation.data}
-    values["split"] = _SPLIT.value
-    values["views"] = _VIEWS.value  # Of the errors by class.
-    values |= {kind: judged.scores for kind, judged in evaluation.by_view.items()}
+    values: dict[str, Any] = {
+        "workdirs": _WORKDIR.value,
+        "data": evaluation.data,
+        "split": _SPLIT.value,
+        "views": _VIEWS.value,  # Of the errors by class.
+        **{kind: judged.scores for kind, judged in evaluation.by_view.items()},
+    }
     if not _BY_CLASS.value:
         return values
     judged, names = evaluation.by_view[_VIEWS.value], evaluation.class_names

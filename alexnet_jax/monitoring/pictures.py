@@ -22,7 +22,7 @@ def kernel_grid(kernels: np.ndarray) -> np.ndarray:
     scaled = (255 * (kernels - low) / np.maximum(high - low, np.finfo(np.float32).tiny)).round()
     repeat = max(1, _KERNEL_PIXELS // len(kernels))
     large = scaled.astype(np.uint8).repeat(repeat, axis=0).repeat(repeat, axis=1)
-    return _tile(list(np.moveaxis(large, -1, 0)), round((1.5 * kernels.shape[-1]) ** 0.5))
+    return _frame_each(np.moveaxis(large, -1, 0), round((1.5 * kernels.shape[-1]) ** 0.5))
 
 
 def prediction_sheet(
@@ -34,7 +34,7 @@ def prediction_sheet(
     those of the classes; the picture is uint8 [height, width, 3].
     """
     rows = zip(images, labels, probabilities, strict=True)
-    return _tile([_caption(*row, names) for row in rows], _TILES_IN_ROW)
+    return _frame_each(np.stack([_caption(*row, names) for row in rows]), _TILES_IN_ROW)
 
 
 def _caption(
@@ -54,14 +54,26 @@ def _caption(
 
 
 def _short(name: str) -> str:
-    shown = printable(name)
-    return shown if len(shown) <= _LONGEST_NAME else f"{shown[: _LONGEST_NAME - 1]}…"
+    return clip(printable(name), _LONGEST_NAME)
 
 
-def _tile(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:
-    """Arrange pictures of one size, [H, W, 3], in rows, with a white line between them."""
-    framed = [np.pad(tile, ((1, 1), (1, 1), (0, 0)), constant_values=255) for tile in tiles]
-    blank = np.full_like(framed[0], 255)
-    rows = [framed[start : start + columns] for start in range(0, len(framed), columns)]
-    whole = [np.concatenate(row + [blank] * (columns - len(row)), axis=1) for row in rows]
-    return np.concatenate(whole)
+def _frame_each(tiles: np.ndarray, columns: int) -> np.ndarray:
+    """Arrange pictures [N, H, W, 3] in rows, each with a white line around it."""
+    inner = arrange(tiles, columns, gap=2)
+    return np.pad(inner, ((1, 1), (1, 1), (0, 0)), constant_values=255)
+
+
+def clip(text: str, length: int) -> str:
+    """Cut a text to `length` letters; an ellipsis stands for what is cut off."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def arrange(tiles: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
+    """Arrange pictures, uint8 [N, H, W, 3], in rows, `gap` white pixels between them."""
+    count, height, width, _ = tiles.shape
+    down = -(-count // columns)
+    cells = np.full((down * columns, height + gap, width + gap, 3), 255, np.uint8)
+    cells[:count, :height, :width] = tiles
+    rows = cells.reshape(down, columns, height + gap, width + gap, 3)
+    whole = rows.transpose(0, 2, 1, 3, 4).reshape(down * (height + gap), columns * (width + gap), 3)
+    return whole[: -gap or None, : -gap or None]

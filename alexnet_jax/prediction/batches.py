@@ -62,10 +62,8 @@ def read_batches(
     def read(part: tuple[Path, ...]) -> ImageBatch:
         images = buffers.take()
         images[len(part) :] = 0
-        rows_and_paths = zip(images, part, strict=False)
-        return ImageBatch(
-            images, part, [_read_into(row, path, max_megapixels) for row, path in rows_and_paths]
-        )
+        problems = [_read_into(*each, max_megapixels) for each in zip(images, part, strict=False)]
+        return ImageBatch(images, part, problems)
 
     everything = chain(first, paths)
     parts = iter(lambda: tuple(islice(everything, rows)), ())
@@ -80,12 +78,12 @@ def compute_ahead(
     `compute` should return arrays that are still being computed, so that the devices have work
     while the caller handles a result.
     """
-    started = ((batch, compute(batch.images)) for batch in batches)
-    previous = next(started, None)
-    for following in started:
+    previous = None
+    for batch in batches:
+        started = batch, compute(batch.images)
         if previous is not None:
             yield previous
-        previous = following
+        previous = started
     if previous is not None:
         yield previous
 

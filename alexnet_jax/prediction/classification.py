@@ -1,16 +1,14 @@
 """Classification of image files."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from alexnet_jax.evaluation.metrics import NotFiniteError
-from alexnet_jax.prediction.batches import ImageBatch, compute_ahead, read_batches
-from alexnet_jax.prediction.classifier import Classifier, from_workdir
-
-TOP = 5  # Classes shown of an image.
+from alexnet_jax.prediction.batches import compute_ahead, read_batches
+from alexnet_jax.prediction.classifier import Classifier
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ def classify(
     classifier: Classifier,
     paths: Iterable[Path],
     views: str,
-    top: int = TOP,
+    top: int = 5,
     threads: int | None = None,
 ) -> Iterator[Prediction]:
     """Yield a prediction for each image, in order, in memory that their number does not change.
@@ -48,40 +46,17 @@ def classify(
         classifier.batch_multiple,
         threads=threads,
     )
-    computed = compute_ahead(lambda images: classifier.probabilities(images, views), batches)
-    for batch, started in computed:
+    for batch, started in compute_ahead(
+        lambda images: classifier.probabilities(images, views), batches
+    ):
         probabilities = np.asarray(started)[: len(batch.paths)]
         if not np.isfinite(probabilities).all():
             raise NotFiniteError(
                 f"{classifier.source} predicts numbers that are not finite: {classifier.way_out}"
             )
-        yield from _most_probable(batch, probabilities, top)
-
-
-def _most_probable(batch: ImageBatch, probabilities: np.ndarray, top: int) -> Iterator[Prediction]:
-    best = np.argsort(-probabilities, axis=1, stable=True)[:, :top]
-    values = np.take_along_axis(probabilities, best, axis=1)
-    rows = zip(batch.paths, batch.problems, best.tolist(), values.tolist(), strict=True)
-    for path, problem, labels, of_labels in rows:
-        yield Prediction(
-            path, [] if problem else list(zip(labels, of_labels, strict=True)), problem
-        )
-
-
-def classify_images(
-    workdir: Path, paths: Sequence[Path], checkpoint: str | None = None
-) -> Iterator[tuple[Path, list[tuple[str, float]] | str]]:
-    """Yield each image's five most probable classes and probabilities, averaged over ten crops.
-
-    Args:
-        workdir: of a run.
-        paths: of the images.
-        checkpoint: as for `load_trained`.
-
-    Yields:
-        The image's path, and its classes or the reason why it cannot be read as an image.
-    """
-    classifier = from_workdir(workdir, checkpoint)
-    for found in classify(classifier, paths, "ten_crop"):
-        names = [(classifier.class_names[label], value) for label, value in found.classes]
-        yield found.path, found.problem or names
+        best = np.argsort(-probabilities, axis=1, stable=True)[:, :top]
+        values = np.take_along_axis(probabilities, best, axis=1)
+        rows = zip(batch.paths, batch.problems, best.tolist(), values.tolist(), strict=True)
+        for path, problem, labels, of_labels in rows:
+            classes = [] if problem else list(zip(labels, of_labels, strict=True))
+            yield Prediction(path, classes, problem)

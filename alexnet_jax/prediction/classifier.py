@@ -25,30 +25,19 @@ _NAMED = 3  # Classes in a description.
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A network with all that is needed to classify images.
+    """A network with all that is needed to classify images."""
 
-    Attributes:
-        probabilities: (images uint8 [B, S, S, 3], RGB, views) -> float32 [B, classes], which may
-            still be computed when it returns.
-        image_size: S.
-        class_names: by label.
-        knowledge: one line on what the network can know.
-        source: the file or workdir.
-        views: that it can average, the default first.
-        batch_multiple: B is a multiple of it: the number of devices.
-        max_megapixels: larger images are refused.
-        way_out: of numbers that are not finite, for the message.
-    """
-
+    # (images uint8 [B, S, S, 3], RGB, views) -> float32 [B, classes], which may still be computed
+    # when it returns.
     probabilities: Callable[[np.ndarray, str], jax.Array]
-    image_size: int
-    class_names: list[str]
-    knowledge: str
-    source: Path
-    views: tuple[str, ...] = ("ten_crop", "center")
-    batch_multiple: int = 1
-    max_megapixels: float = MAX_MEGAPIXELS
-    way_out: str = "export or import it again"
+    image_size: int  # S.
+    class_names: list[str]  # By label.
+    knowledge: str  # One line on what the network can know.
+    source: Path  # The file or workdir.
+    views: tuple[str, ...] = ("ten_crop", "center")  # That it can average, the default first.
+    batch_multiple: int = 1  # B is a multiple of it: the number of devices.
+    max_megapixels: float = MAX_MEGAPIXELS  # Larger images are refused.
+    way_out: str = "export or import it again"  # If numbers are not finite, for the message.
 
 
 def from_workdir(
@@ -60,7 +49,7 @@ def from_workdir(
     trained = load_trained(workdir, mesh, checkpoint, notes)
     config = trained.config
     return Classifier(
-        _over_devices(trained.predict, mesh),
+        partial(_predict, trained.predict, mesh),
         config.data.image_size,
         trained.class_names,
         describe_knowledge(config.model.name, trained.class_names, config.data.name),
@@ -77,8 +66,9 @@ def from_weights(path: Path, format: str) -> Classifier:
     mesh, bundle = make_data_mesh(), import_weights(path, format)
     predict = make_view_predictor(bundle.model, bundle.preprocessing, bundle.crop_size, mesh)
     variables = jax.device_put(bundle.variables, replicated(mesh))
+    predictor = Predictor(partial(predict, variables), bundle.crop_size)
     return Classifier(
-        _over_devices(Predictor(partial(predict, variables), bundle.crop_size), mesh),
+        partial(_predict, predictor, mesh),
         bundle.image_size,
         bundle.class_names,
         describe_knowledge(bundle.model_name, bundle.class_names, bundle.data),
@@ -129,9 +119,6 @@ def describe_knowledge(model_name: str | None, class_names: Sequence[str], data:
     )
 
 
-def _over_devices(predict: Predictor, mesh: Mesh) -> Callable[[np.ndarray, str], jax.Array]:
-    def probabilities(images: np.ndarray, views: str) -> jax.Array:
-        sent = to_devices({"image": images}, mesh)["image"]
-        return view_probabilities([predict], sent, views)[views]
-
-    return probabilities
+def _predict(predictor: Predictor, mesh: Mesh, images: np.ndarray, views: str) -> jax.Array:
+    sent = to_devices({"image": images}, mesh)["image"]
+    return view_probabilities([predictor], sent, views)[views]

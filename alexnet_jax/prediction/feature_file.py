@@ -15,7 +15,6 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.prediction.features import Features
 from alexnet_jax.system.output_file import check_output, output_file
 
-_SUFFIXES = (".npz", ".safetensors")
 _PATHS = "paths"
 _PATHS_AT_ONCE = 4096
 
@@ -24,7 +23,7 @@ _Shapes = Mapping[str, tuple[int, ...]]
 
 def check_feature_file(path: Path) -> None:
     """Raise UserError if `path` cannot be written, or is neither .npz nor .safetensors."""
-    check_output(path, _SUFFIXES)
+    check_output(path, (".npz", ".safetensors"))
 
 
 def write_features(path: Path, shapes: _Shapes, features: Iterable[Features]) -> int:

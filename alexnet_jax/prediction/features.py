@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -23,37 +24,24 @@ from alexnet_jax.runs.trained import load_trained
 
 @dataclass(frozen=True, eq=False)
 class Extractor:
-    """Layers of a trained network.
+    """Layers of a trained network."""
 
-    Attributes:
-        activations: images uint8 [B, S, S, 3], RGB -> float32 [B, ...] by layer, of the centre
-            crop, which may still be computed when it returns.
-        shapes: of the activations of one image, by layer.
-        image_size: S.
-        batch_multiple: B is a multiple of it: the number of devices.
-        max_megapixels: larger images are refused.
-    """
-
+    # Images uint8 [B, S, S, 3], RGB -> float32 [B, ...] by layer, of the centre crop, which may
+    # still be computed when it returns.
     activations: Callable[[np.ndarray], dict[str, jax.Array]]
-    shapes: dict[str, tuple[int, ...]]
-    image_size: int
-    batch_multiple: int
-    max_megapixels: float
+    shapes: dict[str, tuple[int, ...]]  # Of the activations of one image, by layer.
+    image_size: int  # S.
+    batch_multiple: int  # B is a multiple of it: the number of devices.
+    max_megapixels: float  # Larger images are refused.
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """The activations of some images.
+    """The activations of some images."""
 
-    Attributes:
-        paths: of the N images that could be read.
-        activations: float32 [N, ...] by layer.
-        problems: (path, reason) of the images that could not be read.
-    """
-
-    paths: list[Path]
-    activations: dict[str, np.ndarray]
-    problems: list[tuple[Path, str]]
+    paths: list[Path]  # Of the N images that could be read.
+    activations: dict[str, np.ndarray]  # Float32 [N, ...] by layer.
+    problems: list[tuple[Path, str]]  # The images that could not be read, and why.
 
 
 def make_extractor(
@@ -71,14 +59,13 @@ def make_extractor(
     check_layers(layers, list(shapes))
     model, split = partition_ops(network.model, mesh), split_over_data(mesh)
 
+    @partial(jax.jit, in_shardings=(None, split), out_shardings=split)
     def capture(variables: Any, images: jax.Array) -> dict[str, jax.Array]:
         crops = network.preprocessing(center_crop(images, data.crop_size))
         return capture_activations(model, variables, crops, layers)
 
-    compiled = jax.jit(capture, in_shardings=(None, split), out_shardings=split)
-
     def activations(images: np.ndarray) -> dict[str, jax.Array]:
-        return compiled(trained.state.variables, to_devices({"image": images}, mesh)["image"])
+        return capture(trained.state.variables, to_devices({"image": images}, mesh)["image"])
 
     return Extractor(
         activations,
@@ -96,12 +83,9 @@ def extract(extractor: Extractor, paths: Iterable[Path]) -> Iterator[Features]:
     )
     for batch, started in compute_ahead(extractor.activations, batches):
         read = [row for row, problem in enumerate(batch.problems) if problem is None]
+        problems = zip(batch.paths, batch.problems, strict=True)
         yield Features(
             paths=[batch.paths[row] for row in read],
             activations={layer: np.asarray(found)[read] for layer, found in started.items()},
-            problems=[
-                (path, problem)
-                for path, problem in zip(batch.paths, batch.problems, strict=True)
-                if problem is not None
-            ],
+            problems=[(path, problem) for path, problem in problems if problem is not None],
         )

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_IMAGES = 24
-_SUFFIXES = (".png", ".svg", ".pdf")
 _COLUMNS = 4
 _INCHES = (2.6, 3.7)  # Width and height of an image with its bars.
 _MOST_LETTERS = 26
@@ -28,7 +27,7 @@ def check_figure(path: Path) -> None:
 
     Call it before the work that the figure shows.
     """
-    check_output(path, _SUFFIXES)
+    check_output(path, (".png", ".svg", ".pdf"))
     if importlib.util.find_spec("matplotlib") is None:
         raise UserError(
             'figures need matplotlib: pip install matplotlib, or the extra "alexnet-jax[report]"'
@@ -43,8 +42,7 @@ def draw_predictions(
 ) -> None:
     """Write a figure of up to `MOST_IMAGES` images as PNG, SVG or PDF, as the name of `path` says.
 
-    Raises:
-        UserError: as for `check_figure`, and if an image cannot be read any more.
+    UserError as for `check_figure`, and if an image cannot be read any more.
     """
     check_figure(path)
     # Imported here because it takes half a second, and pyplot is left out: it keeps figures.
@@ -79,15 +77,14 @@ def _draw_image(axes: "Axes", path: Path, max_megapixels: float) -> None:
 def _draw_bars(axes: "Axes", prediction: Prediction, class_names: Sequence[str]) -> None:
     """Draw a bar for each class, the most probable one on top, with its name written over it."""
     axes.set_axis_on()
-    places = range(len(prediction.classes))
-    axes.barh(places, [value for _, value in prediction.classes], color=_BAR_COLOR, height=0.85)
+    values = [value for _, value in prediction.classes]
+    axes.barh(range(len(values)), values, color=_BAR_COLOR, height=0.85)
     for place, (label, value) in enumerate(prediction.classes):
-        text = f"{value:.0%}  {_shorten(printable(english_name(class_names[label])))}"
-        axes.text(0.02, place, text, va="center", fontsize=8, parse_math=False)
+        name = _shorten(printable(english_name(class_names[label])))
+        axes.text(0.02, place, f"{value:.0%}  {name}", va="center", fontsize=8, parse_math=False)
     axes.set_xlim(0, 1)
     axes.invert_yaxis()
-    axes.set_xticks([])
-    axes.set_yticks([])
+    axes.set(xticks=[], yticks=[])
 
 
 def _shorten(text: str) -> str:

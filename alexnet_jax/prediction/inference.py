@@ -34,8 +34,8 @@ def evaluate_workdirs(
     split: str = "validation",
 ) -> dict[str, dict[str, float | int]]:
     """Return all `METRICS` and count by kind of view; arguments as for `judge_workdirs`."""
-    evaluation = judge_workdirs(workdirs, views, data_dir, checkpoint, split)
-    return {kind: judged.scores for kind, judged in evaluation.by_view.items()}
+    by_view = judge_workdirs(workdirs, views, data_dir, checkpoint, split).by_view
+    return {kind: judged.scores for kind, judged in by_view.items()}
 
 
 def judge_workdirs(
@@ -70,11 +70,9 @@ def judge_workdirs(
     for workdir in workdirs:
         check_same_classes(Path(workdir), examples.pixels)
     batches = prefetch_to_device(examples, 0, config.data.threads or usable_cores(), mesh)
-    predictors = [network.predict for network in networks]
+    predict = [network.predict for network in networks]
     try:
-        judged = judge(
-            predictors, batches, examples.count, views, mesh, workdirs, keep_probabilities
-        )
+        judged = judge(predict, batches, examples.count, views, mesh, workdirs, keep_probabilities)
     except NotFiniteError as error:
         raise NotFiniteError(f"{error}: give another --checkpoint") from error
     return Evaluation(judged, networks[0].class_names, config.data.name)

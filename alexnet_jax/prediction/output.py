@@ -3,16 +3,13 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from alexnet_jax.data.imagenet_names import describe_class, english_name
 from alexnet_jax.errors import printable
 from alexnet_jax.prediction.classification import Prediction
 
 CSV_HEADER = "path,rank,label,class,name,probability"
-
-# (prediction, class names by label) -> lines without the last line's end.
-Format = Callable[[Prediction, Sequence[str]], str]
 
 
 def as_text(prediction: Prediction, class_names: Sequence[str]) -> str:

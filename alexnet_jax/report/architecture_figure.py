@@ -17,10 +17,7 @@ _GAP = 1.25  # From one layer to the next.
 def draw_architecture(name: str, spec: Spec, rows: Sequence[Row]) -> Drawing:
     """Draw a network's layers with shapes, parameters and multiply-adds of each.
 
-    Args:
-        name: of the network.
-        spec: its table.
-        rows: from `describe_layers`.
+    `rows` are those of `describe_layers`.
     """
     layers = [row for row in rows if row.multiply_adds]  # Not the batch normalizations.
     with figure_style():
@@ -59,12 +56,10 @@ def _draw_maps(axes: Axes, x: float, shape: tuple[int, ...], largest: int, colum
     for middle, color in zip(heights, _COLUMNS, strict=False):
         left, bottom = x - depth / 2, middle - side / 2
         lean = 0.32 * side
-        corners = {
-            "front": [(0, 0), (depth, 0), (depth, side), (0, side)],
-            "top": [(0, side), (depth, side), (depth + lean, side + lean), (lean, side + lean)],
-            "right": [(depth, 0), (depth + lean, lean), (depth + lean, side + lean), (depth, side)],
-        }
-        for (_, points), opacity in zip(corners.items(), (0.55, 0.25, 0.4), strict=True):
+        front = [(0, 0), (depth, 0), (depth, side), (0, side)]
+        top = [(0, side), (depth, side), (depth + lean, side + lean), (lean, side + lean)]
+        right = [(depth, 0), (depth + lean, lean), (depth + lean, side + lean), (depth, side)]
+        for points, opacity in ((front, 0.55), (top, 0.25), (right, 0.4)):
             placed = [(left + dx, bottom + dy) for dx, dy in points]
             axes.add_patch(Polygon(placed, facecolor=color, alpha=opacity, linewidth=0))
             axes.add_patch(Polygon(placed, fill=False, edgecolor=INK, linewidth=0.6))
@@ -83,7 +78,6 @@ def _draw_units(axes: Axes, x: float, units: int, columns: int, last: bool) -> N
 
 
 def _label(axes: Axes, x: float, lines: Sequence[str]) -> None:
-    """Write lines below a layer, its name first."""
     for number, text in enumerate(lines):
         weight = "normal" if number else "bold"
         axes.text(x, _line(number), text, ha="center", va="top", fontsize=8, weight=weight)

@@ -1,5 +1,6 @@
 """The errors of an evaluation by class."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,13 @@ class ClassErrors:
         return self.errors / self.count
 
 
+def confused_pairs(labels: np.ndarray, predicted: np.ndarray) -> list[tuple[tuple[int, int], int]]:
+    """Count each pair (label, wrong class): the most frequent first, of equal ones the lowest."""
+    wrong = labels != predicted
+    pairs = Counter(zip(labels[wrong].tolist(), predicted[wrong].tolist(), strict=True))
+    return sorted(pairs.items(), key=lambda item: (-item[1], item[0]))
+
+
 def errors_by_class(labels: np.ndarray, predicted: np.ndarray) -> list[ClassErrors]:
     """Count the errors of each class that has examples.
 
@@ -32,16 +40,11 @@ def errors_by_class(labels: np.ndarray, predicted: np.ndarray) -> list[ClassErro
     Returns:
         The classes, highest error first; of equal errors the first label first.
     """
-    wrong = labels != predicted
     counts = np.bincount(labels)
-    errors = np.bincount(labels[wrong], minlength=len(counts))
-    pairs, times = np.unique(
-        np.stack([labels[wrong], predicted[wrong]], axis=1), axis=0, return_counts=True
-    )
+    errors = np.bincount(labels[labels != predicted], minlength=len(counts))
     confused: dict[int, tuple[int, int]] = {}  # By label: the other class, and how often.
-    for (label, other), often in zip(pairs.tolist(), times.tolist(), strict=True):
-        if often > confused.get(label, (0, 0))[1]:
-            confused[label] = other, often
+    for (label, other), often in confused_pairs(labels, predicted):
+        confused.setdefault(label, (other, often))
     found = [
         ClassErrors(label, int(counts[label]), int(errors[label]), *confused.get(label, (None, 0)))
         for label in np.flatnonzero(counts).tolist()

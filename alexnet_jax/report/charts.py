@@ -1,24 +1,37 @@
-"""Charts with values on hover, as Vega-Lite specifications."""
+"""Charts with values on hover, as Vega-Lite specifications and as files for papers."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import altair as alt
 import numpy as np
+import vl_convert
 
 from alexnet_jax.evaluation.metrics import metric_title
 from alexnet_jax.report.by_class import ClassErrors
 from alexnet_jax.report.run_record import RunRecord
+from alexnet_jax.system.atomic_write import atomic_write
 
 # Okabe and Ito's colours, which people with colour-blindness can tell apart.
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999"]
-BLUE, ORANGE, GREEN = PALETTE[:3]
+BLUE, ORANGE = PALETTE[:2]
 _TRAINING, _VALIDATION = "training", "validation"
 _MOST_POINTS = 1500  # Of a curve: more than a screen can show.
 _HEIGHT = 260  # Pixels; as wide as the page allows.
+_FILE_WIDTH = 560  # Pixels.
 
 Chart = alt.TopLevelMixin
+
+
+def _tip(name: str, format: str) -> alt.Tooltip:
+    return alt.Tooltip(f"{name}:Q", format=format)
+
+
+def _rows(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
+    return alt.Chart(alt.Data(values=list(rows)))
 
 
 def learning_curves(runs: Sequence[RunRecord], name: str) -> Chart | None:
@@ -33,7 +46,7 @@ def learning_curves(runs: Sequence[RunRecord], name: str) -> Chart | None:
     kinds = [kind for kind in (_VALIDATION, _TRAINING) if any(row["split"] == kind for row in rows)]
     hues, dashes = [BLUE, ORANGE], [[1, 0], [4, 3]]
     error = name.endswith("_error")
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = _rows(rows).encode(
         x=alt.X("epoch:Q", title="epoch", scale=alt.Scale(nice=False)),
         y=alt.Y(
             "value:Q",
@@ -49,19 +62,18 @@ def learning_curves(runs: Sequence[RunRecord], name: str) -> Chart | None:
         ),
         detail=["run:N", "split:N"],
         tooltip=[
-            alt.Tooltip("run:N"),
-            alt.Tooltip("split:N"),
-            alt.Tooltip("epoch:Q", format=".2f"),
-            alt.Tooltip("step:Q", format=","),
+            "run:N",
+            "split:N",
+            _tip("epoch", ".2f"),
+            _tip("step", ","),
             alt.Tooltip("value:Q", title=metric_title(name), format=".2%" if error else ".4f"),
         ],
     )
     layers = [base.mark_line(strokeWidth=1.6), base.mark_circle(size=120, opacity=0)]
     evaluations = [row for row in rows if row["split"] == _VALIDATION]
     if evaluations:
-        layers.append(
-            base.mark_circle(size=28, opacity=1).properties(data=alt.Data(values=evaluations))
-        )
+        data = alt.Data(values=evaluations)
+        layers.append(base.mark_circle(size=28, opacity=1).properties(data=data))
     drops = [row for run in runs for row in _rate_drops(run)]
     return alt.layer(*([_rules(drops)] if drops else []), *layers).properties(
         width="container", height=_HEIGHT
@@ -79,13 +91,9 @@ def _falling_scale(values: Sequence[float]) -> alt.Scale:
 
 
 def _rules(drops: Sequence[Mapping[str, Any]]) -> alt.Chart:
-    return (
-        alt.Chart(alt.Data(values=list(drops)))
-        .mark_rule(strokeDash=[2, 3], opacity=0.6, color="currentColor")
-        .encode(
-            x="epoch:Q",
-            tooltip=[alt.Tooltip("run:N"), alt.Tooltip("rate:N", title="learning rate")],
-        )
+    marks = _rows(drops).mark_rule(strokeDash=[2, 3], opacity=0.6, color="currentColor")
+    return marks.encode(
+        x="epoch:Q", tooltip=["run:N", alt.Tooltip("rate:N", title="learning rate")]
     )
 
 
@@ -123,21 +131,12 @@ def class_errors(names: Sequence[str], classes: Sequence[ClassErrors]) -> Chart:
         }
         for each in classes[:40]
     ]
-    return (
-        alt.Chart(alt.Data(values=rows))
-        .mark_bar(color=BLUE)
-        .encode(
-            x=alt.X("error:Q", title="top-1 error", axis=alt.Axis(format="%")),
-            y=alt.Y("class:N", title=None, sort=None),
-            tooltip=[
-                alt.Tooltip("class:N"),
-                alt.Tooltip("error:Q", format=".1%"),
-                "wrong:Q",
-                "images:Q",
-            ],
-        )
-        .properties(width="container", height=16 * len(rows))
-    )
+    bars = _rows(rows).mark_bar(color=BLUE)
+    return bars.encode(
+        x=alt.X("error:Q", title="top-1 error", axis=alt.Axis(format="%")),
+        y=alt.Y("class:N", title=None, sort=None),
+        tooltip=["class:N", _tip("error", ".1%"), "wrong:Q", "images:Q"],
+    ).properties(width="container", height=16 * len(rows))
 
 
 def calibration(confidence: np.ndarray, right: np.ndarray) -> Chart:
@@ -152,29 +151,18 @@ def calibration(confidence: np.ndarray, right: np.ndarray) -> Chart:
         for number in range(10)
         if np.any(bins == number)
     ]
-    share = alt.Axis(format="%")
+    axes: dict[str, Any] = {"axis": alt.Axis(format="%"), "scale": alt.Scale(domain=[0, 1])}
     diagonal = (
-        alt.Chart(alt.Data(values=[{"x": 0, "y": 0}, {"x": 1, "y": 1}]))
+        _rows([{"x": 0, "y": 0}, {"x": 1, "y": 1}])
         .mark_line(strokeDash=[4, 4], color="currentColor", opacity=0.5)
         .encode(x="x:Q", y="y:Q")
     )
-    bins = alt.Chart(alt.Data(values=rows))
-    dots = bins.mark_circle(color=BLUE, opacity=0.85).encode(
+    circles = _rows(rows).mark_circle(color=BLUE, opacity=0.85)
+    dots = circles.encode(
         size=alt.Size("images:Q", legend=None, scale=alt.Scale(range=[30, 600])),
-        x=alt.X(
-            "confidence:Q",
-            title="probability of the first answer",
-            axis=share,
-            scale=alt.Scale(domain=[0, 1]),
-        ),
-        y=alt.Y(
-            "right:Q", title="share of right answers", axis=share, scale=alt.Scale(domain=[0, 1])
-        ),
-        tooltip=[
-            alt.Tooltip("confidence:Q", format=".1%"),
-            alt.Tooltip("right:Q", format=".1%"),
-            "images:Q",
-        ],
+        x=alt.X("confidence:Q", title="probability of the first answer", **axes),
+        y=alt.Y("right:Q", title="share of right answers", **axes),
+        tooltip=[_tip("confidence", ".1%"), _tip("right", ".1%"), "images:Q"],
     )
     return (diagonal + dots).properties(width="container", height=300)
 
@@ -184,28 +172,15 @@ def differences(rows: Sequence[Mapping[str, Any]]) -> Chart:
 
     Differences are of the top-1 error, as fractions; a negative one is better.
     """
-    base = alt.Chart(alt.Data(values=list(rows))).encode(
-        y=alt.Y("name:N", title=None, sort=[row["name"] for row in rows])
-    )
-    tooltip = [
-        alt.Tooltip("name:N"),
-        alt.Tooltip("difference:Q", format="+.2%"),
-        alt.Tooltip("low:Q", format="+.2%"),
-        alt.Tooltip("high:Q", format="+.2%"),
-        alt.Tooltip("runs:Q"),
-    ]
+    base = _rows(rows).encode(y=alt.Y("name:N", title=None, sort=[row["name"] for row in rows]))
+    gaps = [_tip(name, "+.2%") for name in ("difference", "low", "high")]
+    tooltip = ["name:N", *gaps, "runs:Q"]
     title = "difference of the top-1 error, in points, with its 95 % interval"
-    bars = base.mark_rule(strokeWidth=2, color=BLUE).encode(
-        x=alt.X("low:Q", title=title, axis=alt.Axis(format="+.1%")), x2="high:Q", tooltip=tooltip
-    )
-    dots = base.mark_circle(size=70, opacity=1, color=BLUE).encode(
-        x="difference:Q", tooltip=tooltip
-    )
-    zero = (
-        alt.Chart(alt.Data(values=[{"x": 0}]))
-        .mark_rule(color="currentColor", opacity=0.6)
-        .encode(x="x:Q")
-    )
+    low = alt.X("low:Q", title=title, axis=alt.Axis(format="+.1%"))
+    bars = base.mark_rule(strokeWidth=2, color=BLUE).encode(x=low, x2="high:Q", tooltip=tooltip)
+    circles = base.mark_circle(size=70, opacity=1, color=BLUE)
+    dots = circles.encode(x="difference:Q", tooltip=tooltip)
+    zero = _rows([{"x": 0}]).mark_rule(color="currentColor", opacity=0.6).encode(x="x:Q")
     return (zero + bars + dots).properties(width="container", height=24 * len(rows))
 
 
@@ -230,3 +205,12 @@ def themed(chart: Chart) -> dict[str, Any]:
     }
     fit = {"type": "fit-x", "contains": "padding"}
     return {**chart.to_dict(), "config": config, "autosize": fit}
+
+
+def write_charts(specs: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
+    """Write each specification of `themed` as NAME.svg and NAME.png, black on white."""
+    for name, spec in specs.items():
+        black = json.loads(json.dumps(spec).replace("currentColor", "#000000"))
+        fixed = black | {"width": _FILE_WIDTH, "autosize": "pad", "background": "white"}
+        atomic_write(folder / f"{name}.svg", vl_convert.vegalite_to_svg(fixed))
+        (folder / f"{name}.png").write_bytes(vl_convert.vegalite_to_png(fixed, scale=2))

@@ -6,18 +6,25 @@ import io
 import numpy as np
 from PIL import Image
 
+from alexnet_jax.monitoring.pictures import arrange
+
 
 def photo_uri(image: np.ndarray, side: int | None = None, quality: int = 80) -> str:
     """Return an image, uint8 [H, W, 3], as a JPEG of at most `side` pixels."""
     picture = Image.fromarray(image)
     if side is not None and max(picture.size) > side:
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return _uri(picture, "jpeg", quality=quality, optimize=True)
+    return _uri("jpeg", encode(picture, "jpeg", quality=quality, optimize=True))
 
 
 def pixels_uri(image: np.ndarray) -> str:
     """Return an image, uint8 [H, W, 3], as a PNG, every pixel as it is."""
-    return _uri(Image.fromarray(image), "png", optimize=True)
+    return _uri("png", encode(Image.fromarray(image), "png", optimize=True))
+
+
+def sheet_uri(tiles: np.ndarray, columns: int) -> str:
+    """Return small images, uint8 [N, h, w, 3], side by side as one JPEG."""
+    return photo_uri(arrange(tiles, columns), quality=75)
 
 
 def heat_uri(image: np.ndarray, heat: np.ndarray, side: int | None = None) -> str:
@@ -29,18 +36,12 @@ def heat_uri(image: np.ndarray, heat: np.ndarray, side: int | None = None) -> st
     return photo_uri(mixed.astype(np.uint8), side)
 
 
-def sprite(tiles: np.ndarray, across: int, gap: int = 1) -> np.ndarray:
-    """Arrange images [N, h, w, 3] in rows of `across`, white between them."""
-    count, height, width, _ = tiles.shape
-    down = -(-count // across)
-    cells = np.full((down * across, height + gap, width + gap, 3), 255, np.uint8)
-    cells[:count, :height, :width] = tiles
-    rows = cells.reshape(down, across, height + gap, width + gap, 3)
-    whole = rows.transpose(0, 2, 1, 3, 4).reshape(down * (height + gap), across * (width + gap), 3)
-    return whole[: -gap or None, : -gap or None]
-
-
-def _uri(picture: Image.Image, kind: str, **options: object) -> str:
+def encode(picture: Image.Image, kind: str, **options: object) -> bytes:
+    """Return the content of an image file; `options` are Pillow's."""
     data = io.BytesIO()
     picture.save(data, kind, **options)
-    return f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode()}"
+    return data.getvalue()
+
+
+def _uri(kind: str, data: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

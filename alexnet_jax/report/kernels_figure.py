@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from alexnet_jax.report.embedding import sprite
+from alexnet_jax.monitoring.pictures import arrange
 from alexnet_jax.report.matplotlib_style import Drawing, figure_style
 
 _ACROSS = 16  # Kernels in a row.
@@ -22,7 +22,7 @@ def kernels_grid(kernels: np.ndarray, columns: int = 1) -> list[np.ndarray]:
     largest = np.abs(kernels).max(axis=(0, 1, 2), keepdims=True)
     scaled = 0.5 + 0.5 * kernels / np.maximum(largest, np.finfo(np.float32).tiny)
     tiles = np.moveaxis((255 * scaled).round().astype(np.uint8), -1, 0)
-    return [sprite(part, min(_ACROSS, len(part))) for part in np.split(tiles, columns)]
+    return [arrange(part, min(_ACROSS, len(part))) for part in np.split(tiles, columns)]
 
 
 def draw_kernels(kernels: np.ndarray, columns: int = 1) -> Drawing:

@@ -1,126 +1,122 @@
-"""The units of each layer, as pictures: what excites them, and images made to excite them."""
+"""What the report shows of each layer: statistics, what excites its units, and made images."""
 
-from dataclasses import dataclass
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
 from alexnet_jax.data.imagenet_names import english_name
-from alexnet_jax.report.embedding import photo_uri, pixels_uri, sprite
-from alexnet_jax.report.layer_statistics import LayerStatistics, describe_statistics
+from alexnet_jax.report.embedding import photo_uri, pixels_uri, sheet_uri
 from alexnet_jax.report.maximization import maximize_units
 from alexnet_jax.report.receptive_field import ReceptiveField, receptive_fields
 from alexnet_jax.report.sample import Sample
-from alexnet_jax.report.units import exciting_images, firing_rates
+from alexnet_jax.report.units import LayerMaxima, exciting_images, firing_rates, in_order
 from alexnet_jax.runs.trained import TrainedNetwork
 
 _UNITS_SHOWN = 12
 _MAXIMIZED = 3
 _PATCHES = 9
 _PATCH_SIDE = 44  # Pixels on the page.
+_GRADIENT_IMAGES = 64
 
 
-@dataclass(frozen=True)
-class UnitView:
-    """One unit with pictures.
+def make_layer_pages(trained: TrainedNetwork, sample: Sample) -> list[dict[str, Any]]:
+    """Return what the template shows of each layer; its units are those that fire most often.
 
-    Attributes:
-        number: in its layer.
-        name: of the class, for units of the output layer, else "".
-        rate: share of the images for which it is above 0.
-        patches: data URI of the nine patches that excite it most.
-        maximized: data URI of an image made to excite it; None where none was made.
+    Statistics of activations are those of the whole sample's centre crops. The gradient is that of
+    the mean loss of its first images, without dropout.
     """
-
-    number: int
-    name: str
-    rate: float
-    patches: str
-    maximized: str | None
-
-
-@dataclass(frozen=True)
-class LayerPage:
-    """What the report shows of a layer."""
-
-    statistics: LayerStatistics
-    rates: list[float]  # Of all units, by number.
-    field: int | None  # Side of what a unit sees, in pixels; None: the whole crop.
-    shown: list[UnitView]
-
-
-def make_layer_pages(trained: TrainedNetwork, sample: Sample) -> list[LayerPage]:
-    """Return a page for each layer; its units are those that fire for the most images."""
-    fields = receptive_fields(trained.network.model.spec)
+    spec = trained.network.model.spec
     chosen = {
-        name: np.argsort(-firing_rates(highest), kind="stable")[:_UNITS_SHOWN]
-        for name, highest in sample.maxima.highest.items()
+        name: np.argsort(-firing_rates(maxima.highest), kind="stable")[:_UNITS_SHOWN]
+        for name, maxima in sample.maxima.items()
     }
     made = maximize_units(
         trained.network,
         trained.state.variables,
-        trained.config.data.crop_size,
         {name: units[:_MAXIMIZED].tolist() for name, units in chosen.items()},
     )
+    gradients = _gradients(trained, sample)
     return [
-        _layer_page(trained, sample, row, chosen[row.name], made[row.name], fields.get(row.name))
-        for row in describe_statistics(trained, sample)
+        _layer_page(trained, sample, name, chosen[name], made[name], gradients[name]["kernel"])
+        for name in in_order(chosen, spec.output_name)
     ]
 
 
 def _layer_page(
     trained: TrainedNetwork,
     sample: Sample,
-    statistics: LayerStatistics,
+    name: str,
     chosen: np.ndarray,
     made: np.ndarray,
-    field: ReceptiveField | None,
-) -> LayerPage:
-    name = statistics.name
-    rates = firing_rates(sample.maxima.highest[name])
-    patches = _best_patches(sample, name, chosen, field)
-    pictures = [_zoom_middle(image, field) for image in made]
-    is_output = name == trained.network.model.spec.output_name
-    shown = [
-        UnitView(
-            number=int(unit),
-            name=english_name(trained.class_names[unit]) if is_output else "",
-            rate=float(rates[unit]),
-            patches=patches[place],
-            maximized=pictures[place] if place < len(pictures) else None,
-        )
-        for place, unit in enumerate(chosen)
-    ]
-    return LayerPage(statistics, rates.tolist(), field.size if field else None, shown)
+    gradient: jax.Array,
+) -> dict[str, Any]:
+    spec, maxima = trained.network.model.spec, sample.maxima[name]
+    rates = firing_rates(maxima.highest)
+    field = receptive_fields(spec).get(name)
+    return {
+        "name": name,
+        "units": len(rates),
+        "dead": int(np.sum(rates == 0)),
+        "active": float(maxima.active.mean()),
+        "kernel_rms": _rms(trained.state.variables["params"][name]["kernel"]),
+        "gradient_rms": _rms(gradient),
+        "rates": rates.tolist(),
+        "field": field.size if field else None,  # In pixels; None: a unit sees the whole crop.
+        "shown": [
+            {
+                "number": unit,
+                "name": english_name(trained.class_names[unit]) if name == spec.output_name else "",
+                "rate": float(rates[unit]),
+                "patches": _best_patches(sample, maxima, unit, field),
+                "maximized": _zoom_middle(made[place], field) if place < len(made) else None,
+            }
+            for place, unit in enumerate(chosen.tolist())
+        ],
+    }
+
+
+def _gradients(trained: TrainedNetwork, sample: Sample) -> dict[str, dict[str, jax.Array]]:
+    model, preprocessing = trained.network.model, trained.network.preprocessing
+    trained_params, statistics = map(trained.state.variables.get, ("params", "batch_stats"))
+
+    @jax.jit
+    @jax.grad
+    def gradient(params: dict, crops: jax.Array, labels: jax.Array) -> jax.Array:
+        variables = {"params": params, "batch_stats": statistics}
+        logits = model.apply(variables, preprocessing(crops), train=False)
+        chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1)
+        return -jnp.mean(chosen)
+
+    few = slice(0, _GRADIENT_IMAGES)
+    return dict(gradient(trained_params, sample.crops[few], sample.labels[few]))
+
+
+def _rms(array: jax.Array) -> float:
+    return float(jnp.sqrt(jnp.mean(array.astype(jnp.float32) ** 2)))
 
 
 def _best_patches(
-    sample: Sample, layer: str, units: np.ndarray, field: ReceptiveField | None
-) -> list[str]:
-    """Return, for each unit, the parts of nine images that excite it most, as one picture."""
-    highest, place = sample.maxima.highest[layer], sample.maxima.place[layer]
-    pictures = []
-    for unit in units:
-        images = exciting_images(highest[:, [unit]], _PATCHES)[0]
-        tiles = [_patch(sample.crops[image], place[image, unit], field) for image in images]
-        pictures.append(photo_uri(sprite(np.stack(tiles), across=3), quality=75))
-    return pictures
+    sample: Sample, maxima: LayerMaxima, unit: int, field: ReceptiveField | None
+) -> str:
+    """Return the parts of nine images that excite a unit most, as one picture."""
+    images = exciting_images(maxima.highest[:, [unit]], _PATCHES)[0]
+    tiles = [_patch(sample.crops[image], maxima.place[image, unit], field) for image in images]
+    return sheet_uri(np.stack(tiles), columns=3)
 
 
 def _patch(crop: np.ndarray, place: np.ndarray, field: ReceptiveField | None) -> np.ndarray:
     """Return what a unit sees of a crop, uint8 [side, side, 3]; grey where that is outside."""
-    if field is None:
-        return _resized(crop)
-    top, left = field.window(int(place[0]), int(place[1]))
-    margin = field.size
-    padded = np.pad(crop, ((margin, margin), (margin, margin), (0, 0)), constant_values=128)
-    top, left = top + margin, left + margin
-    return _resized(padded[top : top + field.size, left : left + field.size])
-
-
-def _resized(tile: np.ndarray) -> np.ndarray:
+    if field is not None:
+        margin = field.size
+        top, left = (start + margin for start in field.window(*place.tolist()))
+        sides = ((margin, margin), (margin, margin), (0, 0))
+        padded = np.pad(crop, sides, constant_values=128)
+        crop = padded[top : top + field.size, left : left + field.size]
     side = (_PATCH_SIDE, _PATCH_SIDE)
-    return np.asarray(Image.fromarray(tile).resize(side, Image.Resampling.BILINEAR))
+    return np.asarray(Image.fromarray(crop).resize(side, Image.Resampling.BILINEAR))
 
 
 def _zoom_middle(image: np.ndarray, field: ReceptiveField | None) -> str:

@@ -2,19 +2,19 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.parallel.runtime import configure_jax
-from alexnet_jax.report.chart_files import write_charts
-from alexnet_jax.report.comparison import Comparison, compare_sweep
-from alexnet_jax.report.page import Report, chart_specs, write_page
-from alexnet_jax.report.pictures import draw_network, take_pictures, write_drawings
+from alexnet_jax.report.charts import write_charts
+from alexnet_jax.report.comparison import compare_sweep
+from alexnet_jax.report.page import Report, chart_specs, render
+from alexnet_jax.report.pictures import draw_network, take_pictures
 from alexnet_jax.report.run_record import read_run
 from alexnet_jax.runs.trained import load_trained
 from alexnet_jax.sweeps.trial_run import read_json
+from alexnet_jax.system.atomic_write import atomic_write
 from alexnet_jax.system.disk_space import full_disk_reported
 
 
@@ -39,59 +39,56 @@ def make_report(
     Raises:
         UserError: a folder is no workdir, or holds no sweep, or the disk is full.
     """
-    comparison: Comparison | None = None
     folder = workdirs[0] if workdirs else Path(str(compare))
+    comparison = None
     if compare is not None:
         comparison = compare_sweep(compare)
-        workdirs = workdirs or [find_baseline(compare)]
-    report = Report([read_run(workdir) for workdir in workdirs], comparison=comparison)
-    report = add_pictures(report, checkpoint, data_dir, images, training_images)
+        workdirs = workdirs or [_find_baseline(compare)]
+    report = Report([read_run(workdir) for workdir in workdirs], comparison)
+    _add_pictures(report, checkpoint, data_dir, images, training_images)
+    page, figures = folder / "report" / "index.html", folder / "report" / "figures"
     with full_disk_reported(folder, "the report"):
-        figures = folder / "report" / "figures"
         figures.mkdir(parents=True, exist_ok=True)
-        drawings = dict(report.drawings)
-        if report.pictures is not None:
-            drawings |= report.pictures.drawings
-        write_drawings(drawings, figures)
+        for name, drawing in report.drawings.items():
+            drawing.write(figures, name)
         write_charts(chart_specs(report), figures)
-        write_page(report, folder / "report" / "index.html")
-    return folder / "report" / "index.html"
+        atomic_write(page, render(report))
+    return page
 
 
-def find_baseline(sweep: Path) -> Path:
+def _find_baseline(sweep: Path) -> Path:
     """Return the finished trial of a sweep with the fewest overrides."""
     trials = [(read_json(path) or {}, path.parent) for path in sorted(sweep.glob("*/trial.json"))]
     finished = [item for item in trials if (item[1] / "result.json").exists()] or trials
     return min(finished, key=lambda item: len(item[0].get("overrides", {})))[1]
 
 
-def add_pictures(
+def _add_pictures(
     report: Report,
     checkpoint: str | None,
     data_dir: str | None,
     images: int,
     training_images: int,
-) -> Report:
-    """Return the report with all that the network and the data allow.
+) -> None:
+    """Add all that the network and the data allow.
 
     What is missing does not end the report: the page, and standard error, say why and what to do.
     """
     configure_jax()
     mesh = make_data_mesh()
-    workdir = report.runs[0].workdir
     try:
-        trained = load_trained(workdir, mesh, checkpoint)
+        trained = load_trained(report.runs[0].workdir, mesh, checkpoint)
     except UserError as error:
         print(f"the report has no pictures: {error}", file=sys.stderr)
-        text = f"The network cannot be loaded: {error}"
-        return replace(report, no_network=text, no_pictures=text)
+        report.no_network = report.no_pictures = f"The network cannot be loaded: {error}"
+        return
     if data_dir is not None:
         trained.config.data.dir = data_dir
-    report = replace(report, drawings=draw_network(trained))
+    report.drawings = draw_network(trained)
     try:
-        return replace(report, pictures=take_pictures(trained, mesh, images, training_images))
+        report.pictures = take_pictures(trained, mesh, images, training_images)
+        report.drawings |= report.pictures.drawings
     except UserError as error:
         print(f"the report has no pictures: {error}", file=sys.stderr)
         name = trained.config.data.name
-        text = f"They need the data set {name}: {error}. Then make the report again."
-        return replace(report, no_pictures=text)
+        report.no_pictures = f"They need the data set {name}: {error}. Then make the report again."

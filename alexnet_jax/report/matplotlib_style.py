@@ -1,8 +1,7 @@
 """Figures for papers: a common style, and the files that they are written to."""
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,30 +9,27 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-_INK = "#010203"  # Stands for the colour of the page's text.
+INK = "#010203"  # Stands for the colour of the page's text.
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # Text stays text: it can be searched and read aloud.
     "svg.hashsalt": "alexnet_jax",  # The same figure gives the same file.
     "font.family": "sans-serif",
     "font.size": 9,
-    "text.color": _INK,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "lines.color": _INK,
-    "patch.edgecolor": _INK,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "lines.color": INK,
+    "patch.edgecolor": INK,
     "axes.facecolor": "none",
     "figure.facecolor": "none",
 }
-INK = _INK
 
 
-@contextmanager
-def figure_style() -> Iterator[None]:
-    """Draw with the style of the report's figures."""
-    with mpl.rc_context(_STYLE):
-        yield
+def figure_style() -> AbstractContextManager[None]:
+    """Return a context in which figures have the style of the report's."""
+    return mpl.rc_context(_STYLE)
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ class Drawing:
     def inline_svg(self) -> str:
         """Return SVG for an HTML page, its ink the colour of the page's text."""
         svg = self._svg()
-        svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
+        svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
         head, body = svg.split(">", 1)
         words = self.alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
         return f'{head} role="img" aria-label="{words}">{body}'
@@ -54,7 +50,7 @@ class Drawing:
     def write(self, folder: Path, name: str) -> None:
         """Write NAME.svg and NAME.png, black on white."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.svg").write_text(self._svg().replace(_INK, "#000000"))
+        (folder / f"{name}.svg").write_text(self._svg().replace(INK, "#000000"))
         with figure_style():
             self.figure.savefig(folder / f"{name}.png", dpi=200, facecolor="white")
 

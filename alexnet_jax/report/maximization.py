@@ -18,23 +18,17 @@ _DECAY = 0.985  # Of the distance from the mean image, at each step.
 
 
 def maximize_units(
-    network: Network, variables: Any, crop_size: int, units: Mapping[str, Sequence[int]]
+    network: Network, variables: Any, units: Mapping[str, Sequence[int]]
 ) -> dict[str, np.ndarray]:
     """Return, by layer, an image for each of the units, uint8 [units, s, s, 3].
 
     Each step moves the pixels along the normalised gradient of the unit's sum, in the middle of its
     map, and smooths them a little (Yosinski et al., arXiv 1506.06579; the shifts are those of
     Mordvintsev, Olah and Tyka, 2015). All units of all layers rise in one batch.
-
-    Args:
-        network: whose preprocessing the pixels get.
-        variables: of its model.
-        crop_size: side of the images.
-        units: numbers of units by layer.
     """
     model, preprocessing = network.model, network.preprocessing
     wanted = [(name, unit) for name, numbers in units.items() for unit in numbers]
-    mean = center_crop(preprocessing.mean[None], crop_size)
+    mean = center_crop(preprocessing.mean[None], network.crop_size)
     layers = list(units)
     which = jnp.array([layers.index(name) for name, _ in wanted])
     number = jnp.array([unit for _, unit in wanted])

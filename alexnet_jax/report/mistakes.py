@@ -1,63 +1,25 @@
-"""What a network gets wrong: the worst images, confused pairs, changed answers."""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
+"""Which images a network gets wrong, which change with the views, and which are near each other."""
 
 import numpy as np
 
 from alexnet_jax.report.sample import Sample
 
 
-@dataclass(frozen=True)
-class Confusion:
-    """Images of one class that are taken for another."""
-
-    label: int
-    answer: int
-    count: int  # Of such images.
-    of: int  # Images of the class.
-
-
 def worst_images(sample: Sample, views: str, count: int) -> np.ndarray:
     """Return the images with the least probability for their label among the wrong ones."""
     wrong = np.flatnonzero(sample.ranking(views)[:, 0] != sample.labels)
-    order = np.argsort(sample.own_probability(views)[wrong], kind="stable")
+    order = np.argsort(sample.probabilities[views][wrong, sample.labels[wrong]], kind="stable")
     return wrong[order[:count]]
 
 
-def confused_pairs(sample: Sample, views: str, count: int) -> list[Confusion]:
-    """Return the most frequent (label, wrong answer) pairs, the most frequent first."""
-    answers = sample.ranking(views)[:, 0]
-    wrong = answers != sample.labels
-    pairs, counts = np.unique(
-        np.stack([sample.labels[wrong], answers[wrong]], axis=1), axis=0, return_counts=True
-    )
-    order = np.argsort(-counts, kind="stable")[:count]
-    of = np.bincount(sample.labels)
-    return [
-        Confusion(int(label), int(answer), int(number), int(of[label]))
-        for (label, answer), number in zip(pairs[order], counts[order], strict=True)
-    ]
+def from_center_to_ten(sample: Sample) -> tuple[int, int, np.ndarray]:
+    """Compare the first answers of the centre crop and of ten crops.
 
-
-@dataclass(frozen=True)
-class Change:
-    """How answers change from the centre crop to ten crops, in images."""
-
-    mended: int
-    broken: int
-    examples: Sequence[int]  # Of images whose first answer changes.
-
-
-def from_center_to_ten(sample: Sample, count: int) -> Change:
-    """Compare the first answers of the two kinds of views."""
-    center, ten = (sample.ranking(views)[:, 0] for views in ("center", "ten_crop"))
-    right, right_ten = center == sample.labels, ten == sample.labels
-    return Change(
-        mended=int(np.sum(~right & right_ten)),
-        broken=int(np.sum(right & ~right_ten)),
-        examples=np.flatnonzero(right != right_ten)[:count].tolist(),
-    )
+    Returns:
+        How many images ten crops mend, how many they break, and which these are.
+    """
+    center, ten = (sample.ranking(views)[:, 0] == sample.labels for views in ("center", "ten_crop"))
+    return int(np.sum(~center & ten)), int(np.sum(center & ~ten)), np.flatnonzero(center != ten)
 
 
 def nearest_images(queries: np.ndarray, features: np.ndarray, count: int) -> np.ndarray:

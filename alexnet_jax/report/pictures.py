@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jax.sharding import Mesh
@@ -11,71 +11,35 @@ from alexnet_jax.data.imagenet_names import english_name
 from alexnet_jax.monitoring.layer_table import describe_layers
 from alexnet_jax.report import charts
 from alexnet_jax.report.architecture_figure import draw_architecture
-from alexnet_jax.report.by_class import errors_by_class
+from alexnet_jax.report.by_class import confused_pairs, errors_by_class
 from alexnet_jax.report.embedding import heat_uri, photo_uri
 from alexnet_jax.report.kernels_figure import draw_kernels
-from alexnet_jax.report.layer_pages import LayerPage, make_layer_pages
+from alexnet_jax.report.layer_pages import make_layer_pages
 from alexnet_jax.report.matplotlib_style import Drawing
-from alexnet_jax.report.mistakes import (
-    Change,
-    Confusion,
-    confused_pairs,
-    from_center_to_ten,
-    nearest_images,
-    worst_images,
-)
+from alexnet_jax.report.mistakes import from_center_to_ten, nearest_images, worst_images
 from alexnet_jax.report.predictions_figure import draw_neighbors, draw_predictions
 from alexnet_jax.report.saliency import SaliencyMapper
-from alexnet_jax.report.sample import Sample, draw_sample
+from alexnet_jax.report.sample import Sample, draw_sample, spread_evenly
 from alexnet_jax.runs.run import open_split
 from alexnet_jax.runs.trained import TrainedNetwork
 
-_PREDICTED, _WORST, _CHANGED, _QUERIES, _NEAREST = 8, 8, 6, 5, 6
+_PREDICTED, _WORST, _CHANGED, _CONFUSED, _QUERIES, _NEAREST = 8, 8, 6, 10, 5, 6
 _PHOTO = 144  # Side of a photograph on the page, in pixels.
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An image and the classes that the network finds most probable."""
-
-    photo: str  # Data URI.
-    saliency: str  # Data URI.
-    label: str
-    classes: list[tuple[str, float, bool]]  # Name, probability, whether it is the label.
-
-
-@dataclass(frozen=True)
-class Mistakes:
-    """What a network gets wrong on a sample of the validation split."""
-
-    images: int  # Of the sample.
-    of: int  # Images of the split.
-    error: float  # Top-1, centre crop.
-    worst: list[Answer]
-    confused: list[tuple[str, str, Confusion]]  # The label's name, the answer's name.
-    change: Change
-    changed: list[tuple[Answer, Answer]]  # By the centre crop, by ten crops.
 
 
 @dataclass(frozen=True)
 class Pictures:
     """The parts of a report that show the network at work."""
 
-    step: int  # Of the checkpoint that was used.
-    answers: list[Answer]
-    neighbors: list[tuple[str, list[str]]]  # Data URIs of a query and of its nearest images.
-    neighbor_pool: int  # Training images among which the nearest were sought.
-    mistakes: Mistakes
-    class_chart: charts.Chart
-    calibration_chart: charts.Chart
-    layers: list[LayerPage]
+    shown: dict[str, Any]  # What the template calls `pictures`; images are data URIs.
+    charts: dict[str, charts.Chart]  # By the id of their place.
     drawings: dict[str, Drawing]  # For papers, by the name of their files.
 
 
 def draw_network(trained: TrainedNetwork) -> dict[str, Drawing]:
     """Draw what needs no data: the architecture, and the kernels of the first convolution."""
     model = trained.network.model
-    rows = describe_layers(model, trained.config.data.crop_size)
+    rows = describe_layers(model, trained.network.crop_size)
     drawings = {"network": draw_architecture(trained.config.model.name, model.spec, rows)}
     kernel = trained.state.variables["params"].get("conv1", {}).get("kernel")
     if kernel is not None and kernel.shape[2] == 3:
@@ -86,21 +50,13 @@ def draw_network(trained: TrainedNetwork) -> dict[str, Drawing]:
 def take_pictures(
     trained: TrainedNetwork, mesh: Mesh, images: int, training_images: int
 ) -> Pictures:
-    """Classify samples of both splits and make the pictures.
-
-    Args:
-        trained: the network; its config says where the data are.
-        mesh: the devices.
-        images: to take from the validation split.
-        training_images: among which the nearest ones are sought.
+    """Classify samples of both splits and make the pictures; arguments as for `make_report`.
 
     Raises:
         UserError: the data are missing or damaged.
     """
-    validation, training = (
-        open_split(trained.config, "validation"),
-        open_split(trained.config, "train"),
-    )
+    validation = open_split(trained.config, "validation")
+    training = open_split(trained.config, "train")
     sample = draw_sample(
         validation, images, trained, mesh, "ten_crop", "classifying validation images"
     )
@@ -112,17 +68,21 @@ def take_pictures(
     queries = shown[:_QUERIES]
     nearest = nearest_images(sample.features[queries], pool.features, _NEAREST)
     return Pictures(
-        step=int(trained.state.step),
-        answers=_answers(names, saliency, sample, shown, "center"),
-        neighbors=[
-            (photo_uri(sample.crops[query], 96), [photo_uri(pool.crops[near], 96) for near in row])
-            for query, row in zip(queries, nearest, strict=True)
-        ],
-        neighbor_pool=len(pool),
-        mistakes=_mistakes(names, saliency, sample, len(validation)),
-        class_chart=charts.class_errors(names, errors_by_class(sample.labels, answered)),
-        calibration_chart=charts.calibration(center.max(axis=1), answered == sample.labels),
-        layers=make_layer_pages(trained, sample),
+        shown={
+            "step": int(trained.state.step),  # Of the checkpoint.
+            "answers": _answers(names, saliency, sample, shown, "center"),
+            "neighbors": [
+                (photo_uri(sample.crops[query], 96), [photo_uri(pool.crops[i], 96) for i in row])
+                for query, row in zip(queries, nearest, strict=True)
+            ],
+            "neighbor_pool": len(pool),
+            "mistakes": _mistakes(names, saliency, sample, len(validation)),
+            "layers": make_layer_pages(trained, sample),
+        },
+        charts={
+            "class-errors": charts.class_errors(names, errors_by_class(sample.labels, answered)),
+            "calibration": charts.calibration(center.max(axis=1), answered == sample.labels),
+        },
         drawings={
             "predictions": draw_predictions(
                 sample.crops[shown], center[shown], names, sample.labels[shown].tolist()
@@ -132,67 +92,59 @@ def take_pictures(
     )
 
 
-def _mistakes(names: Sequence[str], saliency: SaliencyMapper, sample: Sample, of: int) -> Mistakes:
-    change = from_center_to_ten(sample, _CHANGED)
+def _mistakes(
+    names: Sequence[str], saliency: SaliencyMapper, sample: Sample, of: int
+) -> dict[str, Any]:
+    """Return what the template shows of wrong answers, on a sample of a split of `of` images."""
+    mended, broken, changed = from_center_to_ten(sample)
     before, after = (
-        _answers(names, saliency, sample, change.examples, views)
+        _answers(names, saliency, sample, changed[:_CHANGED], views)
         for views in ("center", "ten_crop")
     )
-    worst = worst_images(sample, "center", _WORST)
-    return Mistakes(
-        images=len(sample),
-        of=of,
-        error=float(np.mean(sample.ranking("center")[:, 0] != sample.labels)),
-        worst=_answers(names, saliency, sample, worst, "center"),
-        confused=[
-            (names[pair.label], names[pair.answer], pair)
-            for pair in confused_pairs(sample, "center", 10)
+    answered = sample.ranking("center")[:, 0]
+    counts = np.bincount(sample.labels)
+    pairs = confused_pairs(sample.labels, answered)[:_CONFUSED]
+    return {
+        "images": len(sample),
+        "of": of,
+        "error": float(np.mean(answered != sample.labels)),
+        "worst": _answers(names, saliency, sample, worst_images(sample, "center", _WORST)),
+        "confused": [
+            (names[label], names[answer], count, counts[label]) for (label, answer), count in pairs
         ],
-        change=change,
-        changed=list(zip(before, after, strict=True)),
-    )
+        "mended": mended,
+        "broken": broken,
+        "changed": list(zip(before, after, strict=True)),
+    }
 
 
 def _answers(
     names: Sequence[str],
     saliency: SaliencyMapper,
     sample: Sample,
-    chosen: Sequence[int] | np.ndarray,
-    views: str,
-) -> list[Answer]:
+    chosen: np.ndarray,
+    views: str = "center",
+) -> list[dict[str, Any]]:
     """Return what the network says of some images, with maps of what its first answer rests on."""
     if not len(chosen):
         return []
-    ranking = sample.ranking(views)
-    crops = sample.crops[chosen]
-    heats = saliency(crops, ranking[chosen, 0])
+    ranking, probabilities = sample.ranking(views), sample.probabilities[views]
+    heats = saliency(sample.crops[chosen], ranking[chosen, 0])
     return [
-        Answer(
-            photo=photo_uri(sample.crops[image], _PHOTO),
-            saliency=heat_uri(sample.crops[image], heat, _PHOTO),
-            label=names[sample.labels[image]],
-            classes=[
-                (
-                    names[label],
-                    float(sample.probabilities[views][image, label]),
-                    bool(label == sample.labels[image]),
-                )
+        {
+            "photo": photo_uri(sample.crops[image], _PHOTO),
+            "saliency": heat_uri(sample.crops[image], heat, _PHOTO),
+            "label": names[sample.labels[image]],
+            "classes": [
+                (names[label], probabilities[image, label], label == sample.labels[image])
                 for label in ranking[image, :5]
             ],
-        )
+        }
         for image, heat in zip(chosen, heats, strict=True)
     ]
 
 
 def _one_of_each_class(sample: Sample, count: int) -> np.ndarray:
     """Return images of as many classes as there are, evenly spaced over the sample."""
-    _, first = np.unique(sample.labels, return_index=True)
-    first = np.sort(first)
-    places = np.linspace(0, len(first) - 1, min(count, len(first))).round().astype(int)
-    return first[places]
-
-
-def write_drawings(drawings: dict[str, Drawing], folder: Path) -> None:
-    """Write each drawing as SVG and PNG."""
-    for name, drawing in drawings.items():
-        drawing.write(folder, name)
+    first = np.sort(np.unique(sample.labels, return_index=True)[1])
+    return first[spread_evenly(count, len(first))]

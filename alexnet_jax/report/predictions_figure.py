@@ -6,11 +6,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from alexnet_jax.monitoring.pictures import clip
 from alexnet_jax.report.matplotlib_style import INK, Drawing, figure_style
 
 _SHOWN = 5
 _RIGHT, _WRONG = "#D55E00", "#56B4E9"
 _ACROSS = 4
+_MOST_LETTERS = 24
 
 
 def draw_predictions(
@@ -40,11 +42,10 @@ def draw_predictions(
             top.set_axis_off()
             label = None if labels is None else int(labels[number])
             if label is not None:
-                top.set_title(_clip(class_names[label]), fontsize=8, parse_math=False)
+                top.set_title(clip(class_names[label], _MOST_LETTERS), fontsize=8, parse_math=False)
             best = np.argsort(-row, kind="stable")[:shown]
-            _draw_bars(
-                figure.add_subplot(grid[2 * line + 1, column]), row, best, class_names, label
-            )
+            bars = figure.add_subplot(grid[2 * line + 1, column])
+            _draw_bars(bars, row, best, class_names, label)
     return Drawing(figure, f"{len(images)} images with their {shown} most probable classes.")
 
 
@@ -57,7 +58,7 @@ def _draw_bars(
     axes.set_xlim(0, 1)
     axes.set_axis_off()
     for place, chosen in zip(places, best, strict=True):
-        name = _clip(class_names[chosen])
+        name = clip(class_names[chosen], _MOST_LETTERS)
         axes.text(0.02, place, name, va="center", fontsize=7, color=INK, parse_math=False)
 
 
@@ -75,7 +76,3 @@ def draw_neighbors(queries: np.ndarray, nearest: np.ndarray) -> Drawing:
                 axes.set_axis_off()
     text = f"{count} images, each followed by the {others} training images nearest to it."
     return Drawing(figure, text)
-
-
-def _clip(text: str, length: int = 24) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from alexnet_jax.config import default_config
 from alexnet_jax.config.schema import flatten
 from alexnet_jax.evaluation.metrics import score_names
@@ -14,27 +16,16 @@ from alexnet_jax.runs.logging import has_numbers, read_log
 from alexnet_jax.runs.saved_config import load_config
 from alexnet_jax.sweeps.trial_run import read_json
 
-# Where a run's files are, not what it computes.
-_NOT_SHOWN = ("data.dir",)
-
 
 @dataclass(frozen=True)
 class RunRecord:
-    """The files of a workdir.
+    """The files of a workdir."""
 
-    Attributes:
-        workdir: its path, as given.
-        config: every key, "group.name", with its value.
-        lines: of metrics.jsonl that can be read.
-        result: result.json; None before the run has finished.
-        environment: environment.json; empty for imported weights of early versions.
-    """
-
-    workdir: Path
-    config: Mapping[str, Any]
-    lines: list[dict[str, Any]]
-    result: dict[str, Any] | None
-    environment: Mapping[str, Any]
+    workdir: Path  # As given.
+    config: Mapping[str, Any]  # Every key, "group.name", with its value.
+    lines: list[dict[str, Any]]  # Of metrics.jsonl that can be read.
+    result: dict[str, Any] | None  # result.json; None before the run has finished.
+    environment: Mapping[str, Any]  # environment.json; empty for weights of early versions.
 
     @property
     def name(self) -> str:
@@ -60,11 +51,11 @@ class RunRecord:
 
     def changed(self) -> list[tuple[str, Any, Any]]:
         """Return (key, default, value) for each config value that differs from the default."""
-        defaults = flatten(json.loads(json.dumps(default_config().to_dict())))
+        defaults = _as_saved(default_config())
         return [
             (key, defaults.get(key), value)
             for key, value in sorted(self.config.items())
-            if value != defaults.get(key) and key not in _NOT_SHOWN
+            if value != defaults.get(key) and key != "data.dir"  # A place, not what it computes.
         ]
 
     @property
@@ -79,6 +70,11 @@ class RunRecord:
         return known[-1]["step"] / known[-1]["epoch"] if known else None
 
 
+def _as_saved(config: ConfigDict) -> dict[str, Any]:
+    """Return each key, "group.name", with its value as JSON has it: lists, no tuples."""
+    return dict(flatten(json.loads(json.dumps(config.to_dict()))))
+
+
 def read_run(workdir: Path) -> RunRecord:
     """Read a workdir; UserError if it is none, or if its config is damaged."""
     config = load_config(workdir)
@@ -90,7 +86,7 @@ def read_run(workdir: Path) -> RunRecord:
     )
     return RunRecord(
         workdir=workdir,
-        config=flatten(json.loads(json.dumps(config.to_dict()))),
+        config=_as_saved(config),
         lines=read_log(workdir),
         result=result if whole else None,
         environment=read_json(workdir / "environment.json") or {},

@@ -1,7 +1,8 @@
 """Images of a split with what a network says about them, for the figures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ from alexnet_jax.data.image_source import ImageSource
 from alexnet_jax.data.preprocessing import center_crop
 from alexnet_jax.evaluation.scoring import view_probabilities
 from alexnet_jax.parallel.mesh import to_devices
-from alexnet_jax.report.units import LayerMaxima, UnitWatcher
+from alexnet_jax.report.units import LayerMaxima, watch_units
 from alexnet_jax.runs.trained import TrainedNetwork
 from alexnet_jax.system.progress import Progress
 
@@ -22,23 +23,21 @@ _BATCH = 64
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Images and a network's answers.
+    """N images and a network's answers.
 
     Attributes:
-        indices: int [N], of the images in their split.
         crops: uint8 [N, s, s, 3], the centre crops.
         labels: int32 [N].
         probabilities: by kind of view, float32 [N, classes]; empty where none were asked for.
         features: float32 [N, units], of the last hidden layer, for the centre crop.
-        maxima: what units of each layer do, for the centre crops.
+        maxima: by layer, for the centre crops.
     """
 
-    indices: np.ndarray
     crops: np.ndarray
     labels: np.ndarray
     probabilities: dict[str, np.ndarray]
     features: np.ndarray
-    maxima: LayerMaxima
+    maxima: dict[str, LayerMaxima]
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -48,9 +47,10 @@ class Sample:
         """Return the classes of each image, int [N, classes], the most probable first."""
         return np.argsort(-self.probabilities[views], axis=1, kind="stable")
 
-    def own_probability(self, views: str) -> np.ndarray:
-        """Return the probability of each image's label, float32 [N]."""
-        return np.take_along_axis(self.probabilities[views], self.labels[:, None], axis=1)[:, 0]
+
+def spread_evenly(count: int, length: int) -> np.ndarray:
+    """Return up to `count` different indices in [0, length), evenly spaced."""
+    return np.unique(np.linspace(0, length - 1, min(count, length)).round().astype(int))
 
 
 def draw_sample(
@@ -71,28 +71,24 @@ def draw_sample(
         views: "center" or "ten_crop", which includes the centre; None: features alone.
         what: name of the work, for the progress bar.
     """
-    crop_size = trained.config.data.crop_size
-    watcher = UnitWatcher(trained.network, trained.state.variables, crop_size)
-    indices = np.unique(
-        np.linspace(0, len(images) - 1, min(count, len(images))).round().astype(int)
-    )
+    watch = jax.jit(partial(watch_units, trained.network))
+    indices = spread_evenly(count, len(images))
     rows = -(-min(_BATCH, len(indices)) // mesh.size) * mesh.size
     parts: list[dict[str, Any]] = []
     with Progress(what, len(indices), "images") as progress:
         for start in range(0, len(indices), rows):
             chosen = indices[start : start + rows]
-            parts.append(_look(images, chosen, rows, trained, watcher, mesh, views))
+            parts.append(_look(images, chosen, rows, trained, watch, mesh, views))
             progress.advance(len(chosen))
-    joined = jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
-    return Sample(indices=indices, **{**joined, "maxima": LayerMaxima(**joined["maxima"])})
+    return Sample(**jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts))
 
 
 def _look(
     images: ImageSource,
-    chosen: Sequence[int] | np.ndarray,
+    chosen: np.ndarray,
     rows: int,
     trained: TrainedNetwork,
-    watcher: UnitWatcher,
+    watch: Callable[..., Any],
     mesh: Mesh,
     views: str | None,
 ) -> dict[str, Any]:
@@ -101,15 +97,12 @@ def _look(
     pixels, labels = np.zeros((rows, size, size, 3), np.uint8), np.zeros(count, np.int32)
     images.read_into(chosen, pixels[:count], labels)
     on_devices = to_devices({"image": pixels}, mesh)["image"]
-    features, maxima = watcher(on_devices)
-    averages = view_probabilities([trained.predict], on_devices, views) if views else {}
-    answers = jax.device_get(
-        {
-            "probabilities": averages,
-            "features": features.astype(jnp.float32),
-            "maxima": maxima,
-        }
-    )
-    crops = center_crop(pixels, trained.config.data.crop_size)
-    answers = jax.tree.map(lambda array: array[:count], answers)
-    return {"crops": crops[:count], "labels": labels, **answers}
+    features, maxima = watch(trained.state.variables, on_devices)
+    answers = {
+        "probabilities": view_probabilities([trained.predict], on_devices, views) if views else {},
+        "features": features.astype(jnp.float32),
+        "maxima": maxima,
+    }
+    answers["crops"] = center_crop(pixels, trained.network.crop_size)
+    answers = jax.tree.map(lambda array: array[:count], jax.device_get(answers))
+    return {"labels": labels, **answers}

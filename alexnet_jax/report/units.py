@@ -1,9 +1,8 @@
 """What the units of each layer do: how often they fire, and what excites each most."""
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,19 +14,12 @@ from alexnet_jax.models import AlexNet
 from alexnet_jax.training.experiment import Network
 
 
-@dataclass(frozen=True, eq=False)
-class LayerMaxima:
-    """Each layer's sums (before the activation) for N images, reduced over the maps' positions.
+class LayerMaxima(NamedTuple):
+    """A layer's sums (before the activation) for N images, reduced over the maps' positions."""
 
-    Attributes:
-        highest: by layer, float32 [N, units], the highest sum.
-        place: by layer, int32 [N, units, 2], its row and column in the map; 0 in dense layers.
-        active: by layer, float32 [N, units], the share of positions whose sum is above 0.
-    """
-
-    highest: Mapping[str, np.ndarray]
-    place: Mapping[str, np.ndarray]
-    active: Mapping[str, np.ndarray]
+    highest: Any  # float32 [N, units], the highest sum.
+    place: Any  # int32 [N, units, 2], its row and column in the map; 0 in dense layers.
+    active: Any  # float32 [N, units], the share of positions whose sum is above 0.
 
 
 def layer_sums(model: AlexNet, variables: Any, crops: jax.Array) -> dict[str, jax.Array]:
@@ -68,40 +60,30 @@ def in_order(names: Iterable[str], output: str) -> list[str]:
     return sorted(names, key=place)
 
 
-class UnitWatcher:
-    """Computes, for images, the last hidden layer's features and every layer's maxima."""
+def watch_units(
+    network: Network, variables: Any, images: jax.Array
+) -> tuple[jax.Array, dict[str, LayerMaxima]]:
+    """Return the last hidden layer's features [B, units] and each layer's maxima.
 
-    def __init__(self, network: Network, variables: Any, crop_size: int) -> None:
-        model, preprocessing = network.model, network.preprocessing
-
-        def watch(variables: Any, images: jax.Array) -> tuple[jax.Array, dict[str, Any]]:
-            crops = preprocessing(center_crop(images, crop_size))
-            sums = layer_sums(model, variables, crops)
-            hidden = list(sums)[-2:][0]  # The output layer itself, where it is the only one.
-            features = activate(model, sums[hidden]).reshape(len(images), -1)
-            reduced = {name: _reduce(values) for name, values in sums.items()}
-            fields = ("highest", "place", "active")
-            return features, {
-                field: {name: values[number] for name, values in reduced.items()}
-                for number, field in enumerate(fields)
-            }
-
-        self._watch, self._variables = jax.jit(watch), variables
-
-    def __call__(self, images: jax.Array) -> tuple[jax.Array, dict[str, Any]]:
-        """Return features [B, units] and the fields of `LayerMaxima`, for uint8 [B, S, S, 3]."""
-        return self._watch(self._variables, images)
+    They are those of the centre crops of `images`, uint8 [B, S, S, 3].
+    """
+    crops = network.preprocessing(center_crop(images, network.crop_size))
+    sums = layer_sums(network.model, variables, crops)
+    hidden = list(sums)[-2:][0]  # The output layer itself, where it is the only one.
+    features = activate(network.model, sums[hidden]).reshape(len(images), -1)
+    return features, {name: find_maxima(values) for name, values in sums.items()}
 
 
-def _reduce(sums: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def find_maxima(sums: jax.Array) -> LayerMaxima:
+    """Reduce a layer's sums, [N, H, W, units] or [N, units], over the positions."""
     width = sums.shape[2] if sums.ndim == 4 else 1
     by_place = sums.astype(jnp.float32).reshape(len(sums), -1, sums.shape[-1])
     place = jnp.argmax(by_place, axis=1).astype(jnp.int32)
     row_and_column = jnp.stack(jnp.divmod(place, width), axis=-1)
-    return by_place.max(axis=1), row_and_column, jnp.mean(by_place > 0, axis=1)
+    return LayerMaxima(by_place.max(axis=1), row_and_column, jnp.mean(by_place > 0, axis=1))
 
 
-def exciting_images(highest: np.ndarray, count: int = 9) -> np.ndarray:
+def exciting_images(highest: np.ndarray, count: int) -> np.ndarray:
     """Return the images that excite each unit most, int [units, count], the strongest first."""
     return np.argsort(-highest, axis=0, kind="stable")[:count].T
 

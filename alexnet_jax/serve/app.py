@@ -1,6 +1,5 @@
 """The web application: the page, sample images, and answers for uploaded images."""
 
-import io
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,11 @@ from alexnet_jax.data.imagenet_names import english_name
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.parallel.runtime import configure_jax
+from alexnet_jax.report.embedding import encode
+from alexnet_jax.report.sample import spread_evenly
 from alexnet_jax.runs.run import open_split
 from alexnet_jax.runs.trained import TrainedNetwork, load_trained
-from alexnet_jax.serve.answer import make_answer
-from alexnet_jax.serve.explanation import Explainer
+from alexnet_jax.serve.explanation import Explainer, describe_explanation
 from alexnet_jax.serve.neighbors import Neighbors
 
 _SAMPLES = 12
@@ -85,8 +85,12 @@ class TryPage:
     def _answer(self, data: bytes) -> dict[str, Any]:
         limit = self._trained.config.data.max_megapixels
         image = read_image(data, self._explainer.image_size, max_megapixels=limit)
-        explanation = self._explainer(image)
-        return make_answer(explanation, self._names, self._neighbors)
+        parts = self._explainer(image)
+        return {
+            **describe_explanation(parts, self._names),
+            "neighbors": self._neighbors.nearest(parts["features"]),
+            "neighbors_note": self._neighbors.note,
+        }
 
 
 def make_app(
@@ -130,20 +134,11 @@ def _read_samples(trained: TrainedNetwork) -> tuple[list[tuple[bytes, str]], str
         images = open_split(trained.config, "validation")
     except UserError as error:
         return [], str(error)
-    size = images.image_size
-    chosen = np.unique(np.linspace(0, len(images) - 1, _SAMPLES).round().astype(int))
-    pixels, labels = (
-        np.zeros((len(chosen), size, size, 3), np.uint8),
-        np.zeros(len(chosen), np.int32),
-    )
+    chosen, size = spread_evenly(_SAMPLES, len(images)), images.image_size
+    pixels = np.zeros((len(chosen), size, size, 3), np.uint8)
+    labels = np.zeros(len(chosen), np.int32)
     images.read_into(chosen, pixels, labels)
     return [
-        (_encode_png(image), english_name(trained.class_names[label]))
+        (encode(Image.fromarray(image), "png"), english_name(trained.class_names[label]))
         for image, label in zip(pixels, labels, strict=True)
     ], ""
-
-
-def _encode_png(image: np.ndarray) -> bytes:
-    data = io.BytesIO()
-    Image.fromarray(image).save(data, "png")
-    return data.getvalue()

@@ -1,6 +1,6 @@
 """What a network makes of one image: classes, the ten crops, conv1's responses, a saliency map."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -8,36 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from alexnet_jax.evaluation.views import CENTER, VIEWS, cut_view
+from alexnet_jax.report.embedding import heat_uri, photo_uri, sheet_uri
+from alexnet_jax.report.saliency import NOISE, as_heat, gradient_magnitude
 from alexnet_jax.report.units import activate, layer_sums
 from alexnet_jax.runs.trained import TrainedNetwork
 
+_TOP = 5
 _COPIES = 3  # Noisy copies whose gradients are averaged: as many as an answer has time for.
-_NOISE = 0.1  # Their standard deviation, as a share of the pixels' range.
-
-
-@dataclass(frozen=True, eq=False)
-class Explanation:
-    """A network's answer for one image, and what it rests on.
-
-    Attributes:
-        crops: uint8 [10, s, s, 3], the views of an evaluation; the centre is `CENTER`.
-        by_crop: float32 [10, classes], the probabilities of each view.
-        responses: float32 [h, w, features], conv1's maps for the centre crop, rectified; None
-            if the network has no conv1.
-        features: float32 [units], of the last hidden layer, for the centre crop.
-        saliency: float32 [s, s], 0 to 1, how much each pixel of the centre crop sways the answer.
-    """
-
-    crops: np.ndarray
-    by_crop: np.ndarray
-    responses: np.ndarray | None
-    features: np.ndarray
-    saliency: np.ndarray
-
-    @property
-    def probabilities(self) -> np.ndarray:
-        """The average over the ten crops, float32 [classes]."""
-        return np.asarray(self.by_crop.mean(axis=0))
+_CROP_NAMES = [
+    f"{place}{mirror}"
+    for mirror in ("", ", mirrored")
+    for place in ("top left", "top right", "centre", "bottom left", "bottom right")
+]
+_RESPONSE_SIDE = 48  # Pixels of one of conv1's maps.
 
 
 class Explainer:
@@ -47,20 +30,23 @@ class Explainer:
         """Compile the program."""
         network, self._variables = trained.network, trained.state.variables
         self.image_size = trained.config.data.image_size
-        crop_size, model = trained.config.data.crop_size, network.model
 
         def explain(variables: Any, image: jax.Array) -> dict[str, jax.Array]:
-            cut = [cut_view(image[None], number, crop_size) for number in VIEWS["ten_crop"]]
+            cut = [cut_view(image[None], number, network.crop_size) for number in VIEWS["ten_crop"]]
             views = jnp.concatenate(cut)
-            sums = layer_sums(model, variables, network.preprocessing(views))
+            sums = layer_sums(network.model, variables, network.preprocessing(views))
             *_, hidden, output = sums
             by_crop = jax.nn.softmax(sums[output])
-            chosen = jnp.argmax(by_crop.mean(axis=0))
+            chosen = jnp.full(_COPIES, jnp.argmax(by_crop.mean(axis=0)))
+            shape = (_COPIES, *views.shape[1:])
+            noisy = views[CENTER][None].astype(jnp.float32) + NOISE * jax.random.normal(
+                jax.random.key(0), shape
+            )
             parts = {
                 "crops": views,
                 "by_crop": by_crop,
-                "features": activate(model, sums[hidden][CENTER]).ravel(),
-                "saliency": _saliency(trained, variables, views[CENTER], chosen),
+                "features": activate(network.model, sums[hidden][CENTER]).ravel(),
+                "saliency": gradient_magnitude(network, variables, noisy, chosen).mean(axis=0),
             }
             if "conv1" in sums:
                 parts["responses"] = jnp.maximum(sums["conv1"][CENTER].astype(jnp.float32), 0)
@@ -69,24 +55,50 @@ class Explainer:
         self._explain = jax.jit(explain)
         self(np.zeros((self.image_size, self.image_size, 3), np.uint8))
 
-    def __call__(self, image: np.ndarray) -> Explanation:
-        """Explain an image, uint8 [S, S, 3], S as in `image_size`."""
-        parts = jax.device_get(self._explain(self._variables, image))
-        ceiling = max(float(np.quantile(parts["saliency"], 0.99)), 1e-20)
-        saliency = np.clip(parts.pop("saliency") / ceiling, 0, 1)
-        return Explanation(saliency=saliency, responses=parts.pop("responses", None), **parts)
+    def __call__(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        """Explain an image, uint8 [S, S, 3], S as in `image_size`.
+
+        Returns:
+            crops: uint8 [10, s, s, 3], the views of an evaluation; the centre is `CENTER`.
+            by_crop: float32 [10, classes], the probabilities of each view.
+            saliency: float32 [s, s], how much each pixel of the centre crop sways the answer.
+            features: float32 [units], of the last hidden layer, for the centre crop.
+            responses: float32 [h, w, features], conv1's maps for the centre crop, rectified;
+                absent if the network has no conv1.
+        """
+        return dict(jax.device_get(self._explain(self._variables, image)))
 
 
-def _saliency(
-    trained: TrainedNetwork, variables: Any, crop: jax.Array, chosen: jax.Array
-) -> jax.Array:
-    """Return the gradient of a class's logit by each pixel, as `report.saliency` computes it."""
-    network = trained.network
+def describe_explanation(
+    parts: dict[str, np.ndarray], class_names: Sequence[str]
+) -> dict[str, Any]:
+    """Return what the page shows of an `Explainer`'s parts; pictures are data URIs."""
+    center, by_crop = parts["crops"][CENTER], parts["by_crop"]
+    probabilities = by_crop.mean(axis=0)
+    best = np.argsort(-probabilities, kind="stable")[:_TOP]
+    return {
+        "photo": photo_uri(center, 224),
+        "saliency": heat_uri(center, as_heat(parts["saliency"]), 224),
+        "classes": [
+            {"name": class_names[label], "probability": float(probabilities[label])}
+            for label in best
+        ],
+        "crops": [
+            {
+                "photo": photo_uri(crop, 80),
+                "place": place,
+                "name": class_names[int(row.argmax())],
+                "probability": float(row.max()),
+            }
+            for crop, row, place in zip(parts["crops"], by_crop, _CROP_NAMES, strict=True)
+        ],
+        "responses": _response_sheet(parts["responses"]) if "responses" in parts else None,
+    }
 
-    def logit(pixels: jax.Array) -> jax.Array:
-        logits = network.model.apply(variables, network.preprocessing(pixels), train=False)
-        return jnp.sum(logits[:, chosen])
 
-    noise = 255 * _NOISE * jax.random.normal(jax.random.key(0), (_COPIES, *crop.shape))
-    gradients = jax.grad(logit)(crop[None].astype(jnp.float32) + noise)
-    return jnp.abs(gradients).max(axis=-1).mean(axis=0)
+def _response_sheet(responses: np.ndarray) -> str:
+    """Return conv1's maps [h, w, features] side by side, the strongest response white."""
+    light = 255 * np.sqrt(responses / max(float(responses.max()), 1e-20))
+    step = max(1, len(responses) // _RESPONSE_SIDE)
+    tiles = np.moveaxis(light[::step, ::step], -1, 0).astype(np.uint8)
+    return sheet_uri(np.repeat(tiles[..., None], 3, axis=-1), columns=12)

@@ -1,7 +1,6 @@
 """The training images that are nearest to an image in the last hidden layer."""
 
 import threading
-from dataclasses import dataclass
 
 import numpy as np
 from jax.sharding import Mesh
@@ -16,14 +15,6 @@ from alexnet_jax.runs.trained import TrainedNetwork
 
 _SHOWN = 6
 _SIDE = 96  # Of a photograph, in pixels.
-
-
-@dataclass(frozen=True)
-class Neighbor:
-    """A training image."""
-
-    photo: str  # Data URI.
-    label: str
 
 
 class Neighbors:
@@ -50,13 +41,15 @@ class Neighbors:
         except (UserError, OSError) as error:
             self.note = f"The training images cannot be read: {error}"
 
-    def nearest(self, features: np.ndarray) -> list[Neighbor]:
+    def nearest(self, features: np.ndarray) -> list[dict[str, str]]:
         """Return the nearest images to features float32 [units]; none before all are looked at."""
         if self._pool is None:
             return []
         pool, names = self._pool, self._trained.class_names
-        found = nearest_images(features[None], pool.features, _SHOWN)[0]
         return [
-            Neighbor(photo_uri(pool.crops[image], _SIDE), english_name(names[pool.labels[image]]))
-            for image in found
+            {
+                "photo": photo_uri(pool.crops[image], _SIDE),
+                "label": english_name(names[pool.labels[image]]),
+            }
+            for image in nearest_images(features[None], pool.features, _SHOWN)[0]
         ]

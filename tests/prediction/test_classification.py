@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from alexnet_jax.evaluation.metrics import NotFiniteError
-from alexnet_jax.prediction.classification import classify, classify_images
-from alexnet_jax.prediction.classifier import Classifier
+from alexnet_jax.prediction.classification import classify
+from alexnet_jax.prediction.classifier import Classifier, from_workdir
 
 pytestmark = pytest.mark.slow
 
@@ -24,12 +24,14 @@ CLASSIFIER = Classifier(by_brightness, 96, ["bright", "dark"], "", Path("run"), 
 
 def test_images_are_classified_by_name(finished, images):
     paths = images(3)
-    found = dict(classify_images(finished[0], paths))
-    assert list(found) == paths
-    for classes in found.values():
-        assert len({name for name, _ in classes}) == 5
-        assert all(name.startswith("fractal_") for name, _ in classes)
-        assert sorted((p for _, p in classes), reverse=True) == [p for _, p in classes]
+    classifier = from_workdir(finished[0])
+    found = list(classify(classifier, paths, "ten_crop"))
+    assert [each.path for each in found] == paths
+    for each in found:
+        names = {classifier.class_names[label] for label, _ in each.classes}
+        assert len(names) == 5 and all(name.startswith("fractal_") for name in names)
+        values = [value for _, value in each.classes]
+        assert sorted(values, reverse=True) == values
 
 
 def test_the_most_probable_class_comes_first(images):
@@ -75,19 +77,21 @@ def test_an_image_above_the_runs_limit_on_megapixels_is_refused(finished, images
     shutil.copytree(finished[0], workdir)
     path = workdir / "config.json"
     path.write_text(path.read_text().replace('"max_megapixels": 64.0', '"max_megapixels": 0.009'))
-    ((_, problem),) = classify_images(workdir, images(1))
-    assert "96x96 pixels are more than 0.009 megapixels" in problem
+    (found,) = classify(from_workdir(workdir), images(1), "ten_crop")
+    assert "96x96 pixels are more than 0.009 megapixels" in found.problem
 
 
 def test_batches_do_not_change_what_is_seen(finished, images, monkeypatch):
-    paths = images(7)
-    whole = list(classify_images(finished[0], paths))
+    paths, classifier = images(7), from_workdir(finished[0])
+    whole = list(classify(classifier, paths, "ten_crop"))
     monkeypatch.setattr("alexnet_jax.prediction.batches._ROWS", 4)
-    parts = list(classify_images(finished[0], paths))
-    assert [path for path, _ in parts] == paths
-    for (_, one), (_, other) in zip(whole, parts, strict=True):
-        assert [name for name, _ in one] == [name for name, _ in other]
-        assert np.allclose([p for _, p in one], [p for _, p in other], rtol=1e-4)
+    parts = list(classify(classifier, paths, "ten_crop"))
+    assert [each.path for each in parts] == paths
+    for one, other in zip(whole, parts, strict=True):
+        assert [label for label, _ in one.classes] == [label for label, _ in other.classes]
+        assert np.allclose(
+            [value for _, value in one.classes], [value for _, value in other.classes], rtol=1e-4
+        )
 
 
 def test_numbers_that_are_not_finite_are_no_prediction(images):

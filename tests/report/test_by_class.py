@@ -1,6 +1,11 @@
 import numpy as np
 
-from alexnet_jax.report.by_class import ClassErrors, errors_by_class, format_by_class
+from alexnet_jax.report.by_class import (
+    ClassErrors,
+    confused_pairs,
+    errors_by_class,
+    format_by_class,
+)
 
 LABELS = np.array([0, 0, 1, 1, 1, 1, 2])
 PREDICTED = np.array([0, 0, 2, 0, 0, 1, 1])
@@ -21,6 +26,11 @@ def test_the_error_of_a_class_is_a_share_of_its_own_images():
 def test_without_errors_nothing_is_confused():
     (only,) = errors_by_class(np.array([3]), np.array([3]))
     assert only == ClassErrors(3, 1, 0, None, 0)
+
+
+def test_confused_pairs_are_counted_the_most_frequent_first():
+    pairs = confused_pairs(np.array([0, 0, 2, 1, 0]), np.array([0, 1, 1, 1, 1]))
+    assert pairs == [((0, 1), 2), ((2, 1), 1)]
 
 
 def test_the_table_has_names_and_per_cent():

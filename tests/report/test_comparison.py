@@ -31,9 +31,9 @@ def sweep(tmp_path):
 
 def test_rows_are_compared_with_the_baseline(sweep):
     baseline, other = compare_sweep(sweep).rows
-    assert baseline.difference == 0 and baseline.low is None
-    assert other.difference == pytest.approx(sum(OTHER) / 3 - sum(BASELINE) / 3)
-    assert other.low < other.difference < other.high and other.runs == 3
+    assert baseline["difference"] == 0 and baseline["low"] is None
+    assert other["difference"] == pytest.approx(sum(OTHER) / 3 - sum(BASELINE) / 3)
+    assert other["low"] < other["difference"] < other["high"] and other["runs"] == 3
 
 
 def test_a_sweep_that_has_only_begun_says_what_it_needs(tmp_path):

@@ -11,7 +11,7 @@ UNITS = {"conv2": [3, 0], "fc8": [7]}
 
 @pytest.fixture(scope="module")
 def made(trained):
-    return maximize_units(trained.network, trained.state.variables, 80, UNITS)
+    return maximize_units(trained.network, trained.state.variables, UNITS)
 
 
 def sums_of(trained, pixels, layer):

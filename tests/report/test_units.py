@@ -7,7 +7,13 @@ from flax import linen as nn
 
 from alexnet_jax.models import create_model
 from alexnet_jax.models.ops import conv2d
-from alexnet_jax.report.units import _reduce, exciting_images, firing_rates, in_order, layer_sums
+from alexnet_jax.report.units import (
+    exciting_images,
+    find_maxima,
+    firing_rates,
+    in_order,
+    layer_sums,
+)
 
 
 def make_network(*modifications):
@@ -62,7 +68,7 @@ def test_ten_follows_nine_and_the_output_is_last():
 def test_maxima_name_their_row_and_column():
     maps = np.zeros((2, 3, 5, 4), np.float32)
     maps[1, 2, 3, 0] = 7
-    highest, place, active = _reduce(maps)
+    highest, place, active = find_maxima(maps)
     assert highest[1, 0] == 7 and tuple(place[1, 0]) == (2, 3)
     np.testing.assert_allclose(active[:, 0], [0, 1 / 15])
 

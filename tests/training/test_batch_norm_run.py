@@ -11,7 +11,8 @@ from short_run import short_config
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import make_data_mesh
-from alexnet_jax.prediction.classification import classify_images
+from alexnet_jax.prediction.classification import classify
+from alexnet_jax.prediction.classifier import from_workdir
 from alexnet_jax.prediction.inference import evaluate_workdirs
 from alexnet_jax.runs.run import build_run
 from alexnet_jax.runs.train import train_and_evaluate
@@ -75,8 +76,8 @@ def test_evaluate_gives_the_numbers_of_the_run(finished):
 
 def test_predict_takes_the_workdir(finished, tmp_path):
     Image.new("RGB", (120, 100), (200, 30, 30)).save(tmp_path / "red.png")
-    [(_, classes)] = classify_images(finished[0], [tmp_path / "red.png"])
-    assert len(classes) == 5
+    (found,) = classify(from_workdir(finished[0]), [tmp_path / "red.png"], "ten_crop")
+    assert len(found.classes) == 5
 
 
 def test_through_a_file_of_ours_the_scores_stay_the_same(finished, fractals_dir, tmp_path):

@@ -8,7 +8,8 @@ from PIL import Image
 from short_run import short_config
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.prediction.classification import classify_images
+from alexnet_jax.prediction.classification import classify
+from alexnet_jax.prediction.classifier import from_workdir
 from alexnet_jax.prediction.inference import evaluate_workdirs
 from alexnet_jax.runs.train import train_and_evaluate
 from alexnet_jax.weights import export_weights, import_weights, read_workdir, write_workdir
@@ -43,8 +44,9 @@ def test_evaluate_takes_the_workdir(workdir, fractals_dir):
 
 def test_predict_takes_the_workdir(workdir, tmp_path, bundle):
     Image.new("RGB", (120, 100), (200, 30, 30)).save(tmp_path / "red.png")
-    [(_, classes)] = classify_images(workdir, [tmp_path / "red.png"])
-    assert {name for name, _ in classes} <= set(bundle.class_names)
+    classifier = from_workdir(workdir)
+    (found,) = classify(classifier, [tmp_path / "red.png"], "ten_crop")
+    assert len(found.classes) == 5 and classifier.class_names == bundle.class_names
 
 
 def test_through_a_file_of_ours_the_scores_stay_the_same(workdir, fractals_dir, tmp_path):
