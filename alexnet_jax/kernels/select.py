@@ -127,9 +127,12 @@ TABLE: dict[str, tuple[Row, ...]] = {  # The first row that fits counts.
 }
 
 
-def platforms(operation: str) -> set[str]:
-    """Return the platforms that the table has rows for, "default" among them."""
-    return {row.platform for row in TABLE[operation]}
+def platforms(operation: str) -> list[str]:
+    """Return the platforms that the table has rows for, "default" among them, in its order.
+
+    The order decides the text of lowered programs, by which compiled ones are found again.
+    """
+    return list(dict.fromkeys(row.platform for row in TABLE[operation]))
 
 
 def choose(operation: str, platform: str, arrays: Arrays, settings: tuple) -> Form:

@@ -1,12 +1,20 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
 
+import alexnet_jax
 from alexnet_jax.kernels import select
 from alexnet_jax.kernels.conv import Geometry
 from alexnet_jax.kernels.operations import conv2d, max_pool
+
+ROOT = Path(alexnet_jax.__file__).parents[1]
 
 
 def conv_form(platform, images, kernel, stride, groups, dtype=jnp.float32):
@@ -74,3 +82,28 @@ def test_a_row_more_is_a_form_more(monkeypatch):
     np.testing.assert_array_equal(pull(result)[0], 6 * images)
     program = jax.jit(conv2d).trace(images, kernel).lower(lowering_platforms=("cuda",)).as_text()
     assert program.count("stablehlo.convolution") == 1
+
+
+PROGRAM = """
+import hashlib, jax, jax.numpy as jnp
+from alexnet_jax.kernels.operations import conv2d, local_response_norm
+x, w = jnp.ones((1, 8, 8, 8)), jnp.ones((3, 3, 8, 8))
+traced = jax.jit(lambda x, w: local_response_norm(conv2d(x, w))).trace(x, w)
+text = traced.lower(lowering_platforms=("cuda",)).as_text()
+print(hashlib.sha256(text.encode()).hexdigest())
+"""
+
+
+def test_every_process_lowers_the_same_program():
+    """The cache of compiled programs finds it, and processes of a cluster agree."""
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(texts) == 1
