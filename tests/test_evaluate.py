@@ -35,7 +35,8 @@ def saved(finished, tmp_path_factory):
 
 def test_json_is_all_of_the_output_and_has_fractions(finished, saved):
     values = json.loads(saved[0].stdout)
-    assert values["center"] == finished[1]["center"]
+    # The run had four devices, this command has one: its losses are summed in another order.
+    assert values["center"] == pytest.approx(finished[1]["center"], rel=1e-6)
     assert values["data"] == "fractals/demo_50"
     assert values["split"] == "validation"
 

@@ -23,7 +23,6 @@ from alexnet_jax.monitoring.layer_table import Row, describe_layers
 from alexnet_jax.parallel.mesh import check_batch_divides
 from alexnet_jax.training.experiment import Experiment, build_without_data
 from alexnet_jax.training.recipe import resolve_config
-from alexnet_jax.training.step import lower_step
 
 _CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
 _ORIGIN = re.compile(r'op_name="([^"]*)"')
@@ -95,13 +94,7 @@ def compile_for(config: ConfigDict, chip: Chip, topology: str = "") -> StepCost:
 def compile_step(experiment: Experiment) -> jax.stages.Compiled:
     """Compile the training step for the devices; UserError where they have too little memory."""
     config = experiment.config
-    lowered = lower_step(
-        experiment.train_step,
-        experiment.network.abstract_state,
-        config.train.batch_size,
-        config.data.image_size,
-        experiment.mesh,
-    )
+    lowered = experiment.lower_step()
     try:
         return lowered.compile()
     except jax.errors.JaxRuntimeError as error:

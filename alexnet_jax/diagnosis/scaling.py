@@ -20,7 +20,6 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import check_batch_divides
 from alexnet_jax.training.experiment import Experiment, build_without_data
 from alexnet_jax.training.recipe import resolve_config
-from alexnet_jax.training.step import lower_step
 
 _COLUMNS = ("all-reduce", "all-gather", "reduce-scatter")
 
@@ -77,7 +76,7 @@ def _measure(experiment: Experiment) -> dict[str, Any]:
     config = experiment.config
     state, mesh = experiment.network.abstract_state, experiment.mesh
     batch_size, image_size = config.train.batch_size, config.data.image_size
-    lowered = lower_step(experiment.train_step, state, batch_size, image_size, mesh)
+    lowered = experiment.lower_step()
     # The program is only read: compile it quickly, however slow it would run.
     hasty: dict[str, Any] = {
         "xla_backend_optimization_level": 0,

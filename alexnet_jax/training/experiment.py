@@ -28,7 +28,7 @@ from alexnet_jax.training.averaging import update_average
 from alexnet_jax.training.loss import cross_entropy, smoothed_cross_entropy
 from alexnet_jax.training.schedule import update_plateau
 from alexnet_jax.training.state import TrainState, abstract_state, create_state
-from alexnet_jax.training.step import TrainStep, make_train_step
+from alexnet_jax.training.step import TrainStep, lower_step, make_train_step
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,11 @@ class Experiment:
     train_step: TrainStep
     create_state: Callable[[], TrainState]
     update_plateau: Callable[[TrainState, float], TrainState]  # Takes the validation error.
+
+    def lower_step(self) -> jax.stages.Lowered:
+        """Trace the training step for the shapes of its state and batch."""
+        size, side = self.config.train.batch_size, self.config.data.image_size
+        return lower_step(self.train_step, self.network.abstract_state, size, side, self.mesh)
 
 
 def build_without_data(

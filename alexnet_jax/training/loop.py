@@ -17,7 +17,6 @@ from alexnet_jax.training.experiment import Experiment
 from alexnet_jax.training.metric_window import DivergedError, MetricWindow
 from alexnet_jax.training.preemption import Preempted, PreemptionGuard
 from alexnet_jax.training.state import TrainState, is_finite
-from alexnet_jax.training.step import lower_step
 
 _DeviceBatch = dict[str, jax.Array]
 
@@ -117,13 +116,7 @@ class Loop:
         if not is_live():
             say("compiling the step")
         with ThreadPoolExecutor(1) as reader, Progress("compiling the step", None):
-            lowered = lower_step(
-                self.experiment.train_step,
-                self.experiment.network.abstract_state,
-                self.training.batch_size,
-                self.training.pixels.image_size,
-                self.experiment.mesh,
-            )
+            lowered = self.experiment.lower_step()
             # Not earlier: reading and tracing would compete for Python's lock.
             first = reader.submit(next, batches, None)
             return compile_and_tidy(lowered), first.result()

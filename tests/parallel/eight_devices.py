@@ -30,10 +30,11 @@ from alexnet_jax.data.preprocessing import Preprocessing  # noqa: E402
 from alexnet_jax.models import create_model, find_spec  # noqa: E402
 from alexnet_jax.models.alexnet import AlexNet  # noqa: E402
 from alexnet_jax.parallel.mesh import make_mesh, to_devices  # noqa: E402
+from alexnet_jax.runs.results import parameters_sha256  # noqa: E402
 from alexnet_jax.training.averaging import update_average  # noqa: E402
 from alexnet_jax.training.loss import smoothed_cross_entropy  # noqa: E402
 from alexnet_jax.training.optimizer import krizhevsky_sgd  # noqa: E402
-from alexnet_jax.training.state import abstract_state, create_state, parameters_sha256  # noqa: E402
+from alexnet_jax.training.state import abstract_state, create_state  # noqa: E402
 from alexnet_jax.training.step import make_train_step  # noqa: E402
 
 STEPS = 20
