@@ -82,6 +82,8 @@ class Progress:
         self._stream = _unwrapped(stream or sys.stderr)
         self._clock = clock
         self._start = self._last_line = 0.0
+        # When the first of the work was done, and how much there was then.
+        self._since: tuple[float, int] | None = None
         self._live: Live | None = None
         self._numbers_width = 0  # Of the longest so far: the bar should not jump.
 
@@ -98,6 +100,8 @@ class Progress:
     def advance(self, amount: int) -> None:
         """Count `amount` more as done."""
         self._done += amount
+        if amount and self._since is None:
+            self._since = self._clock(), self._done
         if self._live is not None or not self._lines:
             return
         now = self._clock()
@@ -116,14 +120,23 @@ class Progress:
             return f"{self._done / 1e9:,.2f} of {self._total / 1e9:,.2f} GB ({share:.0%})"
         return f"{self._done:,} of {self._total:,} {self._unit} ({share:.0%})"
 
+    def _speed(self, seconds: float) -> float:
+        """Return the amount a second, without what starts once, such as threads and decoders."""
+        now = self._start + seconds
+        time, done = self._since or (now, self._done)
+        # What was prepared meanwhile comes at once, and large pieces seldom.
+        if now - time < 1.0 or done == self._done:
+            time, done = self._start, self._before
+        return (self._done - done) / max(now - time, 1e-9)
+
     def _left(self, seconds: float) -> str:
-        done = self._done - self._before
-        if not done or self._total is None:
+        speed = self._speed(seconds)
+        if not speed or self._total is None:
             return "unknown time left"
-        return f"{clock(seconds * (self._total - self._done) / done)} left"
+        return f"{clock((self._total - self._done) / speed)} left"
 
     def _rate(self, seconds: float) -> str:
-        rate = (self._done - self._before) / max(seconds, 1e-9)
+        rate = self._speed(seconds)
         if self._unit == "B":
             return f"{rate / 1e6:,.0f} MB/s"
         return f"{rate:,.0f} {self._unit}/s" if rate >= 10 else f"{rate:.2g} {self._unit}/s"

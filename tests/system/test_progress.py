@@ -33,9 +33,24 @@ def lines(total, unit, events):
 def test_a_line_every_ten_seconds_tells_share_and_time_left():
     events = [(1, 10**9), (10, 10**9), (15, 10**9), (25, 10**9)]
     assert lines(100 * 10**9, "B", events) == [
-        "reading a.tar: 2.00 of 100.00 GB (2%), 8:10 left",
-        "reading a.tar: 4.00 of 100.00 GB (4%), 10:00 left",
+        "reading a.tar: 2.00 of 100.00 GB (2%), 14:42 left",
+        "reading a.tar: 4.00 of 100.00 GB (4%), 12:48 left",
     ]
+
+
+def test_what_starts_once_does_not_count_for_the_time_left():
+    """Twenty seconds until the first batch, then one a second: not two hours for a hundred."""
+    events = [(20, 1), (21, 1), (22, 1), (30, 8)]
+    assert lines(111, "batches", events)[-1].endswith("11 of 111 batches (10%), 1:40 left")
+
+
+def test_one_large_piece_gives_an_estimate_until_the_second_comes(terminal):
+    time = Clock()
+    with Progress("reading", 4, "files", stream=terminal, clock=time) as progress:
+        time.now = 10.0
+        progress.advance(1)
+        time.now = 15.0
+        assert progress._render().plain.endswith("0.067 files/s  0:45 left")
 
 
 def test_hours_and_images_are_written_out():
