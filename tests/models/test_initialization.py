@@ -16,4 +16,6 @@ DRAWN = {
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_kernel_drawn_as_one_row_has_the_numbers_of_one_drawn_in_its_shape(name):
     kernel, _ = initializers(name, 0.01, 0.0, inputs=60)
-    np.testing.assert_array_equal(kernel(KEY, SHAPE), DRAWN[name])
+    # Newer XLA (jax 0.12) rounds the scaling to the bounds once or twice, depending on the shape.
+    rounding = np.finfo(np.float32).eps * 60**-0.5 if name == "torch" else 0
+    np.testing.assert_allclose(kernel(KEY, SHAPE), DRAWN[name], rtol=0, atol=rounding)

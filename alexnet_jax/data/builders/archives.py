@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Self
 
 from alexnet_jax.errors import UserError, printable
 
@@ -79,7 +79,7 @@ def read_gzipped(path: Path, names: Collection[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     try:
         with gzip.open(path) as stream:
-            with tarfile.open(fileobj=stream, mode="r|", bufsize=_READ_BYTES) as archive:
+            with _open_tar(stream) as archive:
                 for member in archive:
                     name = _name_inside(path, member)
                     if name not in names or not member.isfile():
@@ -122,7 +122,7 @@ class _Reader:
     ) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
         """Yield the visible files of the archive that starts at byte `start` of the file."""
         try:
-            with tarfile.open(fileobj=stream, mode="r|", bufsize=_READ_BYTES) as archive:
+            with _open_tar(stream) as archive:
                 for member in archive:
                     file = archive.extractfile(member) if member.isfile() else None
                     # macOS adds "._name" files to the archives that it makes.
@@ -153,6 +153,21 @@ class _Reader:
             f"{self._stream.tell():,} of {self._path.stat().st_size:,} bytes of {self._path}; "
             "fetch it again"
         )
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose broken header is an error: tarfile would take it for the archive's end."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tarfile_)
+        except tarfile.InvalidHeaderError as error:  # type: ignore[attr-defined]
+            raise tarfile.ReadError(str(error)) from error
+
+
+def _open_tar(stream: IO[bytes] | gzip.GzipFile) -> tarfile.TarFile:
+    return tarfile.open(fileobj=stream, mode="r|", bufsize=_READ_BYTES, tarinfo=_Member)
 
 
 def _is_plausible(member: tarfile.TarInfo) -> bool:
