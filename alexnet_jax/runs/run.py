@@ -17,12 +17,7 @@ from alexnet_jax.device_store.device_cache import DeviceCache
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import check_batch_divides
 from alexnet_jax.parallel.multihost import broadcast_from_process_0, check_same_on_all_processes
-from alexnet_jax.runs.data_facts import (
-    DataFacts,
-    find_facts,
-    has_facts,
-    keep_facts,
-)
+from alexnet_jax.runs.data_facts import DataFacts, find_facts, has_facts, keep_facts
 from alexnet_jax.runs.fine_tuning import Pretrained
 from alexnet_jax.runs.saved_config import must_be_same
 from alexnet_jax.system.cores import usable_cores
