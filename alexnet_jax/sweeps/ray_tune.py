@@ -22,9 +22,11 @@ from alexnet_jax.sweeps.reporting import Reporter
 from alexnet_jax.sweeps.trial_run import TrialRun, evaluations, starts_again
 from alexnet_jax.system.atomic_write import atomic_write
 
-# Ray reads these when it is imported: no usage statistics, no logs of its own.
+# Ray reads these when it is imported or starts: no usage statistics, no logs of its own.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+# Ray lets its workers, and so the trials, yield to everything else on a machine.
+os.environ.setdefault("RAY_worker_niceness", "0")
 os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
 os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
 os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # Otherwise it prints tables at any verbosity.

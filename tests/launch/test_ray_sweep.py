@@ -2,6 +2,7 @@
 
 import json
 
+import psutil
 import pytest
 from sweep_process import events, processes_of, run, small_training, start, wait_until
 
@@ -73,11 +74,13 @@ def test_asha_stops_trials_that_do_not_learn_also_after_a_kill(arguments, tmp_pa
     assert events(root) == before + after
 
 
-def test_sigterm_lets_the_trials_save(arguments, tmp_path):
+def test_trials_are_as_urgent_as_the_sweep_and_save_at_sigterm(arguments, tmp_path):
     root = tmp_path / "sweep"
     process = start(*arguments, "--cpus_per_trial=2")
     log = root / name(RATES[0]) / "metrics.jsonl"
     wait_until(lambda: log.exists() and log.read_text())
+    # Trials are as urgent as the sweep; Ray would start them at niceness 15.
+    assert {psutil.Process(pid).nice() for pid in processes_of(root)} == {psutil.Process().nice()}
     process.terminate()
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (
