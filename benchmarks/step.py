@@ -36,6 +36,9 @@ CONTENDERS = {
 CEILING_ROWS = {"cpu": 4096, "gpu": 8192}  # Of the matrix product that a step is compared with.
 NEAR = 1.2  # A peer that takes at most so many times the fastest's time goes on.
 OURS = ("ours", "ours_plain")  # The second where --contenders names it: model.kernels=plain.
+SIDES = dict.fromkeys(OURS, "benchmarks.step_ours") | dict.fromkeys(
+    ("onnxruntime", "openvino"), "benchmarks.forward_onnx"
+)
 
 
 class Contender:
@@ -43,13 +46,8 @@ class Contender:
 
     def __init__(self, name: str, case: dict[str, Any]) -> None:
         self.name = name
-        side = "ours" if name in OURS else "torch"
-        command = [
-            sys.executable,
-            "-m",
-            f"benchmarks.step_{side}",
-            json.dumps(case | {"form": name}),
-        ]
+        module = SIDES.get(name, "benchmarks.step_torch")
+        command = [sys.executable, "-m", module, json.dumps(case | {"form": name})]
         environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
