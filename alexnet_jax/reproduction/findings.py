@@ -59,7 +59,7 @@ def find(claims: Claims, logs: Sequence[Log]) -> list[Finding]:
 
 def format_value(claim: Claim, estimate: Estimate) -> str:
     """Return the value with its interval: "+1.4 (0.9 to 1.9) points", "6.0 (5.1 to 7.0) times"."""
-    if MEASURES[claim.measure].is_ratio:
+    if MEASURES[claim.measure].curve:
         value, low, high = (
             None if each is None else math.exp(each)
             for each in (estimate.value, estimate.low, estimate.high)

@@ -13,7 +13,7 @@ from alexnet_jax.evaluation.views import VIEW_TITLES
 from alexnet_jax.report.matplotlib_style import Drawing
 from alexnet_jax.reproduction import costs
 from alexnet_jax.reproduction.claims import BASELINE, Claims, Experiment
-from alexnet_jax.reproduction.figures import draw_differences, draw_figure1, draw_starts
+from alexnet_jax.reproduction.figures import draw_curves, draw_differences, draw_starts
 from alexnet_jax.reproduction.findings import Finding, find, format_p, format_value, read_logs
 from alexnet_jax.reproduction.logs import Log, log_path
 from alexnet_jax.reproduction.measures import MEASURES, is_pilot, steps_to_leave
@@ -44,9 +44,14 @@ def draw_figures(
         name, data = log.experiment, log.data
         experiment = claims.experiments[name]
         own = [each for each in findings if (each.claim.experiment, each.data) == (name, data)]
-        if experiment.rates and own:
-            drawing = draw_figure1(log, experiment, experiment.data[data])
-            caption = f"Figure 1 of the paper on {data}: median over seeds, band of all seeds."
+        measures = [MEASURES[each.claim.measure] for each in own]
+        if measures and all(measure.curve for measure in measures):
+            drawing = draw_curves(log, experiment, experiment.data[data], measures[0])
+            what = "Figure 1 of the paper" if name == "figure1" else experiment.title
+            caption = (
+                f"{what} on {data}: median over seeds, band of all seeds. Dots: the median at "
+                "which an arm is at the error of the dotted line."
+            )
         elif any(each.claim.measure == "stuck" for each in own):
             drawing = draw_starts(log, experiment)
             caption = (

@@ -1,6 +1,7 @@
 """What the runs of two arms give."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from made_logs import made_log, made_run
@@ -27,7 +28,9 @@ def test_an_error_is_compared_in_points_of_ten_crops():
     assert found.runs == 2
 
 
-@pytest.mark.parametrize("measure", ["error", "gap", "ten_crops", "ensemble", "sooner", "stuck"])
+@pytest.mark.parametrize(
+    "measure", ["error", "gap", "ten_crops", "ensemble", "sooner", "sooner_validation", "stuck"]
+)
 def test_without_runs_there_is_no_estimate(measure):
     assert compute(measure, made_log(made_run("baseline", 0))) is None
 
@@ -86,9 +89,9 @@ def test_sooner_needs_all_runs_to_get_there():
 
 def test_epochs_are_interpolated_between_two_lines():
     run = made_run("relu", 0, train=[[1.0, 2.0, 0.45], [2.0, 1.5, 0.35], [3.0, 1.0, 0.15]])
-    assert epochs_to(run, 0.25) == pytest.approx(2.5)
-    assert epochs_to(run, 0.5) == 1.0
-    assert epochs_to(run, 0.1) == math.inf
+    assert epochs_to(run.train, 0.25) == pytest.approx(2.5)
+    assert epochs_to(run.train, 0.5) == 1.0
+    assert epochs_to(run.train, 0.1) == math.inf
 
 
 def test_each_arm_has_the_rate_whose_pilot_gets_there_first():
@@ -122,3 +125,13 @@ def test_stuck_compares_shares_of_runs():
     assert compute("stuck", made_log(*runs), arm="text", against="code").value == pytest.approx(
         75.0
     )
+
+
+def test_sooner_on_validation_looks_at_the_evaluations():
+    def run(arm, epoch):
+        curve = [[epoch, 1.0, 0.25]]
+        return replace(made_run(arm, 0, train=[[9.0, 1.0, 0.9]]), evaluations=curve)
+
+    found = compute("sooner_validation", made_log(run("dropout", 4.0), run("none", 2.0)),
+                    arm="dropout", against="none")  # fmt: skip
+    assert math.exp(found.value) == pytest.approx(2.0)
