@@ -22,7 +22,7 @@ from alexnet_jax.reproduction.measures import (
 # Okabe and Ito's colours, told apart by the colour-blind, and a second sign for each arm.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 _LINES = ("-", "--", "-.", ":")
-_VERDICT_COLOURS = {"agrees": _COLOURS[0], "the opposite": _COLOURS[1]}
+_VERDICT_COLOURS = {"agrees": _COLOURS[0], "the opposite": _COLOURS[1], "differs": _COLOURS[1]}
 
 
 def draw_curves(log: Log, experiment: Experiment, setting: Setting, measure: Measure) -> Drawing:
@@ -122,13 +122,22 @@ def draw_differences(findings: Sequence[Finding], published: Mapping[str, float]
         axes.set_yticks(range(len(rows)), names)
         axes.invert_yaxis()
         axes.set_xscale("symlog", linthresh=10)  # One arm may not learn at all.
-        axes.set_xlabel("difference of top-1 error, percentage points")
-        ticks = (-50, -20, -10, -5, 0, 5, 10, 20, 50)
+        axes.set_xlabel("difference of top-1 error, points (log scale beyond 10)")
+        ticks = (-50, -20, -10, -5, 0, 5, 10, 20, 50, 100)
         axes.set_xticks(ticks, [f"{tick:+d}" if tick else "0" for tick in ticks])
         axes.minorticks_off()
+        axes.set_xlim(*_limits(rows))
     data = findings[0].data if findings else ""
     alt = (
         f"Differences of top-1 error on {data}, one row a claim, with 95 % intervals. Blue agrees "
-        "with the paper, orange is the opposite, grey is not told apart."
+        "with the paper, orange does not, grey is not told apart."
     )
     return Drawing(figure, alt)
+
+
+def _limits(rows: Sequence[Finding]) -> tuple[float, float]:
+    """Return the ends of an axis on which every interval has some room."""
+    estimates = [each.estimate for each in rows]
+    low = min(0, *(each.value if each.low is None else each.low for each in estimates))
+    high = max(0, *(each.value if each.high is None else each.high for each in estimates))
+    return min(-10.0, 1.3 * low), max(10.0, 1.3 * high)

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from statistics import mean
 from typing import Any
 
 from alexnet_jax.reproduction.claims import Claim, Setting
@@ -66,14 +67,14 @@ def _ten_crops(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
 
 
 def _ensemble(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
-    """Compare ensembles of the claim's number of networks with single ones."""
-    own = [
-        _PERCENT * each.scores["ten_crop"]["top1_error"]
+    """Compare each ensemble of the claim's number of networks with the mean of its members."""
+    single = {run.seed: _error(run) for run in log.of_arm(claim.arm)}
+    gains = [
+        _PERCENT * each.scores["ten_crop"]["top1_error"] - mean(single[s] for s in each.seeds)
         for each in log.ensembles
         if len(each.seeds) == claim.networks
     ]
-    other = [_error(run) for run in log.of_arm(claim.against)]
-    return difference(own, other) if own and other else None
+    return average(gains) if gains else None
 
 
 def _sooner(curve: Callable[[Run], Curve], title: str) -> Measure:
@@ -91,8 +92,7 @@ def _sooner(curve: Callable[[Run], Curve], title: str) -> Measure:
         )
         if not own or not other or math.inf in (*own, *other):
             return None
-        estimate = difference(*([math.log(epochs) for epochs in each] for each in (own, other)))
-        return replace(estimate, deviation=None)
+        return difference(*([math.log(epochs) for epochs in each] for each in (own, other)))
 
     return Measure(compute, title, curve)
 

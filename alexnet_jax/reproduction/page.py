@@ -1,5 +1,7 @@
 """The page of the claims, docs/reproducing-2012.md: written from the table and the logs alone."""
 
+import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
@@ -9,16 +11,34 @@ from typing import Any
 
 import jinja2
 
+from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.views import VIEW_TITLES
 from alexnet_jax.report.matplotlib_style import Drawing
 from alexnet_jax.reproduction import costs
-from alexnet_jax.reproduction.claims import BASELINE, Claims, Experiment
+from alexnet_jax.reproduction.claims import BASELINE, BASELINE_RUNS, Claims, Experiment
 from alexnet_jax.reproduction.figures import draw_curves, draw_differences, draw_starts
-from alexnet_jax.reproduction.findings import Finding, find, format_p, format_value, read_logs
+from alexnet_jax.reproduction.findings import (
+    Finding,
+    find,
+    format_deviation,
+    format_p,
+    format_value,
+    read_logs,
+)
 from alexnet_jax.reproduction.logs import Log, log_path
 from alexnet_jax.reproduction.measures import MEASURES, is_pilot, steps_to_leave
 from alexnet_jax.reproduction.seed_noise import SeedNoise, seed_noise
 from alexnet_jax.sweeps.statistics import ALPHA
+
+
+def check_page(page: Path) -> None:
+    """Raise UserError if the page cannot be written."""
+    if not page.parent.is_dir():
+        raise UserError(f"--page={page}: there is no folder {page.parent}")
+    if page.is_dir():
+        raise UserError(f"--page={page} is a folder; give the name of a file in it")
+    if not os.access(page if page.exists() else page.parent, os.W_OK):
+        raise UserError(f"--page={page} cannot be written")
 
 
 def write_page(claims: Claims, results: Path, page: Path) -> list[Finding]:
@@ -66,8 +86,8 @@ def draw_figures(
             }
             drawing = draw_differences(own, published)
             caption = (
-                f"Differences on {data} with 95 % intervals. Blue agrees with the paper, orange is "
-                "the opposite, grey is not told apart. Diamonds: what the paper or its log says of "
+                f"Differences on {data} with 95 % intervals. Blue agrees with the paper, orange "
+                "does not, grey is not told apart. Diamonds: what the paper or its log says of "
                 "ImageNet."
             )
         else:
@@ -110,13 +130,19 @@ def format_page(
         ],
         noise=noise,
         noise_sentence=_noise_sentence(noise),
-        imagenet_steps=f"{costs.imagenet_steps():,}",
-        imagenet_hours=costs.imagenet_hours(),
+        costs=[
+            (claim, cost)
+            for claim in claims.claims
+            if (cost := costs.imagenet_cost(claims, claim)) and cost.seeds
+        ],
+        ceil=math.ceil,
         deviation=costs.ASSUMED_DEVIATION,
         predicted_deviation=f"{costs.predicted_deviation():.2f}",
-        seeds_for=costs.seeds_for,
+        noise_ratio=max((each.deviation / each.binary for each in noise), default=None),
         format_value=format_value,
+        log_name=lambda each: log_path(Path(), each.data, each.claim.experiment),
         format_p=format_p,
+        format_deviation=format_deviation,
         view_titles=VIEW_TITLES,
         measures=MEASURES,
     )
@@ -124,15 +150,14 @@ def format_page(
 
 def _summary(findings: Sequence[Finding]) -> str:
     counts = Counter(each.verdict for each in findings)
-    parts = [f"{verdict}: {count}" for verdict, count in sorted(counts.items())]
-    return f"By the rule below, {'; '.join(parts)}."
+    parts = [f"*{verdict}* {count}" for verdict, count in counts.most_common()]
+    return f"Verdicts by the rule below: {', '.join(parts)}."
 
 
 def _part(experiment: Experiment, results: Path, log: Log) -> dict[str, Any]:
     setting = experiment.data[log.data]
     measured = {arm: [r for r in log.of_arm(arm) if not is_pilot(r)] for arm in experiment.arms}
-    # As for `run_experiment`, of which each seed gives the baseline two runs.
-    per_seed = {BASELINE: 2}
+    per_seed = {BASELINE: BASELINE_RUNS}  # As for `run_experiment`.
     seeds = max(1, *(len(runs) // per_seed.get(arm, 1) for arm, runs in measured.items()))
     return {
         "title": experiment.title,

@@ -55,7 +55,7 @@ def run_experiment(
         claims: of this experiment.
         data: name of the data set.
         data_dir: where it was prepared.
-        seeds: of each arm; the baseline has twice as many.
+        seeds: of each arm; the baseline has BASELINE_RUNS times as many.
         workdir: folder of all runs.
         results: folder of the logs.
         execute: runs trials, as for `run_missing`.

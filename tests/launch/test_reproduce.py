@@ -11,7 +11,7 @@ from short_run import FRACTALS, REPOSITORY
 from alexnet_jax.reproduction.claims import Claim, Experiment, Setting
 from alexnet_jax.reproduction.logs import log_path, read_log
 from alexnet_jax.reproduction.running import run_experiment
-from alexnet_jax.sweeps.running import local_executor
+from alexnet_jax.sweeps.running import local_executor, ray_executor
 
 
 def reproduce(*arguments):
@@ -27,7 +27,17 @@ def test_the_list_has_what_a_claim_compares_and_costs():
     code, out, _ = reproduce("--list")
     assert code == 0
     assert "compares   no_overlap with baseline" in out
-    assert "8 seeds of each arm tell 0.39 points from noise, 37 hours on one NVIDIA H200" in out
+    assert "arm        no_overlap: model.modifications=('no_overlap',)" in out
+    assert "--seeds=8 tells 0.39 points from noise, with 24 runs, 55 h on one NVIDIA H200" in out
+    assert "on fractals/few: configs/demo.py data.name=fractals/few" in out
+    assert "37.5 % top-1 and 17.0 % top-5 error on ILSVRC-2010's test images." in out
+
+
+def test_the_list_has_the_claims_that_are_named():
+    code, out, _ = reproduce("--list", "--claim=relu")
+    assert code == 0
+    assert "compares   tanh with relu" in out
+    assert "no_overlap" not in out
 
 
 @pytest.mark.parametrize(
@@ -37,7 +47,9 @@ def test_the_list_has_what_a_claim_compares_and_costs():
         (["--claim=lrm", "--data=fractals/few"], "--claim=lrm: no such claim; there are relu"),
         (["--claim=relu", "--data=fractals/few"], "claim relu can be tried on fashion_mnist"),
         (["--data=mnist"], "--data=mnist: no claim has it; there are cifar10"),
-        (["--page_only", "--page=nowhere/page.md"], "there is no folder nowhere"),
+        (["--data=fractals/few", "--page=nowhere/page.md"], "there is no folder nowhere"),
+        (["--data=fractals/few", "--page=docs"], "--page=docs is a folder"),
+        (["--page_only"], "has no log of launch.reproduce"),
         (["--data=fractals/few", "--data_dir=nowhere"], "no data set 'fractals/few' in nowhere"),
     ],
 )
@@ -45,6 +57,15 @@ def test_bad_input_is_told(arguments, message, tmp_path):
     code, _, err = reproduce(*arguments, f"--workdir={tmp_path}", f"--results={tmp_path}")
     assert code == 2
     assert message in err
+
+
+def test_a_damaged_log_is_told_before_the_runs(tmp_path):
+    log = log_path(tmp_path, "fractals/few", "ablations")
+    log.parent.mkdir()
+    log.write_text("{")
+    code, out, err = reproduce("--data=fractals/few", f"--results={tmp_path}")
+    assert (code, out) == (2, "")
+    assert f"{log} is no log of launch.reproduce" in err
 
 
 SETTING = Setting(
@@ -92,6 +113,20 @@ def test_runs_gaps_and_ensembles_are_logged_and_run_once(fractals_dir, tmp_path,
     capsys.readouterr()
     assert run() == log
     assert "3 ended before, 0 to run" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_ray_runs_what_is_missing(fractals_dir, tmp_path, capsys):
+    pytest.importorskip("ray.tune", reason="Ray is not installed: requirements-sweep.txt")
+    experiment = Experiment("short", "Short", {"relu": {}}, {FRACTALS: SETTING})
+    folders = (tmp_path / "runs", tmp_path / "results")
+    with_ray = ray_executor(cpus=1, gpus=None, grace=1.0, reduction_factor=3.0)
+    for seeds, execute in ((1, local_executor(None)), (2, with_ray)):
+        claims = [claim("sooner", "relu", "relu")]
+        run_experiment(experiment, claims, FRACTALS, str(fractals_dir), seeds, *folders, execute)
+    assert "1 ended before, 1 to run" in capsys.readouterr().out
+    log = read_log(log_path(folders[1], FRACTALS, "short"))
+    assert [(each.seed, each.result["step"]) for each in log.runs] == [(0, 4), (1, 4)]
 
 
 @pytest.mark.slow

@@ -56,16 +56,17 @@ def test_ten_crops_are_compared_with_the_centre_crop_of_the_same_run():
     assert found.deviation == pytest.approx(math.sqrt(2))
 
 
-def test_ensembles_of_the_claims_size_are_compared_with_single_networks():
+def test_an_ensemble_of_the_claims_size_is_compared_with_its_members():
     def ensemble(seeds, error):
         return Ensemble(seeds, {"ten_crop": {"top1_error": error}})
 
     log = made_log(
-        made_run("baseline", 0, 0.2),
-        made_run("baseline", 1, 0.3),
-        ensembles=[ensemble([0, 1], 0.15), ensemble([0, 1, 2], 0.01)],
+        *(made_run("baseline", seed, error) for seed, error in enumerate([0.2, 0.3, 0.5, 0.7])),
+        ensembles=[ensemble([0, 1], 0.15), ensemble([2, 3], 0.48), ensemble([0, 1, 2], 0.01)],
     )
-    assert compute("ensemble", log, arm="baseline", networks=2).value == pytest.approx(-10.0)
+    found = compute("ensemble", log, arm="baseline", networks=2)
+    assert found.value == pytest.approx(-11.0)
+    assert found.deviation == pytest.approx(math.sqrt(2))  # Of -10 and -12.
 
 
 def test_sooner_is_the_ratio_of_geometric_means():
