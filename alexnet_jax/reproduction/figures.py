@@ -123,21 +123,13 @@ def draw_differences(findings: Sequence[Finding], published: Mapping[str, float]
         axes.invert_yaxis()
         axes.set_xscale("symlog", linthresh=10)  # One arm may not learn at all.
         axes.set_xlabel("difference of top-1 error, points (log scale beyond 10)")
-        ticks = (-50, -20, -10, -5, 0, 5, 10, 20, 50, 100)
+        ticks = (-50, -20, -10, -5, 0, 5, 10, 20, 50)
         axes.set_xticks(ticks, [f"{tick:+d}" if tick else "0" for tick in ticks])
         axes.minorticks_off()
-        axes.set_xlim(*_limits(rows))
+        axes.margins(x=0.08)
     data = findings[0].data if findings else ""
     alt = (
         f"Differences of top-1 error on {data}, one row a claim, with 95 % intervals. Blue agrees "
         "with the paper, orange does not, grey is not told apart."
     )
     return Drawing(figure, alt)
-
-
-def _limits(rows: Sequence[Finding]) -> tuple[float, float]:
-    """Return the ends of an axis on which every interval has some room."""
-    estimates = [each.estimate for each in rows]
-    low = min(0, *(each.value if each.low is None else each.low for each in estimates))
-    high = max(0, *(each.value if each.high is None else each.high for each in estimates))
-    return min(-10.0, 1.3 * low), max(10.0, 1.3 * high)
