@@ -30,7 +30,7 @@ test-fast: .venv/requirements-dev.done
 PEERS := tests/peers tests/weights/test_*_peer.py \
 	tests/benchmarks/test_step_benchmark.py::test_pytorch_is_measured_in_turn
 SWEEPS := tests/sweeps/test_trials.py tests/launch/test_ray_sweep.py \
-	tests/launch/test_reproduce.py::test_ray_runs_what_is_missing
+	tests/launch/test_reproduce.py::test_ray_runs_what_is_missing_of_several_experiments
 
 test-peers: .venv/requirements-peers.done
 	XLA_FLAGS="" $(TEST) $(PEERS)

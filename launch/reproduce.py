@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> None:
     # Imported here so that --help and --list do not wait for JAX.
     from alexnet_jax.reproduction.findings import read_logs
     from alexnet_jax.reproduction.page import check_page, write_page
-    from alexnet_jax.reproduction.running import choose, run_experiment
+    from alexnet_jax.reproduction.running import choose, run_experiments
     from alexnet_jax.sweeps.running import local_executor, ray_executor
 
     # Before the runs, which take hours.
@@ -75,17 +75,15 @@ def main(arguments: Sequence[str]) -> None:
             if _EXECUTOR.value == "ray"
             else local_executor(_GPUS.value)
         )
-        for experiment, chosen in choose(claims, _CLAIM.value, _DATA.value):
-            run_experiment(
-                experiment,
-                chosen,
-                _DATA.value,
-                _DATA_DIR.value,
-                _SEEDS.value,
-                Path(_WORKDIR.value),
-                results,
-                execute,
-            )
+        run_experiments(
+            choose(claims, _CLAIM.value, _DATA.value),
+            _DATA.value,
+            _DATA_DIR.value,
+            _SEEDS.value,
+            Path(_WORKDIR.value),
+            results,
+            execute,
+        )
     findings = write_page(claims, results, page)
     print(f"{page}: {len(findings)} findings")
 

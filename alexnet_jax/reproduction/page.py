@@ -15,7 +15,7 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.views import VIEW_TITLES
 from alexnet_jax.report.matplotlib_style import Drawing
 from alexnet_jax.reproduction import costs
-from alexnet_jax.reproduction.claims import BASELINE, BASELINE_RUNS, Claims, Experiment
+from alexnet_jax.reproduction.claims import BASELINE, BASELINE_RUNS, Claims
 from alexnet_jax.reproduction.figures import draw_curves, draw_differences, draw_starts
 from alexnet_jax.reproduction.findings import (
     Finding,
@@ -119,7 +119,7 @@ def format_page(
         total_runs=sum(len(log.runs) for log in logs),
         summary=_summary(findings),
         alpha=ALPHA,
-        parts=[_part(claims.experiments[log.experiment], results, log) for log in logs],
+        parts=[_part(claims, results, log) for log in logs],
         without=_without(claims, logs, findings),
         figures=figures,
         starts=[
@@ -154,17 +154,20 @@ def _summary(findings: Sequence[Finding]) -> str:
     return f"Verdicts by the rule below: {', '.join(parts)}."
 
 
-def _part(experiment: Experiment, results: Path, log: Log) -> dict[str, Any]:
+def _part(claims: Claims, results: Path, log: Log) -> dict[str, Any]:
+    experiment, own = claims.experiments[log.experiment], claims.of_experiment(log.experiment)
+    only = f"--claim={own[0].name} " if len(own) == 1 else ""
     setting = experiment.data[log.data]
     measured = {arm: [r for r in log.of_arm(arm) if not is_pilot(r)] for arm in experiment.arms}
-    per_seed = {BASELINE: BASELINE_RUNS}  # As for `run_experiment`.
+    per_seed = {BASELINE: BASELINE_RUNS}  # As for `run_experiments`.
     seeds = max(1, *(len(runs) // per_seed.get(arm, 1) for arm, runs in measured.items()))
     return {
         "title": experiment.title,
         "data": log.data,
         "about": setting.about.strip(),
         "prepare": f"python -m alexnet_jax.prepare {setting.prepare} --data_dir=data",
-        "command": f"python -m launch.reproduce --data={log.data} --seeds={seeds} --data_dir=data",
+        "command": f"python -m launch.reproduce {only}--data={log.data} --seeds={seeds} "
+        "--data_dir=data",
         "environment": _environment(log),
         "runs": len(log.runs),
         "seconds": round(median(run.result["seconds"] for run in log.runs)),
