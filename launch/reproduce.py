@@ -25,7 +25,9 @@ from alexnet_jax.system.signals import exit_on_signals
 
 _CLAIM = flags.DEFINE_multi_string("claim", [], "A claim to try; may be given several times.")
 _DATA = flags.DEFINE_string("data", "", "The data set; --list names those of each claim.")
-_SEEDS = flags.DEFINE_integer("seeds", 3, "Seeds of each arm.", lower_bound=1)
+_SEEDS = flags.DEFINE_integer(
+    "seeds", 3, "Seeds of each arm; the baseline has twice as many.", lower_bound=1
+)
 _WORKDIR = flags.DEFINE_string("workdir", "runs/reproduce", "The folder of the runs.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "data", "The folder of the prepared data sets.")
 _RESULTS = flags.DEFINE_string(
@@ -38,7 +40,7 @@ _EXECUTOR = flags.DEFINE_enum(
 _GPUS = flags.DEFINE_integer(
     "gpus_per_trial", None, "Run trials side by side, each on this number of GPUs.", lower_bound=1
 )
-_LIST = flags.DEFINE_bool("list", False, "Print the claims, and run nothing.")
+_LIST = flags.DEFINE_bool("list", False, "Print the claims, or those of --claim; run nothing.")
 _PAGE_ONLY = flags.DEFINE_bool("page_only", False, "Write the page from the logs; run nothing.")
 
 
@@ -50,14 +52,22 @@ def main(arguments: Sequence[str]) -> None:
 
     claims = load_claims()
     if _LIST.value:
-        print(format_claims(claims))
+        print(format_claims(claims, _CLAIM.value))
         return
     # Imported here so that --help and --list do not wait for JAX.
-    from alexnet_jax.reproduction.page import write_page
-    from alexnet_jax.reproduction.running import choose, run_experiment
+    from alexnet_jax.reproduction.findings import read_logs
+    from alexnet_jax.reproduction.page import check_page, write_page
+    from alexnet_jax.reproduction.running import choose, run_experiments
     from alexnet_jax.sweeps.running import local_executor, ray_executor
 
-    if not _PAGE_ONLY.value:
+    # Before the runs, which take hours.
+    results, page = Path(_RESULTS.value), Path(_PAGE.value)
+    check_page(page)
+    logs = read_logs(results, claims)
+    if _PAGE_ONLY.value:
+        if not logs:
+            raise UserError(f"--results={results} has no log of launch.reproduce")
+    else:
         if not _DATA.value:
             raise UserError("--data must be given, or --list or --page_only; see --help")
         execute = (
@@ -65,21 +75,16 @@ def main(arguments: Sequence[str]) -> None:
             if _EXECUTOR.value == "ray"
             else local_executor(_GPUS.value)
         )
-        for experiment, chosen in choose(claims, _CLAIM.value, _DATA.value):
-            run_experiment(
-                experiment,
-                chosen,
-                _DATA.value,
-                _DATA_DIR.value,
-                _SEEDS.value,
-                Path(_WORKDIR.value),
-                Path(_RESULTS.value),
-                execute,
-            )
-    page = Path(_PAGE.value)
-    if not page.parent.is_dir():
-        raise UserError(f"--page={page}: there is no folder {page.parent}")
-    findings = write_page(claims, Path(_RESULTS.value), page)
+        run_experiments(
+            choose(claims, _CLAIM.value, _DATA.value),
+            _DATA.value,
+            _DATA_DIR.value,
+            _SEEDS.value,
+            Path(_WORKDIR.value),
+            results,
+            execute,
+        )
+    findings = write_page(claims, results, page)
     print(f"{page}: {len(findings)} findings")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from alexnet_jax.errors import UserError
 
 BASELINE = "baseline"
+BASELINE_RUNS = 2  # For each seed: every claim of an experiment is compared with it.
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,19 @@ class Claim:
     sign: int = 1  # 1 where the claim says that the measure is above zero, -1 below, 0 about zero.
     # Published, in percentage points of top-1 error; for the number of seeds.
     difference: float | None = None
-    data: str = "imagenet2012"  # The published number's data set.
     caution: str = ""  # What makes the comparison weaker than it looks.
+
+    @property
+    def runs(self) -> Mapping[str, int]:
+        """Runs of each arm for each seed."""
+        return {arm: BASELINE_RUNS if arm == BASELINE else 1 for arm in (self.arm, self.against)}
 
     @property
     def compared(self) -> str:
         """What is compared, in words."""
         if self.networks > 1:
-            return f"ensembles of {self.networks} networks of {self.arm} with single ones"
+            ensembles = f"ensembles of {self.networks} networks of {self.arm}"
+            return f"{ensembles} with the mean of their members"
         return self.arm if self.arm == self.against else f"{self.arm} with {self.against}"
 
 
@@ -88,6 +94,8 @@ class Claims:
     claims: tuple[Claim, ...]
     facts: tuple[Fact, ...]
     untested: tuple[Untested, ...]
+    # What published runs on ImageNet had reached: epoch, losses, errors of the centre crop, source.
+    milestones: tuple[Mapping[str, Any], ...]
 
     def find(self, name: str) -> Claim:
         """Return a claim by name; UserError lists the names."""
@@ -109,6 +117,7 @@ def load_claims() -> Claims:
         tuple(Claim(name=name, **values) for name, values in table["claims"].items()),
         tuple(Fact(**values) for values in table["facts"]),
         tuple(Untested(**values) for values in table["untested"]),
+        tuple(table["milestones"]),
     )
 
 

@@ -9,18 +9,26 @@ from matplotlib.figure import Figure
 from alexnet_jax.report.matplotlib_style import INK, Drawing, figure_style
 from alexnet_jax.reproduction.claims import Experiment, Setting
 from alexnet_jax.reproduction.findings import Finding
-from alexnet_jax.reproduction.logs import Log, Run
-from alexnet_jax.reproduction.measures import MEASURES, epochs_to, is_pilot, steps_to_leave
+from alexnet_jax.reproduction.logs import Log
+from alexnet_jax.reproduction.measures import (
+    MEASURES,
+    Curve,
+    Measure,
+    epochs_to,
+    is_pilot,
+    steps_to_leave,
+)
 
 # Okabe and Ito's colours, told apart by the colour-blind, and a second sign for each arm.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 _LINES = ("-", "--", "-.", ":")
-_VERDICT_COLOURS = {"agrees": _COLOURS[0], "the opposite": _COLOURS[1]}
+_VERDICT_COLOURS = {"agrees": _COLOURS[0], "the opposite": _COLOURS[1], "differs": _COLOURS[1]}
 
 
-def draw_figure1(log: Log, experiment: Experiment, setting: Setting) -> Drawing:
-    """Draw the training error of each arm against epochs: median, and the band of all seeds."""
-    assert setting.target is not None
+def draw_curves(log: Log, experiment: Experiment, setting: Setting, measure: Measure) -> Drawing:
+    """Draw each arm's error against epochs, as `measure` has it: median and band of all seeds."""
+    assert setting.target is not None and measure.curve is not None
+    title = measure.title.removeprefix("epochs to the ")
     with figure_style():
         figure = Figure(figsize=(5.2, 3.4), layout="constrained")
         axes = figure.subplots()
@@ -28,29 +36,31 @@ def draw_figure1(log: Log, experiment: Experiment, setting: Setting) -> Drawing:
             runs = [run for run in log.of_arm(arm) if not is_pilot(run)]
             if not runs:
                 continue
-            epochs, errors = _errors(runs)
+            curves = [measure.curve(run) for run in runs]
+            epochs, errors = _errors(curves)
             axes.fill_between(
                 epochs, errors.min(axis=0), errors.max(axis=0), color=colour, alpha=0.2
             )
-            label = f"{arm}, rate {runs[0].rate:g}, {len(runs)} seeds"
+            rate = f", rate {runs[0].rate:g}" if runs[0].rate else ""
+            label = f"{arm.replace('_', ' ')}{rate}, {len(runs)} seeds"
             axes.plot(epochs, np.median(errors, axis=0), line, color=colour, label=label)
-            reached = float(np.median([epochs_to(run, setting.target) for run in runs]))
+            reached = float(np.median([epochs_to(curve, setting.target) for curve in curves]))
             axes.plot([reached], [100 * setting.target], "o", color=colour)
         axes.axhline(100 * setting.target, color=INK, linewidth=0.8, linestyle=":")
         axes.set_xlabel("epochs")
-        axes.set_ylabel("training error, %")
+        axes.set_ylabel(f"{title}, %")
         axes.set_ylim(0, None)
         axes.legend(frameon=False)
     alt = (
-        f"Training error against epochs on {log.data}: median and range over seeds of "
+        f"{title.capitalize()} against epochs on {log.data}: median and range over seeds of "
         f"{' and '.join(experiment.arms)}."
     )
     return Drawing(figure, alt)
 
 
-def _errors(runs: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:
+def _errors(points: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray]:
     """Return epochs [T] and errors in per cent [runs, T]."""
-    curves = [np.array(run.train) for run in runs]
+    curves = [np.array(each) for each in points]
     length = min(map(len, curves))
     return curves[0][:length, 0], np.stack([100 * curve[:length, 2] for curve in curves])
 
@@ -91,7 +101,7 @@ def draw_differences(findings: Sequence[Finding], published: Mapping[str, float]
         findings: of one data set.
         published: difference in percentage points of top-1 error, by claim.
     """
-    rows = [each for each in findings if not MEASURES[each.claim.measure].is_ratio]
+    rows = [each for each in findings if MEASURES[each.claim.measure].curve is None]
     with figure_style():
         figure = Figure(figsize=(6.4, 0.9 + 0.28 * len(rows)), layout="constrained")
         axes = figure.subplots()
@@ -112,13 +122,14 @@ def draw_differences(findings: Sequence[Finding], published: Mapping[str, float]
         axes.set_yticks(range(len(rows)), names)
         axes.invert_yaxis()
         axes.set_xscale("symlog", linthresh=10)  # One arm may not learn at all.
-        axes.set_xlabel("difference of top-1 error, percentage points")
+        axes.set_xlabel("difference of top-1 error, points (log scale beyond 10)")
         ticks = (-50, -20, -10, -5, 0, 5, 10, 20, 50)
         axes.set_xticks(ticks, [f"{tick:+d}" if tick else "0" for tick in ticks])
         axes.minorticks_off()
+        axes.margins(x=0.08)
     data = findings[0].data if findings else ""
     alt = (
         f"Differences of top-1 error on {data}, one row a claim, with 95 % intervals. Blue agrees "
-        "with the paper, orange is the opposite, grey is not told apart."
+        "with the paper, orange does not, grey is not told apart."
     )
     return Drawing(figure, alt)

@@ -24,7 +24,7 @@ class Finding:
 def judge(claim: Claim, estimate: Estimate) -> str:
     """Return the verdict: a sign counts only at p < ALPHA."""
     if estimate.p is None:
-        return "one run each: no verdict"
+        return "too few runs"
     found = estimate.sign()
     if claim.sign == 0:
         return "differs" if found else "no difference found"
@@ -59,7 +59,7 @@ def find(claims: Claims, logs: Sequence[Log]) -> list[Finding]:
 
 def format_value(claim: Claim, estimate: Estimate) -> str:
     """Return the value with its interval: "+1.4 (0.9 to 1.9) points", "6.0 (5.1 to 7.0) times"."""
-    if MEASURES[claim.measure].is_ratio:
+    if MEASURES[claim.measure].curve:
         value, low, high = (
             None if each is None else math.exp(each)
             for each in (estimate.value, estimate.low, estimate.high)
@@ -68,6 +68,15 @@ def format_value(claim: Claim, estimate: Estimate) -> str:
         return f"{value:.2f}{interval} times"
     interval = "" if estimate.low is None else f" ({estimate.low:+.1f} to {estimate.high:+.1f})"
     return f"{estimate.value:+.1f}{interval}"
+
+
+def format_deviation(claim: Claim, estimate: Estimate) -> str:
+    """Return the standard deviation over runs: in points, or of a ratio's numbers in per cent."""
+    if estimate.deviation is None:
+        return ""
+    if MEASURES[claim.measure].curve:
+        return f"{100 * estimate.deviation:.0f} %"  # Of the logarithm, which is nearly that.
+    return f"{estimate.deviation:.1f}"
 
 
 def format_p(p: float | None) -> str:

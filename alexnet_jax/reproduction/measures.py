@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from statistics import mean
 from typing import Any
 
 from alexnet_jax.reproduction.claims import Claim, Setting
@@ -14,6 +15,7 @@ _PERCENT = 100.0
 _PLATEAU = 0.9
 
 
+Curve = Sequence[Sequence[float]]  # [epoch, loss, top-1 error] of each point.
 # The estimate from a log, or None where its runs are missing. Its value is in percentage points, or
 # a logarithm for a ratio.
 _Compute = Callable[[Log, Claim, Setting], Estimate | None]
@@ -25,7 +27,8 @@ class Measure:
 
     compute: _Compute
     title: str  # What is compared, for a table.
-    is_ratio: bool = False  # Whether people read it as a factor.
+    # Of a run, where its epochs to a target are compared, as a factor.
+    curve: Callable[[Run], Curve] | None = None
 
 
 def _compare(number: Callable[[Run], float | None]) -> _Compute:
@@ -64,27 +67,34 @@ def _ten_crops(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
 
 
 def _ensemble(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
-    """Compare ensembles of the claim's number of networks with single ones."""
-    own = [
-        _PERCENT * each.scores["ten_crop"]["top1_error"]
+    """Compare each ensemble of the claim's number of networks with the mean of its members."""
+    single = {run.seed: _error(run) for run in log.of_arm(claim.arm)}
+    gains = [
+        _PERCENT * each.scores["ten_crop"]["top1_error"] - mean(single[s] for s in each.seeds)
         for each in log.ensembles
         if len(each.seeds) == claim.networks
     ]
-    other = [_error(run) for run in log.of_arm(claim.against)]
-    return difference(own, other) if own and other else None
+    return average(gains) if gains else None
 
 
-def _sooner(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
-    """Compare the epochs to the setting's training error: the logarithm of their ratio."""
-    assert setting.target is not None, "claims.toml gives it"
-    own, other = (
-        [epochs_to(run, setting.target) for run in log.of_arm(arm) if not is_pilot(run)]
-        for arm in (claim.arm, claim.against)
-    )
-    if not own or not other or math.inf in (*own, *other):
-        return None
-    estimate = difference(*([math.log(epochs) for epochs in each] for each in (own, other)))
-    return replace(estimate, deviation=None)
+def _sooner(curve: Callable[[Run], Curve], title: str) -> Measure:
+    """Return the comparison of the epochs until a run's curve is at the setting's target.
+
+    Its value is the logarithm of their ratio.
+    """
+
+    def compute(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
+        target = setting.target
+        assert target is not None, "claims.toml gives it"
+        own, other = (
+            [epochs_to(curve(run), target) for run in log.of_arm(arm) if not is_pilot(run)]
+            for arm in (claim.arm, claim.against)
+        )
+        if not own or not other or math.inf in (*own, *other):
+            return None
+        return difference(*([math.log(epochs) for epochs in each] for each in (own, other)))
+
+    return Measure(compute, title, curve)
 
 
 def _stuck(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
@@ -106,17 +116,18 @@ MEASURES: Mapping[str, Measure] = {
     "ten_crops": Measure(_ten_crops, "top-1 error: ten crops less centre crop"),
     "ensemble": Measure(_ensemble, "top-1 error with ten crops"),
     "stuck": Measure(_stuck, "runs that end at the loss of a guess, in per cent"),
-    "sooner": Measure(_sooner, "epochs to the training error", is_ratio=True),
+    "sooner": _sooner(lambda run: run.train, "epochs to the training error"),
+    "sooner_validation": _sooner(lambda run: run.evaluations, "epochs to the validation error"),
 }
 
 
-def epochs_to(run: Run, target: float) -> float:
-    """Return the epochs until a run's training error is `target`, between two lines of its log.
+def epochs_to(curve: Curve, target: float) -> float:
+    """Return the epochs until the error of a curve is `target`, between two of its points.
 
     Infinity if it never gets there.
     """
     before: tuple[float, float] | None = None
-    for epoch, _, error in run.train:
+    for epoch, _, error in curve:
         if error <= target:
             if before is None:
                 return epoch
@@ -147,7 +158,7 @@ def fastest_rates(runs: Sequence[Run], target: float) -> dict[str, float]:
     for run in runs:
         if not is_pilot(run) or run.rate is None:
             continue
-        candidate = epochs_to(run, target), run.rate
+        candidate = epochs_to(run.train, target), run.rate
         if candidate[0] < math.inf:
             rates[run.arm] = min(rates.get(run.arm, candidate), candidate)
     return {arm: rate for arm, (_, rate) in rates.items()}

@@ -1,5 +1,7 @@
 """The page of the claims, docs/reproducing-2012.md: written from the table and the logs alone."""
 
+import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
@@ -9,16 +11,34 @@ from typing import Any
 
 import jinja2
 
+from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.views import VIEW_TITLES
 from alexnet_jax.report.matplotlib_style import Drawing
 from alexnet_jax.reproduction import costs
-from alexnet_jax.reproduction.claims import BASELINE, Claims, Experiment
-from alexnet_jax.reproduction.figures import draw_differences, draw_figure1, draw_starts
-from alexnet_jax.reproduction.findings import Finding, find, format_p, format_value, read_logs
+from alexnet_jax.reproduction.claims import BASELINE, BASELINE_RUNS, Claims
+from alexnet_jax.reproduction.figures import draw_curves, draw_differences, draw_starts
+from alexnet_jax.reproduction.findings import (
+    Finding,
+    find,
+    format_deviation,
+    format_p,
+    format_value,
+    read_logs,
+)
 from alexnet_jax.reproduction.logs import Log, log_path
 from alexnet_jax.reproduction.measures import MEASURES, is_pilot, steps_to_leave
 from alexnet_jax.reproduction.seed_noise import SeedNoise, seed_noise
 from alexnet_jax.sweeps.statistics import ALPHA
+
+
+def check_page(page: Path) -> None:
+    """Raise UserError if the page cannot be written."""
+    if not page.parent.is_dir():
+        raise UserError(f"--page={page}: there is no folder {page.parent}")
+    if page.is_dir():
+        raise UserError(f"--page={page} is a folder; give the name of a file in it")
+    if not os.access(page if page.exists() else page.parent, os.W_OK):
+        raise UserError(f"--page={page} cannot be written")
 
 
 def write_page(claims: Claims, results: Path, page: Path) -> list[Finding]:
@@ -44,9 +64,14 @@ def draw_figures(
         name, data = log.experiment, log.data
         experiment = claims.experiments[name]
         own = [each for each in findings if (each.claim.experiment, each.data) == (name, data)]
-        if experiment.rates and own:
-            drawing = draw_figure1(log, experiment, experiment.data[data])
-            caption = f"Figure 1 of the paper on {data}: median over seeds, band of all seeds."
+        measures = [MEASURES[each.claim.measure] for each in own]
+        if measures and all(measure.curve for measure in measures):
+            drawing = draw_curves(log, experiment, experiment.data[data], measures[0])
+            what = "Figure 1 of the paper" if name == "figure1" else experiment.title
+            caption = (
+                f"{what} on {data}: median over seeds, band of all seeds. Dots: the median at "
+                "which an arm is at the error of the dotted line."
+            )
         elif any(each.claim.measure == "stuck" for each in own):
             drawing = draw_starts(log, experiment)
             caption = (
@@ -61,8 +86,8 @@ def draw_figures(
             }
             drawing = draw_differences(own, published)
             caption = (
-                f"Differences on {data} with 95 % intervals. Blue agrees with the paper, orange is "
-                "the opposite, grey is not told apart. Diamonds: what the paper or its log says of "
+                f"Differences on {data} with 95 % intervals. Blue agrees with the paper, orange "
+                "does not, grey is not told apart. Diamonds: what the paper or its log says of "
                 "ImageNet."
             )
         else:
@@ -94,7 +119,7 @@ def format_page(
         total_runs=sum(len(log.runs) for log in logs),
         summary=_summary(findings),
         alpha=ALPHA,
-        parts=[_part(claims.experiments[log.experiment], results, log) for log in logs],
+        parts=[_part(claims, results, log) for log in logs],
         without=_without(claims, logs, findings),
         figures=figures,
         starts=[
@@ -105,13 +130,19 @@ def format_page(
         ],
         noise=noise,
         noise_sentence=_noise_sentence(noise),
-        imagenet_steps=f"{costs.imagenet_steps():,}",
-        imagenet_hours=costs.imagenet_hours(),
+        costs=[
+            (claim, cost)
+            for claim in claims.claims
+            if (cost := costs.imagenet_cost(claims, claim)) and cost.seeds
+        ],
+        ceil=math.ceil,
         deviation=costs.ASSUMED_DEVIATION,
         predicted_deviation=f"{costs.predicted_deviation():.2f}",
-        seeds_for=costs.seeds_for,
+        noise_ratio=max((each.deviation / each.binary for each in noise), default=None),
         format_value=format_value,
+        log_name=lambda each: log_path(Path(), each.data, each.claim.experiment),
         format_p=format_p,
+        format_deviation=format_deviation,
         view_titles=VIEW_TITLES,
         measures=MEASURES,
     )
@@ -119,22 +150,24 @@ def format_page(
 
 def _summary(findings: Sequence[Finding]) -> str:
     counts = Counter(each.verdict for each in findings)
-    parts = [f"{verdict}: {count}" for verdict, count in sorted(counts.items())]
-    return f"By the rule below, {'; '.join(parts)}."
+    parts = [f"*{verdict}* {count}" for verdict, count in counts.most_common()]
+    return f"Verdicts by the rule below: {', '.join(parts)}."
 
 
-def _part(experiment: Experiment, results: Path, log: Log) -> dict[str, Any]:
+def _part(claims: Claims, results: Path, log: Log) -> dict[str, Any]:
+    experiment, own = claims.experiments[log.experiment], claims.of_experiment(log.experiment)
+    only = f"--claim={own[0].name} " if len(own) == 1 else ""
     setting = experiment.data[log.data]
     measured = {arm: [r for r in log.of_arm(arm) if not is_pilot(r)] for arm in experiment.arms}
-    # As for `run_experiment`, of which each seed gives the baseline two runs.
-    per_seed = {BASELINE: 2}
+    per_seed = {BASELINE: BASELINE_RUNS}  # As for `run_experiments`.
     seeds = max(1, *(len(runs) // per_seed.get(arm, 1) for arm, runs in measured.items()))
     return {
         "title": experiment.title,
         "data": log.data,
         "about": setting.about.strip(),
         "prepare": f"python -m alexnet_jax.prepare {setting.prepare} --data_dir=data",
-        "command": f"python -m launch.reproduce --data={log.data} --seeds={seeds} --data_dir=data",
+        "command": f"python -m launch.reproduce {only}--data={log.data} --seeds={seeds} "
+        "--data_dir=data",
         "environment": _environment(log),
         "runs": len(log.runs),
         "seconds": round(median(run.result["seconds"] for run in log.runs)),

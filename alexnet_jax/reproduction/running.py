@@ -38,9 +38,8 @@ def choose(claims: Claims, names: Sequence[str], data: str) -> list[tuple[Experi
     return found
 
 
-def run_experiment(
-    experiment: Experiment,
-    claims: Sequence[Claim],
+def run_experiments(
+    chosen: Sequence[tuple[Experiment, Sequence[Claim]]],
     data: str,
     data_dir: str,
     seeds: int,
@@ -48,37 +47,52 @@ def run_experiment(
     results: Path,
     execute: Executor,
 ) -> None:
-    """Train the runs of the claims' arms that are missing, and write the experiment's log.
+    """Train the runs of the claims' arms that are missing, then write each experiment's log.
+
+    No network is evaluated before the last is trained: from then on this process has threads, which
+    Ray must not fork, and the memory of a GPU, which a trial would need.
 
     Args:
-        experiment: what the claims compare.
-        claims: of this experiment.
+        chosen: experiments, each with claims of it.
         data: name of the data set.
         data_dir: where it was prepared.
-        seeds: of each arm; the baseline has twice as many.
+        seeds: of each arm; the baseline has BASELINE_RUNS times as many.
         workdir: folder of all runs.
         results: folder of the logs.
         execute: runs trials, as for `run_missing`.
     """
-    root = workdir / data.replace("/", "_") / experiment.name
+    roots = [workdir / data.replace("/", "_") / experiment.name for experiment, _ in chosen]
+    for (experiment, claims), root in zip(chosen, roots, strict=True):
+        _train(experiment, claims, data, data_dir, seeds, root, execute)
+    for (experiment, claims), root in zip(chosen, roots, strict=True):
+        runs = list(read_runs(root, experiment, _arms_to_look_at(claims)))
+        path = log_path(results, data, experiment.name)
+        kept = read_log(path) if path.is_file() else Log(experiment.name, data, {}, ())
+        several = any(claim.networks > 1 for claim in claims)
+        ensembles = read_ensembles(root, runs) if several else kept.ensembles
+        new = Log(experiment.name, data, read_config(root), merge(kept.runs, runs), ensembles)
+        new.write(path)
 
+
+def _train(
+    experiment: Experiment,
+    claims: Sequence[Claim],
+    data: str,
+    data_dir: str,
+    seeds: int,
+    root: Path,
+    execute: Executor,
+) -> None:
     def train(trials: Sequence[Trial]) -> Failures:
         return run_missing(plan_trials(experiment, data, data_dir, trials, root), root, execute)
 
-    arms = {arm for claim in claims for arm in (claim.arm, claim.against)}
+    arms = {arm for claim in claims for arm in claim.runs}
     rates: dict[str, float] = {}
     if experiment.rates:
         # A rate that makes the loss blow up is not the fastest; its failure is printed.
         train(pilot_trials(experiment))
         rates = _choose_rates(experiment, data, list(read_runs(root, experiment, ())))
     exit_if_failed(train(measured_trials(experiment, arms, seeds, rates)), root)
-    runs = list(read_runs(root, experiment, _arms_to_look_at(claims)))
-    path = log_path(results, data, experiment.name)
-    kept = read_log(path) if path.is_file() else Log(experiment.name, data, {}, ())
-    several = any(claim.networks > 1 for claim in claims)
-    ensembles = read_ensembles(root, runs) if several else kept.ensembles
-    new = Log(experiment.name, data, read_config(root), merge(kept.runs, runs), ensembles)
-    new.write(path)
 
 
 def _choose_rates(experiment: Experiment, data: str, runs: Sequence[Run]) -> dict[str, float]:

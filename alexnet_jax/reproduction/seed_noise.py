@@ -19,6 +19,7 @@ from alexnet_jax.sweeps.statistics import deviation_interval
 class SeedNoise:
     """Standard deviations of the top-1 error over seeds, in percentage points."""
 
+    data: str  # Name of the data set.
     views: str  # "center" or "ten_crop".
     runs: int  # Number of seeds.
     error: float  # Mean top-1 error, per cent.
@@ -41,7 +42,7 @@ def seed_noise(log: Log, views: str) -> SeedNoise | None:
     independent = _independent(runs, views, images)
     binary = binary_deviation(mean(errors), images)
     percent = (100 * each for each in (mean(errors), deviation, low, high, independent, binary))
-    return SeedNoise(views, len(runs), *percent)
+    return SeedNoise(log.data, views, len(runs), *percent)
 
 
 def binary_deviation(error: float, images: int) -> float:

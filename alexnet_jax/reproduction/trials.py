@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_jax.config.recipes import find_recipe, load_recipe
-from alexnet_jax.reproduction.claims import BASELINE, Experiment
+from alexnet_jax.reproduction.claims import BASELINE, BASELINE_RUNS, Experiment
 from alexnet_jax.reproduction.measures import PILOT_SEED
 from alexnet_jax.sweeps.planning import plan
 from alexnet_jax.sweeps.trial_run import TrialRun
@@ -26,13 +26,13 @@ def pilot_trials(experiment: Experiment) -> list[Trial]:
 def measured_trials(
     experiment: Experiment, arms: Collection[str], seeds: int, rates: Mapping[str, float]
 ) -> list[Trial]:
-    """Return `seeds` runs of each of `arms`, twice as many of the baseline; seeds count from 0.
+    """Return `seeds` runs of each of `arms`, more of the baseline; seeds count from 0.
 
     `rates` has the learning rate by arm, where the experiment chooses them.
     """
     return [
         _trial(arm, overrides, seed, rates.get(arm))
-        for seed in range(2 * seeds)
+        for seed in range(BASELINE_RUNS * seeds)
         for arm, overrides in experiment.arms.items()
         if arm in arms and (seed < seeds or arm == BASELINE)
     ]

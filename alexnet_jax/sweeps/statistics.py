@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, variance
 
+import numpy as np
 from scipy import stats
 
 from alexnet_jax.runs.intervals import wilson_interval
 
 ALPHA = 0.01  # A sign is claimed below this p-value.
 _POWER = 0.9
+_DRAWS = 4000  # Of both arms, for the power of a test.
 _CONFIDENCE = 0.975  # Two-sided 95 %.
 
 
@@ -86,13 +88,28 @@ def share_difference(one: Sequence[bool], other: Sequence[bool]) -> Estimate:
     )
 
 
-def seeds_needed(gap: float, deviation: float) -> int:
-    """Return the runs of each arm that tell `gap` from zero at ALPHA, nine times in ten.
+def seeds_needed(gap: float, deviation: float, times: int = 1) -> int:
+    """Return the runs of an arm that tell `gap` from zero at ALPHA, nine times in ten.
 
-    By the normal approximation, for two arms of that standard deviation; at least 2.
+    By Welch's test of two arms of that standard deviation, of which the other has `times` as many
+    runs.
     """
-    quantiles = float(stats.norm.ppf(1 - ALPHA / 2)) + float(stats.norm.ppf(_POWER))
-    return max(2, math.ceil(2 * (quantiles * deviation / gap) ** 2))
+    quantile = float(stats.norm.ppf(1 - ALPHA / 2)) + float(stats.norm.ppf(_POWER))
+    # Many runs are enough where they would be for a known deviation; with few it takes more.
+    runs = max(2, math.floor((1 + 1 / times) * (quantile * deviation / gap) ** 2))
+    while _power(gap / deviation, runs, times * runs) < _POWER:
+        runs += 1
+    return runs
+
+
+def _power(gap: float, runs: int, others: int) -> float:
+    """Return how often Welch's test finds a gap, in standard deviations of a run, at ALPHA."""
+    generator = np.random.default_rng(0)
+    arms = (
+        generator.normal(center, 1.0, (_DRAWS, count))
+        for center, count in ((gap, runs), (0.0, others))
+    )
+    return float((stats.ttest_ind(*arms, axis=1, equal_var=False).pvalue < ALPHA).mean())
 
 
 def deviation_interval(deviation: float, count: int) -> tuple[float, float]:

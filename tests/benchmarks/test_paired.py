@@ -1,8 +1,11 @@
 import json
 
 import pytest
+from short_run import REPOSITORY
 
 from benchmarks.paired import compare, read_errors
+
+SWITCHES = REPOSITORY / "benchmarks" / "results" / "paper" / "small_data" / "switches.json"
 
 
 def test_the_interval_is_that_of_the_differences_by_seed():
@@ -23,3 +26,14 @@ def test_errors_come_by_trial_and_seed_without_unfinished_runs(tmp_path):
         if error:
             (workdir / "result.json").write_text(json.dumps({"center": {"top1_error": error}}))
     assert read_errors(tmp_path) == ("a", {"a": {0: 0.1, 1: 0.3}, "b": {0: 0.2}})
+
+
+def test_the_table_of_the_recipes_is_that_of_the_file():
+    trials = json.loads(SWITCHES.read_text())["trials"]
+    text = (REPOSITORY / "docs" / "recipes.md").read_text().replace("−", "-")
+    for name, row in trials.items():
+        error = f"{100 * row['mean']:.2f} ± {100 * row['standard_deviation']:.2f} %"
+        difference = f"{100 * row['difference']:+.2f}".replace("-0.00", "0.00")
+        low, high = (f"{100 * end:+.2f}" for end in row["interval"])
+        gain = "–" if name == "recipe" else f"{difference} ({low} to {high})"
+        assert f"| {error} | {gain} |" in text, name

@@ -8,9 +8,10 @@ import pytest
 from cluster_runs import environment
 from short_run import FRACTALS, REPOSITORY
 
+from alexnet_jax.reproduction import running
 from alexnet_jax.reproduction.claims import Claim, Experiment, Setting
 from alexnet_jax.reproduction.logs import log_path, read_log
-from alexnet_jax.reproduction.running import run_experiment
+from alexnet_jax.reproduction.running import run_experiments
 from alexnet_jax.sweeps.running import local_executor
 
 
@@ -27,7 +28,17 @@ def test_the_list_has_what_a_claim_compares_and_costs():
     code, out, _ = reproduce("--list")
     assert code == 0
     assert "compares   no_overlap with baseline" in out
-    assert "8 seeds of each arm tell 0.39 points from noise, 37 hours on one NVIDIA H200" in out
+    assert "arm        no_overlap: model.modifications=('no_overlap',)" in out
+    assert "--seeds=8 tells 0.39 points from noise, with 24 runs, 55 h on one NVIDIA H200" in out
+    assert "on fractals/few: configs/demo.py data.name=fractals/few" in out
+    assert "37.5 % top-1 and 17.0 % top-5 error on ILSVRC-2010's test images." in out
+
+
+def test_the_list_has_the_claims_that_are_named():
+    code, out, _ = reproduce("--list", "--claim=relu")
+    assert code == 0
+    assert "compares   tanh with relu" in out
+    assert "no_overlap" not in out
 
 
 @pytest.mark.parametrize(
@@ -37,7 +48,9 @@ def test_the_list_has_what_a_claim_compares_and_costs():
         (["--claim=lrm", "--data=fractals/few"], "--claim=lrm: no such claim; there are relu"),
         (["--claim=relu", "--data=fractals/few"], "claim relu can be tried on fashion_mnist"),
         (["--data=mnist"], "--data=mnist: no claim has it; there are cifar10"),
-        (["--page_only", "--page=nowhere/page.md"], "there is no folder nowhere"),
+        (["--data=fractals/few", "--page=nowhere/page.md"], "there is no folder nowhere"),
+        (["--data=fractals/few", "--page=docs"], "--page=docs is a folder"),
+        (["--page_only"], "has no log of launch.reproduce"),
         (["--data=fractals/few", "--data_dir=nowhere"], "no data set 'fractals/few' in nowhere"),
     ],
 )
@@ -45,6 +58,15 @@ def test_bad_input_is_told(arguments, message, tmp_path):
     code, _, err = reproduce(*arguments, f"--workdir={tmp_path}", f"--results={tmp_path}")
     assert code == 2
     assert message in err
+
+
+def test_a_damaged_log_is_told_before_the_runs(tmp_path):
+    log = log_path(tmp_path, "fractals/few", "ablations")
+    log.parent.mkdir()
+    log.write_text("{")
+    code, out, err = reproduce("--data=fractals/few", f"--results={tmp_path}")
+    assert (code, out) == (2, "")
+    assert f"{log} is no log of launch.reproduce" in err
 
 
 SETTING = Setting(
@@ -73,8 +95,8 @@ def test_runs_gaps_and_ensembles_are_logged_and_run_once(fractals_dir, tmp_path,
     folders = (tmp_path / "runs", tmp_path / "results")
 
     def run():
-        run_experiment(
-            experiment, claims, FRACTALS, str(fractals_dir), 1, *folders, local_executor(None)
+        run_experiments(
+            [(experiment, claims)], FRACTALS, str(fractals_dir), 1, *folders, local_executor(None)
         )
         return read_log(log_path(folders[1], FRACTALS, "short"))
 
@@ -94,12 +116,68 @@ def test_runs_gaps_and_ensembles_are_logged_and_run_once(fractals_dir, tmp_path,
     assert "3 ended before, 0 to run" in capsys.readouterr().out
 
 
+RAY = """
+import sys
+from pathlib import Path
+
+from alexnet_jax.reproduction.claims import Claim, Experiment, Setting
+from alexnet_jax.reproduction.running import run_experiments
+from alexnet_jax.sweeps.running import ray_executor
+
+data, data_dir, folder, overrides = sys.argv[1], sys.argv[2], Path(sys.argv[3]), {overrides}
+setting = Setting("configs/demo.py", overrides, target=1.0)
+chosen = [
+    (
+        Experiment(name, "Short", {{"relu": {{}}}}, {{data: setting}}),
+        [Claim("c", "1", "s", "p", "s", "sooner", name, "relu", "relu")],
+    )
+    for name in ("one", "two")
+]
+execute = ray_executor(cpus=1, gpus=None, grace=1.0, reduction_factor=3.0)
+run_experiments(chosen, data, data_dir, 1, folder / "runs", folder / "results", execute)
+"""
+
+
+@pytest.mark.slow
+def test_ray_runs_what_is_missing_of_several_experiments(fractals_dir, tmp_path):
+    pytest.importorskip("ray.tune", reason="Ray is not installed: requirements-sweep.txt")
+    command = [sys.executable, "-c", RAY.format(overrides=SETTING.overrides)]
+    command += [FRACTALS, str(fractals_dir), str(tmp_path)]
+
+    def run():
+        done = subprocess.run(
+            command, cwd=REPOSITORY, env=environment(), capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stderr
+        assert "os.fork() was called" not in done.stderr
+        return done.stdout
+
+    run()
+    for name in ("one", "two"):
+        log = read_log(log_path(tmp_path / "results", FRACTALS, name))
+        assert [(each.seed, each.result["step"]) for each in log.runs] == [(0, 4)]
+    assert run().count("1 ended before, 0 to run") == 2
+
+
+def test_no_network_is_evaluated_before_the_last_is_trained(monkeypatch, tmp_path):
+    done = []
+    monkeypatch.setattr(running, "plan_trials", lambda *arguments: [])
+    monkeypatch.setattr(running, "run_missing", lambda *arguments: done.append("train") or {})
+    monkeypatch.setattr(running, "read_runs", lambda *arguments: done.append("evaluate") or [])
+    monkeypatch.setattr(running, "read_config", lambda root: {})
+    chosen = [
+        (Experiment(name, "", {"relu": {}}, {FRACTALS: SETTING}), [claim("sooner", "relu", "relu")])
+        for name in ("one", "two")
+    ]
+    run_experiments(chosen, FRACTALS, "", 1, tmp_path, tmp_path, local_executor(None))
+    assert done == ["train", "train", "evaluate", "evaluate"]
+
+
 @pytest.mark.slow
 def test_each_arm_is_measured_at_the_rate_of_its_fastest_pilot(fractals_dir, tmp_path):
     experiment = Experiment("short", "Short", {"relu": {}}, {FRACTALS: SETTING}, (0.001, 0.002))
-    run_experiment(
-        experiment,
-        [claim("sooner", "relu", "relu")],
+    run_experiments(
+        [(experiment, [claim("sooner", "relu", "relu")])],
         FRACTALS,
         str(fractals_dir),
         1,

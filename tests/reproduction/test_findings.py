@@ -5,7 +5,7 @@ import math
 import pytest
 
 from alexnet_jax.reproduction.claims import Claim
-from alexnet_jax.reproduction.findings import format_p, format_value, judge
+from alexnet_jax.reproduction.findings import format_deviation, format_p, format_value, judge
 from alexnet_jax.sweeps.statistics import Estimate
 
 
@@ -22,7 +22,7 @@ def claim(sign=1, measure="error"):
         (-1, -2.0, 0.009, "agrees"),
         (0, 2.0, 0.009, "differs"),
         (0, 2.0, 0.5, "no difference found"),
-        (1, 2.0, None, "one run each: no verdict"),
+        (1, 2.0, None, "too few runs"),
     ],
 )
 def test_a_sign_counts_only_where_it_is_certain(sign, value, p, verdict):
@@ -45,3 +45,10 @@ def test_a_ratio_is_a_number_of_times():
 )
 def test_p_values_are_as_papers_print_them(p, text):
     assert format_p(p) == text
+
+
+def test_a_deviation_is_in_points_or_in_per_cent_of_a_ratio():
+    estimate = Estimate(1.0, 9, 0.114)
+    assert format_deviation(claim(), estimate) == "0.1"
+    assert format_deviation(claim(measure="sooner"), estimate) == "11 %"
+    assert format_deviation(claim(), Estimate(1.0, 1, None)) == ""

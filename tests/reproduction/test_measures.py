@@ -1,6 +1,7 @@
 """What the runs of two arms give."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from made_logs import made_log, made_run
@@ -27,7 +28,9 @@ def test_an_error_is_compared_in_points_of_ten_crops():
     assert found.runs == 2
 
 
-@pytest.mark.parametrize("measure", ["error", "gap", "ten_crops", "ensemble", "sooner", "stuck"])
+@pytest.mark.parametrize(
+    "measure", ["error", "gap", "ten_crops", "ensemble", "sooner", "sooner_validation", "stuck"]
+)
 def test_without_runs_there_is_no_estimate(measure):
     assert compute(measure, made_log(made_run("baseline", 0))) is None
 
@@ -53,16 +56,17 @@ def test_ten_crops_are_compared_with_the_centre_crop_of_the_same_run():
     assert found.deviation == pytest.approx(math.sqrt(2))
 
 
-def test_ensembles_of_the_claims_size_are_compared_with_single_networks():
+def test_an_ensemble_of_the_claims_size_is_compared_with_its_members():
     def ensemble(seeds, error):
         return Ensemble(seeds, {"ten_crop": {"top1_error": error}})
 
     log = made_log(
-        made_run("baseline", 0, 0.2),
-        made_run("baseline", 1, 0.3),
-        ensembles=[ensemble([0, 1], 0.15), ensemble([0, 1, 2], 0.01)],
+        *(made_run("baseline", seed, error) for seed, error in enumerate([0.2, 0.3, 0.5, 0.7])),
+        ensembles=[ensemble([0, 1], 0.15), ensemble([2, 3], 0.48), ensemble([0, 1, 2], 0.01)],
     )
-    assert compute("ensemble", log, arm="baseline", networks=2).value == pytest.approx(-10.0)
+    found = compute("ensemble", log, arm="baseline", networks=2)
+    assert found.value == pytest.approx(-11.0)
+    assert found.deviation == pytest.approx(math.sqrt(2))  # Of -10 and -12.
 
 
 def test_sooner_is_the_ratio_of_geometric_means():
@@ -86,9 +90,9 @@ def test_sooner_needs_all_runs_to_get_there():
 
 def test_epochs_are_interpolated_between_two_lines():
     run = made_run("relu", 0, train=[[1.0, 2.0, 0.45], [2.0, 1.5, 0.35], [3.0, 1.0, 0.15]])
-    assert epochs_to(run, 0.25) == pytest.approx(2.5)
-    assert epochs_to(run, 0.5) == 1.0
-    assert epochs_to(run, 0.1) == math.inf
+    assert epochs_to(run.train, 0.25) == pytest.approx(2.5)
+    assert epochs_to(run.train, 0.5) == 1.0
+    assert epochs_to(run.train, 0.1) == math.inf
 
 
 def test_each_arm_has_the_rate_whose_pilot_gets_there_first():
@@ -122,3 +126,13 @@ def test_stuck_compares_shares_of_runs():
     assert compute("stuck", made_log(*runs), arm="text", against="code").value == pytest.approx(
         75.0
     )
+
+
+def test_sooner_on_validation_looks_at_the_evaluations():
+    def run(arm, epoch):
+        curve = [[epoch, 1.0, 0.25]]
+        return replace(made_run(arm, 0, train=[[9.0, 1.0, 0.9]]), evaluations=curve)
+
+    found = compute("sooner_validation", made_log(run("dropout", 4.0), run("none", 2.0)),
+                    arm="dropout", against="none")  # fmt: skip
+    assert math.exp(found.value) == pytest.approx(2.0)

@@ -8,8 +8,10 @@ from made_logs import made_log, made_run
 from short_run import REPOSITORY
 
 from alexnet_jax.reproduction.claims import load_claims
+from alexnet_jax.reproduction.figures import draw_differences
 from alexnet_jax.reproduction.findings import find, read_logs
 from alexnet_jax.reproduction.logs import log_path, read_log
+from alexnet_jax.reproduction.measures import MEASURES
 from alexnet_jax.reproduction.page import draw_figures, format_page, write_page
 
 CLAIMS = load_claims()
@@ -77,6 +79,34 @@ def test_a_log_of_the_baseline_alone_gives_a_command_that_runs(tmp_path):
         log_path(tmp_path, "fractals/few", "ablations")
     )
     assert "--data=fractals/few --seeds=1 " in text_of(tmp_path)
+
+
+def test_a_log_of_imagenet_gives_a_page_too(tmp_path):
+    runs = [
+        made_run("baseline", seed, mistakes={"center": [1], "ten_crop": [1]}) for seed in (0, 1)
+    ]
+    for data in ("imagenet2012", "fractals/few"):
+        replace(made_log(*runs), data=data).write(log_path(tmp_path, data, "ablations"))
+    text = text_of(tmp_path)
+    assert "| `imagenet2012` | 2 | centre crop | 1.0 % |" in text
+    assert "| `fractals/few` | 2 | centre crop | 1.0 % |" in text
+
+
+def test_the_page_has_a_colour_for_each_verdict_that_disagrees():
+    logs = read_logs(RESULTS, CLAIMS)
+    findings = [each for each in find(CLAIMS, logs) if each.claim.name == "conv2_norms"]
+    assert [each.verdict for each in findings] == ["differs"]
+    lines = draw_differences(findings, {}).figure.axes[0].lines
+    assert "#D55E00" in {line.get_color() for line in lines}
+
+
+def test_every_interval_is_inside_its_figure():
+    findings = find(CLAIMS, read_logs(RESULTS, CLAIMS))
+    own = [each for each in findings if each.claim.experiment == "ablations"]
+    low, high = draw_differences(own, {}).figure.axes[0].get_xlim()
+    for each in own:
+        if MEASURES[each.claim.measure].curve is None:
+            assert low < each.estimate.low <= each.estimate.high < high
 
 
 def test_the_page_says_which_starts_leave_the_loss_of_a_guess(tmp_path):

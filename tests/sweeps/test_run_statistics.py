@@ -45,17 +45,19 @@ def test_equal_runs_have_an_interval_without_width():
     assert difference([0.2, 0.2], [0.2, 0.2]).sign() == 0
 
 
-def test_the_seeds_tell_the_difference_nine_times_in_ten():
-    gap, deviation = 0.5, 0.5
-    seeds = seeds_needed(gap, deviation)
-    generator = np.random.default_rng(0)
-    told = [
-        difference(generator.normal(gap, deviation, seeds), generator.normal(0, deviation, seeds)).p
-        < ALPHA
-        for _ in range(400)
-    ]
-    # Student's test needs a little more than the normal approximation gives.
-    assert 0.8 < np.mean(told) < 0.96
+@pytest.mark.parametrize(("gap", "times"), [(1.0, 1), (1.0, 2), (5.0, 1), (5.0, 2)])
+def test_the_seeds_tell_the_difference_nine_times_in_ten(gap, times):
+    def told(seeds):
+        generator = np.random.default_rng(1)
+        pairs = (
+            (generator.normal(gap, 1.0, seeds), generator.normal(0.0, 1.0, times * seeds))
+            for _ in range(1000)
+        )
+        return np.mean([difference(*pair).p < ALPHA for pair in pairs])
+
+    seeds = seeds_needed(gap, 1.0, times)
+    assert told(seeds) > 0.87
+    assert told(seeds - 1) < 0.92
 
 
 def test_an_interval_of_a_deviation_covers_it_nineteen_times_in_twenty():
