@@ -95,3 +95,27 @@ def test_bfloat16_is_as_good_as_its_digits(platform, axes):
     # The gradient is a difference of two terms: its error is a part of their size, not of its own.
     error = np.abs(found_gradient.astype(jnp.float32) - exact_gradient)
     assert error.max() < 2 * eps * np.abs(exact_gradient).max()
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_units_are_connected_as_plainly(platform, groups):
+    x, kernel = maps(4, 3, 3, 8) / 10, maps(72 // groups, 6) / 100
+    settings = groups, lax.Precision.HIGHEST, jnp.float32
+    check(
+        platform, "connect", lambda *arrays: ops.connect(*arrays, *settings), (x, kernel), settings
+    )
+
+
+def test_what_is_below_zero_has_no_gradient(platform):
+    check(platform, "relu", ops.relu, (maps(4, 3, 3, 8).at[0, 0].set(0),), ())
+
+
+def test_products_in_bfloat16_round_the_kernel_on_gpus():
+    """The processors of this machine have no such product: the program says what is computed."""
+    x, kernel = jnp.ones((4, 8), jnp.bfloat16), jnp.ones((8, 6))
+    settings = 1, lax.Precision.DEFAULT, jnp.bfloat16
+    form = select.choose("connect", "cuda", (x, kernel), settings)
+    traced = jax.jit(lambda *arrays: form.compute(*arrays, *settings)).trace(x, kernel)
+    text = traced.lower(lowering_platforms=("cuda",)).as_text()
+    assert "tensor<4x8xf32>, tensor<8x6xf32>" in text
+    assert "lhs_precision_type = bf16, rhs_precision_type = bf16, accumulation_type = f32" in text
