@@ -39,14 +39,15 @@ def connect(
     precision: lax.Precision,
     result_dtype: DTypeLike,
 ) -> jax.Array:
-    """Multiply, as `models.ops.connect` does; numbers are rounded to 16 bits within the product.
+    """Multiply as `models.ops.connect` does, but read the float32 kernel within the product.
 
-    A copy of the kernel in 16 bits would have to be written to memory, and read twice.
+    A copy in 16 bits would have to be written to memory, and read for each product. The kernel is
+    rounded to TensorFloat-32 instead, which has three bits more, or not at all before Ampere.
     """
     if x.dtype != jnp.bfloat16:
         return ops.connect(x, kernel, groups, precision, result_dtype)
-    rounded = lax.DotAlgorithmPreset.BF16_BF16_F32
-    return ops.connect(widen(x), kernel, groups, rounded, jnp.float32).astype(result_dtype)
+    sums = ops.connect(widen(x), kernel, groups, lax.Precision.DEFAULT, jnp.float32)
+    return sums.astype(result_dtype)
 
 
 def connect_gradients(

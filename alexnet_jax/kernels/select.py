@@ -52,6 +52,7 @@ class Row(NamedTuple):
 # Channels and features in a group from which the transforms cost less than they save, by window.
 _WORTH_TRANSFORMS = {3: 64, 5: 24}
 _WORTH_BANDS = 2 * 10**7  # Multiply-adds per image: a quarter of a millisecond of one core.
+_FEW_IMAGES = 512  # Products of more are limited by TensorFloat-32's rate, not by memory.
 _BUSY_FEATURES = 256  # XLA divides so many over two cores by itself.
 
 
@@ -64,6 +65,11 @@ def _bands_pay(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> bool
     pixels = images.shape[1] * images.shape[2] // geometry.stride**2  # Of a batch of any size.
     products = pixels * math.prod(kernel.shape) // geometry.groups
     return kernel.shape[3] // geometry.groups < _BUSY_FEATURES and products >= _WORTH_BANDS
+
+
+def _few_images(x: jax.Array, *_: Any) -> bool:
+    images = x.shape[0]  # Not an integer where a program is for any number.
+    return isinstance(images, int) and images <= _FEW_IMAGES
 
 
 def _always(*_: Any) -> bool:
@@ -135,7 +141,7 @@ TABLE: dict[str, tuple[Row, ...]] = {  # The first row that fits counts.
         Row("default", (), _always, POOL),
     ),
     "connect": (
-        Row("cuda", (), _always, CONNECT_FLOAT32_KERNEL),
+        Row("cuda", (), _few_images, CONNECT_FLOAT32_KERNEL),
         Row("default", (), _always, CONNECT),
     ),
     "relu": (

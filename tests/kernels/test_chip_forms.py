@@ -110,12 +110,25 @@ def test_what_is_below_zero_has_no_gradient(platform):
     check(platform, "relu", ops.relu, (maps(4, 3, 3, 8).at[0, 0].set(0),), ())
 
 
-def test_products_in_bfloat16_round_the_kernel_on_gpus():
-    """The processors of this machine have no such product: the program says what is computed."""
-    x, kernel = jnp.ones((4, 8), jnp.bfloat16), jnp.ones((8, 6))
-    settings = 1, lax.Precision.DEFAULT, jnp.bfloat16
+def test_products_of_bfloat16_read_a_float32_kernel_on_gpus():
+    x, kernel = maps(16, 40, dtype=jnp.bfloat16), maps(40, 24) / 1000
+    settings = 1, lax.Precision.DEFAULT, jnp.float32
     form = select.choose("connect", "cuda", (x, kernel), settings)
-    traced = jax.jit(lambda *arrays: form.compute(*arrays, *settings)).trace(x, kernel)
-    text = traced.lower(lowering_platforms=("cuda",)).as_text()
-    assert "tensor<4x8xf32>, tensor<8x6xf32>" in text
-    assert "lhs_precision_type = bf16, rhs_precision_type = bf16, accumulation_type = f32" in text
+    assert form is select.CONNECT_FLOAT32_KERNEL
+    exact, pull = jax.vjp(
+        lambda *arrays: ops.connect(*arrays, *settings), x.astype(jnp.float32), kernel
+    )
+    np.testing.assert_allclose(form.compute(x, kernel, *settings), exact, rtol=1e-5, atol=1e-5)
+    gradient = maps(16, 24)
+    found = form.gradients(x, kernel, gradient, *settings)
+    assert [each.dtype for each in found] == [jnp.bfloat16, jnp.float32]
+    for own, other in zip(found, pull(gradient), strict=True):
+        error = np.abs(own.astype(jnp.float32) - other)
+        assert error.max() < jnp.finfo(jnp.bfloat16).eps * jnp.abs(other).max()
+
+
+def test_products_of_many_images_read_it_in_bfloat16():
+    x = jax.ShapeDtypeStruct((2048, 40), jnp.bfloat16)
+    kernel = jax.ShapeDtypeStruct((40, 24), jnp.float32)
+    settings = 1, lax.Precision.DEFAULT, jnp.float32
+    assert select.choose("connect", "cuda", (x, kernel), settings) is select.CONNECT
