@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 from alexnet_jax.diagnosis.chips import Chip, describe_devices
 from alexnet_jax.diagnosis.flops import training_flops
 from alexnet_jax.diagnosis.memory import program_bytes, smaller_batches
-from alexnet_jax.diagnosis.program_text import array_bytes, executed_lines, split_computations
+from alexnet_jax.diagnosis.program_text import array_bytes, executed_lines
 from alexnet_jax.errors import UserError
 from alexnet_jax.monitoring.layer_table import Row, describe_layers
 from alexnet_jax.parallel.mesh import check_batch_divides
@@ -29,12 +29,12 @@ _ORIGIN = re.compile(r'op_name="([^"]*)"')
 _LAYER = re.compile(r"\b((?:conv|fc)\d+(?:_[a-z_]+?)?)(?=[/()]|$)")
 # What belongs to no layer, by its origin; the first that is found counts.
 _OUTSIDE = {
-    "dropout": re.compile(r"_drop\b"),
+    "dropout": re.compile(r"_drop\b|_activate\b"),  # And the activations below it.
     "random numbers": re.compile(r"threefry|randint|bernoulli|normal\)|dot_general$"),
     "images": re.compile(r"jvp\(AlexNet\)/convert_element_type$"),
     "loss": re.compile(r"jvp\((?!AlexNet)"),
 }
-_CALLED = re.compile(r"calls=%?([\w.\-]+)")
+_PARAMETER = re.compile(r"%state_params__([a-z]+\d+)__")  # XLA names them after the function's.
 _INSTRUCTION = re.compile(r"\s*(?:ROOT )?%?([\w.\-]+) = (\([^=]*?\)|\S+) ([\w\-]+)\(([^)]*)")
 _NO_KERNEL = ("parameter", "get-tuple-element", "tuple", "bitcast", "constant")
 
@@ -166,7 +166,6 @@ def read_cycles(text: str) -> list[Operation]:
 def read_kernels(text: str) -> list[Operation]:
     """Return the kernels of a GPU's program, those that move most first."""
     found, shapes = [], {}
-    computations, _ = split_computations(text)
     for line, times in executed_lines(text):
         if not (match := _INSTRUCTION.match(line)):
             continue
@@ -176,8 +175,6 @@ def read_kernels(text: str) -> list[Operation]:
             continue
         inputs = [argument.strip().split(" ")[-1].lstrip("%") for argument in arguments.split(",")]
         moved = shapes[name] + sum(shapes.get(each, 0) for each in inputs)
-        if not _ORIGIN.search(line) and (called := _CALLED.search(line)):
-            line += " ".join(computations[called[1]][-1:])
         found.append(_operation(line, f"{kind} {shape}", times, 0, times * moved))
     return sorted(found, key=lambda each: -each.bytes)
 
@@ -196,6 +193,8 @@ def _layer(line: str, kind: str, origin: str) -> str:
         return layers[-1]
     if kind.startswith("copy"):
         return "copies"
-    if "%state_opt_state" in line:  # XLA names parameters after the function's.
+    if "%state_opt_state" in line:
         return "update"
+    if parameter := _PARAMETER.search(line):
+        return parameter[1]
     return next((name for name, words in _OUTSIDE.items() if words.search(origin)), "other")

@@ -23,7 +23,7 @@ def normalize(x: jax.Array, response: Response) -> jax.Array:
     """Compute the normalized response in float32."""
     k, alpha, beta, size, axes = response
     wide = widen(x)
-    scale = k + alpha * window_sum(jnp.square(wide), size, axes)
+    scale = k + alpha * _window_sum(jnp.square(wide), size, axes)
     return (wide / _power(scale, beta)).astype(x.dtype)
 
 
@@ -32,22 +32,21 @@ def gradients(x: jax.Array, gradient: jax.Array, response: Response) -> tuple[ja
     k, alpha, beta, size, axes = response
     wide, above = widen(x), widen(gradient)
     # Squared after padding, not before: XLA would keep the sums of the forward pass for these.
-    squares = map(jnp.square, shift(wide, size, axes[0]))
-    scale = k + alpha * window_sum(reduce(jnp.add, squares), size, axes[1:])
+    squares = map(jnp.square, _shift(wide, size, axes[0]))
+    scale = k + alpha * _window_sum(reduce(jnp.add, squares), size, axes[1:])
     direct = above / _power(scale, beta)
     # The windows that hold a number are those of its own window: they are centred.
-    through_sums = window_sum(direct * wide / scale, size, axes)
+    through_sums = _window_sum(direct * wide / scale, size, axes)
     return ((direct - 2 * alpha * beta * wide * through_sums).astype(x.dtype),)
 
 
-def window_sum(x: jax.Array, size: int, axes: tuple[int, ...]) -> jax.Array:
-    """Sum over a centred window along the axes, zeros outside."""
+def _window_sum(x: jax.Array, size: int, axes: tuple[int, ...]) -> jax.Array:
     for axis in axes:
-        x = reduce(jnp.add, shift(x, size, axis))
+        x = reduce(jnp.add, _shift(x, size, axis))
     return x
 
 
-def shift(x: jax.Array, size: int, axis: int) -> list[jax.Array]:
+def _shift(x: jax.Array, size: int, axis: int) -> list[jax.Array]:
     """Return the first number of every window along the axis, zeros outside, then the second."""
     before_and_after = [(0, 0, 0)] * x.ndim
     before_and_after[axis] = (size // 2, size // 2, 0)

@@ -3,6 +3,7 @@
 Where numbers are rounded to 16 bits they would be rounded anyway; in float32 they are the same.
 """
 
+import itertools
 from functools import reduce
 
 import jax
@@ -13,7 +14,7 @@ from jax.typing import DTypeLike
 
 from alexnet_jax.kernels import conv
 from alexnet_jax.kernels.conv import Geometry
-from alexnet_jax.kernels.normalization import Response, shift, widen, window_sum
+from alexnet_jax.kernels.normalization import Response, widen
 from alexnet_jax.models import ops
 
 
@@ -84,7 +85,8 @@ def normalize(x: jax.Array, response: Response) -> jax.Array:
     """Compute the normalized response, as `normalization.normalize` does."""
     k, alpha, beta, size, axes = response
     wide = widen(x)
-    power, _ = _inverse_powers(k + alpha * window_sum(jnp.square(wide), size, axes), beta)
+    sums = reduce(jnp.add, _windows(jnp.square(wide), size, axes))
+    power, _ = _inverse_powers(k + alpha * sums, beta)
     return (wide * power).astype(x.dtype)
 
 
@@ -95,9 +97,8 @@ def norm_gradients(x: jax.Array, gradient: jax.Array, response: Response) -> tup
     """
     k, alpha, beta, size, axes = response
     wide, above = widen(x), widen(gradient)
-    # Squared after padding, as in normalization.py.
-    squares = map(jnp.square, shift(wide, size, axes[0]))
-    sums = window_sum(reduce(jnp.add, squares), size, axes[1:])
+    # Squared after padding, not before: XLA would keep the sums of the forward pass for these.
+    sums = reduce(jnp.add, map(jnp.square, _windows(wide, size, axes)))
     power, inverse = _inverse_powers(k + alpha * sums, beta)
     direct = above * power
     terms = (direct * wide * inverse).astype(x.dtype)
@@ -105,8 +106,22 @@ def norm_gradients(x: jax.Array, gradient: jax.Array, response: Response) -> tup
         terms = lax.optimization_barrier(terms)
     else:  # A window of 25 numbers is not summed twice.
         terms, direct = lax.optimization_barrier((terms, direct.astype(x.dtype)))
-    through_sums = window_sum(widen(terms), size, axes)
+    through_sums = reduce(jnp.add, _windows(widen(terms), size, axes))
     return ((widen(direct) - 2 * alpha * beta * wide * through_sums).astype(x.dtype),)
+
+
+def _windows(x: jax.Array, size: int, axes: tuple[int, ...]) -> list[jax.Array]:
+    """Return the first number of every centred window along the axes, zeros outside, and so on.
+
+    Along all axes at once: of sums along one, then the other, XLA writes the first in float32.
+    """
+    sides = [size if axis in axes or axis - x.ndim in axes else 1 for axis in range(x.ndim)]
+    padded = lax.pad(x, jnp.zeros((), x.dtype), [(side // 2, side // 2, 0) for side in sides])
+    starts = itertools.product(*map(range, sides))
+    return [
+        lax.slice(padded, start, [a + b for a, b in zip(start, x.shape, strict=True)])
+        for start in starts
+    ]
 
 
 def _inverse_powers(x: jax.Array, beta: float) -> tuple[jax.Array, jax.Array]:

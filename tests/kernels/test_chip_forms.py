@@ -124,7 +124,7 @@ def test_products_of_bfloat16_read_a_float32_kernel_on_gpus():
     assert [each.dtype for each in found] == [jnp.bfloat16, jnp.float32]
     for own, other in zip(found, pull(gradient), strict=True):
         error = np.abs(own.astype(jnp.float32) - other)
-        assert error.max() < jnp.finfo(jnp.bfloat16).eps * jnp.abs(other).max()
+        assert error.max() < float(jnp.finfo(jnp.bfloat16).eps) * np.abs(other).max()
 
 
 def test_products_of_many_images_read_it_in_bfloat16():
