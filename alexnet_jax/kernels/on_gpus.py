@@ -1,7 +1,4 @@
-"""Gradients that pass over memory less often, for GPUs.
-
-Where numbers are rounded to 16 bits they would be rounded anyway; in float32 they are the same.
-"""
+"""Forms that move fewer bytes in fewer kernels, by XLA's compiler for GPUs (docs/lab/chips.md)."""
 
 import itertools
 from functools import reduce

@@ -1,4 +1,4 @@
-"""Convolution, response normalization, pooling and dropout in their plain forms.
+"""Convolution, connected units, normalization, pooling, dropout in their plain forms.
 
 `alexnet_jax.kernels.operations` computes the same faster. `--config.model.kernels=plain` trains
 with these.
