@@ -53,21 +53,28 @@ def check(rows: list[dict[str, Any]], networks: list[str], update: bool) -> list
             else 'nothing was checked: no compiler is installed; pip install "jax[tpu]"'
         )
     print(f"{len(compiled)} of {len(rows)} rows", flush=True)
+    for row in wanted:
+        if row not in compiled:
+            print(f"{_name(row)}: not checked, no compiler of {row['chip']} is installed")
     dearer = []
     for row in compiled:
         found, _ = measure(row["chip"], row["network"], row["dtype"], row["batch"])
         costs = {name: found[name] for name in COSTS if name in found}
-        print(f"{row['chip']} {row['network']} {row['dtype']}: {costs}", flush=True)
+        print(f"{_name(row)}: {costs}", flush=True)
         if update:
             row |= costs | {"versions": found["versions"]}
             continue
         dearer += [
-            f"{row['chip']} {row['network']} {row['dtype']}: {costs[name]:,} {name}, ceiling "
-            f"{row.get(name, 0):,}; find what made it dearer, or --check --update"
+            f"{_name(row)}: {costs[name]:,} {name}, ceiling {row.get(name, 0):,}; find what made "
+            "it dearer, or --check --update"
             for name in costs
             if costs[name] > ROUNDING * row.get(name, 0)
         ]
     return dearer
+
+
+def _name(row: dict[str, Any]) -> str:
+    return f"{row['chip']} {row['network']} {row['dtype']}"
 
 
 def main() -> int:

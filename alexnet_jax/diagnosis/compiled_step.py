@@ -27,6 +27,14 @@ from alexnet_jax.training.recipe import resolve_config
 _CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
 _ORIGIN = re.compile(r'op_name="([^"]*)"')
 _LAYER = re.compile(r"\b((?:conv|fc)\d+(?:_[a-z_]+?)?)(?=[/()]|$)")
+# What belongs to no layer, by its origin; the first that is found counts.
+_OUTSIDE = {
+    "dropout": re.compile(r"_drop\b|_activate\b"),  # And the activations below it.
+    "random numbers": re.compile(r"threefry|randint|bernoulli|normal\)|dot_general$"),
+    "images": re.compile(r"jvp\(AlexNet\)/convert_element_type$"),
+    "loss": re.compile(r"jvp\((?!AlexNet)"),
+}
+_PARAMETER = re.compile(r"%state_params__([a-z]+\d+)__")  # XLA names them after the function's.
 _INSTRUCTION = re.compile(r"\s*(?:ROOT )?%?([\w.\-]+) = (\([^=]*?\)|\S+) ([\w\-]+)\(([^)]*)")
 _NO_KERNEL = ("parameter", "get-tuple-element", "tuple", "bitcast", "constant")
 
@@ -34,7 +42,8 @@ _NO_KERNEL = ("parameter", "get-tuple-element", "tuple", "bitcast", "constant")
 class Operation(NamedTuple):
     """A fusion or kernel of a compiled program; its cycles and bytes are those of all times."""
 
-    # "conv1", "conv1_lrn", "fc6" or, outside the network, "other"; also of the backward passes.
+    # "conv1", "conv1_lrn", "fc6", also of the backward passes; outside the network what it is for:
+    # "update", "copies", "dropout", "random numbers", "images", "loss" or "other".
     layer: str
     times: int  # That a step runs it; more than once in a loop.
     cycles: int  # The compiler's estimate; 0 on GPUs.
@@ -71,7 +80,7 @@ class StepCost:
         for layer, times, cycles, moved, _ in self.operations:
             count, all_cycles, all_bytes = sums[layer]
             sums[layer] = count + times, all_cycles + cycles, all_bytes + moved
-        return dict(sorted(sums.items(), key=lambda item: (item[0] == "other", item[0])))
+        return dict(sorted(sums.items(), key=lambda item: (not _LAYER.match(item[0]), item[0])))
 
 
 def compile_for(config: ConfigDict, chip: Chip, topology: str = "") -> StepCost:
@@ -172,6 +181,20 @@ def read_kernels(text: str) -> list[Operation]:
 
 def _operation(line: str, kind: str, times: int, cycles: int, moved: int) -> Operation:
     origin = found[1] if (found := _ORIGIN.search(line)) else ""
-    layers = _LAYER.findall(origin)
-    layer, text = layers[-1] if layers else "other", f"{kind[:60]} {origin}"
-    return Operation(layer, times, cycles, moved, f"{times} x {text}" if times > 1 else text)
+    text = f"{kind[:60]} {origin}"
+    return Operation(
+        _layer(line, kind, origin), times, cycles, moved, f"{times} x {text}" if times > 1 else text
+    )
+
+
+def _layer(line: str, kind: str, origin: str) -> str:
+    """Return the layer of an operation, or what it is for."""
+    if layers := _LAYER.findall(origin):
+        return layers[-1]
+    if kind.startswith("copy"):
+        return "copies"
+    if "%state_opt_state" in line:
+        return "update"
+    if parameter := _PARAMETER.search(line):
+        return parameter[1]
+    return next((name for name, words in _OUTSIDE.items() if words.search(origin)), "other")

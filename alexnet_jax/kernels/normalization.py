@@ -27,13 +27,8 @@ def normalize(x: jax.Array, response: Response) -> jax.Array:
     return (wide / _power(scale, beta)).astype(x.dtype)
 
 
-def gradients(
-    x: jax.Array, gradient: jax.Array, response: Response, keep_rounded: bool = False
-) -> tuple[jax.Array]:
-    """Return the gradient of the input, from sums that are computed again.
-
-    With `keep_rounded` the terms of the sum of gradients go through memory in the input's dtype.
-    """
+def gradients(x: jax.Array, gradient: jax.Array, response: Response) -> tuple[jax.Array]:
+    """Return the gradient of the input, from sums that are computed again."""
     k, alpha, beta, size, axes = response
     wide, above = widen(x), widen(gradient)
     # Squared after padding, not before: XLA would keep the sums of the forward pass for these.
@@ -41,10 +36,7 @@ def gradients(
     scale = k + alpha * _window_sum(reduce(jnp.add, squares), size, axes[1:])
     direct = above / _power(scale, beta)
     # The windows that hold a number are those of its own window: they are centred.
-    terms = direct * wide / scale
-    if keep_rounded:
-        terms = widen(lax.optimization_barrier(terms.astype(x.dtype)))
-    through_sums = _window_sum(terms, size, axes)
+    through_sums = _window_sum(direct * wide / scale, size, axes)
     return ((direct - 2 * alpha * beta * wide * through_sums).astype(x.dtype),)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 from jax import lax
+from jax.typing import DTypeLike
 
 from alexnet_jax.kernels.conv import Geometry
 from alexnet_jax.kernels.normalization import Response
@@ -55,6 +56,22 @@ def max_pool(x: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
     """Take the maximum over windows, as `alexnet_jax.models.ops.max_pool` does."""
     check_pooling(x.shape, window)
     return _compute("max_pool", (x,), (window, stride))
+
+
+def relu(x: jax.Array) -> jax.Array:
+    """Return the larger of each number and 0."""
+    return _compute("relu", (x,), ())
+
+
+def connect(
+    x: jax.Array,
+    kernel: jax.Array,
+    groups: int,
+    precision: lax.Precision,
+    result_dtype: DTypeLike,
+) -> jax.Array:
+    """Multiply in groups, as `alexnet_jax.models.ops.connect` does."""
+    return _compute("connect", (x, kernel), (groups, precision, result_dtype))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 2))

@@ -13,7 +13,15 @@ from typing import Any, NamedTuple
 import jax
 from jax import lax
 
-from alexnet_jax.kernels import conv, im2col, matrix_units, normalization, pooling, winograd
+from alexnet_jax.kernels import (
+    conv,
+    im2col,
+    matrix_units,
+    normalization,
+    on_gpus,
+    pooling,
+    winograd,
+)
 from alexnet_jax.kernels.conv import Geometry, by_group
 from alexnet_jax.models import ops
 
@@ -44,6 +52,7 @@ class Row(NamedTuple):
 # Channels and features in a group from which the transforms cost less than they save, by window.
 _WORTH_TRANSFORMS = {3: 64, 5: 24}
 _WORTH_BANDS = 2 * 10**7  # Multiply-adds per image: a quarter of a millisecond of one core.
+_FEW_IMAGES = 512  # Products of more are limited by TensorFloat-32's rate, not by memory.
 _BUSY_FEATURES = 256  # XLA divides so many over two cores by itself.
 
 
@@ -56,6 +65,11 @@ def _bands_pay(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> bool
     pixels = images.shape[1] * images.shape[2] // geometry.stride**2  # Of a batch of any size.
     products = pixels * math.prod(kernel.shape) // geometry.groups
     return kernel.shape[3] // geometry.groups < _BUSY_FEATURES and products >= _WORTH_BANDS
+
+
+def _few_images(x: jax.Array, *_: Any) -> bool:
+    images = x.shape[0]  # Not an integer where a program is for any number.
+    return isinstance(images, int) and images <= _FEW_IMAGES
 
 
 def _always(*_: Any) -> bool:
@@ -72,15 +86,13 @@ def _on_cpu(convolve: Callable[..., jax.Array], kernel_gradient: Callable[..., j
     return Form(convolve, partial(conv.gradients_on_cpu, _convolve_on_cpu, kernel_gradient))
 
 
-def _by_xla(convolve: Callable[..., jax.Array]) -> Form:
-    """Return the form with XLA's own gradients of images and kernel."""
+def _by_xla(operation: Callable[..., jax.Array]) -> Form:
+    """Return the form of an operation of two arrays with JAX's own gradients of both."""
 
-    def gradients(
-        images: jax.Array, kernel: jax.Array, gradient: jax.Array, geometry: Geometry
-    ) -> Arrays:
-        return jax.vjp(lambda x, w: convolve(x, w, geometry), images, kernel)[1](gradient)
+    def gradients(x: jax.Array, y: jax.Array, gradient: jax.Array, *settings: Any) -> Arrays:
+        return jax.vjp(lambda *arrays: operation(*arrays, *settings), x, y)[1](gradient)
 
-    return Form(convolve, gradients)
+    return Form(operation, gradients)
 
 
 WINOGRAD_3X3 = _on_cpu(winograd.convolve_3x3, winograd.kernel_gradient_3x3)
@@ -91,19 +103,23 @@ XLA, XLA_IN_GROUPS = _by_xla(conv.convolve), _by_xla(conv.convolve_at_once)
 RESPONSE_BY_MATRIX = Form(matrix_units.normalize, matrix_units.gradients)
 POOL_BY_XLA = Form(ops.max_pool, matrix_units.max_pool_gradients, matrix_units.max_and_nothing)
 RESPONSE = Form(normalization.normalize, normalization.gradients)
-RESPONSE_ROUNDED = Form(
-    normalization.normalize, partial(normalization.gradients, keep_rounded=True)
-)
+RESPONSE_ON_GPUS = Form(on_gpus.normalize, on_gpus.norm_gradients)
 POOL, POOL_IN_LOOP = (
     Form(pooling.max_pool, pooling.gradients, partial(pooling.max_and_places, loop))
     # In a loop XLA's CPU backend computes each place once, not nine times within the gradient.
     for loop in (pooling.unrolled, lax.fori_loop)
 )
 
+CUDNN = Form(conv.convolve_at_once, on_gpus.conv_gradients)
+CONNECT = _by_xla(ops.connect)
+CONNECT_FLOAT32_KERNEL = Form(on_gpus.connect, on_gpus.connect_gradients)
+RELU = Form(ops.relu, lambda x, _, gradient: jax.vjp(ops.relu, x)[1](gradient), on_gpus.keep_relu)
+RELU_BY_RESULT = Form(ops.relu, on_gpus.relu_gradients, on_gpus.keep_relu)
+
 _WIDE = ("float32", "float64")  # The transforms of 16-bit numbers would lose digits.
 
 _RESPONSE_NORM = (
-    Row("cuda", (), _always, RESPONSE_ROUNDED),
+    Row("cuda", (), _always, RESPONSE_ON_GPUS),
     Row("tpu", (), _always, RESPONSE_BY_MATRIX),
     Row("default", (), _always, RESPONSE),
 )
@@ -113,7 +129,7 @@ TABLE: dict[str, tuple[Row, ...]] = {  # The first row that fits counts.
         Row("cpu", _WIDE, partial(_transforms_pay, 5), WINOGRAD_5X5),
         Row("cpu", (), _bands_pay, BANDS),
         Row("cpu", (), _always, WHOLE),
-        Row("cuda", (), _always, XLA_IN_GROUPS),
+        Row("cuda", (), _always, CUDNN),
         Row("tpu", (), _always, XLA_IN_GROUPS),
         Row("default", (), _always, XLA),
     ),
@@ -123,6 +139,14 @@ TABLE: dict[str, tuple[Row, ...]] = {  # The first row that fits counts.
         Row("cpu", (), _always, POOL_IN_LOOP),
         Row("tpu", (), _always, POOL_BY_XLA),
         Row("default", (), _always, POOL),
+    ),
+    "connect": (
+        Row("cuda", (), _few_images, CONNECT_FLOAT32_KERNEL),
+        Row("default", (), _always, CONNECT),
+    ),
+    "relu": (
+        Row("cuda", (), _always, RELU_BY_RESULT),
+        Row("default", (), _always, RELU),
     ),
 }
 

@@ -11,7 +11,7 @@ from flax import linen as nn
 from jax import lax
 from jax.typing import DTypeLike
 
-from alexnet_jax.models.layers import Layer, PartitionedOp, Product, connect, run_locally
+from alexnet_jax.models.layers import Layer, PartitionedOp, Product, run_locally
 from alexnet_jax.models.ops import dropout
 from alexnet_jax.models.spec import Convolution, Dense, Spec
 
@@ -98,6 +98,7 @@ class AlexNet(nn.Module):
         return convolve
 
     def _connect(self, layer: Dense, name: str, result_dtype: DTypeLike) -> Layer:
+        connect = self.operations.connect
         product = partial(connect, precision=self.precision, result_dtype=result_dtype)
         return self._layer(layer, name, product, result_dtype)
 
@@ -129,7 +130,7 @@ class AlexNet(nn.Module):
 
     def _activate(self, x: jax.Array, name: str) -> jax.Array:
         """Apply the nonlinearity of the layer called `name`."""
-        activations = {"relu": nn.relu, "tanh": jnp.tanh}[self.spec.activation](x)
+        activations = {"relu": self.operations.relu, "tanh": jnp.tanh}[self.spec.activation](x)
         # Kept only where "intermediates" is mutable: prediction/activations.py reads it.
         self.sow("intermediates", f"{name}_activation", activations)
         return activations

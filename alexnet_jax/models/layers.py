@@ -7,7 +7,6 @@ from typing import Protocol
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jax import lax
 from jax.typing import DTypeLike
 
 from alexnet_jax.models.initialization import initializers
@@ -69,25 +68,3 @@ class Layer(nn.Module):
             return sums
         bias = self.param("bias", bias_init, (row.features,), jnp.float32)
         return sums + bias.astype(self.result_dtype)[(None,) * (sums.ndim - 1)]
-
-
-def connect(
-    x: jax.Array,
-    kernel: jax.Array,
-    groups: int,
-    precision: lax.Precision,
-    result_dtype: DTypeLike,
-) -> jax.Array:
-    """Multiply [B, H, W, C] or [B, inputs] with [inputs / groups, features]: [B, features].
-
-    Group i of the units sees group i of the channels, flattened.
-    """
-    split = x.reshape(*x.shape[:-1], groups, x.shape[-1] // groups)
-    flat = jnp.moveaxis(split, -2, 1).reshape(x.shape[0], -1)  # len(x) fails for a symbolic batch.
-    # The kernel becomes `x`'s dtype only here, so that devices sum its gradient in float32.
-    columns = (jnp.split(whole, groups, axis=-1) for whole in (flat, kernel.astype(x.dtype)))
-    sums = [
-        jnp.matmul(*pair, precision=precision, preferred_element_type=result_dtype)
-        for pair in zip(*columns, strict=True)
-    ]
-    return jnp.concatenate(sums, axis=-1)

@@ -1,15 +1,20 @@
-"""Convolution, response normalization, pooling and dropout in their plain forms.
+"""Convolution, connected units, normalization, pooling, dropout in their plain forms.
 
 `alexnet_jax.kernels.operations` computes the same faster. `--config.model.kernels=plain` trains
 with these.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import DTypeLike
 
 from alexnet_jax.models.checks import check_convolution, check_normalization, check_pooling
+
+relu = jax.nn.relu
 
 
 def conv2d(
@@ -113,6 +118,25 @@ def max_pool(x: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
     check_pooling(x.shape, window)
     sides, strides = (1, window, window, 1), (1, stride, stride, 1)
     return lax.reduce_window(x, -jnp.inf, lax.max, sides, strides, "VALID")
+
+
+def connect(
+    x: jax.Array,
+    kernel: jax.Array,
+    groups: int,
+    precision: lax.Precision,
+    result_dtype: DTypeLike,
+) -> jax.Array:
+    """Multiply [B, H, W, C] or [B, inputs] with [inputs / groups, features]: [B, features].
+
+    Group i of the units sees group i of the channels, flattened.
+    """
+    split = x.reshape(*x.shape[:-1], groups, x.shape[-1] // groups)
+    flat = jnp.moveaxis(split, -2, 1).reshape(x.shape[0], -1)  # len(x) fails for a symbolic batch.
+    # The kernel becomes `x`'s dtype only here, so that devices sum its gradient in float32.
+    columns = (jnp.split(whole, groups, axis=-1) for whole in (flat, kernel.astype(x.dtype)))
+    multiply = partial(jnp.matmul, precision=precision, preferred_element_type=result_dtype)
+    return jnp.concatenate(list(map(multiply, *columns)), axis=-1)
 
 
 def dropout(

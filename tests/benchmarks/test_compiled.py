@@ -7,7 +7,12 @@ import sys
 import pytest
 from short_run import REPOSITORY
 
+import benchmarks.compiled
 from alexnet_jax.diagnosis.chips import CHIPS, has_compiler
+
+
+def row(chip):
+    return {"chip": chip, "network": "owt", "dtype": "bfloat16", "batch": 128, "cycles": 5}
 
 
 def compiled(*arguments):
@@ -42,3 +47,15 @@ def test_an_unknown_chip_is_an_error():
     done = compiled("--chip=v9")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: --chip=v9: no such chip; there are v5e, v6e, h100\n"
+
+
+def test_rows_without_a_compiler_are_named(monkeypatch, capsys):
+    module = benchmarks.compiled
+    monkeypatch.setattr(module, "has_compiler", lambda chip: chip.platform == "tpu")
+    monkeypatch.setattr(module, "measure", lambda *_: ({"cycles": 5, "versions": {}}, None))
+    assert module.check([row("v5e"), row("h100")], [], update=False) == []
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [
+        "1 of 2 rows",
+        "h100 owt bfloat16: not checked, no compiler of h100 is installed",
+    ]

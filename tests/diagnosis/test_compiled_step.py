@@ -78,9 +78,30 @@ def test_layers_come_in_the_networks_order():
     assert sums["conv1_lrn"] == (1, 504066, 0)
 
 
+OUTSIDE = """
+ENTRY %main (a: f32[4]) -> f32[4] {
+  %state_opt_state_2__trace__fc8____kernel__.1 = f32[4]{0} parameter(0)
+  %state_params__fc8____kernel__.1 = f32[4]{0} parameter(1)
+  %f.1 = f32[4]{0} fusion(%state_opt_state_2__trace__fc8____kernel__.1)
+  %copy.1 = f32[4]{0} copy(%f.1)
+  %f.2 = f32[4]{0} fusion(%f.1), metadata={op_name="jit(train_step)/jvp(AlexNet)/AlexNet._drop/add"}
+  %f.3 = f32[4]{0} fusion(%f.1), metadata={op_name="jit(train_step)/jit(_threefry_split)/add"}
+  %f.4 = f32[4]{0} fusion(%f.1), metadata={op_name="jit(train_step)/transpose(jvp())/mul"}
+  %f.5 = f32[4]{0} fusion(%f.1), metadata={op_name="jit(f)/jvp(AlexNet)/convert_element_type"}
+  %f.6 = f32[4]{0} fusion(%state_params__fc8____kernel__.1)
+}
+"""
+
+
+def test_what_is_outside_the_layers_is_grouped_by_what_it_is_for():
+    assert [each.layer for each in read_kernels(OUTSIDE)] == [
+        "update", "copies", "dropout", "random numbers", "loss", "images", "fc8",
+    ]  # fmt: skip
+
+
 def test_what_a_loop_runs_counts_each_time():
     (copied,) = read_cycles(LOOP)
     assert (copied.times, copied.cycles) == (128, 128 * 300728)
     kernels = read_kernels(LOOP)
     assert (cost(kernels).kernels, kernels[0].bytes) == (128, 128 * (8 + 8))
-    assert cost(kernels).by_layer() == {"other": (128, 0, 128 * 16)}
+    assert cost(kernels).by_layer() == {"copies": (128, 0, 128 * 16)}

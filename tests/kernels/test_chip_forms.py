@@ -95,3 +95,40 @@ def test_bfloat16_is_as_good_as_its_digits(platform, axes):
     # The gradient is a difference of two terms: its error is a part of their size, not of its own.
     error = np.abs(found_gradient.astype(jnp.float32) - exact_gradient)
     assert error.max() < 2 * eps * np.abs(exact_gradient).max()
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_units_are_connected_as_plainly(platform, groups):
+    x, kernel = maps(4, 3, 3, 8) / 10, maps(72 // groups, 6) / 100
+    settings = groups, lax.Precision.HIGHEST, jnp.float32
+    check(
+        platform, "connect", lambda *arrays: ops.connect(*arrays, *settings), (x, kernel), settings
+    )
+
+
+def test_what_is_below_zero_has_no_gradient(platform):
+    check(platform, "relu", ops.relu, (maps(4, 3, 3, 8).at[0, 0].set(0),), ())
+
+
+def test_products_of_bfloat16_read_a_float32_kernel_on_gpus():
+    x, kernel = maps(16, 40, dtype=jnp.bfloat16), maps(40, 24) / 1000
+    settings = 1, lax.Precision.DEFAULT, jnp.float32
+    form = select.choose("connect", "cuda", (x, kernel), settings)
+    assert form is select.CONNECT_FLOAT32_KERNEL
+    exact, pull = jax.vjp(
+        lambda *arrays: ops.connect(*arrays, *settings), x.astype(jnp.float32), kernel
+    )
+    np.testing.assert_allclose(form.compute(x, kernel, *settings), exact, rtol=1e-5, atol=1e-5)
+    gradient = maps(16, 24)
+    found = form.gradients(x, kernel, gradient, *settings)
+    assert [each.dtype for each in found] == [jnp.bfloat16, jnp.float32]
+    for own, other in zip(found, pull(gradient), strict=True):
+        error = np.abs(own.astype(jnp.float32) - other)
+        assert error.max() < float(jnp.finfo(jnp.bfloat16).eps) * np.abs(other).max()
+
+
+def test_products_of_many_images_read_it_in_bfloat16():
+    x = jax.ShapeDtypeStruct((2048, 40), jnp.bfloat16)
+    kernel = jax.ShapeDtypeStruct((40, 24), jnp.float32)
+    settings = 1, lax.Precision.DEFAULT, jnp.float32
+    assert select.choose("connect", "cuda", (x, kernel), settings) is select.CONNECT

@@ -45,7 +45,7 @@ def test_bfloat16_has_too_few_digits_for_transforms():
 
 @pytest.mark.parametrize(
     ("platform", "expected"),
-    [("cuda", select.XLA_IN_GROUPS), ("rocm", select.XLA), ("tpu", select.XLA_IN_GROUPS)],
+    [("cuda", select.CUDNN), ("rocm", select.XLA), ("tpu", select.XLA_IN_GROUPS)],
     ids=["cuda", "rocm", "tpu"],
 )
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16], ids=["float32", "bfloat16"])
