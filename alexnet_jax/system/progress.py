@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -157,8 +159,8 @@ class Progress:
             if self._done > self._before:
                 parts += [self._rate(seconds), self._left(seconds)]
             bar = self._bar("  ".join(parts))
-        lines = [bar, *(f"  {note}" for note in self.notes)]
-        return Text("\n".join(lines))
+        width = _consoles[self._stream].width
+        return Text("\n".join([bar, *(line for note in self.notes for line in _fold(note, width))]))
 
     def _bar(self, numbers: str) -> str:
         console = _consoles[self._stream]
@@ -169,6 +171,14 @@ class Progress:
         full, empty = "#-" if console.options.ascii_only else "━╌"
         done = int(width * min(1.0, self._done / self._total)) if self._total else width
         return f"{self.what}  {full * done}{empty * (width - done)}  {numbers}"
+
+
+def _fold(note: str, width: int) -> list[str]:
+    """Return a note as indented lines; it is broken between its parts, two spaces apart."""
+    whole = re.sub(r"(?<! ) (?! )", "\xa0", note)
+    indent = {"initial_indent": "  ", "subsequent_indent": "  "}
+    lines = textwrap.wrap(whole, width, break_long_words=False, break_on_hyphens=False, **indent)
+    return [line.replace("\xa0", " ") for line in lines]
 
 
 @contextmanager
