@@ -49,13 +49,16 @@ def learning_curves(runs: Sequence[RunRecord], name: str) -> Chart | None:
     dashes = [[1, 0] if kind == _VALIDATION else [4, 3] for kind in kinds]
     error = name.endswith("_error")
     scale = _falling_scale([row["value"] for row in rows])
-    ticks = {"values": _ticks([row["value"] for row in rows])} if scale.type == "symlog" else {}
+    axis: dict[str, Any] = {"format": "%"} if error else {}
+    if scale.type == "symlog":  # Vega would round its labels: 0 % for 0.1 %.
+        label = f"format(datum.value, '{'~%' if error else '~g'}')"
+        axis = {"values": _ticks([row["value"] for row in rows]), "labelExpr": label}
     base = _rows(rows).encode(
         x=alt.X("epoch:Q", title="epoch", scale=alt.Scale(nice=False, zero=True)),
         y=alt.Y(
             "value:Q",
             title=metric_title(name),
-            axis=alt.Axis(format="~%" if ticks else "%", **ticks) if error else alt.Axis(**ticks),
+            axis=alt.Axis(**axis),
             scale=scale,
         ),
         color=alt.Color("run:N", title="run", scale=alt.Scale(range=PALETTE))

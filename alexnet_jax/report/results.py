@@ -33,11 +33,12 @@ def result_rows(run: RunRecord) -> list[dict[str, Any]]:
         scores = run.scores(views)
         if scores is not None:
             source = "this run" if run.result else f"this run, step {scores['step']:,}"
-            rows.append(_row(run, views, scores, source))
+            rows.append(_row(run, VIEW_TITLES[views], scores, source))
     evaluations = run.evaluations("center")
     best = min(reversed(evaluations), key=lambda line: line["top1_error"], default=None)
     if best is not None and best is not evaluations[-1]:
-        rows.append(_row(run, "center", best, f"this run, its best step {best['step']:,}"))
+        title = f"{VIEW_TITLES['center']}, best step {best['step']:,}"
+        rows.append(_row(run, title, best, "this run"))
     return rows
 
 
@@ -45,7 +46,7 @@ def _row(run: RunRecord, views: str, scores: Mapping[str, Any], source: str) -> 
     count = int(scores["count"])
     return {
         "name": run.name,
-        "views": VIEW_TITLES[views],
+        "views": views,
         "top1": _measured(scores["top1_error"], count),
         "top5": _measured(scores["top5_error"], count),
         "loss": scores["loss"],

@@ -44,15 +44,6 @@ def test_a_unit_that_is_pressed_becomes_the_address(reported):
         assert page.url.endswith("#conv1-7")
 
 
-def test_a_long_name_is_shown_whole_on_a_phone(reported):
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 390, "height": 800})
-        page.goto((reported / "report" / "index.html").as_uri())
-        cut = "names => names.filter(name => name.scrollWidth > name.clientWidth).length"
-        assert page.locator("li.right span:first-child").evaluate_all(cut) == 0
-
-
 def test_a_link_to_a_unit_opens_its_layer(shown):
     layers = dict(re.findall(r'<details class="layer" id="(\w+)"([^>]*)>', shown.stdout))
     assert "open" in layers["conv2"] and "open" not in layers["conv4"]

@@ -78,7 +78,17 @@ def curve(run, name, errors, kinds=("train", "eval")):
 def test_an_axis_that_falls_to_zero_has_ticks_in_each_decade(run):
     encoding = curve(run, "top5_error", [0.16, 0.008, 0.001, 0.0])
     ticks = [0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1]
-    assert encoding["y"]["axis"] == {"format": "~%", "values": ticks}
+    assert encoding["y"]["axis"] == {"values": ticks, "labelExpr": "format(datum.value, '~%')"}
+
+
+def test_such_an_axis_is_labelled_to_a_tenth_of_a_per_cent(run, tmp_path):
+    lines = [
+        {"kind": "train", "step": step, "epoch": step, "learning_rate": 0.1, "top5_error": error}
+        for step, error in enumerate([0.16, 0.001, 0.0], start=1)
+    ]
+    chart = charts.learning_curves([RunRecord(run.workdir, {}, lines, None, {})], "top5_error")
+    charts.write_charts({"curve": charts.themed(chart)}, tmp_path)
+    assert ">0.1%</text>" in (tmp_path / "curve.svg").read_text()
 
 
 def test_training_has_its_colour_without_evaluations_too(run):
