@@ -176,9 +176,8 @@ class Progress:
 def _fold(note: str, width: int) -> list[str]:
     """Return a note as indented lines; it is broken between its parts, two spaces apart."""
     whole = re.sub(r"(?<! ) (?! )", "\xa0", note)
-    indent = {"initial_indent": "  ", "subsequent_indent": "  "}
-    lines = textwrap.wrap(whole, width, break_long_words=False, break_on_hyphens=False, **indent)
-    return [line.replace("\xa0", " ") for line in lines]
+    lines = textwrap.wrap(whole, width - 2, break_long_words=False, break_on_hyphens=False)
+    return [f"  {line}".replace("\xa0", " ") for line in lines]
 
 
 @contextmanager
