@@ -11,8 +11,8 @@ UPGRADE ?=
 NEWEST ?= >=3.12
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-fast test-peers test-sweeps test-extras test-newest chips mutation lint types docs review lock \
-	.venv-newest
+.PHONY: demo test test-fast test-peers test-sweeps test-extras test-newest chips mutation lint types docs links review \
+	lock .venv-newest
 
 demo: .venv/requirements.done
 	$(BIN)/python -m alexnet_jax.prepare --dataset=fractals --data_dir=data
@@ -79,6 +79,11 @@ types: .venv/requirements-dev.done
 docs: .venv-docs/requirements-docs.done
 	.venv-docs/bin/zensical build --clean --strict 2> .venv-docs/stderr || (cat .venv-docs/stderr; exit 1)
 	! grep --invert-match "No issues found" .venv-docs/stderr
+
+# Are the other sites that the docs link to still there? Needs the internet, so no test does it; CI
+# does it once a week. Links within the repository are tested by tests/test_docs.py.
+links: .venv-docs/requirements-docs.done
+	.venv-docs/bin/lychee --no-progress --scheme=https --scheme=http .
 
 # The Scientific Python project's checks of packaging, CI and tool settings.
 review: .venv-docs/requirements-docs.done

@@ -43,6 +43,7 @@ NOT_RUN = {
     "--profile=100:110": "needs a hundred steps: tests/monitoring/test_profiling.py",
 }
 SNIPPETS_NOT_RUN = {
+    "import mlflow": "needs MLflow: tests/monitoring/test_sink.py",
     "alexnet-owt-7be5be79.pth": "needs torchvision's file: tests/weights/test_torchvision_peer.py",
     "alexnet.stablehlo": "is for a network of full size: tests/weights/test_stablehlo.py",
     "tfds.builder(NAME": "downloads a data set: tests/data/test_tfds_data_set.py",

@@ -40,7 +40,8 @@ def main(arguments: Sequence[str]) -> None:
         from alexnet_jax.report.making import make_report
     except ModuleNotFoundError as error:
         raise UserError(
-            f"the report needs {error.name}: pip install 'alexnet-jax[report]'"
+            f"the report needs {error.name}: pip install 'alexnet-jax[report]' (in a clone: "
+            "-e '.[report]')"
         ) from error
 
     path = make_report(

@@ -1,6 +1,7 @@
 """Charts with values on hover, as Vega-Lite specifications and as files for papers."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -44,15 +45,21 @@ def learning_curves(runs: Sequence[RunRecord], name: str) -> Chart | None:
     if not rows:
         return None
     kinds = [kind for kind in (_VALIDATION, _TRAINING) if any(row["split"] == kind for row in rows)]
-    hues, dashes = [BLUE, ORANGE], [[1, 0], [4, 3]]
+    hues = [BLUE if kind == _VALIDATION else ORANGE for kind in kinds]
+    dashes = [[1, 0] if kind == _VALIDATION else [4, 3] for kind in kinds]
     error = name.endswith("_error")
+    scale = _falling_scale([row["value"] for row in rows])
+    axis: dict[str, Any] = {"format": "%"} if error else {}
+    if scale.type == "symlog":  # Vega would round its labels: 0 % for 0.1 %.
+        label = f"format(datum.value, '{'~%' if error else '~g'}')"
+        axis = {"values": _ticks([row["value"] for row in rows]), "labelExpr": label}
     base = _rows(rows).encode(
-        x=alt.X("epoch:Q", title="epoch", scale=alt.Scale(nice=False)),
+        x=alt.X("epoch:Q", title="epoch", scale=alt.Scale(nice=False, zero=True)),
         y=alt.Y(
             "value:Q",
             title=metric_title(name),
-            axis=alt.Axis(format="%") if error else alt.Axis(),
-            scale=_falling_scale([row["value"] for row in rows]),
+            axis=alt.Axis(**axis),
+            scale=scale,
         ),
         color=alt.Color("run:N", title="run", scale=alt.Scale(range=PALETTE))
         if len(runs) > 1
@@ -88,6 +95,14 @@ def _falling_scale(values: Sequence[float]) -> alt.Scale:
     if len(positive) < len(values):
         return alt.Scale(type="symlog", constant=min(positive))
     return alt.Scale(type="log")
+
+
+def _ticks(values: Sequence[float]) -> list[float]:
+    """Return 0 and 1, 2 and 5 of each decade: Vega has no ticks where a symlog scale is linear."""
+    low, high = min(value for value in values if value > 0), max(values)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = [float(f"{digit}e{decade}") for decade in decades for digit in (1, 2, 5)]
+    return [0, *(step for step in steps if low <= step <= high)]
 
 
 def _rules(drops: Sequence[Mapping[str, Any]]) -> alt.Chart:
@@ -170,13 +185,16 @@ def calibration(confidence: np.ndarray, right: np.ndarray) -> Chart:
 def differences(rows: Sequence[Mapping[str, Any]]) -> Chart:
     """Chart differences with their 95 % intervals: {"name", "difference", "low", "high", "runs"}.
 
-    Differences are of the top-1 error, as fractions; a negative one is better.
+    Differences are of the top-1 error, as fractions, shown in percentage points; a negative one is
+    better.
     """
+    ends = ("difference", "low", "high")
+    rows = [{**row, **{end: row[end] and 100 * row[end] for end in ends}} for row in rows]
     base = _rows(rows).encode(y=alt.Y("name:N", title=None, sort=[row["name"] for row in rows]))
-    gaps = [_tip(name, "+.2%") for name in ("difference", "low", "high")]
+    gaps = [_tip(end, "+.2f") for end in ends]
     tooltip = ["name:N", *gaps, "runs:Q"]
-    title = "difference of the top-1 error, in points, with its 95 % interval"
-    low = alt.X("low:Q", title=title, axis=alt.Axis(format="+.1%"))
+    title = "difference of the top-1 error in percentage points, with its 95 % interval"
+    low = alt.X("low:Q", title=title, axis=alt.Axis(format="+.1f"))
     bars = base.mark_rule(strokeWidth=2, color=BLUE).encode(x=low, x2="high:Q", tooltip=tooltip)
     circles = base.mark_circle(size=70, opacity=1, color=BLUE)
     dots = circles.encode(x="difference:Q", tooltip=tooltip)

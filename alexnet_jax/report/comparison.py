@@ -15,9 +15,9 @@ _TEN_CROP_TOP1 = 2  # In the scores of a row.
 class Comparison:
     """A sentence about a sweep, and its ten-crop top-1 errors as fractions.
 
-    Each row has the "name", the number of finished trials ("runs"), their mean "error", its
-    "difference" to the baseline's, and the ends of that difference's 95 % interval, "low" and
-    "high": None for the baseline, and with fewer than two runs of either.
+    Each row has the "name", whether it "is_baseline", the number of finished trials ("runs"),
+    their mean "error", its "difference" to the baseline's, and the ends of that difference's 95 %
+    interval, "low" and "high": None for the baseline, and with fewer than two runs of either.
     """
 
     text: str
@@ -49,6 +49,7 @@ def _compare(row: Row, baseline: Row) -> dict[str, Any]:
     low, high = (None, None) if row is baseline else (gap.low, gap.high)
     return {
         "name": row.name,
+        "is_baseline": row is baseline,
         "runs": len(own),
         "error": mean(own),
         "difference": gap.value,

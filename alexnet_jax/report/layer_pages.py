@@ -61,6 +61,7 @@ def _layer_page(
         "units": len(rates),
         "dead": int(np.sum(rates == 0)),
         "active": float(maxima.active.mean()),
+        "sum_rms": float(maxima.square.mean() ** 0.5),
         "kernel_rms": _rms(trained.state.variables["params"][name]["kernel"]),
         "gradient_rms": _rms(gradient),
         "rates": rates.tolist(),

@@ -37,7 +37,8 @@ def make_report(
         training_images: among which the nearest ones are sought.
 
     Raises:
-        UserError: a folder is no workdir, or holds no sweep, or the disk is full.
+        UserError: a folder is no workdir, or holds no sweep, or no such checkpoint, or the disk is
+            full.
     """
     folder = workdirs[0] if workdirs else Path(str(compare))
     comparison = None
@@ -79,6 +80,8 @@ def _add_pictures(
     try:
         trained = load_trained(report.runs[0].workdir, mesh, checkpoint)
     except UserError as error:
+        if checkpoint is not None:
+            raise  # A mistake in the command should not replace an earlier report.
         print(f"the report has no pictures: {error}", file=sys.stderr)
         report.no_network = report.no_pictures = f"The network cannot be loaded: {error}"
         return

@@ -109,14 +109,16 @@ def _describe(run: RunRecord) -> dict[str, Any]:
         "heading": f"What ran: {run.workdir}",
         "facts": _facts(run),
         "command": shlex.join(run.command),
-        "command_note": ", after removing or renaming the folder" if run.result else "",
+        "command_does": "repeats it, after removing or renaming the folder"
+        if run.result
+        else "resumes it",
         "changed": [(key, repr(old), repr(new)) for key, old, new in run.changed()],
     }
 
 
 def _facts(run: RunRecord) -> list[tuple[str, str]]:
     environment, result = run.environment, run.result or {}
-    devices = environment.get("devices") or []
+    devices = [name.split(": ")[-1] for name in environment.get("devices") or []]
     versions = environment.get("versions") or {}
     starts = environment.get("starts") or [{}]
     waits = [line["data_wait_fraction"] for line in run.training if "data_wait_fraction" in line]
@@ -128,7 +130,7 @@ def _facts(run: RunRecord) -> list[tuple[str, str]]:
         "Batch": f"{run.config['train.batch_size']:,} images",
         "Precision": run.config["model.dtype"],
         "Steps": f"{result['step']:,}" if result else progress,
-        "Time": None if seconds is None else clock(seconds),
+        "Time": seconds and f"{clock(seconds)} {'h' if round(seconds) >= 3600 else 'min'}",
         "Images per second": None if rate is None else f"{rate:,.0f}",
         "Waiting for data": f"{sum(waits) / len(waits):.1%}".replace("%", " %") if waits else None,
         "Devices": ", ".join(f"{devices.count(kind)} × {kind}" for kind in dict.fromkeys(devices)),

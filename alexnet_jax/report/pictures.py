@@ -72,7 +72,10 @@ def take_pictures(
             "step": int(trained.state.step),  # Of the checkpoint.
             "answers": _answers(names, saliency, sample, shown, "center"),
             "neighbors": [
-                (photo_uri(sample.crops[query], 96), [photo_uri(pool.crops[i], 96) for i in row])
+                [
+                    (photo_uri(split.crops[image], 96), names[split.labels[image]])
+                    for split, image in [(sample, query), *((pool, near) for near in row)]
+                ]
                 for query, row in zip(queries, nearest, strict=True)
             ],
             "neighbor_pool": len(pool),

@@ -20,6 +20,7 @@ class LayerMaxima(NamedTuple):
     highest: Any  # float32 [N, units], the highest sum.
     place: Any  # int32 [N, units, 2], its row and column in the map; 0 in dense layers.
     active: Any  # float32 [N, units], the share of positions whose sum is above 0.
+    square: Any  # float32 [N, units], the mean square of the sums.
 
 
 def layer_sums(model: AlexNet, variables: Any, crops: jax.Array) -> dict[str, jax.Array]:
@@ -80,7 +81,12 @@ def find_maxima(sums: jax.Array) -> LayerMaxima:
     by_place = sums.astype(jnp.float32).reshape(len(sums), -1, sums.shape[-1])
     place = jnp.argmax(by_place, axis=1).astype(jnp.int32)
     row_and_column = jnp.stack(jnp.divmod(place, width), axis=-1)
-    return LayerMaxima(by_place.max(axis=1), row_and_column, jnp.mean(by_place > 0, axis=1))
+    return LayerMaxima(
+        by_place.max(axis=1),
+        row_and_column,
+        jnp.mean(by_place > 0, axis=1),
+        jnp.mean(by_place**2, axis=1),
+    )
 
 
 def exciting_images(highest: np.ndarray, count: int) -> np.ndarray:

@@ -23,17 +23,20 @@ def format_result(result: Mapping[str, Any], workdir: Path) -> str:
     return "\n\n".join([_table(result), _facts(result, workdir), _next_commands(workdir)])
 
 
-def describe_finished(result: Mapping[str, Any], workdir: Path, idle_flags: Sequence[str]) -> str:
+def describe_finished(
+    result: Mapping[str, Any], workdir: Path, length: str, idle_flags: Sequence[str]
+) -> str:
     """Return what a user who starts a finished run again should know.
 
-    `idle_flags` are flags of the command that need a step to do something.
+    `length` is the key that set the run's length, "train.epochs" or "train.steps". `idle_flags` are
+    flags of the command that need a step to do something.
     """
     ended = datetime.fromtimestamp((workdir / "result.json").stat().st_mtime).astimezone()
     lines = [
         f"{workdir} holds a finished run: {result['step']:,} steps, ended {ended:%Y-%m-%d %H:%M}. "
         "Nothing is left to train.",
         "For a new run, give another --workdir. To train this one for longer, give a larger "
-        "--config.train.epochs and --resume=ignore_config.",
+        f"--config.{length} and --resume=ignore_config.",
     ]
     lines += [f"{flag} has no effect: there is no step left." for flag in idle_flags]
     return "\n".join(lines)

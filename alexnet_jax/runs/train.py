@@ -63,7 +63,8 @@ def train_and_evaluate(
         check_same_data(workdir, run.data_changes)
     result = broadcast_from_process_0(partial(read_result, workdir, total))
     if result is not None:
-        say(describe_finished(result, workdir, ["--profile"] if profiled else []))
+        length = "train.epochs" if experiment.config.train.steps is None else "train.steps"
+        say(describe_finished(result, workdir, length, ["--profile"] if profiled else []))
         return result
     broadcast_from_process_0(partial(check_sink, experiment.config.log.sink))
     broadcast_from_process_0(partial(make_workdir, workdir))

@@ -40,7 +40,10 @@ def main(arguments: Sequence[str]) -> None:
 
         from alexnet_jax.serve.app import make_app
     except ModuleNotFoundError as error:
-        raise UserError(f"serve needs {error.name}: pip install 'alexnet-jax[serve]'") from error
+        raise UserError(
+            f"serve needs {error.name}: pip install 'alexnet-jax[serve]' (in a clone: "
+            "-e '.[serve]')"
+        ) from error
     from alexnet_jax.serve.listening import open_socket
 
     socket = open_socket(_HOST.value, _PORT.value)

@@ -80,7 +80,7 @@ class TryPage:
         try:
             return JSONResponse(await run_in_threadpool(self._answer, bytes(data)))
         except ValueError as error:
-            return JSONResponse({"error": f"The file is no image that can be read: {error}."}, 400)
+            return JSONResponse({"error": f"This cannot be shown: {error}."}, 400)
 
     def _answer(self, data: bytes) -> dict[str, Any]:
         limit = self._trained.config.data.max_megapixels

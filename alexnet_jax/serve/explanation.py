@@ -12,6 +12,7 @@ from alexnet_jax.report.embedding import heat_uri, photo_uri, sheet_uri
 from alexnet_jax.report.saliency import NOISE, as_heat, gradient_magnitude
 from alexnet_jax.report.units import activate, layer_sums
 from alexnet_jax.runs.trained import TrainedNetwork
+from alexnet_jax.system.progress import announced
 
 _TOP = 5
 _COPIES = 3  # Noisy copies whose gradients are averaged: as many as an answer has time for.
@@ -53,7 +54,10 @@ class Explainer:
             return parts
 
         self._explain = jax.jit(explain)
-        self(np.zeros((self.image_size, self.image_size, 3), np.uint8))
+        kind = f"serve {trained.config.model.name}"
+        folder = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
+        with announced("compiling the network", kind, folder):
+            self(np.zeros((self.image_size, self.image_size, 3), np.uint8))
 
     def __call__(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """Explain an image, uint8 [S, S, 3], S as in `image_size`.
@@ -101,4 +105,4 @@ def _response_sheet(responses: np.ndarray) -> str:
     light = 255 * np.sqrt(responses / max(float(responses.max()), 1e-20))
     step = max(1, len(responses) // _RESPONSE_SIDE)
     tiles = np.moveaxis(light[::step, ::step], -1, 0).astype(np.uint8)
-    return sheet_uri(np.repeat(tiles[..., None], 3, axis=-1), columns=12)
+    return sheet_uri(np.repeat(tiles[..., None], 3, axis=-1), columns=8)

@@ -1,10 +1,17 @@
 """Progress of long work: a live display on a terminal, plain lines elsewhere."""
 
+import json
 import os
+import re
 import sys
+import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Self, TextIO
+
+from alexnet_jax.system.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -152,8 +159,8 @@ class Progress:
             if self._done > self._before:
                 parts += [self._rate(seconds), self._left(seconds)]
             bar = self._bar("  ".join(parts))
-        lines = [bar, *(f"  {note}" for note in self.notes)]
-        return Text("\n".join(lines))
+        width = _consoles[self._stream].width
+        return Text("\n".join([bar, *(line for note in self.notes for line in _fold(note, width))]))
 
     def _bar(self, numbers: str) -> str:
         console = _consoles[self._stream]
@@ -164,6 +171,38 @@ class Progress:
         full, empty = "#-" if console.options.ascii_only else "━╌"
         done = int(width * min(1.0, self._done / self._total)) if self._total else width
         return f"{self.what}  {full * done}{empty * (width - done)}  {numbers}"
+
+
+def _fold(note: str, width: int) -> list[str]:
+    """Return a note as indented lines; it is broken between its parts, two spaces apart."""
+    whole = re.sub(r"(?<! ) (?! )", "\xa0", note)
+    lines = textwrap.wrap(whole, width - 2, break_long_words=False, break_on_hyphens=False)
+    return [f"  {line}".replace("\xa0", " ") for line in lines]
+
+
+@contextmanager
+def announced(what: str, kind: str, folder: str | None) -> Iterator[None]:
+    """Announce work of unknown length, with the longest time that its kind has taken before.
+
+    The times are in `folder`, which exists after the work: that of the compiled programs, say. It
+    is the longest because work that is found done there takes no time.
+    """
+    file = Path(folder or os.devnull, "seconds.json")
+    seconds: dict[str, float] = {}
+    with suppress(OSError, ValueError, TypeError):  # No such file, or a damaged one.
+        seconds = {key: float(value) for key, value in dict(json.loads(file.read_text())).items()}
+    longest = seconds.get(kind, 0.0)
+    if longest >= 1:
+        what += f" (up to {longest:.0f} s before)"
+    if not is_live():
+        say(what)
+    start = time.monotonic()
+    with Progress(what, None):
+        yield
+    taken = time.monotonic() - start
+    if taken > longest:
+        with suppress(OSError):
+            atomic_write(file, json.dumps(seconds | {kind: round(taken, 1)}))
 
 
 def _unwrapped(stream: TextIO) -> TextIO:

@@ -12,7 +12,7 @@ from alexnet_jax.evaluation.metrics import NotFiniteError
 from alexnet_jax.evaluation.scoring import Predictor, score
 from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.parallel.runtime import compile_and_tidy, wait_on_cpus
-from alexnet_jax.system.progress import Progress, is_live, say
+from alexnet_jax.system.progress import announced
 from alexnet_jax.training.experiment import Experiment
 from alexnet_jax.training.metric_window import DivergedError, MetricWindow
 from alexnet_jax.training.preemption import Preempted, PreemptionGuard
@@ -113,9 +113,9 @@ class Loop:
         self, batches: Iterator[_DeviceBatch]
     ) -> tuple[jax.stages.Compiled, _DeviceBatch | None]:
         """Compile the training step, once per run, while the first batch is read."""
-        if not is_live():
-            say("compiling the step")
-        with ThreadPoolExecutor(1) as reader, Progress("compiling the step", None):
+        kind = f"{self.experiment.config.model.name} on {jax.devices()[0].device_kind}"
+        folder = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
+        with ThreadPoolExecutor(1) as reader, announced("compiling the step", kind, folder):
             lowered = self.experiment.lower_step()
             # Not earlier: reading and tracing would compete for Python's lock.
             first = reader.submit(next, batches, None)

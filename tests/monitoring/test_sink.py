@@ -1,9 +1,12 @@
 """The further place for a run's numbers: a module with the interface of wandb."""
 
 import json
+import re
 import sys
+from types import ModuleType
 
 import pytest
+from short_run import REPOSITORY
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.monitoring.sink import Sink, check_sink
@@ -27,6 +30,26 @@ class Run:
 def init(project, name, config, dir):
     Path(dir, "settings.json").write_text(json.dumps([project, name, config]))
     return Run(Path(dir, "sink.jsonl"))
+"""
+
+# The functions of MLflow that the docs use, with the names of its parameters.
+MLFLOW = """
+calls = []
+
+def set_experiment(experiment_name=None, experiment_id=None):
+    calls.append(("experiment", experiment_name))
+
+def start_run(run_id=None, experiment_id=None, run_name=None):
+    calls.append(("start", run_name))
+
+def log_params(params, synchronous=None, run_id=None):
+    calls.append(("params", params))
+
+def log_metrics(metrics, step=None, synchronous=None, run_id=None):
+    calls.append(("metrics", metrics, step))
+
+def end_run(status="FINISHED"):
+    calls.append(("end", status))
 """
 
 
@@ -62,6 +85,26 @@ def test_it_gets_the_name_of_the_workdir_and_the_config(module, tmp_path):
         pass
     settings = json.loads((tmp_path / "settings.json").read_text())
     assert settings == ["alexnet_jax", tmp_path.name, {"train.seed": 3}]
+
+
+def test_the_adapter_of_the_docs_sends_a_run_to_mlflow(module, tmp_path, monkeypatch, capsys):
+    mlflow = ModuleType("mlflow")
+    exec(MLFLOW, mlflow.__dict__)
+    monkeypatch.setitem(sys.modules, "mlflow", mlflow)
+    page = (REPOSITORY / "docs" / "training.md").read_text()
+    (adapter,) = re.findall(r"```python\n(.*?import mlflow.*?)```", page, re.DOTALL)
+    with Sink(module(adapter), tmp_path, {"train.seed": 3}) as sink:
+        sink.train(20, {"loss": 1.5})
+        sink.evaluation(40, "center", {"top1_error": 0.25})
+    assert mlflow.calls == [
+        ("experiment", "alexnet_jax"),
+        ("start", tmp_path.name),
+        ("params", {"train.seed": 3}),
+        ("metrics", {"train/loss": 1.5}, 20),
+        ("metrics", {"center/top1_error": 0.25}, 40),
+        ("end", "FINISHED"),
+    ]
+    assert capsys.readouterr().err == ""
 
 
 def test_an_init_without_a_folder_is_called_without_one(module, tmp_path, capsys):

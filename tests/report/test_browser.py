@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 BROWSER = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
@@ -32,6 +33,15 @@ def test_every_chart_is_drawn(shown):
 
 def test_the_console_stays_empty(shown):
     assert "CONSOLE" not in shown.stderr
+
+
+def test_a_unit_that_is_pressed_becomes_the_address(reported):
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto((reported / "report" / "index.html").as_uri())
+        page.locator("#conv1-7").click()
+        assert page.url.endswith("#conv1-7")
 
 
 def test_a_link_to_a_unit_opens_its_layer(shown):

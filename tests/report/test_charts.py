@@ -61,3 +61,42 @@ def test_calibration_counts_right_answers_in_each_bin():
     chart = charts.calibration(np.array([0.95, 0.99, 1.0, 0.15]), np.array([1, 1, 0, 0], bool))
     rows = {row["images"]: row["right"] for row in values(chart) if "images" in row}
     assert rows == {1: 0, 3: pytest.approx(2 / 3)}
+
+
+def curve(run, name, errors, kinds=("train", "eval")):
+    """The specification of a curve of a log with these errors, by kind of line."""
+    lines = [
+        {"kind": kind, "step": step, "epoch": step, "learning_rate": 0.1, name: error}
+        | {"top1_error": error, "loss": 1.0, "top5_error": error, "views": "center", "count": 1}
+        for kind in kinds
+        for step, error in enumerate(errors, start=1)
+    ]
+    record = RunRecord(run.workdir, run.config, lines, None, {})
+    return charts.themed(charts.learning_curves([record], name))["layer"][0]["encoding"]
+
+
+def test_an_axis_that_falls_to_zero_has_ticks_in_each_decade(run):
+    encoding = curve(run, "top5_error", [0.16, 0.008, 0.001, 0.0])
+    ticks = [0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1]
+    assert encoding["y"]["axis"] == {"values": ticks, "labelExpr": "format(datum.value, '~%')"}
+
+
+def test_such_an_axis_is_labelled_to_a_tenth_of_a_per_cent(run, tmp_path):
+    lines = [
+        {"kind": "train", "step": step, "epoch": step, "learning_rate": 0.1, "top5_error": error}
+        for step, error in enumerate([0.16, 0.001, 0.0], start=1)
+    ]
+    chart = charts.learning_curves([RunRecord(run.workdir, {}, lines, None, {})], "top5_error")
+    charts.write_charts({"curve": charts.themed(chart)}, tmp_path)
+    assert ">0.1%</text>" in (tmp_path / "curve.svg").read_text()
+
+
+def test_training_has_its_colour_without_evaluations_too(run):
+    both, alone = curve(run, "loss", [2.0, 1.0]), curve(run, "loss", [2.0, 1.0], ["train"])
+    colors, dashes = (
+        [dict(zip(each[channel]["scale"]["domain"], each[channel]["scale"]["range"], strict=True))
+         for each in (both, alone)]
+        for channel in ("color", "strokeDash")
+    )  # fmt: skip
+    assert colors[0]["training"] == colors[1]["training"] != colors[0]["validation"]
+    assert dashes[0]["training"] == dashes[1]["training"]

@@ -88,3 +88,29 @@ def test_several_runs_share_the_table_and_the_curves(finished, tmp_path):
 def test_a_folder_that_is_no_workdir_is_refused(tmp_path):
     with pytest.raises(UserError, match="no workdir of a run"):
         make_report([tmp_path])
+
+
+def test_a_checkpoint_that_is_not_there_leaves_an_earlier_report(finished, tmp_path):
+    workdir = shutil.copytree(finished[0], tmp_path / "run")
+    (workdir / "report").mkdir()
+    (workdir / "report" / "index.html").write_text("earlier")
+    with pytest.raises(UserError, match="no checkpoint 5"):
+        make_report([workdir], checkpoint="5")
+    assert (workdir / "report" / "index.html").read_text() == "earlier"
+
+
+def test_the_nearest_images_have_their_classes_and_ranks(page):
+    rows = re.findall(r'<div class="neighbors">(.*?)</div>', page)
+    alts = re.findall(r'alt="([^"]*)"', rows[0])
+    assert alts[0].startswith("Validation image: fractal_")
+    assert alts[6].startswith("Training image 6 by distance: fractal_")
+
+
+def test_each_layer_has_the_size_of_its_sums(page, trained):
+    row = re.search(r'<a href="#fc8">.*?</tr>', page)[0]
+    share, size = re.findall(r'<td class="n">([^<]*)</td>', row)[2:4]
+    assert share.endswith(" %") and float(size) > 0
+
+
+def test_the_mistakes_name_their_checkpoint(page, trained):
+    assert f"checkpoint of step {int(trained.state.step)}" in text_of(page, "mistakes")

@@ -20,3 +20,4 @@ def test_a_missing_library_is_named_with_its_extra(tmp_path):
     done = call(f"--workdir={tmp_path}", env={"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin"})
     assert done.returncode == 2
     assert "altair" in done.stderr and "alexnet-jax[report]" in done.stderr
+    assert "-e '.[report]'" in done.stderr, "in a clone"

@@ -68,9 +68,10 @@ def test_ten_follows_nine_and_the_output_is_last():
 def test_maxima_name_their_row_and_column():
     maps = np.zeros((2, 3, 5, 4), np.float32)
     maps[1, 2, 3, 0] = 7
-    highest, place, active = find_maxima(maps)
+    highest, place, active, square = find_maxima(maps)
     assert highest[1, 0] == 7 and tuple(place[1, 0]) == (2, 3)
     np.testing.assert_allclose(active[:, 0], [0, 1 / 15])
+    np.testing.assert_allclose(square[:, 0], [0, 49 / 15])
 
 
 def test_images_are_ranked_by_each_unit_of_its_own():

@@ -77,6 +77,7 @@ def test_a_finished_run_says_so_and_when_and_what_to_do(finished, config, tmp_pa
     out = capsys.readouterr().out
     assert f"{workdir} holds a finished run: 6 steps, ended 2001-09-" in out
     assert "For a new run, give another --workdir." in out
+    assert "give a larger --config.train.steps" in out, "which the config sets, not the epochs"
     assert "--profile has no effect" in out
 
 

@@ -54,7 +54,7 @@ def test_the_nearest_training_images_come_when_they_have_been_looked_at(client, 
 @pytest.mark.parametrize("data", [b"", b"hello", b"\xff\xd8\xff" + bytes(99)])
 def test_a_file_that_is_no_image_is_refused_in_a_sentence(client, data):
     response = client.post("/explain", content=data)
-    assert response.status_code == 400 and "no image" in response.json()["error"]
+    assert response.status_code == 400 and "cannot be shown" in response.json()["error"]
 
 
 def test_an_upload_above_the_limit_is_cut_off(client):

@@ -58,7 +58,9 @@ def test_an_uploaded_image_gets_its_classes(page, tmp_path, photograph):
 def test_a_file_that_is_no_image_is_said_to_be_none(page, tmp_path):
     (tmp_path / "text.jpg").write_text("hello")
     upload(page, tmp_path / "text.jpg")
-    expect(page.locator("#status")).to_contain_text("no image that can be read", timeout=WAIT)
+    expect(page.locator("#status")).to_contain_text(
+        "cannot be shown: not a readable image", timeout=WAIT
+    )
     expect(page.locator("#answer")).to_be_hidden()
 
 

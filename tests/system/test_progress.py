@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from alexnet_jax.system.progress import Progress, clock, say
+from alexnet_jax.system import progress
+from alexnet_jax.system.progress import Progress, announced, clock, say
 
 
 class Clock:
@@ -117,12 +118,12 @@ def test_notes_are_lines_below_the_bar(terminal):
     assert last_screen(terminal).splitlines()[1] == "  loss 1.0"
 
 
-def test_a_narrow_terminal_wraps_notes(terminal, monkeypatch):
+def test_a_narrow_terminal_breaks_notes_between_their_parts(terminal, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     with Progress("training", 10, "steps", stream=terminal) as progress:
-        progress.notes = ["loss 1.0  training error 50.00%  waiting 0.0%"]
-    lines = [line.strip() for line in last_screen(terminal).splitlines()[-2:]]
-    assert lines == ["loss 1.0  training error 50.00%", "waiting 0.0%"]
+        progress.notes = ["loss 1.0  waiting 0.0%  best error 50.00% at step 40"]
+    lines = last_screen(terminal).splitlines()[-2:]
+    assert lines == ["  loss 1.0  waiting 0.0%", "  best error 50.00% at step 40"]
 
 
 def test_work_of_unknown_length_shows_its_time(terminal):
@@ -175,3 +176,55 @@ with Progress("reading", 10, "images", clock=iter([0, 20]).__next__) as progress
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.fixture
+def time(monkeypatch):
+    time = Clock()
+    monkeypatch.setattr(progress.time, "monotonic", time)
+    return time
+
+
+def announce(time, folder, *durations):
+    """Announce work that takes so many seconds, again and again."""
+    for seconds in durations:
+        with announced("compiling", "tiny", folder and str(folder)):
+            time.now += seconds
+
+
+def test_work_is_announced_with_the_longest_time_that_its_kind_took(time, tmp_path, capsys):
+    announce(time, tmp_path, 12.4, 0.1, 0.1)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["compiling", *2 * ["compiling (up to 12 s before)"]]
+
+
+def test_the_times_of_other_kinds_stay(time, tmp_path, capsys):
+    (tmp_path / "seconds.json").write_text('{"owt": 40.0}')
+    announce(time, tmp_path, 12.4)
+    assert (tmp_path / "seconds.json").read_text() == '{"owt": 40.0, "tiny": 12.4}'
+
+
+def test_a_terminal_shows_the_longest_time_in_the_live_display(
+    time, tmp_path, terminal, monkeypatch
+):
+    monkeypatch.setattr(sys, "stderr", terminal)
+    announce(time, tmp_path, 12.4, 0.1)
+    assert "compiling (up to 12 s before)  0:00" in terminal.getvalue()
+
+
+def test_short_work_is_announced_without_a_time(time, tmp_path, capsys):
+    announce(time, tmp_path, 0.4, 0.4)
+    assert capsys.readouterr().out == "compiling\ncompiling\n"
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "[[1, 2]]", '{"tiny": null}', '{"tiny": "x"}', "3"])
+def test_a_damaged_file_of_times_is_none(time, tmp_path, capsys, text):
+    (tmp_path / "seconds.json").write_text(text)
+    announce(time, tmp_path, 12.4)
+    assert capsys.readouterr().out == "compiling\n"
+
+
+@pytest.mark.parametrize("folder", [None, "no/such"])
+def test_without_a_folder_no_time_is_kept(time, folder, capsys):
+    announce(time, folder, 12.4, 12.4)
+    assert capsys.readouterr().out == "compiling\ncompiling\n"

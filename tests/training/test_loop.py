@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import jax
 import pytest
 from short_run import wait_for_step
 
@@ -55,6 +56,11 @@ def test_the_result_has_what_the_contract_names(finished):
     }
     assert set(result["ten_crop"]) == {"top1_error", "top5_error", "loss", "count"}
     assert (result["step"], result["center"]["count"]) == (6, 100)
+
+
+def test_a_run_keeps_how_long_compiling_took_beside_the_compiled_programs(finished):
+    times = json.loads(Path(jax.config.jax_compilation_cache_dir, "seconds.json").read_text())
+    assert times[f"tiny on {jax.devices()[0].device_kind}"] > 0
 
 
 def test_tests_come_when_they_are_due_and_at_the_end_with_ten_crops(finished):
