@@ -31,7 +31,7 @@ _LAYER = re.compile(r"\b((?:conv|fc)\d+(?:_[a-z_]+?)?)(?=[/()]|$)")
 _INSTRUCTION = re.compile(r"\s*(?:ROOT )?%?([\w.\-]+) = (\(.*?\)|\S+) ([\w\-]+)\(([^)]*)")
 _NO_KERNEL = ("parameter", "get-tuple-element", "tuple", "bitcast", "constant")
 # Copies that a TPU makes beside its computations, and the joining of their parts.
-_BESIDE = re.compile(r".*-(start|done)|custom-call|copy")
+_BESIDE = re.compile(r".*-(start|done)|custom-call")
 _LARGE = 2**20  # Bytes of the result of an operation that is listed without an estimate.
 
 
