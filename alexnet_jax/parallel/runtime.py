@@ -29,12 +29,14 @@ def configure_jax(deterministic: bool = False) -> None:
 def compiler_options(mesh: Mesh) -> dict[str, bool | str | int]:
     """Return XLA's options for the programs that make a state: the first one and the next.
 
-    On CPUs they keep XLA from copying the dense layers' kernels before their update in place, and
-    from starting work early at the price of memory. LLVM's optimization above its first level costs
-    a third of the compilation and gains nothing (docs/speed.md).
+    On CPUs they keep XLA from copying the dense layers' kernels before their update in place, from
+    starting work early at the price of memory, and from LLVM's optimization above its first level,
+    a third of the compilation for nothing (docs/speed.md). On a v5e they let an operation use more
+    of the chip's memory: it then reads fewer pixels around its windows twice (docs/lab/chips.md).
     """
-    if mesh.devices.flat[0].platform != "cpu":
-        return {}
+    kind = mesh.devices.flat[0].device_kind
+    if kind != "cpu":
+        return {"xla_tpu_scoped_vmem_limit_kib": 32 * 1024} if kind == "TPU v5 lite" else {}
     return {
         "xla_cpu_copy_insertion_use_region_analysis": True,
         "xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED",
