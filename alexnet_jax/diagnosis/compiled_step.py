@@ -7,6 +7,7 @@ bytes that each reads and writes: no time follows from them.
 import math
 import re
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from ml_collections import ConfigDict
 from alexnet_jax.diagnosis.chips import Chip, describe_devices
 from alexnet_jax.diagnosis.flops import training_flops
 from alexnet_jax.diagnosis.memory import program_bytes, smaller_batches
-from alexnet_jax.diagnosis.program_text import array_bytes, executed_lines
+from alexnet_jax.diagnosis.program_text import array_bytes, executed_lines, off_chip
 from alexnet_jax.errors import UserError
 from alexnet_jax.monitoring.layer_table import Row, describe_layers
 from alexnet_jax.parallel.mesh import check_batch_divides
@@ -35,8 +36,11 @@ _OUTSIDE = {
     "loss": re.compile(r"jvp\((?!AlexNet)"),
 }
 _PARAMETER = re.compile(r"%state_params__([a-z]+\d+)__")  # XLA names them after the function's.
-_INSTRUCTION = re.compile(r"\s*(?:ROOT )?%?([\w.\-]+) = (\([^=]*?\)|\S+) ([\w\-]+)\(([^)]*)")
+_INSTRUCTION = re.compile(r"\s*(?:ROOT )?%?([\w.\-]+) = (\(.*?\)|\S+) ([\w\-]+)\(([^)]*)")
 _NO_KERNEL = ("parameter", "get-tuple-element", "tuple", "bitcast", "constant")
+# Copies that a TPU makes beside its computations, and the joining of their parts.
+_BESIDE = re.compile(r".*-(start|done)|custom-call")
+_LARGE = 2**20  # Bytes of the result of an operation that is listed without an estimate.
 
 
 class Operation(NamedTuple):
@@ -46,8 +50,9 @@ class Operation(NamedTuple):
     # "update", "copies", "dropout", "random numbers", "images", "loss" or "other".
     layer: str
     times: int  # That a step runs it; more than once in a loop.
-    cycles: int  # The compiler's estimate; 0 on GPUs.
-    bytes: int  # Read and written; 0 on TPUs, whose compiler gives only the sum of all operations.
+    # The compiler's estimate; 0 on GPUs, and where a TPU's compiler has none.
+    cycles: int
+    bytes: int  # Read and written; on TPUs without what is kept on the chip.
     text: str  # Kind, shape and origin.
 
 
@@ -58,7 +63,7 @@ class StepCost:
     chips: int  # Their number.
     batch_size: int  # Images in a step, on all chips.
     operations: tuple[Operation, ...]  # Of the program, which all chips run.
-    bytes: int  # Moved to and from memory in a step; the TPU compiler counts a loop once.
+    bytes: int  # Moved in a step; the sum of TPUs' compiler includes what is kept on the chip.
     temporary_bytes: int  # Of memory besides the state and the batch.
     total_bytes: int  # Of memory in all.
     flops: int  # Operations in a chip's products.
@@ -127,6 +132,8 @@ def read_cost(compiled: jax.stages.Compiled, experiment: Experiment, chip: Chip)
     assert text is not None and memory is not None, "XLA's compilers give both"
     operations = read_cycles(text) if chip.platform == "tpu" else read_kernels(text)
     moved = int((compiled.cost_analysis() or {}).get("bytes accessed", 0))  # Not on GPUs.
+    if moved:  # With a loop's first turn only.
+        moved += sum(each.bytes * (each.times - 1) // each.times for each in operations)
     rows = describe_layers(network.model, config.data.crop_size)
     images = config.train.batch_size // count
     return StepCost(
@@ -154,29 +161,47 @@ def _least_bytes(rows: list[Row], images: int, item_bytes: int) -> int:
 
 
 def read_cycles(text: str) -> list[Operation]:
-    """Return the operations of a TPU's program, dearest first."""
+    """Return the operations of a TPU's program, dearest first.
+
+    Last come large ones of which the compiler gives no estimate, by bytes.
+    """
     found = []
-    for line, times in executed_lines(text):
+    for line, times, kind, shape, moved in _instructions(text, off_chip):
         if cycles := _CYCLES.search(line):
-            kind = line.partition("=")[2].split("(")[0].strip()
-            found.append(_operation(line, kind, times, times * int(cycles[1]), 0))
-    return sorted(found, key=lambda each: -each.cycles)
+            found.append(_operation(line, shape, times, times * int(cycles[1]), moved))
+        elif array_bytes(shape) >= _LARGE and not _BESIDE.fullmatch(kind):
+            found.append(_operation(line, f"{kind} {shape}", times, 0, moved))
+    return sorted(found, key=lambda each: (-each.cycles, -each.bytes))
 
 
 def read_kernels(text: str) -> list[Operation]:
     """Return the kernels of a GPU's program, those that move most first."""
-    found, shapes = [], {}
+    found = [
+        _operation(line, f"{kind} {shape}", times, 0, moved)
+        for line, times, kind, shape, moved in _instructions(text, str)
+    ]
+    return sorted(found, key=lambda each: -each.bytes)
+
+
+def _instructions(
+    text: str, in_memory: Callable[[str], str]
+) -> Iterator[tuple[str, int, str, str, int]]:
+    """Yield line, times, kind and shape of what computes, and the bytes that it moves in all.
+
+    Of its operands and its result, `in_memory` returns those that count.
+    """
+    shapes: dict[str, str] = {}
     for line, times in executed_lines(text):
         if not (match := _INSTRUCTION.match(line)):
             continue
         name, shape, kind, arguments = match.groups()
-        shapes[name] = array_bytes(shape)
-        if kind in _NO_KERNEL:
-            continue
-        inputs = [argument.strip().split(" ")[-1].lstrip("%") for argument in arguments.split(",")]
-        moved = shapes[name] + sum(shapes.get(each, 0) for each in inputs)
-        found.append(_operation(line, f"{kind} {shape}", times, 0, times * moved))
-    return sorted(found, key=lambda each: -each.bytes)
+        shapes[name] = shape
+        if kind not in _NO_KERNEL:
+            # An argument may follow its shape or a comment.
+            names = [argument.split("%")[-1].strip() for argument in arguments.split(",")]
+            arrays = [shape, *(shapes.get(each, "") for each in names)]
+            moved = sum(array_bytes(in_memory(each)) for each in arrays)
+            yield line, times, kind, shape, times * moved
 
 
 def _operation(line: str, kind: str, times: int, cycles: int, moved: int) -> Operation:

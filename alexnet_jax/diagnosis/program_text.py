@@ -10,6 +10,7 @@ _CALL = re.compile(r" call\(.*to_apply=%?([\w.\-]+)")
 _KNOWN_COUNT = re.compile(r'known_trip_count"?:\{"n":"(\d+)"')
 _CONSTANT = re.compile(r" = [su]\d+\[\]\S* constant\((\d+)\)")
 _ARRAY = re.compile(r"\b(?:pred|(?:bf|[suf])(\d+)\w*)\[([\d,]*)\]")
+_ON_CHIP = re.compile(r"\w+\[[\d,]*\]\{[^}]*S\(\d\)\}")  # A memory space that is not the large one.
 
 
 def executed_lines(program: str) -> Iterator[tuple[str, int]]:
@@ -48,6 +49,11 @@ def array_bytes(shapes: str) -> int:
         max(1, int(bits or 8) // 8) * math.prod(int(side) for side in sides.split(",") if side)
         for bits, sides in _ARRAY.findall(shapes)
     )
+
+
+def off_chip(shapes: str) -> str:
+    """Return the shapes without the arrays that a TPU's program keeps on the chip."""
+    return _ON_CHIP.sub("", shapes)
 
 
 def _walk(computations: dict[str, list[str]], name: str, times: int) -> Iterator[tuple[str, int]]:

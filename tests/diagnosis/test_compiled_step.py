@@ -64,6 +64,25 @@ def test_cycles_are_read_with_their_layer_dearest_first():
     assert cost(found).cycles == 1710624 + 504066 + 100
 
 
+def test_bytes_of_a_tpu_are_those_that_leave_the_chip():
+    text = """
+ENTRY %main (p: bf16[1]) -> bf16[1] {
+  %a = f32[1024,1024]{1,0:T(8,128)} parameter(0)
+  %copy-start.1 = (f32[1024,1024]{1,0:T(8,128)S(1)}, f32[1024,1024]{1,0:T(8,128)}, \
+u32[]{:S(2)}) copy-start(%a)
+  %copy-done.1 = f32[1024,1024]{1,0:T(8,128)S(1)} copy-done(%copy-start.1)
+  %fusion.1 = (bf16[1024,1024]{1,0:T(8,128)(2,1)}, /*index=1*/bf16[8]{0:T(256)}) \
+fusion(%copy-done.1, /*index=1*/%a), backend_config={"estimated_cycles":"7"}
+  %gte.1 = bf16[1024,1024]{1,0:T(8,128)(2,1)} get-tuple-element(%fusion.1), index=0
+  %select-and-scatter.1 = bf16[1024,1024]{1,0:T(8,128)(2,1)S(1)} select-and-scatter(%gte.1)
+}
+"""
+    fusion, scatter = read_cycles(text)
+    assert (fusion.cycles, fusion.bytes) == (7, 2 * 2**20 + 16 + 4 * 2**20)
+    assert (scatter.cycles, scatter.bytes) == (0, 2 * 2**20)
+    assert scatter.text.startswith("select-and-scatter bf16[1024,1024]")
+
+
 def test_kernels_move_what_they_read_and_write():
     found = read_kernels(GPU)
     assert [(each.layer, each.bytes) for each in found] == [
@@ -75,7 +94,7 @@ def test_kernels_move_what_they_read_and_write():
 def test_layers_come_in_the_networks_order():
     sums = cost(read_cycles(TPU)).by_layer()
     assert list(sums) == ["conv1", "conv1_lrn", "other"]
-    assert sums["conv1_lrn"] == (1, 504066, 0)
+    assert sums["conv1_lrn"] == (1, 504066, 2 * 128 * 55 * 55 * 96)
 
 
 OUTSIDE = """
