@@ -45,13 +45,16 @@ def test_bfloat16_logits_do_not_tie(wide_logits):
     assert (ranked[:, -5] != ranked[:, -6]).all()
 
 
-@pytest.mark.parametrize("platform", PLATFORMS)
-def test_bfloat16_products_become_float32_logits_without_rounding(wide_logits, platform):
+@pytest.mark.parametrize(
+    ("platform", "factors"),
+    [("cpu", "bf16"), ("cuda", "f32"), ("tpu", "bf16")],  # A GPU's product reads a float32 kernel.
+    ids=PLATFORMS,
+)
+def test_bfloat16_products_become_float32_logits_without_rounding(wide_logits, platform, factors):
     apply, *arguments = wide_logits
     text = apply.trace(*arguments).lower(lowering_platforms=(platform,)).as_text()
-    assert re.search(
-        r"dot_general.*\(tensor<64x256xbf16>, tensor<256x1000xbf16>\) -> tensor<64x1000xf32>", text
-    )
+    shapes = rf"\(tensor<64x256x{factors}>, tensor<256x1000x{factors}>\) -> tensor<64x1000xf32>"
+    assert re.search(f"dot_general.*{shapes}", text)
     assert "64x1000xbf16" not in text
 
 
