@@ -18,7 +18,7 @@ def describe_cost(
     """
     tpu = chip.platform == "tpu"
     layers = {
-        layer: {"cycles" if tpu else "kernels": cycles if tpu else kernels, "bytes": moved}
+        layer: ({"cycles": cycles} if tpu else {"kernels": kernels}) | {"bytes": moved}
         for layer, (kernels, cycles, moved) in cost.by_layer().items()
     }
     return {

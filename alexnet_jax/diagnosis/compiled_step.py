@@ -168,16 +168,16 @@ def read_cycles(text: str) -> list[Operation]:
     found = []
     for line, times, kind, shape, moved in _instructions(text, off_chip):
         if cycles := _CYCLES.search(line):
-            found.append(_operation(line, shape, times, times * int(cycles[1]), moved))
+            found.append(_operation(line, kind, shape, times, times * int(cycles[1]), moved))
         elif array_bytes(shape) >= _LARGE and not _BESIDE.fullmatch(kind):
-            found.append(_operation(line, f"{kind} {shape}", times, 0, moved))
+            found.append(_operation(line, kind, shape, times, 0, moved))
     return sorted(found, key=lambda each: (-each.cycles, -each.bytes))
 
 
 def read_kernels(text: str) -> list[Operation]:
     """Return the kernels of a GPU's program, those that move most first."""
     found = [
-        _operation(line, f"{kind} {shape}", times, 0, moved)
+        _operation(line, kind, shape, times, 0, moved)
         for line, times, kind, shape, moved in _instructions(text, str)
     ]
     return sorted(found, key=lambda each: -each.bytes)
@@ -204,12 +204,10 @@ def _instructions(
             yield line, times, kind, shape, times * moved
 
 
-def _operation(line: str, kind: str, times: int, cycles: int, moved: int) -> Operation:
+def _operation(line: str, kind: str, shape: str, times: int, cycles: int, moved: int) -> Operation:
     origin = found[1] if (found := _ORIGIN.search(line)) else ""
-    text = f"{kind[:60]} {origin}"
-    return Operation(
-        _layer(line, kind, origin), times, cycles, moved, f"{times} x {text}" if times > 1 else text
-    )
+    text = f"{times} x " * (times > 1) + f"{kind} {shape}"[:60] + f" {origin}"
+    return Operation(_layer(line, kind, origin), times, cycles, moved, text)
 
 
 def _layer(line: str, kind: str, origin: str) -> str:

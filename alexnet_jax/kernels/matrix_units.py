@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from alexnet_jax.kernels.normalization import Response, widen
+from alexnet_jax.kernels.normalization import Response, inverse_powers, widen
 from alexnet_jax.models import ops
 
 
@@ -21,7 +21,7 @@ def normalize(x: jax.Array, response: Response) -> jax.Array:
     k, alpha, beta, size, axes = response
     wide = widen(_join_groups(x, axes))
     scale = k + alpha * _window_sum(jnp.square(wide), x, size, axes)
-    power, _ = _inverse_powers(scale, beta)
+    power, _ = inverse_powers(scale, beta)
     return (wide * power).astype(x.dtype).reshape(x.shape)
 
 
@@ -30,7 +30,7 @@ def gradients(x: jax.Array, gradient: jax.Array, response: Response) -> tuple[ja
     k, alpha, beta, size, axes = response
     wide, above = (widen(_join_groups(each, axes)) for each in (x, gradient))
     scale = k + alpha * _window_sum(jnp.square(wide), x, size, axes)
-    power, inverse = _inverse_powers(scale, beta)
+    power, inverse = inverse_powers(scale, beta)
     direct = above * power
     terms = direct * wide * inverse
     if axes != (-1,):
@@ -76,12 +76,3 @@ def _sum_channels(x: jax.Array, channels: int, size: int, dtype: jnp.dtype) -> j
     band = jnp.asarray(band, dtype)
     sums = jnp.matmul(x.astype(dtype), band, precision=precision, preferred_element_type=dtype)
     return widen(sums)
-
-
-def _inverse_powers(x: jax.Array, beta: float) -> tuple[jax.Array, jax.Array]:
-    """Return x^-beta and 1/x; for the 3/4 of 2012 from two inverse roots, without a division."""
-    if beta == 0.75:
-        root = lax.rsqrt(x)
-        inverse = root * root
-        return inverse * lax.rsqrt(root), inverse
-    return x**-beta, 1 / x

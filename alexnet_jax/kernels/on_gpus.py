@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 
 from alexnet_jax.kernels import conv
 from alexnet_jax.kernels.conv import Geometry
-from alexnet_jax.kernels.normalization import Response, widen
+from alexnet_jax.kernels.normalization import Response, inverse_powers, widen
 from alexnet_jax.models import ops
 
 
@@ -83,7 +83,7 @@ def normalize(x: jax.Array, response: Response) -> jax.Array:
     k, alpha, beta, size, axes = response
     wide = widen(x)
     sums = reduce(jnp.add, _windows(jnp.square(wide), size, axes))
-    power, _ = _inverse_powers(k + alpha * sums, beta)
+    power, _ = inverse_powers(k + alpha * sums, beta)
     return (wide * power).astype(x.dtype)
 
 
@@ -96,7 +96,7 @@ def norm_gradients(x: jax.Array, gradient: jax.Array, response: Response) -> tup
     wide, above = widen(x), widen(gradient)
     # Squared after padding, not before: XLA would keep the sums of the forward pass for these.
     sums = reduce(jnp.add, map(jnp.square, _windows(wide, size, axes)))
-    power, inverse = _inverse_powers(k + alpha * sums, beta)
+    power, inverse = inverse_powers(k + alpha * sums, beta)
     direct = above * power
     terms = (direct * wide * inverse).astype(x.dtype)
     if axes == (-1,):
@@ -119,12 +119,3 @@ def _windows(x: jax.Array, size: int, axes: tuple[int, ...]) -> list[jax.Array]:
         lax.slice(padded, start, [a + b for a, b in zip(start, x.shape, strict=True)])
         for start in starts
     ]
-
-
-def _inverse_powers(x: jax.Array, beta: float) -> tuple[jax.Array, jax.Array]:
-    """Return x^-beta and 1/x; for the 3/4 of 2012 from two inverse roots, without a division."""
-    if beta == 0.75:
-        root = lax.rsqrt(x)
-        inverse = root * root
-        return inverse * lax.rsqrt(root), inverse
-    return x**-beta, 1 / x

@@ -113,6 +113,7 @@ POOL, POOL_IN_LOOP = (
 CUDNN = Form(conv.convolve_at_once, on_gpus.conv_gradients)
 CONNECT = _by_xla(ops.connect)
 CONNECT_FLOAT32_KERNEL = Form(on_gpus.connect, on_gpus.connect_gradients)
+# A form keeps what those of other platforms keep, whether its own gradient reads it or not.
 RELU = Form(ops.relu, lambda x, _, gradient: jax.vjp(ops.relu, x)[1](gradient), on_gpus.keep_relu)
 RELU_BY_RESULT = Form(ops.relu, on_gpus.relu_gradients, on_gpus.keep_relu)
 
