@@ -54,6 +54,11 @@ class Claim:
     caution: str = ""  # What makes the comparison weaker than it looks.
 
     @property
+    def place(self) -> str:
+        """Where the claim is made: "§ 3.1" of the paper, or "2012 code"."""
+        return self.section if self.section == "2012 code" else f"§ {self.section}"
+
+    @property
     def runs(self) -> Mapping[str, int]:
         """Runs of each arm for each seed."""
         return {arm: BASELINE_RUNS if arm == BASELINE else 1 for arm in (self.arm, self.against)}
