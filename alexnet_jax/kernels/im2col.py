@@ -9,8 +9,19 @@ from jax import lax
 
 from alexnet_jax.kernels.conv import Geometry, pad
 
+# (images, gradient, window, precision) -> float32 [h, w, C, features]; stride 1, padded images.
+SumOfProducts = Callable[
+    [jax.Array, jax.Array, tuple[int, int], lax.Precision],
+    jax.Array,
+]
 
-def kernel_gradient(images: jax.Array, gradient: jax.Array, geometry: Geometry) -> jax.Array:
+
+def kernel_gradient(
+    images: jax.Array,
+    gradient: jax.Array,
+    geometry: Geometry,
+    sum_of_products: SumOfProducts | None = None,
+) -> jax.Array:
     """Return the gradient of the kernel, [h, w, C, features], without groups.
 
     A stride is made 1 first: blocks of `stride` x `stride` pixels become one pixel each.
@@ -19,10 +30,10 @@ def kernel_gradient(images: jax.Array, gradient: jax.Array, geometry: Geometry) 
     shape = *geometry.window, images.shape[-1], gradient.shape[-1]
     kernel = jax.ShapeDtypeStruct(shape, images.dtype)
     to_blocks = partial(_kernel_to_blocks, stride=geometry.stride)
-    windows = jax.eval_shape(to_blocks, kernel)
-    of_windows = _sum_of_products(blocks, gradient, windows.shape[:2], geometry.precision)
-    of_windows = of_windows.reshape(windows.shape).astype(kernel.dtype)
-    return jax.linear_transpose(to_blocks, kernel)(of_windows)[0]
+    height, width = jax.eval_shape(to_blocks, kernel).shape[:2]
+    sum_up = sum_of_products or _sum_of_products
+    of_windows = sum_up(blocks, gradient, (height, width), geometry.precision)
+    return jax.linear_transpose(to_blocks, kernel)(of_windows.astype(kernel.dtype))[0]
 
 
 def _kernel_to_blocks(kernel: jax.Array, stride: int) -> jax.Array:
@@ -59,10 +70,11 @@ def _images_to_blocks(images: jax.Array, size: tuple[int, ...], geometry: Geomet
 
 
 def _sum_of_products(
-    images: jax.Array, gradient: jax.Array, window: tuple[int, ...], precision: lax.Precision
+    images: jax.Array, gradient: jax.Array, window: tuple[int, int], precision: lax.Precision
 ) -> jax.Array:
-    """Sum patches times gradient: float32 [h·w·C, features]."""
+    """Sum patches times gradient."""
     height, width = gradient.shape[1:3]
+    channels, features = images.shape[-1], gradient.shape[-1]
 
     def multiply(x: jax.Array, y: jax.Array) -> list[jax.Array]:
         above = y.reshape(-1, y.shape[-1])
@@ -81,9 +93,10 @@ def _sum_of_products(
             )
         return products
 
-    start = jnp.zeros((window[1] * images.shape[-1], gradient.shape[-1]), jnp.float32)
+    start = jnp.zeros((window[1] * channels, features), jnp.float32)
     # Of two images and a row of the window the patches stay in the cache; of four they do not.
-    return jnp.concatenate(sum_over_images(multiply, images, gradient, [start] * window[0], most=2))
+    sums = sum_over_images(multiply, images, gradient, [start] * window[0], most=2)
+    return jnp.concatenate(sums).reshape(*window, channels, features)
 
 
 def sum_over_images(

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from alexnet_jax.kernels.normalization import widen
+
 
 def max_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
     """Take the maximum over windows: [B, H, W, C] -> [B, H', W', C]."""
@@ -39,6 +41,33 @@ def max_and_places(
     first = x[:, :height:stride, :width:stride]
     largest, place = loop(0, window, include_row, (first, jnp.zeros(first.shape, jnp.int8)))
     return largest, (place,)
+
+
+def max_pool_on_cpu(x: jax.Array, window: int, stride: int) -> jax.Array:
+    """Take the maximum over windows of float32 numbers.
+
+    XLA's CPU backend converts numbers of 16 bits in every operation, and back.
+    """
+    return max_pool(widen(x), window, stride).astype(x.dtype)
+
+
+def max_and_places_on_cpu(
+    x: jax.Array, window: int, stride: int
+) -> tuple[jax.Array, tuple[jax.Array]]:
+    """Return the maxima and their places.
+
+    In a loop XLA's CPU backend computes each place once, not nine times within the gradient.
+    """
+    largest, places = max_and_places(lax.fori_loop, widen(x), window, stride)
+    return largest.astype(x.dtype), places
+
+
+def gradients_on_cpu(
+    x: jax.Array, place: jax.Array, gradient: jax.Array, window: int, stride: int
+) -> tuple[jax.Array]:
+    """Return the gradient of the input, from sums of float32 numbers."""
+    (total,) = gradients(widen(x), place, widen(gradient), window, stride)
+    return (total.astype(x.dtype),)
 
 
 def unrolled(first: int, end: int, body: Callable, value: Any) -> Any:

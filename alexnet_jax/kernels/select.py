@@ -1,8 +1,8 @@
 """The one table of which form of an operation is computed, by platform, dtype and shapes.
 
-A form is used on the platform where it was measured: "cpu" is two cores of an AMD EPYC
-(docs/speed.md). Those of "tpu" and "cuda" were compiled, not run: the compilers' estimates of
-cycles and bytes are lower than for the others (docs/lab/chips.md).
+A form is used on the platform where it was measured: "cpu" is two cores of an AMD EPYC, "amx" two
+of an Intel Xeon with that extension (docs/lab/cpu.md). Those of "tpu" and "cuda" were compiled, not
+run: the compilers' estimates of cycles and bytes are lower than for the others (docs/lab/chips.md).
 """
 
 import math
@@ -11,19 +11,21 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-from jax import lax
+import jax.numpy as jnp
 
 from alexnet_jax.kernels import (
     conv,
     im2col,
     matrix_units,
     normalization,
+    on_amx,
     on_gpus,
     pooling,
     winograd,
 )
 from alexnet_jax.kernels.conv import Geometry, by_group
 from alexnet_jax.models import ops
+from alexnet_jax.system.cores import has_amx
 
 Arrays = tuple[jax.Array, ...]
 
@@ -43,7 +45,7 @@ class Form(NamedTuple):
 class Row(NamedTuple):
     """When a form is used: on the platform, for the last array's dtype, where the shapes fit."""
 
-    platform: str  # "cpu", "cuda", "rocm", "tpu"; "default" is any other.
+    platform: str  # "cpu", "cuda", "rocm", "tpu"; "amx": a CPU with it; "default": any other.
     dtypes: tuple[str, ...]  # Empty: any.
     fits: Callable[..., bool]  # (*arrays, *settings)
     form: Form
@@ -51,8 +53,9 @@ class Row(NamedTuple):
 
 # Channels and features in a group from which the transforms cost less than they save, by window.
 _WORTH_TRANSFORMS = {3: 64, 5: 24}
-_WORTH_BANDS = 2 * 10**7  # Multiply-adds per image: a quarter of a millisecond of one core.
+_WORTH_PARTS = 2 * 10**7  # Multiply-adds per image: a quarter of a millisecond of one core.
 _FEW_IMAGES = 512  # Products of more are limited by TensorFloat-32's rate, not by memory.
+_VERY_FEW_IMAGES = 64  # Reading the kernel takes longer than products of so many.
 _BUSY_FEATURES = 256  # XLA divides so many over two cores by itself.
 
 
@@ -61,15 +64,27 @@ def _transforms_pay(side: int, _: jax.Array, kernel: jax.Array, geometry: Geomet
     return geometry[:2] == ((side, side), 1) and fewest >= _WORTH_TRANSFORMS[side]
 
 
-def _bands_pay(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> bool:
+def _worth_parts(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> bool:
     pixels = images.shape[1] * images.shape[2] // geometry.stride**2  # Of a batch of any size.
-    products = pixels * math.prod(kernel.shape) // geometry.groups
-    return kernel.shape[3] // geometry.groups < _BUSY_FEATURES and products >= _WORTH_BANDS
+    return pixels * math.prod(kernel.shape) // geometry.groups >= _WORTH_PARTS
 
 
-def _few_images(x: jax.Array, *_: Any) -> bool:
+def _bands_pay(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> bool:
+    narrow = kernel.shape[3] // geometry.groups < _BUSY_FEATURES
+    return narrow and _worth_parts(images, kernel, geometry)
+
+
+def _few_images(most: int, x: jax.Array, *_: Any) -> bool:
     images = x.shape[0]  # Not an integer where a program is for any number.
-    return isinstance(images, int) and images <= _FEW_IMAGES
+    return isinstance(images, int) and images <= most
+
+
+def _very_few_images(x: jax.Array, _: jax.Array, groups: int, *__: Any) -> bool:
+    return groups == 1 and _few_images(_VERY_FEW_IMAGES, x)
+
+
+def _bfloat16_inputs(x: jax.Array, _: jax.Array, groups: int, *__: Any) -> bool:
+    return groups == 1 and x.dtype == jnp.bfloat16
 
 
 def _always(*_: Any) -> bool:
@@ -99,19 +114,19 @@ WINOGRAD_3X3 = _on_cpu(winograd.convolve_3x3, winograd.kernel_gradient_3x3)
 WINOGRAD_5X5 = _on_cpu(by_group(winograd.convolve_5), by_group(winograd.kernel_gradient_5))
 BANDS = _on_cpu(by_group(conv.convolve_in_bands), by_group(im2col.kernel_gradient))
 WHOLE = _on_cpu(conv.convolve, by_group(im2col.kernel_gradient))
+PATCHES = _on_cpu(by_group(on_amx.convolve), by_group(on_amx.kernel_gradient))
 XLA, XLA_IN_GROUPS = _by_xla(conv.convolve), _by_xla(conv.convolve_at_once)
 RESPONSE_BY_MATRIX = Form(matrix_units.normalize, matrix_units.gradients)
 POOL_BY_XLA = Form(ops.max_pool, matrix_units.max_pool_gradients, matrix_units.max_and_nothing)
 RESPONSE = Form(normalization.normalize, normalization.gradients)
 RESPONSE_ON_GPUS = Form(on_gpus.normalize, on_gpus.norm_gradients)
-POOL, POOL_IN_LOOP = (
-    Form(pooling.max_pool, pooling.gradients, partial(pooling.max_and_places, loop))
-    # In a loop XLA's CPU backend computes each place once, not nine times within the gradient.
-    for loop in (pooling.unrolled, lax.fori_loop)
-)
+POOL = Form(pooling.max_pool, pooling.gradients, partial(pooling.max_and_places, pooling.unrolled))
+POOL_ON_CPU = Form(pooling.max_pool_on_cpu, pooling.gradients_on_cpu, pooling.max_and_places_on_cpu)
 
 CUDNN = Form(conv.convolve_at_once, on_gpus.conv_gradients)
 CONNECT = _by_xla(ops.connect)
+CONNECT_TURNED = Form(on_amx.connect, on_amx.connect_gradients)
+CONNECT_BFLOAT16 = Form(on_amx.connect_bfloat16, on_amx.connect_bfloat16_gradients)
 CONNECT_FLOAT32_KERNEL = Form(on_gpus.connect, on_gpus.connect_gradients)
 # A form keeps what those of other platforms keep, whether its own gradient reads it or not.
 RELU = Form(ops.relu, lambda x, _, gradient: jax.vjp(ops.relu, x)[1](gradient), on_gpus.keep_relu)
@@ -128,6 +143,7 @@ TABLE: dict[str, tuple[Row, ...]] = {  # The first row that fits counts.
     "conv2d": (
         Row("cpu", _WIDE, partial(_transforms_pay, 3), WINOGRAD_3X3),
         Row("cpu", _WIDE, partial(_transforms_pay, 5), WINOGRAD_5X5),
+        Row("amx", ("bfloat16",), _worth_parts, PATCHES),
         Row("cpu", (), _bands_pay, BANDS),
         Row("cpu", (), _always, WHOLE),
         Row("cuda", (), _always, CUDNN),
@@ -137,12 +153,14 @@ TABLE: dict[str, tuple[Row, ...]] = {  # The first row that fits counts.
     "local_response_norm": _RESPONSE_NORM,
     "spatial_response_norm": _RESPONSE_NORM,
     "max_pool": (
-        Row("cpu", (), _always, POOL_IN_LOOP),
+        Row("cpu", (), _always, POOL_ON_CPU),
         Row("tpu", (), _always, POOL_BY_XLA),
         Row("default", (), _always, POOL),
     ),
     "connect": (
-        Row("cuda", (), _few_images, CONNECT_FLOAT32_KERNEL),
+        Row("amx", ("float32",), _very_few_images, CONNECT_TURNED),
+        Row("amx", ("float32",), _bfloat16_inputs, CONNECT_BFLOAT16),
+        Row("cuda", (), partial(_few_images, _FEW_IMAGES), CONNECT_FLOAT32_KERNEL),
         Row("default", (), _always, CONNECT),
     ),
     "relu": (
@@ -157,15 +175,19 @@ def platforms(operation: str) -> list[str]:
 
     The order decides the text of lowered programs, by which compiled ones are found again.
     """
-    return list(dict.fromkeys(row.platform for row in TABLE[operation]))
+    return list(dict.fromkeys(row.platform.replace("amx", "cpu") for row in TABLE[operation]))
 
 
 def choose(operation: str, platform: str, arrays: Arrays, settings: tuple) -> Form:
-    """Return the form of an operation on a platform; `arrays` need only shapes and dtypes."""
+    """Return the form of an operation on a platform; `arrays` need only shapes and dtypes.
+
+    Programs for CPUs are for this machine's: others compute the same, but may be slower.
+    """
+    names = {platform, "default"} | ({"amx"} if platform == "cpu" and has_amx() else set())
     return next(
         row.form
         for row in TABLE[operation]
-        if row.platform in (platform, "default")
+        if row.platform in names
         and (not row.dtypes or arrays[-1].dtype.name in row.dtypes)
         and row.fits(*arrays, *settings)
     )

@@ -67,4 +67,5 @@ class Layer(nn.Module):
         if not row.has_bias:
             return sums
         bias = self.param("bias", bias_init, (row.features,), jnp.float32)
-        return sums + bias.astype(self.result_dtype)[(None,) * (sums.ndim - 1)]
+        # Rounded after it is spread over the pixels: its gradient is their sum in float32.
+        return sums + jnp.broadcast_to(bias, sums.shape).astype(self.result_dtype)

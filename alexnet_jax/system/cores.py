@@ -3,6 +3,7 @@
 import math
 import os
 import platform
+from functools import cache
 from pathlib import Path
 
 _MEMBERSHIP = Path("/proc/self/cgroup")  # Names this process's cgroup, see cgroups(7).
@@ -39,14 +40,26 @@ def processor_name(description: Path = Path("/proc/cpuinfo")) -> str:
     Virtual machines call all generations alike: "AMD EPYC (family 26, model 2)". Two that differ
     there compute other bits, at other speeds.
     """
-    facts: dict[str, str] = {}
-    for line in _read(description).split("\n\n")[0].splitlines():
-        key, _, value = line.partition(":")
-        facts[key.strip()] = value.strip()
+    facts = _facts(description)
     if "model name" not in facts:
         return platform.processor() or platform.machine()
     details = [facts.get(key, "") for key in ("cpu family", "model")]
     return facts["model name"] + (" (family {}, model {})".format(*details) if all(details) else "")
+
+
+@cache
+def has_amx(description: Path = Path("/proc/cpuinfo")) -> bool:
+    """Tell whether the processor has Intel's matrix units for bfloat16 numbers."""
+    return "amx_bf16" in _facts(description).get("flags", "").split()
+
+
+def _facts(description: Path) -> dict[str, str]:
+    """Return what the system says of its first core."""
+    facts: dict[str, str] = {}
+    for line in _read(description).split("\n\n")[0].splitlines():
+        key, _, value = line.partition(":")
+        facts[key.strip()] = value.strip()
+    return facts
 
 
 def _limit(folder: Path) -> int | None:

@@ -63,7 +63,7 @@ def assert_close(actual, expected, tolerance):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("worth", [{}, {"_WORTH_BANDS": 0}, {"_WORTH_TRANSFORMS": {3: 0, 5: 0}}])
+@pytest.mark.parametrize("worth", [{}, {"_WORTH_PARTS": 0}, {"_WORTH_TRANSFORMS": {3: 0, 5: 0}}])
 @pytest.mark.parametrize("case", CASES)
 def test_equals_the_plain_form_forward_and_backward(case, worth, monkeypatch):
     for name, work in worth.items():

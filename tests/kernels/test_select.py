@@ -17,6 +17,12 @@ from alexnet_jax.kernels.operations import conv2d, max_pool
 ROOT = Path(alexnet_jax.__file__).parents[1]
 
 
+@pytest.fixture
+def processor(monkeypatch):
+    """Set whether the processor has matrix units."""
+    return lambda amx: monkeypatch.setattr(select, "has_amx", lambda: amx)
+
+
 def conv_form(platform, images, kernel, stride, groups, dtype=jnp.float32):
     arrays = tuple(jax.ShapeDtypeStruct(shape, dtype) for shape in (images, kernel))
     geometry = Geometry(kernel[:2], stride, ((0, 0), (0, 0)), groups, lax.Precision.HIGHEST)
@@ -34,13 +40,51 @@ def conv_form(platform, images, kernel, stride, groups, dtype=jnp.float32):
         ((32, 27, 27, 96), (5, 5, 96, 256), 2, 1, select.WHOLE),  # as many features as XLA divides
     ],
 )
-def test_the_form_of_a_convolution_in_float32_on_cpus(images, kernel, stride, groups, form):
+@pytest.mark.parametrize("amx", [False, True])
+def test_the_form_of_a_convolution_in_float32_on_cpus(
+    images, kernel, stride, groups, form, amx, processor
+):
+    processor(amx)
     assert conv_form("cpu", images, kernel, stride, groups) is form
 
 
-def test_bfloat16_has_too_few_digits_for_transforms():
-    form = conv_form("cpu", (32, 13, 13, 256), (3, 3, 256, 384), 1, 1, jnp.bfloat16)
+@pytest.mark.parametrize(("amx", "form"), [(False, select.WHOLE), (True, select.PATCHES)])
+def test_bfloat16_has_too_few_digits_for_transforms(amx, form, processor):
+    processor(amx)
+    found = conv_form("cpu", (32, 13, 13, 256), (3, 3, 256, 384), 1, 1, jnp.bfloat16)
+    assert found is form
+
+
+def test_small_convolutions_are_not_cut_for_matrix_units(processor):
+    processor(True)
+    form = conv_form("cpu", (64, 10, 10, 16), (3, 3, 16, 32), 1, 1, jnp.bfloat16)
     assert form is select.WHOLE
+
+
+@pytest.mark.parametrize(
+    ("images", "dtype", "groups", "form"),
+    [
+        (64, jnp.float32, 1, select.CONNECT_TURNED),
+        (64, jnp.bfloat16, 1, select.CONNECT_TURNED),
+        (65, jnp.float32, 1, select.CONNECT),
+        (65, jnp.bfloat16, 1, select.CONNECT_BFLOAT16),
+        (64, jnp.bfloat16, 2, select.CONNECT),
+    ],
+)
+def test_the_form_of_connected_units_beside_matrix_units(images, dtype, groups, form, processor):
+    arrays = jax.ShapeDtypeStruct((images, 40), dtype), jax.ShapeDtypeStruct((40, 8), jnp.float32)
+    settings = groups, lax.Precision.HIGHEST, jnp.float32
+    processor(True)
+    assert select.choose("connect", "cpu", arrays, settings) is form
+    processor(False)
+    assert select.choose("connect", "cpu", arrays, settings) is select.CONNECT
+
+
+def test_matrix_units_of_cpus_are_nothing_to_other_platforms(processor):
+    processor(True)
+    form = conv_form("tpu", (32, 13, 13, 256), (3, 3, 256, 384), 1, 1, jnp.bfloat16)
+    assert form is select.XLA_IN_GROUPS
+    assert "amx" not in select.platforms("conv2d")
 
 
 @pytest.mark.parametrize(

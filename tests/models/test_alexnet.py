@@ -6,6 +6,8 @@ from compiled_network import apply, init
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import MODELS, create_model
+from alexnet_jax.models.layers import Layer
+from alexnet_jax.models.spec import Convolution
 
 
 def shapes(name):
@@ -164,6 +166,21 @@ def test_bfloat16_computes_with_parameters_logits_and_gradients_of_float32(dtype
     }
     *hidden, output = (kept[name]["__call__"][0].dtype for name in params)
     assert (set(hidden), output) == ({jnp.dtype("bfloat16")}, jnp.dtype("float32"))
+
+
+def test_gradients_of_biases_are_summed_in_float32():
+    # Sums of so many ones that bfloat16, whose step is 8 there, could not count them one by one.
+    layer = Layer(
+        Convolution(features=2, window=1, after=()),
+        product=lambda x, kernel, groups: x @ kernel[0, 0].astype(x.dtype),
+        initialization="gaussian",
+        dtype=jnp.bfloat16,
+        result_dtype=jnp.bfloat16,
+    )
+    x = jnp.ones((1, 41, 41, 2), jnp.bfloat16)
+    variables = layer.init(jax.random.key(0), x)
+    gradients = jax.grad(lambda v: layer.apply(v, x).astype(jnp.float32).sum())(variables)
+    np.testing.assert_array_equal(gradients["params"]["bias"], 41 * 41)
 
 
 @pytest.mark.slow

@@ -212,6 +212,15 @@ def test_pooling_passes_gradients_as_xla_does_among_equal_inputs(window, stride)
         np.testing.assert_allclose(actual, expected, atol=1e-5, rtol=0)
 
 
+def test_pooling_adds_gradients_of_bfloat16_in_float32_on_cpus():
+    x = jnp.zeros((1, 5, 5, 1), jnp.bfloat16).at[0, 2, 2].set(1)  # In each of four windows.
+    gradient = jnp.asarray([1, 0.003, 0.003, 0.003], jnp.bfloat16).reshape(1, 2, 2, 1)
+    result, pull = jax.vjp(max_pool, x)
+    (found,) = pull(gradient)
+    assert (result.dtype, found.dtype) == (jnp.bfloat16, jnp.bfloat16)
+    assert found[0, 2, 2, 0] == jnp.bfloat16(1.009)  # Added one by one: 1.
+
+
 @pytest.mark.slow
 def test_pooling_gives_the_first_maximum_of_a_window_its_gradient(forms):
     x = jnp.array([[1.0, 5.0, 0.0], [5.0, 2.0, 3.0], [0.0, 5.0, 4.0]]).reshape(1, 3, 3, 1)

@@ -5,7 +5,7 @@ import sys
 import pytest
 from short_run import REPOSITORY
 
-from alexnet_jax.system.cores import processor_name, usable_cores
+from alexnet_jax.system.cores import has_amx, processor_name, usable_cores
 
 ALLOWED = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
 pytestmark = pytest.mark.skipif(ALLOWED is None, reason="cores are assigned on Linux only")
@@ -77,3 +77,12 @@ def test_a_processor_without_a_family_has_its_name_alone(tmp_path):
     (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: ARMv8\n")
     assert processor_name(tmp_path / "cpuinfo") == "ARMv8"
     assert processor_name(tmp_path / "missing")  # What Python's `platform` knows.
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"), [("fpu amx_bf16 amx_tile", True), ("fpu sse", False)]
+)
+def test_a_processor_tells_of_its_matrix_units(tmp_path, flags, expected):
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    assert has_amx(tmp_path / "cpuinfo") is expected
+    assert not has_amx(tmp_path / "missing")
