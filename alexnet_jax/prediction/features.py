@@ -10,16 +10,15 @@ import jax
 import numpy as np
 
 from alexnet_jax.data.preprocessing import center_crop
-from alexnet_jax.parallel.mesh import make_data_mesh, split_over_data, to_devices
+from alexnet_jax.parallel.mesh import split_over_data, to_devices
 from alexnet_jax.parallel.partitioned_ops import partition_ops
-from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.prediction.activations import (
     activation_shapes,
     capture_activations,
     check_layers,
 )
 from alexnet_jax.prediction.batches import compute_ahead, read_batches
-from alexnet_jax.runs.trained import load_trained
+from alexnet_jax.runs.trained import open_trained
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,10 +50,8 @@ def make_extractor(
     notes: TextIO | None = None,
 ) -> Extractor:
     """Load a checkpoint of a workdir; UserError for an unknown layer, and as `load_trained`."""
-    configure_jax()
-    mesh = make_data_mesh()
-    trained = load_trained(workdir, mesh, checkpoint, notes)
-    network, data = trained.network, trained.config.data
+    trained = open_trained(workdir, checkpoint, notes=notes)
+    network, data, mesh = trained.network, trained.config.data, trained.mesh
     shapes = activation_shapes(network.model, data.crop_size)
     check_layers(layers, list(shapes))
     model, split = partition_ops(network.model, mesh), split_over_data(mesh)
