@@ -12,9 +12,8 @@ from alexnet_jax.config import default_config
 from alexnet_jax.config.schema import flatten
 from alexnet_jax.evaluation.metrics import score_names
 from alexnet_jax.evaluation.views import VIEWS
-from alexnet_jax.runs.logging import has_numbers, read_log
+from alexnet_jax.runs.reading import has_numbers, read_json, read_log
 from alexnet_jax.runs.saved_config import load_config
-from alexnet_jax.sweeps.trial_run import read_json
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ from alexnet_jax.prediction.inference import evaluate_workdirs, judge_workdirs
 from alexnet_jax.reproduction.claims import BASELINE, Experiment
 from alexnet_jax.reproduction.logs import Ensemble, Run
 from alexnet_jax.reproduction.trials import RATE, trial_name
-from alexnet_jax.runs.logging import read_log
+from alexnet_jax.runs.reading import read_json, read_log
 from alexnet_jax.runs.saved_config import load_config
-from alexnet_jax.sweeps.trial_run import read_json
 from alexnet_jax.sweeps.trials import SEED
 from alexnet_jax.system.atomic_write import atomic_write
 

@@ -14,7 +14,7 @@ from alexnet_jax.evaluation.metrics import METRICS, format_metric, metric_title
 from alexnet_jax.evaluation.views import VIEW_TITLES
 from alexnet_jax.runs.checkpoint_choice import best_step, center_errors
 from alexnet_jax.runs.intervals import wilson_interval
-from alexnet_jax.runs.logging import read_log
+from alexnet_jax.runs.reading import read_log
 from alexnet_jax.system.progress import clock
 
 

@@ -14,7 +14,7 @@ from alexnet_jax.evaluation.metrics import score_names
 from alexnet_jax.evaluation.views import VIEWS
 from alexnet_jax.monitoring.provenance import save_environment
 from alexnet_jax.runs.data_facts import save_facts
-from alexnet_jax.runs.logging import has_numbers
+from alexnet_jax.runs.reading import has_numbers
 from alexnet_jax.runs.run import Run
 from alexnet_jax.runs.saved_config import differences, load_config, save_config
 from alexnet_jax.system.atomic_write import atomic_write

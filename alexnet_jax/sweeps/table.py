@@ -9,8 +9,8 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.runs.logging import has_numbers
-from alexnet_jax.sweeps.trial_run import evaluations, read_json
+from alexnet_jax.runs.reading import has_numbers, read_json
+from alexnet_jax.sweeps.trial_run import evaluations
 from alexnet_jax.system.progress import clock
 
 _ERRORS = tuple(

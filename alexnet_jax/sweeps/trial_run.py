@@ -4,7 +4,6 @@ Imports no JAX, because Ray's workers import it. As a program it is alexnet_jax.
 the sweep that started it.
 """
 
-import json
 import os
 import re
 import runpy
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_jax.errors import MachineError
+from alexnet_jax.runs.reading import LOG, parse_lines, read_json, read_log
 from alexnet_jax.system.signals import SAVED_EXIT_CODE
 
 # A trial is one process. Where the sweep is a task of a larger job, it must not join that cluster.
@@ -73,18 +73,15 @@ class TrialRun:
     def last_logged(self) -> tuple[int, str]:
         """Return the last step in the log of the trial, and its errors in words."""
         try:
-            with (self.workdir / "metrics.jsonl").open("rb") as log:
+            with (self.workdir / LOG).open("rb") as log:
                 log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
-                tail = log.read().decode(errors="replace").split("\n")[:-1]
+                tail = parse_lines(log.read().decode(errors="replace"))
         except FileNotFoundError:
-            return self.saved_step(), ""
-        for text in reversed(tail):
-            try:
-                line = json.loads(text)
-                error = f", {_NAMES[line['kind']]} error {line['top1_error']:.2%}"
-            except (ValueError, KeyError, TypeError):
-                continue
-            return line["step"], error
+            tail = []
+        for line in reversed(tail):
+            if line is not None and "top1_error" in line:
+                name = _NAMES[line["kind"]]
+                return line["step"], f", {name} error {line['top1_error']:.2%}"
         return self.saved_step(), ""
 
     def stopped_early(self) -> bool:
@@ -111,26 +108,9 @@ def starts_again(exit_codes: Sequence[int]) -> bool:
 
 def evaluations(workdir: Path) -> Iterator[tuple[int, float]]:
     """Yield the step and the centre crop top-1 error of each evaluation in a trial's log."""
-    try:
-        lines = (workdir / "metrics.jsonl").read_text(errors="replace").split("\n")
-    except FileNotFoundError:
-        return
-    for text in lines[:-1]:  # The last one is empty or incomplete.
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue  # The run itself reports damaged lines.
-        if isinstance(line, dict) and (line.get("kind"), line.get("views")) == ("eval", "center"):
+    for line in read_log(workdir):
+        if (line["kind"], line.get("views")) == ("eval", "center"):
             yield line["step"], line["top1_error"]
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the object in a JSON file, or None if the file is missing or damaged."""
-    try:
-        values = json.loads(path.read_text())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return None
-    return values if isinstance(values, dict) else None
 
 
 def _end_with_sweep() -> None:
