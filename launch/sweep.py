@@ -75,8 +75,7 @@ _FORMAT = flags.DEFINE_enum("format", "markdown", ["markdown", "csv"], "Format o
 
 def main(arguments: Sequence[str]) -> None:
     """Run the sweep, or print its table."""
-    if arguments:
-        raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
+    cli.refuse_arguments(arguments)
     root = Path(_WORKDIR.value)
     if not _TABLE.value:
         trials = make_plan(root)
