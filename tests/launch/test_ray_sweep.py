@@ -101,3 +101,10 @@ def test_a_trial_that_fails_is_reported_and_the_others_finish(arguments, tmp_pat
     assert f"failed: {failing}, exit code 2: error: nowhere is no workdir" in err
     assert [event for name, event in events(root) if name == failing] == ["started", "failed"]
     assert ("train.seed=1", "finished") in events(root)
+
+
+def test_a_cluster_that_is_not_there_is_one_line_and_exit_code_3(arguments, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    code, _, err = run(*arguments)
+    assert (code, err.count("\n")) == (3, 1), err
+    assert err.startswith("error: Ray does not start (") and "check RAY_ADDRESS" in err
