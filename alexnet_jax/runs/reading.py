@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 LOG = "metrics.jsonl"
+DIVERGED = "diverged.json"  # In the workdir of a run whose last start diverged.
 # The numbers of a line that a resumed run, or its result, cannot do without.
 _REQUIRED = {"train": ["images_per_second"], "eval": ["top1_error", "count"]}
 

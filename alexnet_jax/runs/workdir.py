@@ -14,7 +14,7 @@ from alexnet_jax.evaluation.metrics import score_names
 from alexnet_jax.evaluation.views import VIEWS
 from alexnet_jax.monitoring.provenance import save_environment
 from alexnet_jax.runs.data_facts import save_facts
-from alexnet_jax.runs.reading import has_numbers, read_json
+from alexnet_jax.runs.reading import DIVERGED, has_numbers, read_json
 from alexnet_jax.runs.run import Run
 from alexnet_jax.runs.saved_config import differences, load_config, save_config
 from alexnet_jax.system.atomic_write import atomic_write
@@ -70,6 +70,7 @@ def workdir_lock(workdir: Path) -> FolderLock:
 
 def describe_run(workdir: Path, run: Run, step: int) -> None:
     """Write config, data facts and environment, before the run continues from `step`."""
+    (workdir / DIVERGED).unlink(missing_ok=True)
     save_environment(workdir, step)
     save_facts(run.facts, workdir)
     save_config(run.experiment.config, workdir)

@@ -19,7 +19,7 @@ from typing import Any
 
 from alexnet_jax.errors import MachineError, UserError
 from alexnet_jax.sweeps.reporting import Reporter
-from alexnet_jax.sweeps.trial_run import TrialRun, evaluations, starts_again
+from alexnet_jax.sweeps.trial_run import STOPPED_EARLY, TrialRun, evaluations, starts_again
 from alexnet_jax.system.atomic_write import atomic_write
 
 # Ray reads these when it is imported or starts: no usage statistics, no logs of its own.
@@ -178,7 +178,7 @@ class _Watcher(tune.Callback):
         else:
             step, top1_error = trial.last_result["step"], trial.last_result["top1_error"]
             text = json.dumps({"step": step, "center": {"top1_error": top1_error}})
-            atomic_write(ended.workdir / "stopped_early.json", text + "\n")
+            atomic_write(ended.workdir / STOPPED_EARLY, text + "\n")
             self.reporter.stopped_early(ended, step, top1_error)
 
     def on_trial_error(self, trial: RayTrial, **info: Any) -> None:

@@ -10,7 +10,7 @@ from statistics import mean, stdev
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.runs.reading import has_numbers, read_json
-from alexnet_jax.sweeps.trial_run import evaluations
+from alexnet_jax.sweeps.trial_run import STOPPED_EARLY, evaluations
 from alexnet_jax.system.progress import clock
 
 _ERRORS = tuple(
@@ -80,7 +80,7 @@ def _describe_unfinished(workdir: Path) -> str:
     if last is None:
         return workdir.name
     step, error = last
-    why = "stopped early" if (workdir / "stopped_early.json").exists() else "not finished"
+    why = "stopped early" if (workdir / STOPPED_EARLY).exists() else "not finished"
     return f"{workdir.name}, {why} after step {step} with a centre crop top-1 error of {error:.2%}"
 
 

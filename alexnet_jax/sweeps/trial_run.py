@@ -24,6 +24,7 @@ from alexnet_jax.system.signals import SAVED_EXIT_CODE
 _CLUSTER_VARIABLE = re.compile(
     "(SLURM|OMPI|PMIX?)_|JAX_(COORDINATOR_ADDRESS|NUM_PROCESSES|PROCESS_ID|LOCAL_DEVICE_IDS)"
 )
+STOPPED_EARLY = "stopped_early.json"  # The scheduler has stopped the trial for good.
 _TAIL_BYTES = 4096  # Of metrics.jsonl: a few lines.
 _NAMES = {"train": "training", "eval": "validation"}
 _ATTEMPTS = 3  # In a row, when the environment of a trial fails.
@@ -84,9 +85,9 @@ class TrialRun:
                 return line["step"], f", {name} error {line['top1_error']:.2%}"
         return self.saved_step(), ""
 
-    def stopped_early(self) -> bool:
-        """Return whether the scheduler has stopped the trial for good."""
-        return (self.workdir / "stopped_early.json").exists()
+    def ended(self, also: Sequence[str] = ()) -> bool:
+        """Return whether there is a result, or one of the files `also`."""
+        return self.result() is not None or any((self.workdir / name).exists() for name in also)
 
 
 def trial_environment(environment: Mapping[str, str], devices: str | None) -> dict[str, str]:

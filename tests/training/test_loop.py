@@ -261,6 +261,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(diverging, tmp_path):
     diverging.eval.every_steps = diverging.checkpoint.every_steps = 100
     with pytest.raises(UserError, match=r"loss of step 6 is .*start in a new --workdir"):
         train_and_evaluate(diverging, tmp_path)
+    assert "loss of step 6" in json.loads((tmp_path / "diverged.json").read_text())["reason"]
 
 
 def test_a_good_checkpoint_outlives_the_latest_while_the_loss_grows(config, tmp_path):
@@ -279,9 +280,11 @@ def test_a_good_checkpoint_outlives_the_latest_while_the_loss_grows(config, tmp_
     later = sorted(int(path.name) for path in (tmp_path / "diverged_checkpoints").iterdir())
     assert len(later) == 2
     assert later[0] > 5
+    assert (tmp_path / "diverged.json").exists()
     config.schedule.name = "constant"  # A lower rate than the one that the message names.
     config.train.steps = 6
     assert train_and_evaluate(config, tmp_path, ignore_config=True)["step"] == 6
+    assert not (tmp_path / "diverged.json").exists()
 
 
 def test_a_divergence_that_a_test_finds_is_reported_as_one(diverging, tmp_path):
