@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import jax
 import numpy as np
@@ -44,13 +44,10 @@ class Features:
 
 
 def make_extractor(
-    workdir: Path,
-    layers: Sequence[str],
-    checkpoint: str | None = None,
-    notes: TextIO | None = None,
+    workdir: Path, layers: Sequence[str], checkpoint: str | None = None
 ) -> Extractor:
     """Load a checkpoint of a workdir; UserError for an unknown layer, and as `load_trained`."""
-    trained = open_trained(workdir, checkpoint, notes=notes)
+    trained = open_trained(workdir, checkpoint)
     network, data, mesh = trained.network, trained.config.data, trained.mesh
     shapes = activation_shapes(network.model, data.crop_size)
     check_layers(layers, list(shapes))
