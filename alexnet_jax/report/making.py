@@ -10,8 +10,8 @@ from alexnet_jax.report.comparison import compare_sweep
 from alexnet_jax.report.page import Report, chart_specs, render
 from alexnet_jax.report.pictures import draw_network, take_pictures
 from alexnet_jax.report.run_record import read_run
-from alexnet_jax.runs.reading import read_json
 from alexnet_jax.runs.trained import open_trained
+from alexnet_jax.sweeps.trial_run import read_trials
 from alexnet_jax.system.atomic_write import atomic_write
 from alexnet_jax.system.disk_space import full_disk_reported
 
@@ -57,9 +57,9 @@ def make_report(
 
 def _find_baseline(sweep: Path) -> Path:
     """Return the finished trial of a sweep with the fewest overrides."""
-    trials = [(read_json(path) or {}, path.parent) for path in sorted(sweep.glob("*/trial.json"))]
-    finished = [item for item in trials if (item[1] / "result.json").exists()] or trials
-    return min(finished, key=lambda item: len(item[0].get("overrides", {})))[1]
+    trials = read_trials(sweep)
+    finished = [item for item in trials if (item[0] / "result.json").exists()] or trials
+    return min(finished, key=lambda item: len(item[1]["overrides"]))[0]
 
 
 def _add_pictures(

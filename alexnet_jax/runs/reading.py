@@ -34,6 +34,12 @@ def _parse(text: str) -> dict[str, Any] | None:
     return line if has_numbers(line, {*required, *line} - {"kind", "views"}) else None
 
 
+def saved_steps(workdir: Path) -> list[int]:
+    """Return the steps of a workdir's checkpoints."""
+    names = [path.name for path in (workdir / "checkpoints").glob("[0-9]*")]
+    return [int(name) for name in names if name.isdecimal()]  # Others are not yet complete.
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """Return the object in a JSON file, or None if the file is missing or damaged."""
     try:

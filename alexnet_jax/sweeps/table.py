@@ -10,7 +10,7 @@ from statistics import mean, stdev
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.runs.reading import has_numbers, read_json
-from alexnet_jax.sweeps.trial_run import STOPPED_EARLY, evaluations
+from alexnet_jax.sweeps.trial_run import STOPPED_EARLY, evaluations, read_trials
 from alexnet_jax.system.progress import clock
 
 _ERRORS = tuple(
@@ -53,11 +53,9 @@ def read_rows(root: Path) -> tuple[list[Row], list[str]]:
     Raises:
         UserError: `root` holds no sweep.
     """
-    read = [(path.parent, read_json(path)) for path in root.glob("*/trial.json")]
-    trials = [(workdir, trial) for workdir, trial in read if trial is not None]
+    trials = sorted(read_trials(root), key=lambda item: item[1]["position"])
     if not trials:
         raise UserError(f"{root} holds no sweep; start one with --config, --sweep and --workdir")
-    trials.sort(key=lambda item: item[1]["position"])
     rows: dict[str, Row] = {}
     unfinished = []
     for workdir, trial in trials:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_jax.errors import MachineError
-from alexnet_jax.runs.reading import LOG, parse_lines, read_json, read_log
+from alexnet_jax.runs.reading import LOG, parse_lines, read_json, read_log, saved_steps
 from alexnet_jax.system.signals import SAVED_EXIT_CODE
 
 # A trial is one process. Where the sweep is a task of a larger job, it must not join that cluster.
@@ -66,10 +66,8 @@ class TrialRun:
 
     def saved_step(self) -> int:
         """Return the step of the latest checkpoint; the last step if the trial has finished."""
-        if self.result() is not None:
-            return self.steps
-        saved = (self.workdir / "checkpoints").glob("[0-9]*")
-        return max((int(path.name) for path in saved if path.name.isdecimal()), default=0)
+        done = self.result() is not None
+        return self.steps if done else max(saved_steps(self.workdir), default=0)
 
     def last_logged(self) -> tuple[int, str]:
         """Return the last step in the log of the trial, and its errors in words."""
@@ -105,6 +103,12 @@ def starts_again(exit_codes: Sequence[int]) -> bool:
         return True
     failed = MachineError.exit_code
     return exit_codes[-1] == failed and list(exit_codes[-_ATTEMPTS:]) != [failed] * _ATTEMPTS
+
+
+def read_trials(root: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Return the folder and the trial.json of each trial of a sweep."""
+    read = [(path.parent, read_json(path)) for path in sorted(root.glob("*/trial.json"))]
+    return [(workdir, trial) for workdir, trial in read if trial is not None]
 
 
 def evaluations(workdir: Path) -> Iterator[tuple[int, float]]:
