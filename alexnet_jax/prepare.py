@@ -38,7 +38,6 @@ from absl import flags, logging
 
 from alexnet_jax import cli
 from alexnet_jax.config.rules import MOST_MEGAPIXELS
-from alexnet_jax.errors import UserError
 
 _DATASET = flags.DEFINE_string(
     "dataset",
@@ -80,6 +79,7 @@ _VERIFY = flags.DEFINE_bool("verify", False, "Only compare the pixel store with 
 
 def main(arguments: Sequence[str]) -> None:
     """Prepare the data set that the flags name."""
+    cli.refuse_arguments(arguments)
     from alexnet_jax.data.builders.preparation import (
         Request,
         check_store,
@@ -88,8 +88,6 @@ def main(arguments: Sequence[str]) -> None:
     )
 
     logging.set_verbosity(logging.ERROR)  # TFDS remarks on every directory that it opens.
-    if arguments:
-        raise UserError(f"unexpected arguments {' '.join(arguments)}; see --help")
     request = Request(
         dataset=str(_DATASET.value),
         data_dir=Path(_DATA_DIR.value),

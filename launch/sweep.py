@@ -29,7 +29,7 @@ from alexnet_jax.sweeps.running import (
     run_missing,
 )
 from alexnet_jax.sweeps.table import format_csv, format_markdown, read_rows
-from alexnet_jax.sweeps.trial_run import TrialRun
+from alexnet_jax.sweeps.trial_run import STOPPED_EARLY, TrialRun
 from alexnet_jax.sweeps.trials import load_sweep
 from alexnet_jax.system.signals import exit_on_signals
 
@@ -75,13 +75,12 @@ _FORMAT = flags.DEFINE_enum("format", "markdown", ["markdown", "csv"], "Format o
 
 def main(arguments: Sequence[str]) -> None:
     """Run the sweep, or print its table."""
-    if arguments:
-        raise UserError(f"unexpected arguments: {' '.join(arguments)}; flags begin with --")
+    cli.refuse_arguments(arguments)
     root = Path(_WORKDIR.value)
     if not _TABLE.value:
         trials = make_plan(root)
-        stops_early = _EXECUTOR.value == "ray"
-        exit_if_failed(run_missing(trials, root, make_executor(), stops_early), root)
+        also_ended = [STOPPED_EARLY] if _EXECUTOR.value == "ray" else []
+        exit_if_failed(run_missing(trials, root, make_executor(), also_ended), root)
     rows, unfinished = read_rows(root)
     csv = _FORMAT.value == "csv"
     print(format_csv(rows) if csv else format_markdown(rows, unfinished))

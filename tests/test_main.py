@@ -22,13 +22,13 @@ from alexnet_jax import main
 from alexnet_jax import cli
 from alexnet_jax.training import loop
 
-score = loop.score
+judge = loop.judge
 
-def stop_and_score(*arguments):
+def stop_and_judge(*arguments):
     os.kill(os.getpid(), signal.SIGTERM)
-    return score(*arguments)
+    return judge(*arguments)
 
-loop.score = stop_and_score
+loop.judge = stop_and_judge
 cli.run(main.main)
 """
 

@@ -34,7 +34,7 @@ def test_help_shows_every_flag():
             ["--dataset=cifar"],
             "known: imagenet2012, folder, fractals, mnist, fashion_mnist, kmnist, cifar10, ",
         ),
-        (["--dataset=folder", "extra"], "unexpected arguments extra"),
+        (["--dataset=folder", "extra"], "unexpected arguments: extra"),
         (["--dataset=fractals", "--image_size=0"], "image_size"),
         (["--dataset=fractals", "--max_megapixels=179"], "max_megapixels"),
     ],

@@ -19,7 +19,7 @@ from alexnet_jax.diagnosis.elsewhere import measured_elsewhere
 from alexnet_jax.diagnosis.flops import matrix_product_ceiling, training_flops
 from alexnet_jax.diagnosis.memory import check_step_fits, device_memory, read_memory
 from alexnet_jax.diagnosis.timing import Outcome, Skipped, Speed
-from alexnet_jax.monitoring.layer_table import count_parameters, describe_layers
+from alexnet_jax.monitoring.layer_table import Row, count_parameters, describe_layers
 from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.runs.run import Run
 from alexnet_jax.runs.summary import name_network
@@ -73,14 +73,7 @@ def diagnose(
     return judge(
         {
             "machine": _describe_machine(mesh),
-            "network": {
-                "name": name_network(config),
-                "dtype": config.model.dtype,
-                "batch_size": config.train.batch_size,
-                "parameters": count_parameters(rows),
-                "multiply_adds": sum(row.multiply_adds for row in rows),
-                "layers": [asdict(row) for row in rows],
-            },
+            "network": _describe_network(experiment, rows),
             "arguments": list(arguments),
             "data": _describe_data(run) if run else None,
             "run": _describe_run(experiment, run),
@@ -164,6 +157,18 @@ def _describe_machine(mesh: Mesh) -> dict[str, Any]:
         "device": device.device_kind,
         "devices": mesh.size,
         "jax": jax.__version__,
+    }
+
+
+def _describe_network(experiment: Experiment, rows: list[Row]) -> dict[str, Any]:
+    config = experiment.config
+    return {
+        "name": name_network(config),
+        "dtype": config.model.dtype,
+        "batch_size": config.train.batch_size,
+        "parameters": count_parameters(rows),
+        "multiply_adds": sum(row.multiply_adds for row in rows),
+        "layers": [asdict(row) for row in rows],
     }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -108,19 +109,6 @@ class Judged:
     probabilities: np.ndarray | None = None
 
 
-def score(
-    predictors: Sequence[Predictor],
-    batches: Iterable[Mapping[str, jax.Array]],
-    count: int,
-    views: str,
-    mesh: Mesh,
-    names: Sequence[str] = (),
-) -> dict[str, dict[str, float | int]]:
-    """Return all `METRICS` and count by kind of view; arguments and errors as for `judge`."""
-    judged = judge(predictors, batches, count, views, mesh, names)
-    return {kind: each.scores for kind, each in judged.items()}
-
-
 def judge(
     predictors: Sequence[Predictor],
     batches: Iterable[Mapping[str, jax.Array]],
@@ -147,28 +135,10 @@ def judge(
     Raises:
         NotFiniteError: a network predicts a number that is not finite.
     """
-
-    def judge_batch(
-        by_view: Mapping[int, list[jax.Array]],
-        probabilities: jax.Array,
-        labels: jax.Array,
-        mask: jax.Array,
-    ) -> dict[str, jax.Array]:
-        # Of each network, in all views: bool [B, networks].
-        finite = [
-            jnp.stack([jnp.isfinite(rows).all(axis=1) for rows in networks], axis=1)
-            for networks in by_view.values()
-        ]
-        examples = per_example_metrics(probabilities, labels)
-        examples["predicted"] = jnp.argmax(probabilities, axis=1)
-        if keep_probabilities:
-            examples["probabilities"] = probabilities
-        return examples | {"finite": jnp.all(jnp.stack(finite), axis=0), "mask": mask}
-
     # In a cluster the results are replicated: each process sums over all examples. Not in a single
     # process: several CPU devices of one process must not run ahead with collectives.
     everywhere = replicated(mesh) if jax.process_count() > 1 else None
-    judge_rows = jax.jit(judge_batch, out_shardings=everywhere)
+    judge_rows = jax.jit(partial(_judge_rows, keep_probabilities), out_shardings=everywhere)
     judged: dict[str, list[dict[str, jax.Array]]] = {}
     left = count
     with Progress(f"evaluating, {VIEW_TITLES[views]}", count, "images") as progress:
@@ -183,8 +153,33 @@ def judge(
             left -= size
             progress.advance(size)
     by_kind = jax.device_get(judged)
-    names = names or [f"network {number}" for number in range(1, len(predictors) + 1)]
-    finite = np.concatenate([rows["finite"][rows["mask"]] for rows in by_kind["center"]])
+    _check_finite(by_kind["center"], names or [f"network {n + 1}" for n in range(len(predictors))])
+    return {kind: _join(rows, count) for kind, rows in by_kind.items()}
+
+
+def _judge_rows(
+    keep_probabilities: bool,
+    by_view: Mapping[int, list[jax.Array]],
+    probabilities: jax.Array,
+    labels: jax.Array,
+    mask: jax.Array,
+) -> dict[str, jax.Array]:
+    """Return what is kept of a batch: arrays with its rows, by name."""
+    # Of each network, in all views: bool [B, networks].
+    finite = [
+        jnp.stack([jnp.isfinite(rows).all(axis=1) for rows in networks], axis=1)
+        for networks in by_view.values()
+    ]
+    examples = per_example_metrics(probabilities, labels)
+    examples["predicted"] = jnp.argmax(probabilities, axis=1)
+    if keep_probabilities:
+        examples["probabilities"] = probabilities
+    return examples | {"finite": jnp.all(jnp.stack(finite), axis=0), "mask": mask}
+
+
+def _check_finite(batches: Sequence[dict[str, np.ndarray]], names: Sequence[str]) -> None:
+    """Raise NotFiniteError, naming the networks, if one predicts a number that is not finite."""
+    finite = np.concatenate([batch["finite"][batch["mask"]] for batch in batches])
     found = [
         f"{name} predicts numbers that are not finite for {broken:,} of {len(finite):,} images"
         for name, broken in zip(names, np.sum(~finite, axis=0), strict=True)
@@ -192,7 +187,6 @@ def judge(
     ]
     if found:
         raise NotFiniteError("; ".join(found))
-    return {kind: _join(rows, count) for kind, rows in by_kind.items()}
 
 
 def _join(batches: Sequence[dict[str, np.ndarray]], count: int) -> Judged:

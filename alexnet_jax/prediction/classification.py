@@ -21,11 +21,7 @@ class Prediction:
 
 
 def classify(
-    classifier: Classifier,
-    paths: Iterable[Path],
-    views: str,
-    top: int = 5,
-    threads: int | None = None,
+    classifier: Classifier, paths: Iterable[Path], views: str, top: int = 5
 ) -> Iterator[Prediction]:
     """Yield a prediction for each image, in order, in memory that their number does not change.
 
@@ -34,17 +30,12 @@ def classify(
         paths: of the images, read a few batches ahead.
         views: one of `classifier.views`.
         top: number of classes; more than there are give all.
-        threads: that decode; by default one for each core.
 
     Raises:
         NotFiniteError: the network predicts a number that is not finite.
     """
     batches = read_batches(
-        paths,
-        classifier.image_size,
-        classifier.max_megapixels,
-        classifier.batch_multiple,
-        threads=threads,
+        paths, classifier.image_size, classifier.max_megapixels, classifier.batch_multiple
     )
     for batch, started in compute_ahead(
         lambda images: classifier.probabilities(images, views), batches

@@ -16,7 +16,7 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.scoring import Predictor, make_view_predictor, view_probabilities
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated, to_devices
 from alexnet_jax.parallel.runtime import configure_jax
-from alexnet_jax.runs.trained import load_trained
+from alexnet_jax.runs.trained import open_trained
 from alexnet_jax.weights.formats import import_weights
 from alexnet_jax.weights.stablehlo import read_program
 
@@ -44,17 +44,15 @@ def from_workdir(
     workdir: Path, checkpoint: str | None = None, notes: TextIO | None = None
 ) -> Classifier:
     """Load a checkpoint of a workdir; arguments and errors as for `load_trained`."""
-    configure_jax()
-    mesh = make_data_mesh()
-    trained = load_trained(workdir, mesh, checkpoint, notes)
+    trained = open_trained(workdir, checkpoint, notes=notes)
     config = trained.config
     return Classifier(
-        partial(_predict, trained.predict, mesh),
+        partial(_predict, trained.predict, trained.mesh),
         config.data.image_size,
         trained.class_names,
         describe_knowledge(config.model.name, trained.class_names, config.data.name),
         workdir,
-        batch_multiple=mesh.size,
+        batch_multiple=trained.mesh.size,
         max_megapixels=config.data.max_megapixels,
         way_out="give another --checkpoint",
     )

@@ -4,22 +4,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import jax
 import numpy as np
 
 from alexnet_jax.data.preprocessing import center_crop
-from alexnet_jax.parallel.mesh import make_data_mesh, split_over_data, to_devices
+from alexnet_jax.parallel.mesh import split_over_data, to_devices
 from alexnet_jax.parallel.partitioned_ops import partition_ops
-from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.prediction.activations import (
     activation_shapes,
     capture_activations,
     check_layers,
 )
 from alexnet_jax.prediction.batches import compute_ahead, read_batches
-from alexnet_jax.runs.trained import load_trained
+from alexnet_jax.runs.trained import open_trained
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,16 +44,11 @@ class Features:
 
 
 def make_extractor(
-    workdir: Path,
-    layers: Sequence[str],
-    checkpoint: str | None = None,
-    notes: TextIO | None = None,
+    workdir: Path, layers: Sequence[str], checkpoint: str | None = None
 ) -> Extractor:
     """Load a checkpoint of a workdir; UserError for an unknown layer, and as `load_trained`."""
-    configure_jax()
-    mesh = make_data_mesh()
-    trained = load_trained(workdir, mesh, checkpoint, notes)
-    network, data = trained.network, trained.config.data
+    trained = open_trained(workdir, checkpoint)
+    network, data, mesh = trained.network, trained.config.data, trained.mesh
     shapes = activation_shapes(network.model, data.crop_size)
     check_layers(layers, list(shapes))
     model, split = partition_ops(network.model, mesh), split_over_data(mesh)

@@ -8,12 +8,10 @@ from typing import TextIO
 from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.metrics import NotFiniteError
 from alexnet_jax.evaluation.scoring import Judged, judge
-from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.parallel.prefetch import prefetch_to_device
-from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.runs.data_facts import check_same_classes
 from alexnet_jax.runs.run import make_evaluation_batches
-from alexnet_jax.runs.trained import TrainedNetwork, load_trained
+from alexnet_jax.runs.trained import TrainedNetwork, open_trained
 from alexnet_jax.system.cores import usable_cores
 
 
@@ -58,14 +56,10 @@ def judge_workdirs(
         keep_probabilities: return the probabilities, too.
         notes: where the checkpoints that are read are named; None: standard output.
     """
-    configure_jax()
-    mesh = make_data_mesh()
-    networks = [load_trained(Path(workdir), mesh, checkpoint, notes) for workdir in workdirs]
-    config = networks[0].config
+    networks = [open_trained(Path(each), checkpoint, data_dir, notes) for each in workdirs]
+    config, mesh = networks[0].config, networks[0].mesh
     for workdir, network in zip(workdirs, networks, strict=True):
         check_same_task(workdirs[0], networks[0], workdir, network)
-    if data_dir is not None:
-        config.data.dir = data_dir
     examples = make_evaluation_batches(config, mesh, split)
     for workdir in workdirs:
         check_same_classes(Path(workdir), examples.pixels)

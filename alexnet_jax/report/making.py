@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.parallel.mesh import make_data_mesh
-from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.report.charts import write_charts
 from alexnet_jax.report.comparison import compare_sweep
 from alexnet_jax.report.page import Report, chart_specs, render
 from alexnet_jax.report.pictures import draw_network, take_pictures
 from alexnet_jax.report.run_record import read_run
-from alexnet_jax.runs.trained import load_trained
-from alexnet_jax.sweeps.trial_run import read_json
+from alexnet_jax.runs.trained import open_trained
+from alexnet_jax.sweeps.trial_run import read_trials
 from alexnet_jax.system.atomic_write import atomic_write
 from alexnet_jax.system.disk_space import full_disk_reported
 
@@ -59,9 +57,9 @@ def make_report(
 
 def _find_baseline(sweep: Path) -> Path:
     """Return the finished trial of a sweep with the fewest overrides."""
-    trials = [(read_json(path) or {}, path.parent) for path in sorted(sweep.glob("*/trial.json"))]
-    finished = [item for item in trials if (item[1] / "result.json").exists()] or trials
-    return min(finished, key=lambda item: len(item[0].get("overrides", {})))[1]
+    trials = read_trials(sweep)
+    finished = [item for item in trials if (item[0] / "result.json").exists()] or trials
+    return min(finished, key=lambda item: len(item[1]["overrides"]))[0]
 
 
 def _add_pictures(
@@ -75,21 +73,17 @@ def _add_pictures(
 
     What is missing does not end the report: the page, and standard error, say why and what to do.
     """
-    configure_jax()
-    mesh = make_data_mesh()
     try:
-        trained = load_trained(report.runs[0].workdir, mesh, checkpoint)
+        trained = open_trained(report.runs[0].workdir, checkpoint, data_dir)
     except UserError as error:
         if checkpoint is not None:
             raise  # A mistake in the command should not replace an earlier report.
         print(f"the report has no pictures: {error}", file=sys.stderr)
         report.no_network = report.no_pictures = f"The network cannot be loaded: {error}"
         return
-    if data_dir is not None:
-        trained.config.data.dir = data_dir
     report.drawings = draw_network(trained)
     try:
-        report.pictures = take_pictures(trained, mesh, images, training_images)
+        report.pictures = take_pictures(trained, images, training_images)
         report.drawings |= report.pictures.drawings
     except UserError as error:
         print(f"the report has no pictures: {error}", file=sys.stderr)

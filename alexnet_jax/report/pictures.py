@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jax.sharding import Mesh
 
 from alexnet_jax.data.imagenet_names import english_name
 from alexnet_jax.monitoring.layer_table import describe_layers
@@ -47,9 +46,7 @@ def draw_network(trained: TrainedNetwork) -> dict[str, Drawing]:
     return drawings
 
 
-def take_pictures(
-    trained: TrainedNetwork, mesh: Mesh, images: int, training_images: int
-) -> Pictures:
+def take_pictures(trained: TrainedNetwork, images: int, training_images: int) -> Pictures:
     """Classify samples of both splits and make the pictures; arguments as for `make_report`.
 
     Raises:
@@ -57,10 +54,8 @@ def take_pictures(
     """
     validation = open_split(trained.config, "validation")
     training = open_split(trained.config, "train")
-    sample = draw_sample(
-        validation, images, trained, mesh, "ten_crop", "classifying validation images"
-    )
-    pool = draw_sample(training, training_images, trained, mesh, None, "looking at training images")
+    sample = draw_sample(validation, images, trained, "ten_crop", "classifying validation images")
+    pool = draw_sample(training, training_images, trained, None, "looking at training images")
     names = [english_name(name) for name in trained.class_names]
     saliency = SaliencyMapper(trained.network, trained.state.variables)
     center, answered = sample.probabilities["center"], sample.ranking("center")[:, 0]

@@ -19,7 +19,7 @@ def draw_predictions(
     images: np.ndarray,
     probabilities: np.ndarray,
     class_names: Sequence[str],
-    labels: Sequence[int] | None = None,
+    labels: Sequence[int],
 ) -> Drawing:
     """Draw images with their five most probable classes as bars, the right one in its own colour.
 
@@ -27,7 +27,7 @@ def draw_predictions(
         images: uint8 [N, s, s, 3].
         probabilities: float32 [N, classes].
         class_names: by label.
-        labels: of the images; None if unknown.
+        labels: of the images.
     """
     across = min(_ACROSS, len(images))
     down = -(-len(images) // across)
@@ -35,14 +35,13 @@ def draw_predictions(
     with figure_style():
         figure = Figure(figsize=(1.9 * across, 3.1 * down), layout="constrained")
         grid = figure.add_gridspec(2 * down, across, height_ratios=[1.6, 1] * down)
-        for number, (image, row) in enumerate(zip(images, probabilities, strict=True)):
+        rows = zip(images, probabilities, labels, strict=True)
+        for number, (image, row, label) in enumerate(rows):
             line, column = divmod(number, across)
             top = figure.add_subplot(grid[2 * line, column])
             top.imshow(image)
             top.set_axis_off()
-            label = None if labels is None else int(labels[number])
-            if label is not None:
-                top.set_title(clip(class_names[label], _MOST_LETTERS), fontsize=8, parse_math=False)
+            top.set_title(clip(class_names[label], _MOST_LETTERS), fontsize=8, parse_math=False)
             best = np.argsort(-row, kind="stable")[:shown]
             bars = figure.add_subplot(grid[2 * line + 1, column])
             _draw_bars(bars, row, best, class_names, label)
@@ -50,7 +49,7 @@ def draw_predictions(
 
 
 def _draw_bars(
-    axes: Axes, row: np.ndarray, best: np.ndarray, class_names: Sequence[str], label: int | None
+    axes: Axes, row: np.ndarray, best: np.ndarray, class_names: Sequence[str], label: int
 ) -> None:
     places = np.arange(len(best))[::-1]
     colors = [_RIGHT if chosen == label else _WRONG for chosen in best]

@@ -11,10 +11,9 @@ from ml_collections import ConfigDict
 from alexnet_jax.config import default_config
 from alexnet_jax.config.schema import flatten
 from alexnet_jax.evaluation.metrics import score_names
-from alexnet_jax.evaluation.views import VIEWS
-from alexnet_jax.runs.logging import has_numbers, read_log
+from alexnet_jax.runs.reading import has_numbers, read_json, read_log
 from alexnet_jax.runs.saved_config import load_config
-from alexnet_jax.sweeps.trial_run import read_json
+from alexnet_jax.runs.workdir import find_damage
 
 
 @dataclass(frozen=True)
@@ -78,16 +77,11 @@ def _as_saved(config: ConfigDict) -> dict[str, Any]:
 def read_run(workdir: Path) -> RunRecord:
     """Read a workdir; UserError if it is none, or if its config is damaged."""
     config = load_config(workdir)
-    result = read_json(workdir / "result.json")
-    whole = (
-        result is not None
-        and has_numbers(result, ["step"])
-        and all(has_numbers(result.get(views), score_names()) for views in VIEWS)
-    )
+    result = read_json(workdir / "result.json") or {}
     return RunRecord(
         workdir=workdir,
         config=_as_saved(config),
         lines=read_log(workdir),
-        result=result if whole else None,
+        result=None if find_damage(result) else result,
         environment=read_json(workdir / "environment.json") or {},
     )

@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from alexnet_jax.data.image_source import ImageSource
 from alexnet_jax.data.preprocessing import center_crop
@@ -57,7 +56,6 @@ def draw_sample(
     images: ImageSource,
     count: int,
     trained: TrainedNetwork,
-    mesh: Mesh,
     views: str | None,
     what: str,
 ) -> Sample:
@@ -67,18 +65,18 @@ def draw_sample(
         images: the split.
         count: of images; all if the split has no more.
         trained: the network.
-        mesh: the devices.
         views: "center" or "ten_crop", which includes the centre; None: features alone.
         what: name of the work, for the progress bar.
     """
     watch = jax.jit(partial(watch_units, trained.network))
     indices = spread_evenly(count, len(images))
-    rows = -(-min(_BATCH, len(indices)) // mesh.size) * mesh.size
+    devices = trained.mesh.size
+    rows = -(-min(_BATCH, len(indices)) // devices) * devices
     parts: list[dict[str, Any]] = []
     with Progress(what, len(indices), "images") as progress:
         for start in range(0, len(indices), rows):
             chosen = indices[start : start + rows]
-            parts.append(_look(images, chosen, rows, trained, watch, mesh, views))
+            parts.append(_look(images, chosen, rows, trained, watch, views))
             progress.advance(len(chosen))
     return Sample(**jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts))
 
@@ -89,14 +87,13 @@ def _look(
     rows: int,
     trained: TrainedNetwork,
     watch: Callable[..., Any],
-    mesh: Mesh,
     views: str | None,
 ) -> dict[str, Any]:
     """Return the fields of a `Sample` for one batch; unused rows fill it up to `rows`."""
     size, count = images.image_size, len(chosen)
     pixels, labels = np.zeros((rows, size, size, 3), np.uint8), np.zeros(count, np.int32)
     images.read_into(chosen, pixels[:count], labels)
-    on_devices = to_devices({"image": pixels}, mesh)["image"]
+    on_devices = to_devices({"image": pixels}, trained.mesh)["image"]
     features, maxima = watch(trained.state.variables, on_devices)
     answers = {
         "probabilities": view_probabilities([trained.predict], on_devices, views) if views else {},

@@ -14,9 +14,9 @@ from alexnet_jax.prediction.inference import evaluate_workdirs, judge_workdirs
 from alexnet_jax.reproduction.claims import BASELINE, Experiment
 from alexnet_jax.reproduction.logs import Ensemble, Run
 from alexnet_jax.reproduction.trials import RATE, trial_name
-from alexnet_jax.runs.logging import read_log
+from alexnet_jax.runs.reading import read_json, read_log
 from alexnet_jax.runs.saved_config import load_config
-from alexnet_jax.sweeps.trial_run import read_json
+from alexnet_jax.sweeps.trial_run import read_trials
 from alexnet_jax.sweeps.trials import SEED
 from alexnet_jax.system.atomic_write import atomic_write
 
@@ -29,10 +29,9 @@ def read_runs(root: Path, experiment: Experiment, closer: Collection[str]) -> It
 
     `closer` names the arms whose mistakes are listed and whose training images are evaluated.
     """
-    for path in sorted(root.glob("*/trial.json")):
-        workdir, trial = path.parent, read_json(path)
+    for workdir, trial in read_trials(root):
         result = read_json(workdir / "result.json")
-        if trial is None or result is None:
+        if result is None:
             continue
         arm = trial["group"].partition(",")[0]
         more: Mapping[str, Any] = {}

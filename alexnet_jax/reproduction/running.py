@@ -9,6 +9,7 @@ from alexnet_jax.reproduction.collecting import read_config, read_ensembles, rea
 from alexnet_jax.reproduction.logs import Log, Run, log_path, merge, read_log
 from alexnet_jax.reproduction.measures import fastest_rates
 from alexnet_jax.reproduction.trials import measured_trials, pilot_trials, plan_trials
+from alexnet_jax.runs.reading import DIVERGED
 from alexnet_jax.sweeps.running import Executor, Failures, exit_if_failed, run_missing
 from alexnet_jax.sweeps.trials import Trial
 
@@ -83,14 +84,15 @@ def _train(
     root: Path,
     execute: Executor,
 ) -> None:
-    def train(trials: Sequence[Trial]) -> Failures:
-        return run_missing(plan_trials(experiment, data, data_dir, trials, root), root, execute)
+    def train(trials: Sequence[Trial], also_ended: Sequence[str] = ()) -> Failures:
+        planned = plan_trials(experiment, data, data_dir, trials, root)
+        return run_missing(planned, root, execute, also_ended)
 
     arms = {arm for claim in claims for arm in claim.runs}
     rates: dict[str, float] = {}
     if experiment.rates:
-        # A rate that makes the loss blow up is not the fastest; its failure is printed.
-        train(pilot_trials(experiment))
+        # A rate that makes the loss blow up is not the fastest; its failure is printed, once.
+        train(pilot_trials(experiment), [DIVERGED])
         rates = _choose_rates(experiment, data, list(read_runs(root, experiment, ())))
     exit_if_failed(train(measured_trials(experiment, arms, seeds, rates)), root)
 

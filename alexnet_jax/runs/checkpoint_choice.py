@@ -12,7 +12,7 @@ from alexnet_jax.evaluation.metrics import NotFiniteError
 from alexnet_jax.parallel.multihost import broadcast_from_process_0, is_process_0
 from alexnet_jax.parallel.runtime import wait_on_cpus
 from alexnet_jax.runs.checkpoints import Checkpoints
-from alexnet_jax.runs.logging import has_numbers, read_log
+from alexnet_jax.runs.reading import has_numbers, read_log
 from alexnet_jax.training.state import TrainState, is_finite
 
 _Lines = Sequence[Mapping[str, Any]]  # Of metrics.jsonl.

@@ -1,5 +1,6 @@
 """What a run records while it trains: log, display, TensorBoard, sink, profile, checkpoints."""
 
+import json
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +20,9 @@ from alexnet_jax.parallel.multihost import is_process_0
 from alexnet_jax.runs.checkpoint_choice import confirmed_step, worth_keeping
 from alexnet_jax.runs.checkpoints import Checkpoints
 from alexnet_jax.runs.logging import RunLog
+from alexnet_jax.runs.reading import DIVERGED
 from alexnet_jax.runs.run import Run
+from alexnet_jax.system.atomic_write import atomic_write
 from alexnet_jax.system.folder_lock import FolderLock
 from alexnet_jax.system.progress import say
 from alexnet_jax.training.metric_window import DivergedError
@@ -53,7 +56,7 @@ class RunRecord:
         config, self._durations = run.experiment.config, run.experiment.durations
         values = flatten(config.to_dict())
         compared = [key for key in values if not SCHEMA[key].free_on_resume]
-        self._num_classes = config.model.num_classes
+        self._workdir, self._num_classes = workdir, config.model.num_classes
         self._lock, self._checkpoints, self._logged = lock, checkpoints, step
         with ExitStack() as stack:
             self.log = stack.enter_context(RunLog(workdir, step))
@@ -134,6 +137,9 @@ class RunRecord:
 
     def set_diverged_aside(self, error: DivergedError) -> str:
         """Set aside the checkpoints that are not known to be good; return how to resume."""
+        if is_process_0():
+            self._lock.check_still_mine()
+            atomic_write(self._workdir / DIVERGED, json.dumps({"reason": str(error)}) + "\n")
         saved = self._checkpoints.steps()
         good = confirmed_step(self.log.lines, saved, self._num_classes, error.losses)
         rates = [line["learning_rate"] for line in self.log.lines if line["kind"] == "train"]

@@ -14,7 +14,7 @@ from alexnet_jax.evaluation.metrics import METRICS, format_metric, metric_title
 from alexnet_jax.evaluation.views import VIEW_TITLES
 from alexnet_jax.runs.checkpoint_choice import best_step, center_errors
 from alexnet_jax.runs.intervals import wilson_interval
-from alexnet_jax.runs.logging import read_log
+from alexnet_jax.runs.reading import read_log, saved_steps
 from alexnet_jax.system.progress import clock
 
 
@@ -65,8 +65,7 @@ def _cell(name: str, value: float, count: int) -> str:
 
 def _facts(result: Mapping[str, Any], workdir: Path) -> str:
     lines = read_log(workdir)
-    saved = [int(path.name) for path in (workdir / "checkpoints").glob("[0-9]*")]
-    errors = center_errors(lines, saved)
+    errors = center_errors(lines, saved_steps(workdir))
     best = best_step(errors)
     facts = ["The ranges are 95 % intervals of the errors (Wilson)."]
     if best is not None:

@@ -8,6 +8,8 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from alexnet_jax.evaluation.scoring import Predictor
+from alexnet_jax.parallel.mesh import make_data_mesh
+from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.runs.checkpoint_choice import read_chosen
 from alexnet_jax.runs.data_facts import load_class_names
 from alexnet_jax.runs.preprocessing_file import load_preprocessing
@@ -25,6 +27,7 @@ class TrainedNetwork:
     class_names: list[str]  # By label.
     network: Network
     state: TrainState
+    mesh: Mesh  # The devices.
 
     @property
     def predict(self) -> Predictor:
@@ -52,4 +55,21 @@ def load_trained(
     network = make_network(config, load_preprocessing(workdir), mesh, durations)
     state = read_chosen(workdir, network.abstract_state, checkpoint, notes)
     class_names = load_class_names(workdir, config.model.num_classes)
-    return TrainedNetwork(config, class_names, network, state)
+    return TrainedNetwork(config, class_names, network, state, mesh)
+
+
+def open_trained(
+    workdir: Path,
+    checkpoint: str | None = None,
+    data_dir: str | None = None,
+    notes: TextIO | None = None,
+) -> TrainedNetwork:
+    """Set up JAX, and read a workdir onto all devices.
+
+    `data_dir` is the folder of its data set, if it has moved. Otherwise as `load_trained`.
+    """
+    configure_jax()
+    trained = load_trained(workdir, make_data_mesh(), checkpoint, notes)
+    if data_dir is not None:
+        trained.config.data.dir = data_dir
+    return trained

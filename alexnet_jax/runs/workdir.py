@@ -3,7 +3,7 @@
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from alexnet_jax.evaluation.metrics import score_names
 from alexnet_jax.evaluation.views import VIEWS
 from alexnet_jax.monitoring.provenance import save_environment
 from alexnet_jax.runs.data_facts import save_facts
-from alexnet_jax.runs.logging import has_numbers
+from alexnet_jax.runs.reading import DIVERGED, has_numbers, read_json
 from alexnet_jax.runs.run import Run
 from alexnet_jax.runs.saved_config import differences, load_config, save_config
 from alexnet_jax.system.atomic_write import atomic_write
@@ -70,6 +70,7 @@ def workdir_lock(workdir: Path) -> FolderLock:
 
 def describe_run(workdir: Path, run: Run, step: int) -> None:
     """Write config, data facts and environment, before the run continues from `step`."""
+    (workdir / DIVERGED).unlink(missing_ok=True)
     save_environment(workdir, step)
     save_facts(run.facts, workdir)
     save_config(run.experiment.config, workdir)
@@ -81,21 +82,21 @@ def read_result(workdir: Path, steps: int) -> dict[str, Any] | None:
     A damaged file counts as missing, with a warning: log and checkpoints hold all its numbers.
     """
     path = workdir / "result.json"
-    try:
-        result = json.loads(path.read_text())
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.exists():
         return None
-    except (ValueError, RecursionError):
-        result = None
-    damage = None
-    if not has_numbers(result, ["step"]):
-        damage = "it holds no object with a step"
-    elif lacking := [views for views in VIEWS if not has_numbers(result.get(views), score_names())]:
-        damage = f"{lacking[0]} lacks one of {', '.join(score_names())}"
-    if damage:
+    result = read_json(path) or {}
+    if damage := find_damage(result):
         print(f"warning: {path} is damaged ({damage}); it is written anew", file=sys.stderr)
         return None
     return result if result["step"] == steps else None
+
+
+def find_damage(result: Mapping[str, Any]) -> str | None:
+    """Return which numbers of a result are missing; None if it has all."""
+    if not has_numbers(result, ["step"]):
+        return "it holds no object with a step"
+    lacking = [views for views in VIEWS if not has_numbers(result.get(views), score_names())]
+    return f"{lacking[0]} lacks one of {', '.join(score_names())}" if lacking else None
 
 
 def write_result(workdir: Path, result: dict[str, Any]) -> dict[str, Any]:

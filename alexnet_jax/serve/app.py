@@ -19,12 +19,10 @@ from starlette.routing import Route
 from alexnet_jax.data.decoding.images import read_image
 from alexnet_jax.data.imagenet_names import english_name
 from alexnet_jax.errors import UserError
-from alexnet_jax.parallel.mesh import make_data_mesh
-from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.report.embedding import encode
 from alexnet_jax.report.sample import spread_evenly
 from alexnet_jax.runs.run import open_split
-from alexnet_jax.runs.trained import TrainedNetwork, load_trained
+from alexnet_jax.runs.trained import TrainedNetwork, open_trained
 from alexnet_jax.serve.explanation import Explainer, describe_explanation
 from alexnet_jax.serve.neighbors import Neighbors
 
@@ -112,12 +110,8 @@ def make_app(
         hosts: names under which the page may be asked for, so that no other web site can reach it
             through a name of its own.
     """
-    configure_jax()
-    mesh = make_data_mesh()
-    trained = load_trained(workdir, mesh, checkpoint)
-    if data_dir is not None:
-        trained.config.data.dir = data_dir
-    page = TryPage(trained, Neighbors(trained, mesh, training_images), max_bytes)
+    trained = open_trained(workdir, checkpoint, data_dir)
+    page = TryPage(trained, Neighbors(trained, training_images), max_bytes)
     return Starlette(
         routes=[
             Route("/", page.page),

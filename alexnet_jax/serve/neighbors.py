@@ -3,7 +3,6 @@
 import threading
 
 import numpy as np
-from jax.sharding import Mesh
 
 from alexnet_jax.data.imagenet_names import english_name
 from alexnet_jax.errors import UserError
@@ -24,18 +23,18 @@ class Neighbors:
         note: why there are none, or none yet; "" once there are.
     """
 
-    def __init__(self, trained: TrainedNetwork, mesh: Mesh, count: int) -> None:
+    def __init__(self, trained: TrainedNetwork, count: int) -> None:
         """Begin to look at `count` training images."""
         self.note = "The training images are being looked at; ask again soon."
         self._pool: Sample | None = None
-        self._trained, self._mesh, self._count = trained, mesh, count
+        self._trained, self._count = trained, count
         threading.Thread(target=self._look, daemon=True).start()
 
     def _look(self) -> None:
         try:
             images = open_split(self._trained.config, "train")
             self._pool = draw_sample(
-                images, self._count, self._trained, self._mesh, None, "looking at training images"
+                images, self._count, self._trained, None, "looking at training images"
             )
             self.note = ""
         except (UserError, OSError) as error:

@@ -17,9 +17,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from alexnet_jax.errors import UserError
+from alexnet_jax.errors import MachineError, UserError
 from alexnet_jax.sweeps.reporting import Reporter
-from alexnet_jax.sweeps.trial_run import TrialRun, evaluations, starts_again
+from alexnet_jax.sweeps.trial_run import STOPPED_EARLY, TrialRun, evaluations, starts_again
 from alexnet_jax.system.atomic_write import atomic_write
 
 # Ray reads these when it is imported or starts: no usage statistics, no logs of its own.
@@ -70,34 +70,21 @@ def run_ray(
     compares with the trials that have `ended` before, too. `gpus` is None for one if there are any.
 
     Raises:
+        MachineError: Ray does not start.
         Preempted: SIGTERM or Ctrl-C came; the running trials have saved and ended.
     """
     from alexnet_jax.training.preemption import PreemptionGuard  # Imports JAX.
 
-    scheduler = ASHAScheduler(
-        time_attr="progress",
-        max_t=1,
-        grace_period=grace,
-        reduction_factor=reduction_factor,
-        stop_last_trials=False,
-    )
-    scheduler.set_search_properties("top1_error", "min")
-    for trial in ended:
-        known = SimpleNamespace(trial_id=trial.name)
-        scheduler.on_trial_add(None, known)
-        for evaluation in evaluations(trial.workdir):
-            scheduler.on_trial_result(None, known, _metrics(trial, *evaluation))
+    scheduler = _make_scheduler(ended, grace, reduction_factor)
     named = {trial.name: trial for trial in trials}
     _remove_files(root)
     (root / _FAILURES).mkdir()
     try:
-        alone = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
-        cluster = {} if "RAY_ADDRESS" in os.environ else {"address": "local", **alone}
-        ray.init(log_to_driver=False, logging_level="error", **cluster)
+        _start_ray()
         if gpus is None:
             gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
         trainable = tune.with_parameters(_train, trials=named, folder=Path.cwd(), root=root)
-        with PreemptionGuard() as stop:  # After ray.init, which sets signal handlers of its own.
+        with PreemptionGuard() as stop:  # After Ray's start, which sets signal handlers of its own.
             tune.Tuner(
                 tune.with_resources(trainable, {"cpu": cpus, "gpu": gpus}),
                 param_space={"name": tune.grid_search(list(named))},
@@ -114,6 +101,38 @@ def run_ray(
     finally:
         ray.shutdown()
         _remove_files(root)
+
+
+def _make_scheduler(
+    ended: Sequence[TrialRun], grace: float, reduction_factor: float
+) -> ASHAScheduler:
+    """Return ASHA with the evaluations of the trials that have ended."""
+    scheduler = ASHAScheduler(
+        time_attr="progress",
+        max_t=1,
+        grace_period=grace,
+        reduction_factor=reduction_factor,
+        stop_last_trials=False,
+    )
+    scheduler.set_search_properties("top1_error", "min")
+    for trial in ended:
+        known = SimpleNamespace(trial_id=trial.name)
+        scheduler.on_trial_add(None, known)
+        for evaluation in evaluations(trial.workdir):
+            scheduler.on_trial_result(None, known, _metrics(trial, *evaluation))
+    return scheduler
+
+
+def _start_ray() -> None:
+    """Connect to the cluster that RAY_ADDRESS names, or start Ray on this machine alone."""
+    alone = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
+    cluster = {} if "RAY_ADDRESS" in os.environ else {"address": "local", **alone}
+    try:
+        ray.init(log_to_driver=False, logging_level="error", **cluster)
+    except Exception as error:  # Ray raises a plain one after its time limit.
+        again = "give the same command again when this machine is less busy"
+        way_out = again if cluster else "check RAY_ADDRESS with `ray status`"
+        raise MachineError(f"Ray does not start ({error}): {way_out}") from error
 
 
 def _remove_files(root: Path) -> None:
@@ -159,7 +178,7 @@ class _Watcher(tune.Callback):
         else:
             step, top1_error = trial.last_result["step"], trial.last_result["top1_error"]
             text = json.dumps({"step": step, "center": {"top1_error": top1_error}})
-            atomic_write(ended.workdir / "stopped_early.json", text + "\n")
+            atomic_write(ended.workdir / STOPPED_EARLY, text + "\n")
             self.reporter.stopped_early(ended, step, top1_error)
 
     def on_trial_error(self, trial: RayTrial, **info: Any) -> None:

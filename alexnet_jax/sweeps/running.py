@@ -31,18 +31,14 @@ def ray_executor(**options: Any) -> Executor:
 
 
 def run_missing(
-    trials: Sequence[TrialRun], root: Path, execute: Executor, stops_early: bool = False
+    trials: Sequence[TrialRun], root: Path, execute: Executor, also_ended: Sequence[str] = ()
 ) -> Failures:
     """Run the trials that have no result, and return those that failed.
 
-    After a signal the process exits as alexnet_jax.main does. With `stops_early`, a trial that the
-    scheduler has stopped is not run again.
+    After a signal the process exits as alexnet_jax.main does. `also_ended` are files: a trial whose
+    folder has one is not run again, as STOPPED_EARLY of a trial that the scheduler has stopped.
     """
-    ended = [
-        trial
-        for trial in trials
-        if trial.result() is not None or (stops_early and trial.stopped_early())
-    ]
+    ended = [trial for trial in trials if trial.ended(also_ended)]
     missing = [trial for trial in trials if trial not in ended]
     reporter = Reporter(root, trials)
     counts = f"{len(ended)} ended before, {len(missing)} to run"

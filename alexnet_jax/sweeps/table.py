@@ -9,8 +9,8 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.runs.logging import has_numbers
-from alexnet_jax.sweeps.trial_run import evaluations, read_json
+from alexnet_jax.runs.reading import has_numbers, read_json
+from alexnet_jax.sweeps.trial_run import STOPPED_EARLY, evaluations, read_trials
 from alexnet_jax.system.progress import clock
 
 _ERRORS = tuple(
@@ -53,11 +53,9 @@ def read_rows(root: Path) -> tuple[list[Row], list[str]]:
     Raises:
         UserError: `root` holds no sweep.
     """
-    read = [(path.parent, read_json(path)) for path in root.glob("*/trial.json")]
-    trials = [(workdir, trial) for workdir, trial in read if trial is not None]
+    trials = sorted(read_trials(root), key=lambda item: item[1]["position"])
     if not trials:
         raise UserError(f"{root} holds no sweep; start one with --config, --sweep and --workdir")
-    trials.sort(key=lambda item: item[1]["position"])
     rows: dict[str, Row] = {}
     unfinished = []
     for workdir, trial in trials:
@@ -80,7 +78,7 @@ def _describe_unfinished(workdir: Path) -> str:
     if last is None:
         return workdir.name
     step, error = last
-    why = "stopped early" if (workdir / "stopped_early.json").exists() else "not finished"
+    why = "stopped early" if (workdir / STOPPED_EARLY).exists() else "not finished"
     return f"{workdir.name}, {why} after step {step} with a centre crop top-1 error of {error:.2%}"
 
 

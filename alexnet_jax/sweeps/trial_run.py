@@ -4,7 +4,6 @@ Imports no JAX, because Ray's workers import it. As a program it is alexnet_jax.
 the sweep that started it.
 """
 
-import json
 import os
 import re
 import runpy
@@ -18,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_jax.errors import MachineError
+from alexnet_jax.runs.reading import LOG, parse_lines, read_json, read_log, saved_steps
 from alexnet_jax.system.signals import SAVED_EXIT_CODE
 
 # A trial is one process. Where the sweep is a task of a larger job, it must not join that cluster.
 _CLUSTER_VARIABLE = re.compile(
     "(SLURM|OMPI|PMIX?)_|JAX_(COORDINATOR_ADDRESS|NUM_PROCESSES|PROCESS_ID|LOCAL_DEVICE_IDS)"
 )
+STOPPED_EARLY = "stopped_early.json"  # The scheduler has stopped the trial for good.
 _TAIL_BYTES = 4096  # Of metrics.jsonl: a few lines.
 _NAMES = {"train": "training", "eval": "validation"}
 _ATTEMPTS = 3  # In a row, when the environment of a trial fails.
@@ -65,31 +66,26 @@ class TrialRun:
 
     def saved_step(self) -> int:
         """Return the step of the latest checkpoint; the last step if the trial has finished."""
-        if self.result() is not None:
-            return self.steps
-        saved = (self.workdir / "checkpoints").glob("[0-9]*")
-        return max((int(path.name) for path in saved if path.name.isdecimal()), default=0)
+        done = self.result() is not None
+        return self.steps if done else max(saved_steps(self.workdir), default=0)
 
     def last_logged(self) -> tuple[int, str]:
         """Return the last step in the log of the trial, and its errors in words."""
         try:
-            with (self.workdir / "metrics.jsonl").open("rb") as log:
+            with (self.workdir / LOG).open("rb") as log:
                 log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
-                tail = log.read().decode(errors="replace").split("\n")[:-1]
+                tail = parse_lines(log.read().decode(errors="replace"))
         except FileNotFoundError:
-            return self.saved_step(), ""
-        for text in reversed(tail):
-            try:
-                line = json.loads(text)
-                error = f", {_NAMES[line['kind']]} error {line['top1_error']:.2%}"
-            except (ValueError, KeyError, TypeError):
-                continue
-            return line["step"], error
+            tail = []
+        for line in reversed(tail):
+            if line is not None and "top1_error" in line:
+                name = _NAMES[line["kind"]]
+                return line["step"], f", {name} error {line['top1_error']:.2%}"
         return self.saved_step(), ""
 
-    def stopped_early(self) -> bool:
-        """Return whether the scheduler has stopped the trial for good."""
-        return (self.workdir / "stopped_early.json").exists()
+    def ended(self, also: Sequence[str] = ()) -> bool:
+        """Return whether there is a result, or one of the files `also`."""
+        return self.result() is not None or any((self.workdir / name).exists() for name in also)
 
 
 def trial_environment(environment: Mapping[str, str], devices: str | None) -> dict[str, str]:
@@ -109,28 +105,17 @@ def starts_again(exit_codes: Sequence[int]) -> bool:
     return exit_codes[-1] == failed and list(exit_codes[-_ATTEMPTS:]) != [failed] * _ATTEMPTS
 
 
+def read_trials(root: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Return the folder and the trial.json of each trial of a sweep."""
+    read = [(path.parent, read_json(path)) for path in sorted(root.glob("*/trial.json"))]
+    return [(workdir, trial) for workdir, trial in read if trial is not None]
+
+
 def evaluations(workdir: Path) -> Iterator[tuple[int, float]]:
     """Yield the step and the centre crop top-1 error of each evaluation in a trial's log."""
-    try:
-        lines = (workdir / "metrics.jsonl").read_text(errors="replace").split("\n")
-    except FileNotFoundError:
-        return
-    for text in lines[:-1]:  # The last one is empty or incomplete.
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue  # The run itself reports damaged lines.
-        if isinstance(line, dict) and (line.get("kind"), line.get("views")) == ("eval", "center"):
+    for line in read_log(workdir):
+        if (line["kind"], line.get("views")) == ("eval", "center"):
             yield line["step"], line["top1_error"]
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the object in a JSON file, or None if the file is missing or damaged."""
-    try:
-        values = json.loads(path.read_text())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return None
-    return values if isinstance(values, dict) else None
 
 
 def _end_with_sweep() -> None:

@@ -15,7 +15,7 @@ from alexnet_jax.runs.checkpoints import Checkpoints
 from alexnet_jax.runs.data_facts import save_class_names
 from alexnet_jax.runs.preprocessing_file import save_preprocessing
 from alexnet_jax.runs.saved_config import complete, save_config
-from alexnet_jax.runs.trained import load_trained
+from alexnet_jax.runs.trained import open_trained
 from alexnet_jax.runs.workdir import make_workdir
 from alexnet_jax.system.disk_space import full_disk_reported
 from alexnet_jax.training.experiment import make_network
@@ -70,8 +70,7 @@ def read_workdir(workdir: Path, checkpoint: str | None = None) -> Bundle:
     Raises:
         UserError: it is not a workdir, or has no such readable checkpoint.
     """
-    configure_jax()
-    trained = load_trained(workdir, make_data_mesh(), checkpoint)
+    trained = open_trained(workdir, checkpoint)
     config = trained.config
     variables = jax.device_get(trained.state.variables)
     config.data.dir = default_config().data.dir  # A path of this machine must not be exported.

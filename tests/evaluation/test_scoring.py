@@ -8,8 +8,8 @@ from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.evaluation.metrics import NotFiniteError
 from alexnet_jax.evaluation.scoring import (
     Predictor,
+    judge,
     make_view_predictor,
-    score,
     view_probabilities,
 )
 from alexnet_jax.models import create_model
@@ -33,6 +33,11 @@ def batches(count):
             "label": np.zeros(4, np.int32),
             "mask": np.arange(first, first + 4) < count,
         }
+
+
+def score(*arguments):
+    """The scores by kind of view."""
+    return {kind: judged.scores for kind, judged in judge(*arguments).items()}
 
 
 def test_every_image_counts_once():

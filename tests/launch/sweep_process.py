@@ -4,15 +4,17 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import psutil
 from cluster_runs import environment
 from short_run import FRACTALS, REPOSITORY
 
 
-def start(*arguments):
-    """Start `python -m launch.sweep` on one CPU device."""
-    return subprocess.Popen(
+@contextmanager
+def started(*arguments):
+    """Start `python -m launch.sweep` on one CPU device; kill it if the block leaves it running."""
+    process = subprocess.Popen(
         [sys.executable, "-m", "launch.sweep", *arguments],
         cwd=REPOSITORY,
         env=environment(),
@@ -20,12 +22,17 @@ def start(*arguments):
         stderr=subprocess.PIPE,
         text=True,
     )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def run(*arguments):
     """Run it to its end; return the exit code, stdout and stderr."""
-    process = start(*arguments)
-    out, err = process.communicate(timeout=300)
+    with started(*arguments) as process:
+        out, err = process.communicate(timeout=300)
     return process.returncode, out, err
 
 

@@ -4,7 +4,7 @@ import json
 
 import psutil
 import pytest
-from sweep_process import events, processes_of, run, small_training, start, wait_until
+from sweep_process import events, processes_of, run, small_training, started, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -48,11 +48,9 @@ def test_asha_stops_trials_that_do_not_learn_also_after_a_kill(arguments, tmp_pa
     root = tmp_path / "sweep"
     good = root / name(RATES[0])
 
-    process = start(*arguments)
-    wait_until(lambda: (name(RATES[0]), "finished") in events(root))
-    result = (good / "result.json").read_text()
-    process.kill()
-    process.communicate()
+    with started(*arguments):
+        wait_until(lambda: (name(RATES[0]), "finished") in events(root))
+        result = (good / "result.json").read_text()
     wait_until(lambda: not processes_of(root), seconds=20)
     before = events(root)
 
@@ -76,13 +74,14 @@ def test_asha_stops_trials_that_do_not_learn_also_after_a_kill(arguments, tmp_pa
 
 def test_trials_are_as_urgent_as_the_sweep_and_save_at_sigterm(arguments, tmp_path):
     root = tmp_path / "sweep"
-    process = start(*arguments, "--cpus_per_trial=2")
     log = root / name(RATES[0]) / "metrics.jsonl"
-    wait_until(lambda: log.exists() and log.read_text())
-    # Trials are as urgent as the sweep; Ray would start them at niceness 15.
-    assert {psutil.Process(pid).nice() for pid in processes_of(root)} == {psutil.Process().nice()}
-    process.terminate()
-    _, err = process.communicate(timeout=60)
+    with started(*arguments, "--cpus_per_trial=2") as process:
+        wait_until(lambda: log.exists() and log.read_text())
+        # Trials are as urgent as the sweep; Ray would start them at niceness 15.
+        nice = {psutil.Process(pid).nice() for pid in processes_of(root)}
+        assert nice == {psutil.Process().nice()}
+        process.terminate()
+        _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (
         75,
         "stopped by SIGTERM; saved. The same command resumes from here.\n",
@@ -102,3 +101,10 @@ def test_a_trial_that_fails_is_reported_and_the_others_finish(arguments, tmp_pat
     assert f"failed: {failing}, exit code 2: error: nowhere is no workdir" in err
     assert [event for name, event in events(root) if name == failing] == ["started", "failed"]
     assert ("train.seed=1", "finished") in events(root)
+
+
+def test_a_cluster_that_is_not_there_is_one_line_and_exit_code_3(arguments, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    code, _, err = run(*arguments)
+    assert (code, err.count("\n")) == (3, 1), err
+    assert err.startswith("error: Ray does not start (") and "check RAY_ADDRESS" in err

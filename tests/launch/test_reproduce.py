@@ -13,6 +13,7 @@ from alexnet_jax.reproduction.claims import Claim, Experiment, Setting
 from alexnet_jax.reproduction.logs import log_path, read_log
 from alexnet_jax.reproduction.running import run_experiments
 from alexnet_jax.sweeps.running import local_executor
+from alexnet_jax.sweeps.trial_run import TrialRun
 
 
 def reproduce(*arguments):
@@ -171,6 +172,33 @@ def test_no_network_is_evaluated_before_the_last_is_trained(monkeypatch, tmp_pat
     ]
     run_experiments(chosen, FRACTALS, "", 1, tmp_path, tmp_path, local_executor(None))
     assert done == ["train", "train", "evaluate", "evaluate"]
+
+
+def test_a_pilot_that_diverged_is_not_run_again(monkeypatch, tmp_path):
+    ran = []
+    experiment = Experiment("short", "Short", {"relu": {}}, {FRACTALS: SETTING}, (0.001, 9.0))
+
+    def plan_trials(experiment, data, data_dir, trials, root):
+        return [TrialRun(trial.name, root / trial.name, (), 4) for trial in trials]
+
+    monkeypatch.setattr(running, "plan_trials", plan_trials)
+    monkeypatch.setattr(running, "read_runs", lambda *arguments: [])
+    monkeypatch.setattr(running, "fastest_rates", lambda *arguments: {"relu": 0.001})
+    monkeypatch.setattr(running, "read_config", lambda root: {})
+    pilot = "relu,train.seed=1000,schedule.learning_rate"
+    diverged = tmp_path / FRACTALS.replace("/", "_") / "short" / f"{pilot}=9.0"
+    diverged.mkdir(parents=True)
+    (diverged / "diverged.json").touch()
+    run_experiments(
+        [(experiment, [claim("sooner", "relu", "relu")])],
+        FRACTALS,
+        "",
+        1,
+        tmp_path,
+        tmp_path,
+        lambda missing, *_: ran.extend(trial.name for trial in missing),
+    )
+    assert ran == [f"{pilot}=0.001", "relu,schedule.learning_rate=0.001"]
 
 
 @pytest.mark.slow

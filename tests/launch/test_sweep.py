@@ -3,9 +3,10 @@
 import json
 import os
 import re
+import signal
 
 import pytest
-from sweep_process import events, processes_of, run, small_training, start, wait_until
+from sweep_process import events, processes_of, run, small_training, started, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -43,17 +44,15 @@ def reached(workdir, step):
 def test_a_sweep_killed_and_stopped_runs_only_what_is_missing(arguments, tmp_path):
     root = tmp_path / "sweep"
 
-    process = start(*arguments)
-    wait_until(lambda: reached(root / "baseline", 7))
-    process.kill()
-    process.communicate()
+    with started(*arguments):
+        wait_until(lambda: reached(root / "baseline", 7))
     wait_until(lambda: not processes_of(root), seconds=5)
 
-    process = start(*arguments)
-    wait_until(lambda: reached(root / SECOND, 7))
-    first = (root / "baseline" / "result.json").read_text()
-    process.terminate()
-    _, err = process.communicate(timeout=60)
+    with started(*arguments) as process:
+        wait_until(lambda: reached(root / SECOND, 7))
+        first = (root / "baseline" / "result.json").read_text()
+        process.terminate()
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 75, err
     assert err == "stopped by SIGTERM; saved. The same command resumes from here.\n"
     assert processes_of(root) == []
@@ -88,11 +87,11 @@ def test_a_sweep_killed_and_stopped_runs_only_what_is_missing(arguments, tmp_pat
 
 def test_side_by_side_each_trial_has_gpus_of_its_own(arguments, tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
-    process = start(*arguments, "--gpus_per_trial=1")
     root = tmp_path / "sweep"
-    wait_until(lambda: len(processes_of(root)) == 2)
-    process.terminate()
-    out, _ = process.communicate(timeout=60)
+    with started(*arguments, "--gpus_per_trial=1") as process:
+        wait_until(lambda: len(processes_of(root)) == 2)
+        process.terminate()
+        out, _ = process.communicate(timeout=60)
     assert process.returncode == 143
     assert "baseline starts on GPU 4" in out
     assert f"{SECOND} starts on GPU 7" in out
@@ -120,6 +119,12 @@ def test_an_unknown_key_starts_nothing(arguments, tmp_path):
     assert (code, out) == (2, "")
     assert "train.sed is unknown; did you mean config.train.seed?" in err
     assert not (tmp_path / "sweep").exists()
+
+
+def test_a_sweep_ends_with_the_test_that_started_it():
+    with pytest.raises(AssertionError, match="as when a test fails"), started("--help") as process:
+        raise AssertionError("as when a test fails")
+    assert process.returncode == -signal.SIGKILL
 
 
 def test_help_says_what_it_does():

@@ -132,7 +132,9 @@ def test_evaluate_of_several_names_the_network_that_is_not_finite(finished, brok
     [(["cat"], "b has 1 classes, a has 2"), (["dog", "cat"], "class 0 is 'dog' in b, 'cat' in a")],
 )
 def test_networks_of_other_classes_are_not_tested_together(config, names, words):
-    first, other = (TrainedNetwork(config, each, None, None) for each in (["cat", "dog"], names))
+    first, other = (
+        TrainedNetwork(config, each, None, None, None) for each in (["cat", "dog"], names)
+    )
     with pytest.raises(UserError, match=words):
         check_same_task("a", first, "b", other)
 

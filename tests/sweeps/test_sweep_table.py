@@ -47,7 +47,7 @@ def root(tmp_path):
         position=1,
     )
     write(tmp_path, "slow", "slow", 0, None, overrides={"train.epochs": 9}, position=2)
-    line = {"kind": "eval", "step": 40, "views": "center", "top1_error": 0.6}
+    line = {"kind": "eval", "step": 40, "views": "center", "top1_error": 0.6, "count": 8}
     (tmp_path / "slow" / "metrics.jsonl").write_text(json.dumps(line) + '\n{"kind": "tr')
     return tmp_path
 

@@ -1,8 +1,19 @@
 import json
+import subprocess
+import sys
 
 import pytest
+from short_run import REPOSITORY
 
-from alexnet_jax.sweeps.trial_run import TrialRun, starts_again, trial_environment
+from alexnet_jax.sweeps.trial_run import TrialRun, evaluations, starts_again, trial_environment
+
+TRAINED = {"kind": "train", "step": 5, "top1_error": 0.25, "images_per_second": 100.0}
+EVALUATED = {"kind": "eval", "step": 5, "views": "center", "top1_error": 0.25, "count": 8}
+
+
+def test_a_worker_of_ray_does_not_load_jax():
+    program = "import sys, alexnet_jax.sweeps.trial_run; sys.exit('jax' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True)
 
 
 def test_a_trial_in_a_cluster_job_joins_no_cluster():
@@ -40,10 +51,22 @@ def test_a_trial_that_has_logged_nothing_is_where_its_checkpoint_is(trial):
     assert trial.last_logged() == (20, "")
 
 
-@pytest.mark.parametrize(("kind", "name"), [("train", "training"), ("eval", "validation")])
-def test_the_last_whole_line_of_the_log_says_where_a_trial_is(trial, kind, name):
-    first = {"kind": "train", "step": 4, "top1_error": 0.75}
-    lines = [first] * 100 + [{"kind": kind, "step": 5, "top1_error": 0.25}]
+def write_log(trial, *lines, end=""):
     text = "".join(json.dumps(line) + "\n" for line in lines)
-    (trial.workdir / "metrics.jsonl").write_text(text + '{"kind": "tr')
+    (trial.workdir / "metrics.jsonl").write_text(text + end)
+
+
+@pytest.mark.parametrize(("last", "name"), [(TRAINED, "training"), (EVALUATED, "validation")])
+def test_the_last_whole_line_of_the_log_says_where_a_trial_is(trial, last, name):
+    write_log(trial, *[TRAINED | {"step": 4, "top1_error": 0.75}] * 100, last, end='{"kind": "tr')
     assert trial.last_logged() == (5, f", {name} error 25.00%")
+
+
+WITHOUT_STEP = {key: value for key, value in EVALUATED.items() if key != "step"}
+
+
+@pytest.mark.parametrize("damaged", [WITHOUT_STEP, EVALUATED | {"top1_error": "low"}, [5], 5])
+def test_a_damaged_line_of_the_log_is_left_out(trial, damaged):
+    write_log(trial, EVALUATED, damaged)
+    assert trial.last_logged() == (5, ", validation error 25.00%")
+    assert list(evaluations(trial.workdir)) == [(5, 0.25)]

@@ -173,13 +173,14 @@ def test_a_test_that_was_interrupted_and_is_made_up_for_can_name_the_best(
     (workdir / "result.json").unlink()
     lines = [line for line in read_lines(workdir) if line["kind"] == "train"]
     (workdir / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    score, errors = loop.score, iter([0.1, 0.5, 0.5])
+    judge, errors = loop.judge, iter([0.1, 0.5, 0.5])
 
     def with_given_errors(*arguments):
-        scores = score(*arguments)
-        return scores | {"center": scores["center"] | {"top1_error": next(errors)}}
+        judged = judge(*arguments)
+        judged["center"].scores["top1_error"] = next(errors)
+        return judged
 
-    monkeypatch.setattr(loop, "score", with_given_errors)
+    monkeypatch.setattr(loop, "judge", with_given_errors)
     config.train.steps = 10
     train_and_evaluate(config, workdir, ignore_config=True)
     assert checkpoints(workdir) == [4, 8, 10]
@@ -261,6 +262,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(diverging, tmp_path):
     diverging.eval.every_steps = diverging.checkpoint.every_steps = 100
     with pytest.raises(UserError, match=r"loss of step 6 is .*start in a new --workdir"):
         train_and_evaluate(diverging, tmp_path)
+    assert "loss of step 6" in json.loads((tmp_path / "diverged.json").read_text())["reason"]
 
 
 def test_a_good_checkpoint_outlives_the_latest_while_the_loss_grows(config, tmp_path):
@@ -279,9 +281,11 @@ def test_a_good_checkpoint_outlives_the_latest_while_the_loss_grows(config, tmp_
     later = sorted(int(path.name) for path in (tmp_path / "diverged_checkpoints").iterdir())
     assert len(later) == 2
     assert later[0] > 5
+    assert (tmp_path / "diverged.json").exists()
     config.schedule.name = "constant"  # A lower rate than the one that the message names.
     config.train.steps = 6
     assert train_and_evaluate(config, tmp_path, ignore_config=True)["step"] == 6
+    assert not (tmp_path / "diverged.json").exists()
 
 
 def test_a_divergence_that_a_test_finds_is_reported_as_one(diverging, tmp_path):
