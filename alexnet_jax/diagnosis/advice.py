@@ -122,7 +122,9 @@ def _about_step(diagnosis: dict[str, Any], step: float) -> tuple[str, str | None
     )
     if batches:
         text += f"; batches come {batches / step:,.1f}x as fast"
-    if diagnosis["machine"]["platform"] != "cpu" and diagnosis["network"]["dtype"] == "float32":
+    machine = diagnosis["machine"]
+    matrix_units = machine["platform"] != "cpu" or machine["amx"]
+    if matrix_units and diagnosis["network"]["dtype"] == "float32":
         bfloat16 = "--config.model.dtype=bfloat16"
         return f"{text}: try {bfloat16}", _command(diagnosis, "doctor", bfloat16)
     if not batches:

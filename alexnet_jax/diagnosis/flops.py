@@ -52,8 +52,11 @@ def _time_product(
         out_shardings=NamedSharding(mesh, PartitionSpec(mesh.axis_names)),
     )
     matrices = draw(jax.random.key(0))
-    multiply = jax.jit(partial(jnp.matmul, precision=precision))
-    queued = 8 if mesh.devices.flat[0].platform != "cpu" else 1
+    on_cpus = mesh.devices.flat[0].platform == "cpu"
+    # Only for float32 results does XLA use CPUs' matrix units (alexnet_jax.kernels.on_amx).
+    result = jnp.float32 if on_cpus else dtype
+    multiply = jax.jit(partial(jnp.matmul, precision=precision, preferred_element_type=result))
+    queued = 1 if on_cpus else 8
 
     def run() -> None:
         jax.block_until_ready([multiply(matrices, matrices) for _ in range(queued)])

@@ -10,29 +10,27 @@ from jax import lax
 from alexnet_jax.kernels.conv import Geometry, pad
 
 # (images, gradient, window, precision) -> float32 [h, w, C, features]; stride 1, padded images.
-SumOfProducts = Callable[
-    [jax.Array, jax.Array, tuple[int, int], lax.Precision],
-    jax.Array,
-]
+SumOfProducts = Callable[[jax.Array, jax.Array, tuple[int, int], lax.Precision], jax.Array]
 
 
-def kernel_gradient(
-    images: jax.Array,
-    gradient: jax.Array,
-    geometry: Geometry,
-    sum_of_products: SumOfProducts | None = None,
+def kernel_gradient(images: jax.Array, gradient: jax.Array, geometry: Geometry) -> jax.Array:
+    """Return the gradient of the kernel, [h, w, C, features], without groups."""
+    return of_blocks(_sum_of_products, images, gradient, geometry)
+
+
+def of_blocks(
+    sum_of_products: SumOfProducts, images: jax.Array, gradient: jax.Array, geometry: Geometry
 ) -> jax.Array:
-    """Return the gradient of the kernel, [h, w, C, features], without groups.
+    """Return the gradient of the kernel by a sum for stride 1.
 
-    A stride is made 1 first: blocks of `stride` x `stride` pixels become one pixel each.
+    Blocks of `stride` x `stride` pixels become one pixel each.
     """
     blocks = _images_to_blocks(images, gradient.shape[1:3], geometry)
     shape = *geometry.window, images.shape[-1], gradient.shape[-1]
     kernel = jax.ShapeDtypeStruct(shape, images.dtype)
     to_blocks = partial(_kernel_to_blocks, stride=geometry.stride)
     height, width = jax.eval_shape(to_blocks, kernel).shape[:2]
-    sum_up = sum_of_products or _sum_of_products
-    of_windows = sum_up(blocks, gradient, (height, width), geometry.precision)
+    of_windows = sum_of_products(blocks, gradient, (height, width), geometry.precision)
     return jax.linear_transpose(to_blocks, kernel)(of_windows.astype(kernel.dtype))[0]
 
 

@@ -47,7 +47,7 @@ def convolve(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Ar
 
 def kernel_gradient(images: jax.Array, gradient: jax.Array, geometry: Geometry) -> jax.Array:
     """Return the gradient of the kernel, without groups: the gradient, turned, times patches."""
-    return im2col.kernel_gradient(images, gradient, geometry, _sum_of_products)
+    return im2col.of_blocks(_sum_of_products, images, gradient, geometry)
 
 
 def connect(

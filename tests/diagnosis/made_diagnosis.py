@@ -50,6 +50,7 @@ def made_diagnosis(rates=None, dtype="bfloat16", **changes):
         "machine": {
             "cores": 2,
             "processor": "a processor",
+            "amx": False,
             "platform": "gpu",
             "device": "a GPU",
             "devices": 1,

@@ -1,3 +1,4 @@
+import pytest
 from made_diagnosis import DATA, MEMORY, made_diagnosis
 
 FAST_INPUT = {"batches": 60_000.0, "decoding": 61_000.0, "loop": 30_900.0}
@@ -125,6 +126,7 @@ def test_pixels_fit_on_a_device_beside_what_the_step_takes():
 CPU = {
     "cores": 2,
     "processor": "a processor",
+    "amx": False,
     "platform": "cpu",
     "device": "cpu",
     "devices": 1,
@@ -151,3 +153,9 @@ def test_without_a_loop_the_bottleneck_gives_the_time_of_the_run():
     diagnosis = made_diagnosis(FAST_INPUT | {"loop": None})
     assert diagnosis["run"]["measured"] == "step"
     assert diagnosis["run"]["seconds"] == 115_200_000 / 31_000
+
+
+@pytest.mark.parametrize("amx", [False, True])
+def test_float32_on_a_cpu_with_matrix_units_is_told_of_bfloat16(amx):
+    diagnosis = made_diagnosis(FAST_INPUT, dtype="float32", machine=CPU | {"amx": amx})
+    assert any("try --config.model.dtype=bfloat16" in text for text in texts_of(diagnosis)) == amx
