@@ -14,12 +14,16 @@ from alexnet_jax.kernels.normalization import widen
 
 def max_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
     """Take the maximum over windows: [B, H, W, C] -> [B, H', W', C]."""
+    return reduce(jnp.maximum, _pixels(x, window, stride))
+
+
+def _pixels(x: jax.Array, window: int, stride: int) -> list[jax.Array]:
+    """Return the first pixel of each window, then the second, and so on."""
     height, width = _between_first_pixels(x, window, stride)
-    pixels = [
+    return [
         x[:, row : row + height : stride, column : column + width : stride]
         for row, column in itertools.product(range(window), repeat=2)
     ]
-    return reduce(jnp.maximum, pixels)
 
 
 def max_and_places(
@@ -46,9 +50,10 @@ def max_and_places(
 def max_pool_on_cpu(x: jax.Array, window: int, stride: int) -> jax.Array:
     """Take the maximum over windows of float32 numbers.
 
-    XLA's CPU backend converts numbers of 16 bits in every operation, and back.
+    XLA's CPU backend converts numbers of 16 bits in every operation, and back. Of a wide input it
+    would compute each pixel, such as a normalized one, again for each window.
     """
-    return max_pool(widen(x), window, stride).astype(x.dtype)
+    return reduce(jnp.maximum, map(widen, _pixels(x, window, stride))).astype(x.dtype)
 
 
 def max_and_places_on_cpu(
