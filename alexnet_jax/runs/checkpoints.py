@@ -25,12 +25,17 @@ from alexnet_jax.training.state import TrainState
 
 _KEPT_LATEST = 2
 _PAUSES = (1.0, 4.0, 15.0)  # Seconds before a read that the system refused is tried again.
-_READ, _DAMAGED, _UNAVAILABLE = range(3)  # Outcomes of a read; in a cluster the largest counts.
+# Outcomes of a read; in a cluster the largest counts.
+_READ, _DAMAGED, _OTHER, _UNAVAILABLE = range(4)
 _OS_ERROR = re.compile(r"os_error_code='(\d+)'")  # In TensorStore's messages.
 
 
 class _DamagedError(Exception):
     """The files do not hold what was saved."""
+
+
+class _OtherStateError(Exception):
+    """What was saved is not the state of this config."""
 
 
 class Checkpoints:
@@ -78,7 +83,7 @@ class Checkpoints:
         that their steps can be saved again.
 
         Raises:
-            UserError: there are checkpoints and all are damaged.
+            UserError: there are checkpoints and all are damaged, or one is of another config.
             MachineError: the system refuses to read one; nothing is moved.
         """
         damages: dict[int, str] = {}
@@ -107,7 +112,7 @@ class Checkpoints:
         """Return the state that was saved at `step`.
 
         Raises:
-            UserError: it is damaged.
+            UserError: it is damaged, or of another config.
             MachineError: the system refuses to read it.
         """
         try:
@@ -156,6 +161,8 @@ class Checkpoints:
             reason = "another process of the cluster cannot read it"
             try:
                 state = self._read(step, abstract_state)
+            except _OtherStateError as error:
+                outcome, reason = _OTHER, str(error)
             except Exception as error:  # noqa: BLE001 Orbax raises bare Exceptions for bad files.
                 trouble = describe_trouble(error)
                 outcome = _DAMAGED if trouble is None else _UNAVAILABLE
@@ -165,6 +172,12 @@ class Checkpoints:
                 return state
             if outcome == _DAMAGED:
                 raise _DamagedError(reason)
+            if outcome == _OTHER:
+                raise UserError(
+                    f"checkpoint {self._directory / str(step)} is of a run with another network, "
+                    f"optimizer or average ({reason}); give the config of the run, or start again "
+                    "with another --workdir"
+                )
             if pause is not None:
                 time.sleep(pause)
         raise MachineError(
@@ -177,7 +190,12 @@ class Checkpoints:
         sharding = abstract_state.step.sharding
         fingerprint = jax.ShapeDtypeStruct((), jnp.uint32, sharding=sharding)
         item = {"state": _fields(abstract_state), "fingerprint": fingerprint}
-        saved = self._manager.restore(step, args=ocp.args.StandardRestore(item))
+        try:
+            saved = self._manager.restore(step, args=ocp.args.StandardRestore(item))
+        except ValueError as error:  # So Orbax answers to another tree, and other shapes.
+            if different := _differences(self._manager.item_metadata(step), item):
+                raise _OtherStateError(different) from error
+            raise
         if int(_fingerprint(saved["state"])) != int(saved["fingerprint"]):
             raise ValueError("its numbers are not the ones that were saved")
         return TrainState(**saved["state"])
@@ -232,6 +250,30 @@ def _fields(state: TrainState) -> dict[str, Any]:
         if not fields[name]:
             del fields[name]
     return fields
+
+
+def _differences(saved: Any, item: dict[str, Any]) -> str:
+    """Return where what was saved is not what is to be read, by Orbax's description of it."""
+
+    def shapes(tree: Any) -> dict[str, list[int]]:
+        leaves, _ = jax.tree.flatten_with_path(tree)
+        return {
+            jax.tree_util.keystr(path[1:], simple=True, separator="."): list(leaf.shape)
+            for path, leaf in leaves
+            if hasattr(leaf, "shape")
+        }
+
+    if saved is None:
+        return ""  # The description is missing: reading will tell.
+    there, wanted = shapes(saved.tree), shapes(item)
+    found = [f"{name} is not in it" for name in wanted if name not in there]
+    found += [f"its {name} is not in this config's state" for name in there if name not in wanted]
+    found += [
+        f"{name} is {there[name]} instead of {shape}"
+        for name, shape in wanted.items()
+        if there.get(name, shape) != shape
+    ]
+    return found[0] + (f", and {len(found) - 1} more" if found[1:] else "") if found else ""
 
 
 @jax.jit

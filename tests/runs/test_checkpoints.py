@@ -401,3 +401,32 @@ def test_tensorstores_words_for_the_systems_answer_are_understood():
     text = 'ABORTED: Failed to open: "manifest.ocdbt": Stale file handle [os_error_code=%r]'
     assert describe_trouble(ValueError(text % "116")) == "Stale file handle"
     assert describe_trouble(ValueError(text % "2")) is None
+
+
+def test_a_checkpoint_of_another_state_is_not_called_damaged(tmp_path):
+    save(tmp_path, 1, 2)
+    abstract = describe(make_state(0))
+    kernel = replace_shape(abstract.params["fc"]["kernel"], (30_000,))
+    averaged = replace(abstract, average={"fc": {"kernel": kernel}})
+    wider = replace(abstract, params={"fc": {"kernel": kernel}})
+    with closing(Checkpoints(tmp_path)) as checkpoints:
+        with pytest.raises(UserError, match=r"2 .*average\.fc\.kernel is not in it") as caught:
+            checkpoints.restore(averaged)
+        assert "give the config of the run" in str(caught.value)
+        shapes = r"params\.fc\.kernel is \[20000\] instead of \[30000\]"
+        with pytest.raises(UserError, match=shapes):
+            checkpoints.read(1, wider)
+        assert checkpoints.restore(abstract) is not None
+    assert not (tmp_path / "damaged_checkpoints").exists()
+
+
+def test_a_checkpoint_with_more_than_the_state_is_not_called_damaged(tmp_path):
+    averaged = replace(make_state(1), average=make_state(1).params)
+    with closing(Checkpoints(tmp_path)) as checkpoints:
+        checkpoints.save(averaged)
+    with pytest.raises(UserError, match=r"average\.fc\.kernel is not in this config's state"):
+        restore(tmp_path)
+
+
+def replace_shape(leaf, shape):
+    return jax.ShapeDtypeStruct(shape, leaf.dtype, sharding=leaf.sharding)
