@@ -58,7 +58,8 @@ def connect(
     Reading the kernel takes the time: a copy in bfloat16 would have to be written and read, too.
     Unless the inputs are turned, XLA writes one in another order.
     """
-    turned = _by_rows(widen(_flat(x)).T)
+    # Not `_by_rows`, with which programs cannot be exported.
+    turned = lax.optimization_barrier(widen(_flat(x)).T)
     return _product(turned, kernel, (0, 0), precision).astype(result_dtype)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from alexnet_jax.kernels import on_amx, select
+from alexnet_jax.kernels import on_amx, operations, select
 from alexnet_jax.kernels.conv import Geometry
 from alexnet_jax.models import ops
 
@@ -104,3 +104,16 @@ def test_few_images_are_multiplied_with_the_float32_kernel():
     np.testing.assert_allclose(found, exact, rtol=1e-5, atol=1e-5)
     rounded = select.CONNECT_BFLOAT16.compute(x, kernel, *settings)
     assert np.abs(rounded - exact).max() > 1e-4
+
+
+def test_programs_for_few_images_can_be_exported(monkeypatch):
+    monkeypatch.setattr(select, "has_amx", lambda: True)
+    kernels = maps(5, 5, 16, 64, dtype=jnp.bfloat16), maps(32 * 32 * 64, 6)
+
+    def forward(images):
+        sums = operations.conv2d(images, kernels[0], padding=(2, 2))
+        return operations.connect(sums, kernels[1], 1, lax.Precision.HIGHEST, jnp.float32)
+
+    images = maps(2, 32, 32, 16, dtype=jnp.bfloat16)
+    exported = jax.export.export(jax.jit(forward))(images)
+    np.testing.assert_allclose(exported.call(images), forward(images), rtol=1e-3)
