@@ -14,7 +14,7 @@ BELOW = {
     "system": set(),
     "config": {"system"},
     "models": set(),
-    "kernels": {"models"},
+    "kernels": {"models", "system"},
     "data": {"system"},
     "parallel": {"models", "data"},
     "evaluation": {"parallel", "models", "data", "system"},

@@ -80,7 +80,7 @@ def _few_images(most: int, x: jax.Array, *_: Any) -> bool:
 
 
 def _very_few_images(x: jax.Array, _: jax.Array, groups: int, *__: Any) -> bool:
-    return groups == 1 and _few_images(_VERY_FEW_IMAGES, x)
+    return groups == 1 and x.dtype != jnp.float64 and _few_images(_VERY_FEW_IMAGES, x)
 
 
 def _bfloat16_inputs(x: jax.Array, _: jax.Array, groups: int, *__: Any) -> bool:

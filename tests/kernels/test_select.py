@@ -69,6 +69,7 @@ def test_small_convolutions_are_not_cut_for_matrix_units(processor):
         (65, jnp.float32, 1, select.CONNECT),
         (65, jnp.bfloat16, 1, select.CONNECT_BFLOAT16),
         (64, jnp.bfloat16, 2, select.CONNECT),
+        (64, np.float64, 1, select.CONNECT),
     ],
 )
 def test_the_form_of_connected_units_beside_matrix_units(images, dtype, groups, form, processor):
