@@ -7,7 +7,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.experimental.layout import Layout, with_layout_constraint
 
 _BANDS = 14  # XLA's CPU backend runs operations side by side where more than eight are ready.
 
@@ -104,7 +103,6 @@ def gradients_on_cpu(
         )
         by_group = kernel[::-1, ::-1].reshape(height, width, channels, geometry.groups, -1)
         turned = by_group.swapaxes(2, 4).reshape(height, width, -1, geometry.groups * channels)
-        turned = with_layout_constraint(turned, Layout((0, 1, 2, 3)))
         of_images = convolve_again(gradient, turned, geometry._replace(edges=edges))
     else:  # Only conv1 has a stride, and nothing uses the gradient of the pixels.
         pull = jax.linear_transpose(lambda x: convolve(x, kernel, geometry), images)

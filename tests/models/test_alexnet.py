@@ -169,7 +169,7 @@ def test_bfloat16_computes_with_parameters_logits_and_gradients_of_float32(dtype
 
 
 def test_gradients_of_biases_are_summed_in_float32():
-    # Sums of so many ones that bfloat16, whose step is 8 there, could not count them one by one.
+    # So many ones that a sum of bfloat16 numbers, whose steps widen, stops at 1,024.
     layer = Layer(
         Convolution(features=2, window=1, after=()),
         product=lambda x, kernel, groups: x @ kernel[0, 0].astype(x.dtype),
