@@ -1,14 +1,20 @@
 import math
-import time
 
 import jax
 import jax.numpy as jnp
 import pytest
-from known_waits import WAITS, TimedStep, periodic
+from known_waits import Clock, TimedStep, periodic
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.training import metric_window
 from alexnet_jax.training.metric_window import MetricWindow, steps_in_flight
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(metric_window, "time", clock)
+    return clock
 
 
 def fill(losses):
@@ -26,14 +32,12 @@ def test_closing_gives_means_and_starts_anew():
     assert len(window) == 0
 
 
-def test_the_speed_is_that_since_the_clock_was_started_anew():
+def test_the_speed_is_that_since_the_clock_was_started_anew(clock):
     window = fill([1.0, 2.0])
-    time.sleep(0.1)
-    start = time.perf_counter()
+    clock.wait_until(5.0)
     window.restart_clock()
-    time.sleep(0.1)
-    speed = window.close(step=2)["images_per_second"]
-    assert 20 / (time.perf_counter() - start) <= speed <= 20 / 0.1
+    clock.wait_until(5.5)
+    assert window.close(step=2)["images_per_second"] == 20 / 0.5
 
 
 def test_a_mean_keeps_what_a_sum_in_float32_would_lose():
@@ -46,43 +50,38 @@ def test_two_steps_are_queued_but_none_on_cpus(backend, steps, monkeypatch):
     assert steps_in_flight() == steps
 
 
-@pytest.mark.parametrize(("in_flight", "step_seconds"), [(0, 0.05), (2, 0.5)])
-def test_the_host_runs_no_further_ahead_than_it_may(in_flight, step_seconds, monkeypatch):
+@pytest.mark.parametrize(("in_flight", "elapsed"), [(0, 6.0), (2, 2.0)])
+def test_the_host_runs_no_further_ahead_than_it_may(in_flight, elapsed, clock, monkeypatch):
     monkeypatch.setattr(metric_window, "steps_in_flight", lambda: in_flight)
-    step, window, losses = TimedStep(step_seconds), MetricWindow(batch_size=10), []
+    step, window = TimedStep(clock, 2.0), MetricWindow(batch_size=10)
     for _ in range(3):
-        _, metrics = step(None, None)
-        window.add(metrics, iter(()))
-        losses.append(metrics["loss"])
-    ended = [loss.is_ready() for loss in losses]
-    assert ended == [True] * (3 - in_flight) + [False] * in_flight
+        window.add(step(None, None)[1], iter(()))
+    assert clock.perf_counter() == elapsed
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("in_flight", [0, 2])
-@pytest.mark.parametrize(("step_seconds", "period", "idle"), WAITS)
+@pytest.mark.parametrize(("step_seconds", "period"), [(100, 105), (80, 100), (25, 250)])
 def test_waiting_is_the_share_of_time_in_which_the_devices_idle(
-    step_seconds, period, idle, in_flight, monkeypatch
+    step_seconds, period, in_flight, clock, monkeypatch
 ):
     monkeypatch.setattr(metric_window, "steps_in_flight", lambda: in_flight)
-    step, batches = TimedStep(step_seconds), periodic(period, 8)
+    step, batches = TimedStep(clock, step_seconds), periodic(clock, period, 8)
     batch = next(batches)
     window = MetricWindow(batch_size=10)
     while batch is not None:
         _, metrics = step(None, batch)
         batch = window.add(metrics, batches)
-    fraction = window.close(8)["data_wait_fraction"]
-    assert fraction == pytest.approx(step.idle_fraction(), abs=0.05)
-    assert step.idle_fraction() > idle - 0.15  # Loose: a busy machine may make it more.
+    idle = 7 * (period - step_seconds) / (7 * period + step_seconds)
+    assert window.close(8)["data_wait_fraction"] == pytest.approx(idle)
 
 
-def test_what_comes_before_the_clock_starts_is_no_wait():
-    step, batches = TimedStep(0.02), periodic(0.2, 2)
+def test_what_comes_before_the_clock_starts_is_no_wait(clock):
+    step, batches = TimedStep(clock, 2.0), periodic(clock, 20.0, 2)
     window = MetricWindow(batch_size=10)
     window.add(step(None, next(batches))[1], batches)
     window.close(1)
     window.add(step(None, {})[1], iter(()))
-    assert window.close(2)["data_wait_fraction"] < 0.1
+    assert window.close(2)["data_wait_fraction"] == 0.0
 
 
 def test_the_rate_is_that_of_the_last_step():
