@@ -59,11 +59,12 @@ def make_train_step(
         stay on the devices: the mean loss and top1_error of the batch before the update, and
         learning_rate. Of two images the error counts the one with the larger share.
     """
-    partitioned_model = partition_ops(model, mesh)
+    batch_loss = _make_batch_loss(partition_ops(model, mesh), loss)
 
     def train_step(
         state: TrainState, batch: dict[str, jax.Array]
     ) -> tuple[TrainState, dict[str, jax.Array]]:
+        """Return the state after an update, and the metrics before it."""
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         augment_key, dropout_key = jax.random.split(key)
         images = augmentation(augment_key, batch["image"], state.step)
@@ -72,29 +73,12 @@ def make_train_step(
             mixed = mix(key_of("mixup", augment_key), images, batch["label"])
             images, others = mixed.images, (mixed.other_labels, mixed.share)
 
-        def compute_loss(
-            params: optax.Params,
-            images: jax.Array,
-            labels: jax.Array,
-            positions: jax.Array,
-            *others: jax.Array,
-        ) -> tuple[jax.Array, tuple]:
-            logits, updated = partitioned_model.apply(
-                {"params": params, "batch_stats": state.batch_stats},
-                images,
-                train=True,
-                positions=positions,
-                rngs={"dropout": dropout_key},
-                mutable=["batch_stats"],
-            )
-            losses = loss(logits, labels)
-            if others:
-                other_labels, share = others
-                losses = share * losses + (1 - share) * loss(logits, other_labels)
-            top1_error = jnp.mean(jnp.argmax(logits, axis=1) != labels, dtype=jnp.float32)
-            return jnp.mean(losses), (top1_error, updated.get("batch_stats", {}))
-
-        differentiate = partial(jax.value_and_grad(compute_loss, has_aux=True), state.params)
+        differentiate = partial(
+            jax.value_and_grad(batch_loss, has_aux=True),
+            state.params,
+            state.batch_stats,
+            dropout_key,
+        )
         rows = (images, batch["label"], jnp.arange(len(images)), *others)
         (mean_loss, (top1_error, batch_stats)), gradients = accumulate_gradients(
             differentiate, rows, num_microbatches, mesh
@@ -122,6 +106,40 @@ def make_train_step(
         donate_argnums=0,
         compiler_options=compiler_options(mesh),
     )
+
+
+def _make_batch_loss(model: AlexNet, loss: Loss) -> Callable[..., tuple[jax.Array, tuple]]:
+    """Return the function to differentiate: a batch's mean loss, by the parameters."""
+
+    def batch_loss(
+        params: optax.Params,
+        batch_stats: Any,
+        dropout_key: jax.Array,
+        images: jax.Array,
+        labels: jax.Array,
+        positions: jax.Array,
+        *others: jax.Array,
+    ) -> tuple[jax.Array, tuple]:
+        """Return the mean loss, and beside it the top-1 error and the new batch statistics.
+
+        `others`: of mixed images the labels of the second ones, and the shares of the first.
+        """
+        logits, updated = model.apply(
+            {"params": params, "batch_stats": batch_stats},
+            images,
+            train=True,
+            positions=positions,
+            rngs={"dropout": dropout_key},
+            mutable=["batch_stats"],
+        )
+        losses = loss(logits, labels)
+        if others:
+            other_labels, share = others
+            losses = share * losses + (1 - share) * loss(logits, other_labels)
+        top1_error = jnp.mean(jnp.argmax(logits, axis=1) != labels, dtype=jnp.float32)
+        return jnp.mean(losses), (top1_error, updated.get("batch_stats", {}))
+
+    return batch_loss
 
 
 def lower_step(

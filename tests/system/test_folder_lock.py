@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -131,15 +132,15 @@ def test_a_takeover_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}"])
 def test_a_file_that_says_nothing_is_not_in_the_way(tmp_path, text):
     (tmp_path / "run.lock").write_text(text)
-    with make(tmp_path, beat=1000.0):
-        pass
+    with make(tmp_path, beat=1000.0) as lock:
+        lock.check_still_mine()
 
 
 @pytest.mark.parametrize("flock", [None, no_flock])
 def test_another_host_that_no_longer_renews_it_is_not_in_the_way(tmp_path, flock):
     leave(tmp_path, "elsewhere")
-    with make(tmp_path, beat=0.05, **({} if flock is None else {"flock": flock})):
-        pass
+    with make(tmp_path, beat=0.05, **({} if flock is None else {"flock": flock})) as lock:
+        lock.check_still_mine()
 
 
 def test_another_host_that_renews_it_is_refused(tmp_path):
@@ -155,11 +156,10 @@ def test_another_host_that_renews_it_is_refused(tmp_path):
 def test_the_owner_renews_it(tmp_path):
     with make(tmp_path, beat=0.02):
         os.utime(tmp_path / "run.lock", (0, 0))
-        for _ in range(250):
-            if (tmp_path / "run.lock").stat().st_mtime:
-                return
-            threading.Event().wait(0.02)
-    raise AssertionError("never renewed")
+        end = time.monotonic() + 30
+        while not (tmp_path / "run.lock").stat().st_mtime:
+            assert time.monotonic() < end, "never renewed"
+            time.sleep(0.02)
 
 
 def test_a_workdir_that_hosts_do_not_share_is_noticed(tmp_path):
@@ -187,15 +187,15 @@ def test_a_killed_process_is_not_in_the_way_on_a_file_system_without_locks(
     first = start_holder(env=without_flock)
     first.kill()
     os.waitid(os.P_PID, first.pid, os.WEXITED | os.WNOWAIT)
-    with make(tmp_path, beat=1000.0, flock=no_flock):
-        pass
+    with make(tmp_path, beat=1000.0, flock=no_flock) as lock:
+        lock.check_still_mine()
 
 
 def test_a_process_that_was_given_a_dead_ones_number_is_not_taken_for_it(tmp_path):
     earlier = replace(Owner.this_process(), process_start="1")
     (tmp_path / "run.lock").write_text(earlier.to_json())
-    with make(tmp_path, beat=1000.0, flock=no_flock):
-        pass
+    with make(tmp_path, beat=1000.0, flock=no_flock) as lock:
+        lock.check_still_mine()
 
 
 def test_a_process_of_another_container_is_watched_not_looked_up(tmp_path):

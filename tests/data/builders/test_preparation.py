@@ -259,6 +259,7 @@ def test_a_complete_data_set_on_a_read_only_disk_needs_no_lock(prepare_imagenet,
     prepare_imagenet(training_images(1))
     (tmp_path / "data").chmod(0o555)
     prepare_dataset(Request("imagenet2012", tmp_path / "data", image_size=16))
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["imagenet2012"]
 
 
 @pytest.mark.parametrize("recipe", preparation._RECIPES)
