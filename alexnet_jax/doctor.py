@@ -6,7 +6,7 @@
   python -m alexnet_jax.doctor --config=configs/imagenet.py --chip=v5e
 
 Prints the network layer by layer; the speed of reading, decoding, transfer and training; memory;
-utilisation; the bottleneck, and advice. Without data the step is measured on random pixels.
+utilization; the bottleneck, and advice. Without data the step is measured on random pixels.
 
 With --devices: memory and communication of each layout on that many devices, which need not exist.
 With --chip: what that chip's compiler says of the step: whether it fits, what it costs, what limits

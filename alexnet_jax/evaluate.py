@@ -7,7 +7,7 @@
   python -m alexnet_jax.evaluate --workdir=runs/imagenet --out=probabilities.npz --json
 
 Uses the best checkpoint of each workdir, unless --checkpoint names another, and averages the
-probabilities of several workdirs. Tables have errors in per cent, the JSON object has
+probabilities of several workdirs. Tables have errors in percent, the JSON object has
 fractions.
 """
 

@@ -3,7 +3,7 @@
   python -m alexnet_jax.features --workdir=runs/imagenet --layers=fc7 photos/ --out=photos.npz
   python -m alexnet_jax.features --workdir=runs/imagenet --layers=fc6,conv5 a.jpg --out=a.npz
 
-Activations are those of the centre crop, after each layer's nonlinearity. The file holds a float32
+Activations are those of the center crop, after each layer's nonlinearity. The file holds a float32
 array for each layer, and the paths of the images. A folder stands for all images below it, "-" for
 the paths on standard input. A file that cannot be read is named on standard error and left out, and
 the exit code is 2.

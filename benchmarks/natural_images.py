@@ -10,7 +10,7 @@ CLASSES = 10
 # Amplitude falls with frequency as in photographs (about 1/f), a little faster: that makes files
 # of ImageNet's size at this quality.
 _EXPONENT, _QUALITY = 1.22, 92
-# Brightness varies most, the two colour axes less.
+# Brightness varies most, the two color axes less.
 _COLORS = np.array([[0.6, 0.6, 0.6], [0.3, 0.0, -0.3], [0.1, -0.2, 0.1]])
 
 

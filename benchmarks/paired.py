@@ -2,7 +2,7 @@
 
   python -m benchmarks.paired --workdir=runs/switches --out=FILE
 
-Writes the top-1 error of each run on the centre crop, the mean difference to the trial without
+Writes the top-1 error of each run on the center crop, the mean difference to the trial without
 overrides, and its 95 % interval (Student's t). The runs of a pair start from the same parameters
 and read the same batches, so differences vary less than errors do.
 """

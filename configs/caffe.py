@@ -2,11 +2,11 @@
 
   python -m alexnet_jax.main --config=configs/caffe.py --workdir=runs/caffe
 
-Batch 256, 450,000 steps, learning rate divided by 10 every 100,000; biases start at 0.1; no colour
+Batch 256, 450,000 steps, learning rate divided by 10 every 100,000; biases start at 0.1; no color
 noise. BVLC resized each image to 256x256 regardless of its proportions; here the shorter edge is
-resized to 256 and the centre square is kept.
+resized to 256 and the center square is kept.
 
-Expected accuracy, top-1 / top-5: centre crop 57.1 / 80.2 %. Published (models/bvlc_alexnet), not
+Expected accuracy, top-1 / top-5: center crop 57.1 / 80.2 %. Published (models/bvlc_alexnet), not
 measured here.
 """
 

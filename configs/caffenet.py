@@ -1,10 +1,10 @@
-"""CaffeNet, Caffe's reference model: pooling before normalisation, biases start at 1.
+"""CaffeNet, Caffe's reference model: pooling before normalization, biases start at 1.
 
   python -m alexnet_jax.main --config=configs/caffenet.py --workdir=runs/caffenet
 
 Everything else is as in configs/caffe.py.
 
-Expected accuracy, top-1 / top-5: centre crop 57.4 / 80.4 %. Published
+Expected accuracy, top-1 / top-5: center crop 57.4 / 80.4 %. Published
 (models/bvlc_reference_caffenet), not measured here.
 """
 

@@ -3,7 +3,7 @@
   python -m alexnet_jax.prepare --dataset=fractals --data_dir=data
   python -m alexnet_jax.main --config=configs/demo.py --workdir=runs/demo
 
-Expected top-1 error: centre crop 0.7 % (0.2 to 1.1 %, three seeds), measured here.
+Expected top-1 error: center crop 0.7 % (0.2 to 1.1 %, three seeds), measured here.
 """
 
 from ml_collections import ConfigDict

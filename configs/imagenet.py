@@ -5,12 +5,12 @@
 The network of run 145 of the 2012 code, batch 128, 90 epochs; the learning rate is divided by
 250^(1/3) at 25, 50 and 75 %, as in run 170. It needs a GPU or TPU; on CPUs it is a smoke test.
 
-It differs from run 170 (configs/automatic.py), which trains for 95 epochs, ends the colour noise at
+It differs from run 170 (configs/automatic.py), which trains for 95 epochs, ends the color noise at
 epoch 68, freezes conv1 at epoch 74 and divides the biases' learning rate by 10 at half time. Here
-the colour noise and conv1's training never end, and biases learn at twice the kernels' rate.
+the color noise and conv1's training never end, and biases learn at twice the kernels' rate.
 
 Expected error: not published and not measured here. The nearest published run is 170, top-1 /
-top-5: centre crop 42.3 / 19.6 %, ten crops 40.5 / 18.0 %.
+top-5: center crop 42.3 / 19.6 %, ten crops 40.5 / 18.0 %.
 """
 
 from ml_collections import ConfigDict

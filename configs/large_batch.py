@@ -4,7 +4,7 @@
 
 Needs several GPUs or TPUs that hold the batch together: 1,024 images per device on eight.
 
-The network is Caffe's AlexNet with batch normalisation after each convolution, before the ReLU. It
+The network is Caffe's AlexNet with batch normalization after each convolution, before the ReLU. It
 replaces both response norms and the biases of convolutions; the fully connected layers have none
 and keep dropout (nvcaffe, models/alexnet_bn/train_val.prototxt, the authors' program). LARS has
 trust coefficient 0.001, learning rate 14, momentum 0.9 and weight decay 5e-4; biases and scales
@@ -14,7 +14,7 @@ The rate falls with the square of the fraction of the 100 epochs that is left.
 The authors' models/alexnet_bn/solver_8K.prototxt, a later experiment in float16, differs: learning
 rate 10 after warm-up from 1 over 600 of 15,600 steps, and another norm.
 
-Expected accuracy, top-1: centre crop 60.1 %; 60.2 % at batch 512. Published (paper, the table of
+Expected accuracy, top-1: center crop 60.1 %; 60.2 % at batch 512. Published (paper, the table of
 AlexNet-BN with LARS), not measured here.
 """
 

@@ -14,7 +14,7 @@ decay 5e-4. What differs from theirs:
 - Label smoothing of 0.1, mixup of 0.2, and an evaluated moving average that keeps 0.9999 of itself
   each step.
 
-Expected error: not published and not measured here. The published one is 39.8 %, top-1, centre
+Expected error: not published and not measured here. The published one is 39.8 %, top-1, center
 crop, 100 epochs without the changes. docs/recipes.md has what each switch gained on small data:
 most need a longer run than that to help.
 """

@@ -11,7 +11,7 @@ divided by 10 at epoch 6. The author started from a network that was trained on 
 
 Fine-tuning, from the author's log: 54 epochs at 1e-3, divided by 10 at epochs 22 and 42. The output
 layer learns ten times as fast until epoch 9. conv1 learns at a tenth, from epoch 5 at a hundredth,
-and is frozen at epoch 7. The colour noise ends at epoch 38. In the log the output layer had the
+and is frozen at epoch 7. The color noise ends at epoch 38. In the log the output layer had the
 rate of the other layers, 0.001, for the first 300 batches; here it has ten times that from the
 first step.
 

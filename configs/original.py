@@ -3,7 +3,7 @@
   python -m alexnet_jax.main --config=configs/original.py --workdir=runs/original
 
 91 epochs. The learning rate is 0.01, from epoch 25 1e-3, from 51 1e-4, from 79 1e-5. At epoch 67
-the colour noise ends and conv1 learns at a tenth of the others' rate; at 72 conv1 is frozen. Biases
+the color noise ends and conv1 learns at a tenth of the others' rate; at 72 conv1 is frozen. Biases
 learn at 0.02 throughout. For speed, the author cropped and flipped 32 consecutive images alike:
 --config.augment.group_size=32. The author lowered the rate by hand when the error stood still; on
 other data other epochs may be better.

@@ -4,10 +4,10 @@
 
 Batch 256, 90 epochs, learning rate 0.01 divided by 10 every 30 epochs, weight decay 1e-4 on all
 parameters, momentum in PyTorch's order, random resized crops, channel means and standard
-deviations. torchvision crops the whole image; here the stored centre square of 256 pixels is
+deviations. torchvision crops the whole image; here the stored center square of 256 pixels is
 cropped.
 
-Expected accuracy, top-1 / top-5: centre crop 56.5 / 79.1 %. Published (torchvision), not measured
+Expected accuracy, top-1 / top-5: center crop 56.5 / 79.1 %. Published (torchvision), not measured
 here.
 """
 

@@ -3,7 +3,7 @@
   python -m alexnet_jax.main --config=configs/paper_text.py --workdir=runs/paper_text
 
 The network of the text (227-pixel crops, standard deviation 0.01 in every layer, alpha on the plain
-sum), one learning rate for kernels and biases, and colour noise that is not divided out. The
+sum), one learning rate for kernels and biases, and color noise that is not divided out. The
 learning rate is divided by 10 when the validation error stops improving, three times in 90 epochs.
 The text does not define "stops improving"; here it is three evaluations, one per epoch, without an
 improvement of 0.1 points.

@@ -8,7 +8,7 @@ for an epoch and then falls to zero in a straight line; label smoothing; no augm
 dropout, which take more epochs to help. The images are in memory, and the run is evaluated and
 saved once, at its end: both take longer than they are worth in a run of seconds.
 
-Expected top-1 error on the first 1,000 images of each class of Fashion-MNIST: centre crop 11.1 %
+Expected top-1 error on the first 1,000 images of each class of Fashion-MNIST: center crop 11.1 %
 (10.8 to 11.2 %, ten seeds), in 37 seconds of processor time on two cores, measured here. Ten crops
 are worse, because they include mirror images.
 """

@@ -100,7 +100,7 @@ def stopped(training, whole, tmp_path_factory):
 
 def test_a_run_says_its_result_and_nothing_on_stderr(whole):
     result, out, err = whole
-    assert f"centre crop  {result['center']['top1_error']:.2%}" in out
+    assert f"center crop  {result['center']['top1_error']:.2%}" in out
     assert err == ""
 
 

@@ -101,9 +101,9 @@ SCHEMA: dict[str, Key] = {
     "augment.group_size": key(1, COUNT,
         "Number of consecutive images that share one crop and flip. The 2012 code: 32."),
     "augment.color_noise": key(0.1, NUMBER,
-        "Standard deviation of the PCA colour noise, as a multiple of the data's own. 0: none."),
+        "Standard deviation of the PCA color noise, as a multiple of the data's own. 0: none."),
     "augment.color_noise_until": key(None, POSITIVE_EPOCHS.optional,
-        "Epoch at which the colour noise ends. Unset: never."),
+        "Epoch at which the color noise ends. Unset: never."),
     "augment.color_rescale": key(True, SWITCH,
         "Divide by `1 + color_noise`, as the 2012 code does and the paper's text does not."),
     "augment.mixup": key(0.0, NUMBER,
@@ -111,7 +111,7 @@ SCHEMA: dict[str, Key] = {
         "`mixup`) (arXiv 1710.09412). 0: off.", ADDED_LATER),
     "augment.extra": key((), list_of(TEXT),
         "Further augmentations: names in `alexnet_jax.data.augment.AUGMENTATIONS`, applied in this "
-        "order after the flip and before the colour noise (docs/extending.md).", ADDED_LATER),
+        "order after the flip and before the color noise (docs/extending.md).", ADDED_LATER),
     "optimizer.name": key("krizhevsky_sgd", TEXT,
         "Update rule: `krizhevsky_sgd`, `pytorch_sgd` or `lars` (the equations: "
         "`alexnet_jax/training/optimizer.py`)."),

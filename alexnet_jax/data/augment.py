@@ -1,4 +1,4 @@
-"""Augmentation on the device: crop, flip, colour noise, mean (paper §4.1).
+"""Augmentation on the device: crop, flip, color noise, mean (paper §4.1).
 
 Draws have the shape of the global batch. With JAX's partitionable random numbers an image's draw
 then depends on the key and its position alone, however the batch is sharded.
@@ -25,7 +25,7 @@ class Augmentation:
     Attributes:
         preprocessing: applied last.
         crop_size: side of the crops.
-        crop: (key, images, size) -> crops, such as `random_crop`; None for the centre.
+        crop: (key, images, size) -> crops, such as `random_crop`; None for the center.
         augments: by names in `AUGMENTATIONS`, what is applied to the crops, in this order:
             (key, images) -> images, or (key, images, step) -> images with the completed steps. The
             images are [B, crop, crop, 3] on the 0-255 scale, uint8 until one returns float32.
@@ -111,7 +111,7 @@ def random_flip(key: jax.Array, images: jax.Array, group_size: int) -> jax.Array
 def color_shift(
     key: jax.Array, count: int, pca_eigenvectors: np.ndarray, pca_std: np.ndarray
 ) -> jax.Array:
-    """Draw V(s ⊙ n) with n ~ N(0, I): one colour for each image, float32 [count, 3].
+    """Draw V(s ⊙ n) with n ~ N(0, I): one color for each image, float32 [count, 3].
 
     As in the 2012 code, `pca_std` are standard deviations. The paper's text says eigenvalues, which
     are far too large on the 0-255 scale.
@@ -144,7 +144,7 @@ def add_color_noise(
 
 
 # By the name in config.augment.crop: (key, images, size) -> crops, and parameters that are keys of
-# config.augment. None is the centre crop.
+# config.augment. None is the center crop.
 CROPS: dict[str, Callable[..., jax.Array] | None] = {
     "random": random_crop,
     "random_resized": random_resized_crop,

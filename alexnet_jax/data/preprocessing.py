@@ -1,4 +1,4 @@
-"""The normalisation of the network's input: minus a mean image, divided by channel deviations."""
+"""The normalization of the network's input: minus a mean image, divided by channel deviations."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -20,7 +20,7 @@ class Preprocessing:
 
     Attributes:
         mean: float32 [S, S, 3], RGB, 0-255, S the size of the stored images. Crops of any position
-            subtract its centre, as in the 2012 code.
+            subtract its center, as in the 2012 code.
         std: float32 [3], the divisor of each channel; ones for the networks of 2012.
     """
 
@@ -39,12 +39,12 @@ class Preprocessing:
             raise ValueError(f"its deviations {self.std.tolist()} are not all above 0 and finite")
 
     def __call__(self, crops: jax.Array) -> jax.Array:
-        """Normalise crops, [B, s, s, 3] on the 0-255 scale, to float32."""
+        """Normalize crops, [B, s, s, 3] on the 0-255 scale, to float32."""
         mean = center_crop(self.mean[None], crops.shape[1])
         return (crops.astype(jnp.float32) - mean) / self.std[None, None, None]
 
 
 def center_crop(images: _Array, size: int) -> _Array:
-    """Cut the centre, [B, S, S, C] -> [B, size, size, C]; from 256 to 224 it starts at 16."""
+    """Cut the center, [B, S, S, C] -> [B, size, size, C]; from 256 to 224 it starts at 16."""
     offset = (images.shape[1] - size) // 2
     return images[:, offset : offset + size, offset : offset + size]

@@ -13,7 +13,7 @@ from alexnet_jax.system.untrusted_file import load_arrays
 
 @dataclass(frozen=True)
 class Statistics:
-    """The mean that is subtracted from the network's input, and the axes of the colour noise.
+    """The mean that is subtracted from the network's input, and the axes of the color noise.
 
     Attributes:
         mean_image: float32 [S, S, 3], RGB, 0-255.

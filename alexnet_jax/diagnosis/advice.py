@@ -85,7 +85,7 @@ def _advise(diagnosis: dict[str, Any], step: float) -> list[dict[str, str | None
     if diagnosis["augmentation_fraction"] > _AUGMENTATION_LIMIT:
         add(
             f"augmentation takes {diagnosis['augmentation_fraction']:.1%} of the step, more than "
-            f"{_AUGMENTATION_LIMIT:.0%}; measure without colour noise:",
+            f"{_AUGMENTATION_LIMIT:.0%}; measure without color noise:",
             _command(diagnosis, "doctor", "--config.augment.color_noise=0"),
         )
     loop, limit = rate(diagnosis, "loop"), rate(diagnosis, slowest)

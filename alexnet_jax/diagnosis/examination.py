@@ -27,7 +27,7 @@ from alexnet_jax.system.cores import has_amx, processor_name, usable_cores
 from alexnet_jax.training.experiment import Experiment
 
 _INPUT_STAGES = ("reading_cold", "reading_warm", "decoding", "batches")
-# The batch is halved while a step at this utilisation would take more than this part of the time.
+# The batch is halved while a step at this utilization would take more than this part of the time.
 _STEP_PART, _POOR_UTILISATION = 0.25, 0.2
 _IMAGENET_IMAGES = 1_281_167  # For training; ILSVRC-2012, IJCV 2015, table 2.
 
@@ -113,7 +113,7 @@ def input_stages(run: Run | None, seconds: float) -> dict[str, Outcome]:
 def affordable_batch_size(
     experiment: Experiment, flops: int, ceiling: float, seconds: float
 ) -> int:
-    """Halve the batch until a step, even at poor utilisation, takes a fair part of the time."""
+    """Halve the batch until a step, even at poor utilization, takes a fair part of the time."""
     size = experiment.config.train.batch_size
     unit = experiment.mesh.size * experiment.num_microbatches
     allowed = _STEP_PART * seconds * _POOR_UTILISATION * ceiling

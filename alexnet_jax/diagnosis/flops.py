@@ -1,7 +1,7 @@
 """Floating-point operations of a network, and the rate of matrix products on this machine.
 
 A multiply-add counts as two. Training counts as three forward passes: the pass itself, the gradient
-of each layer's input, and that of its parameters. As in published utilisations, only the products
+of each layer's input, and that of its parameters. As in published utilizations, only the products
 of layers count, and so does the gradient of conv1's input, which is never computed (5 % of the sum
 for `original`). A convolution counts as the plain sum, even where a fast kernel multiplies less.
 """

@@ -85,7 +85,7 @@ def _format_facts(diagnosis: dict[str, Any]) -> str:
     how = "" if memory["device_peak_measured"] else ", as the compiler reports it"
     of = f" of {_bytes(memory['device_total'])}" if memory["device_total"] else ""
     lines = [
-        f"utilisation    {flops['utilisation']:.1%} of matrix products alone: "
+        f"utilization    {flops['utilisation']:.1%} of matrix products alone: "
         f"{_flops(flops['step_per_second'])} of {_flops(flops['ceiling_per_second'])}",
         f"               ({flops['training_per_image'] / 1e9:.2f} GFLOP an image: "
         "multiply-adds x 2, x 3 for training)",

@@ -36,7 +36,7 @@ def metric_title(name: str) -> str:
 
 
 def format_metric(name: str, value: float) -> str:
-    """Return a metric's value for people: errors, which are fractions, in per cent."""
+    """Return a metric's value for people: errors, which are fractions, in percent."""
     return f"{value:.2%}" if name.endswith("_error") else f"{value:.4f}"
 
 

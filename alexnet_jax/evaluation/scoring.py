@@ -124,7 +124,7 @@ def judge(
         predictors: one per network.
         batches: of `EvaluationBatches`, on the devices of `mesh`.
         count: number of examples in the split.
-        views: "center" or "ten_crop", which includes the scores of the centre.
+        views: "center" or "ten_crop", which includes the scores of the center.
         mesh: the devices.
         names: of the networks, for messages; by default numbers.
         keep_probabilities: return the probabilities, too: 4 bytes per example, class and view.

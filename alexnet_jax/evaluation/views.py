@@ -1,15 +1,15 @@
-"""The views of an image in an evaluation: the centre crop and ten crops (paper §4.1)."""
+"""The views of an image in an evaluation: the center crop and ten crops (paper §4.1)."""
 
 import jax
 import jax.numpy as jnp
 
-CENTER = 2  # The number of the centre crop among the ten views.
+CENTER = 2  # The number of the center crop among the ten views.
 VIEWS: dict[str, tuple[int, ...]] = {"center": (CENTER,), "ten_crop": tuple(range(10))}
-VIEW_TITLES = {"center": "centre crop", "ten_crop": "ten crops"}
+VIEW_TITLES = {"center": "center crop", "ten_crop": "ten crops"}
 
 
 def ten_crop_offsets(image_size: int, crop_size: int) -> list[tuple[int, int]]:
-    """Return (top, left) of four corners, with the centre in their middle, as in the 2012 code."""
+    """Return (top, left) of four corners, with the center in their middle, as in the 2012 code."""
     far = image_size - crop_size
     return [(0, 0), (0, far), (far // 2, far // 2), (far, 0), (far, far)]
 

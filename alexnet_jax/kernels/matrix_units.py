@@ -1,6 +1,6 @@
 """Normalization and pooling for chips whose strength is matrix products: TPUs.
 
-Channels lie in a TPU's lanes. A sum over neighbouring channels that is made of shifted slices moves
+Channels lie in a TPU's lanes. A sum over neighboring channels that is made of shifted slices moves
 every number from lane to lane, once for each of them; as a product with a matrix of zeros and ones
 it costs next to nothing (docs/lab/chips.md).
 """
@@ -59,7 +59,7 @@ def _join_groups(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
 
 
 def _window_sum(x: jax.Array, grouped: jax.Array, size: int, axes: tuple[int, ...]) -> jax.Array:
-    """Sum over a centred window along channels of one group, or along the maps' sides."""
+    """Sum over a centered window along channels of one group, or along the maps' sides."""
     if axes == (-1,):
         return _sum_channels(x, grouped.shape[-1], size, grouped.dtype)
     sides = [size if axis in axes else 1 for axis in range(x.ndim)]
@@ -67,7 +67,7 @@ def _window_sum(x: jax.Array, grouped: jax.Array, size: int, axes: tuple[int, ..
 
 
 def _sum_channels(x: jax.Array, channels: int, size: int, dtype: jnp.dtype) -> jax.Array:
-    """Sum over the neighbours among `channels` of a group: a product with zeros and ones."""
+    """Sum over the neighbors among `channels` of a group: a product with zeros and ones."""
     place = np.arange(x.shape[-1])
     near = np.abs(place[:, None] - place) <= size // 2
     band = near & (place[:, None] // channels == place // channels)

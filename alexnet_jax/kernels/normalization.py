@@ -10,7 +10,7 @@ from jax import lax
 
 
 class Response(NamedTuple):
-    """x / (k + alpha·Σx²)^beta, the sum over a centred window of `size` along `axes`."""
+    """x / (k + alpha·Σx²)^beta, the sum over a centered window of `size` along `axes`."""
 
     k: float
     alpha: float
@@ -35,7 +35,7 @@ def gradients(x: jax.Array, gradient: jax.Array, response: Response) -> tuple[ja
     squares = map(jnp.square, _shift(wide, size, axes[0]))
     scale = k + alpha * _window_sum(reduce(jnp.add, squares), size, axes[1:])
     direct = above / _power(scale, beta)
-    # The windows that hold a number are those of its own window: they are centred.
+    # The windows that hold a number are those of its own window: they are centered.
     through_sums = _window_sum(direct * wide / scale, size, axes)
     return ((direct - 2 * alpha * beta * wide * through_sums).astype(x.dtype),)
 

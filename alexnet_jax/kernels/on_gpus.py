@@ -108,7 +108,7 @@ def norm_gradients(x: jax.Array, gradient: jax.Array, response: Response) -> tup
 
 
 def _windows(x: jax.Array, size: int, axes: tuple[int, ...]) -> list[jax.Array]:
-    """Return the first number of every centred window along the axes, zeros outside, and so on.
+    """Return the first number of every centered window along the axes, zeros outside, and so on.
 
     Along all axes at once: of sums along one, then the other, XLA writes the first in float32.
     """

@@ -80,7 +80,7 @@ CAFFE = replace(
 
 CAFFENET = replace(
     CAFFE,
-    source="Caffe, models/bvlc_reference_caffenet/train_val.prototxt: pools before it normalises",
+    source="Caffe, models/bvlc_reference_caffenet/train_val.prototxt: pools before it normalizes",
     convolutions=tuple(
         replace(
             layer,

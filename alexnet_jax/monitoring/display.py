@@ -10,7 +10,7 @@ from alexnet_jax.system.progress import Progress, clock, is_live, say
 
 
 class RunDisplay:
-    """The progress of a run from step `step` to `total`, for people: errors are in per cent.
+    """The progress of a run from step `step` to `total`, for people: errors are in percent.
 
     The evaluations so far are in `lines` of metrics.jsonl.
     """
@@ -23,7 +23,7 @@ class RunDisplay:
         # The lines of training steps are left out where the live display shows the numbers.
         self._prints_steps = not (is_live() and sys.stdout.isatty())
         self._training = self._saved = ""
-        # Of each evaluation on the centre crop: its error and step.
+        # Of each evaluation on the center crop: its error and step.
         self._errors: list[tuple[float, int]] = [
             (line["top1_error"], line["step"])
             for line in lines

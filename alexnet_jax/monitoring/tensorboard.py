@@ -106,7 +106,7 @@ class TensorBoard:
         }
         for name, leaf in leaves.items():
             self._histogram(writer, f"parameters/{name}", leaf.ravel(), step)
-        # A network of one's own may have no convolution of three colours.
+        # A network of one's own may have no convolution of three colors.
         kernels = leaves.get("conv1/kernel")
         if kernels is not None and kernels.ndim == 4 and kernels.shape[2] == 3:
             writer.add_image("kernels/conv1", kernel_grid(kernels), step, None, "HWC")

@@ -1,8 +1,8 @@
 """The mesh of devices, and the sharding of batches.
 
 Every mesh has the axis "data". Each layout but `data` adds a second axis, named for what is divided
-over it besides or instead of the batch (see parallel/sharding_rules.py). Neighbours on the second
-axis are neighbours in the list of devices, so a short axis stays inside a machine.
+over it besides or instead of the batch (see parallel/sharding_rules.py). Neighbors on the second
+axis are neighbors in the list of devices, so a short axis stays inside a machine.
 """
 
 from collections.abc import Mapping, Sequence

@@ -93,7 +93,7 @@ def choose_views(classifier: Classifier, views: str | None) -> str:
     """Return the views to average, by default the classifier's own; UserError if it cannot."""
     if views is not None and views not in classifier.views:
         raise UserError(
-            f"{classifier.source} cuts out the centre crop itself: --views={views} needs "
+            f"{classifier.source} cuts out the center crop itself: --views={views} needs "
             "--workdir or --weights"
         )
     return views or classifier.views[0]

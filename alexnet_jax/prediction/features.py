@@ -25,7 +25,7 @@ from alexnet_jax.runs.trained import open_trained
 class Extractor:
     """Layers of a trained network."""
 
-    # Images uint8 [B, S, S, 3], RGB -> float32 [B, ...] by layer, of the centre crop, which may
+    # Images uint8 [B, S, S, 3], RGB -> float32 [B, ...] by layer, of the center crop, which may
     # still be computed when it returns.
     activations: Callable[[np.ndarray], dict[str, jax.Array]]
     shapes: dict[str, tuple[int, ...]]  # Of the activations of one image, by layer.

@@ -65,7 +65,7 @@ def draw_predictions(
 
 
 def _draw_image(axes: "Axes", path: Path, max_megapixels: float) -> None:
-    """Show the centre square of the image, which is what the network sees."""
+    """Show the center square of the image, which is what the network sees."""
     try:
         pixels = read_image(read_image_file(path, max_megapixels), _SIDE, None, max_megapixels)
     except ValueError as error:

@@ -49,7 +49,7 @@ def judge_workdirs(
 
     Args:
         workdirs: one per network; all must have been trained on the same data set.
-        views: "center" or "ten_crop", which includes the scores of the centre.
+        views: "center" or "ten_crop", which includes the scores of the center.
         data_dir: of the data set, if it is not where the first run found it.
         checkpoint: of each workdir, as for `load_trained`.
         split: of the data set.

@@ -53,7 +53,7 @@ def errors_by_class(labels: np.ndarray, predicted: np.ndarray) -> list[ClassErro
 
 
 def format_by_class(classes: Sequence[ClassErrors], names: Sequence[str]) -> str:
-    """Return a table of the classes, errors in per cent; `names` are for people, by label."""
+    """Return a table of the classes, errors in percent; `names` are for people, by label."""
     rows = [("class", "images", "errors", "top-1 error", "most confused with")]
     for each in classes:
         other = ""

@@ -16,7 +16,7 @@ from alexnet_jax.report.by_class import ClassErrors
 from alexnet_jax.report.run_record import RunRecord
 from alexnet_jax.system.atomic_write import atomic_write
 
-# Okabe and Ito's colours, which people with colour-blindness can tell apart.
+# Okabe and Ito's colors, which people with color-blindness can tell apart.
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999"]
 BLUE, ORANGE = PALETTE[:2]
 _TRAINING, _VALIDATION = "training", "validation"
@@ -38,7 +38,7 @@ def _rows(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
 def learning_curves(runs: Sequence[RunRecord], name: str) -> Chart | None:
     """Chart "loss", "top1_error" or "top5_error" against epochs, for several runs.
 
-    Dots are evaluations with the centre crop; lines without dots are averages over training steps.
+    Dots are evaluations with the center crop; lines without dots are averages over training steps.
     Rules mark where the learning rate drops. None if no run has such lines.
     """
     rows = [row for run in runs for row in _curve_rows(run, name)]
@@ -203,7 +203,7 @@ def differences(rows: Sequence[Mapping[str, Any]]) -> Chart:
 
 
 def themed(chart: Chart) -> dict[str, Any]:
-    """Return a chart's specification, its text and lines in the colour of the page's text."""
+    """Return a chart's specification, its text and lines in the color of the page's text."""
     ink = "currentColor"
     axis = {
         "labelColor": ink, "titleColor": ink, "domainColor": ink, "tickColor": ink,

@@ -13,7 +13,7 @@ _WIDTH = 6.4  # Inches.
 def kernels_grid(kernels: np.ndarray, columns: int = 1) -> list[np.ndarray]:
     """Return the kernels of each column of the network as an image, uint8 [H, W, 3].
 
-    Each kernel is scaled on its own, so that grey is zero and its largest weight black or white.
+    Each kernel is scaled on its own, so that gray is zero and its largest weight black or white.
 
     Args:
         kernels: float32 [h, w, 3, features].

@@ -25,7 +25,7 @@ _GRADIENT_IMAGES = 64
 def make_layer_pages(trained: TrainedNetwork, sample: Sample) -> list[dict[str, Any]]:
     """Return what the template shows of each layer; its units are those that fire most often.
 
-    Statistics of activations are those of the whole sample's centre crops. The gradient is that of
+    Statistics of activations are those of the whole sample's center crops. The gradient is that of
     the mean loss of its first images, without dropout.
     """
     spec = trained.network.model.spec
@@ -109,7 +109,7 @@ def _best_patches(
 
 
 def _patch(crop: np.ndarray, place: np.ndarray, field: ReceptiveField | None) -> np.ndarray:
-    """Return what a unit sees of a crop, uint8 [side, side, 3]; grey where that is outside."""
+    """Return what a unit sees of a crop, uint8 [side, side, 3]; gray where that is outside."""
     if field is not None:
         margin = field.size
         top, left = (start + margin for start in field.window(*place.tolist()))

@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-INK = "#010203"  # Stands for the colour of the page's text.
+INK = "#010203"  # Stands for the color of the page's text.
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # Text stays text: it can be searched and read aloud.
     "svg.hashsalt": "alexnet_jax",  # The same figure gives the same file.
@@ -40,7 +40,7 @@ class Drawing:
     alt: str
 
     def inline_svg(self) -> str:
-        """Return SVG for an HTML page, its ink the colour of the page's text."""
+        """Return SVG for an HTML page, its ink the color of the page's text."""
         svg = self._svg()
         svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
         head, body = svg.split(">", 1)

@@ -13,7 +13,7 @@ from alexnet_jax.training.experiment import Network
 
 _STEPS = 48
 _RATE = 8.0  # Root mean square change of a pixel in a step, of 255.
-_SHIFT = 4  # Pixels; the ascent moves the image so that no single alignment is favoured.
+_SHIFT = 4  # Pixels; the ascent moves the image so that no single alignment is favored.
 _DECAY = 0.985  # Of the distance from the mean image, at each step.
 
 
@@ -22,7 +22,7 @@ def maximize_units(
 ) -> dict[str, np.ndarray]:
     """Return, by layer, an image for each of the units, uint8 [units, s, s, 3].
 
-    Each step moves the pixels along the normalised gradient of the unit's sum, in the middle of its
+    Each step moves the pixels along the normalized gradient of the unit's sum, in the middle of its
     map, and smooths them a little (Yosinski et al., arXiv 1506.06579; the shifts are those of
     Mordvintsev, Olah and Tyka, 2015). All units of all layers rise in one batch.
     """
@@ -69,7 +69,7 @@ def _middle(sums: jax.Array) -> jax.Array:
 
 
 def _smooth(pixels: jax.Array) -> jax.Array:
-    """Mix each pixel a little with its four neighbours."""
+    """Mix each pixel a little with its four neighbors."""
     around = sum(
         (jnp.roll(pixels, shift, axis) for axis in (1, 2) for shift in (-1, 1)),
         start=jnp.zeros_like(pixels),

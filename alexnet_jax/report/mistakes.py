@@ -13,7 +13,7 @@ def worst_images(sample: Sample, views: str, count: int) -> np.ndarray:
 
 
 def from_center_to_ten(sample: Sample) -> tuple[int, int, np.ndarray]:
-    """Compare the first answers of the centre crop and of ten crops.
+    """Compare the first answers of the center crop and of ten crops.
 
     Returns:
         How many images ten crops mend, how many they break, and which these are.

@@ -95,7 +95,7 @@ def _subtitle(runs: Sequence[RunRecord]) -> str:
     scores = run.scores("ten_crop") or run.scores("center")
     if scores is None:
         return "Not evaluated yet."
-    views = "ten crops" if run.scores("ten_crop") else "the centre crop"
+    views = "ten crops" if run.scores("ten_crop") else "the center crop"
     state = "" if run.result else " so far"
     others = f" (of {len(runs)} runs, the first)" if len(runs) > 1 else ""
     return (

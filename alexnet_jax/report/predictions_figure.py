@@ -21,7 +21,7 @@ def draw_predictions(
     class_names: Sequence[str],
     labels: Sequence[int],
 ) -> Drawing:
-    """Draw images with their five most probable classes as bars, the right one in its own colour.
+    """Draw images with their five most probable classes as bars, the right one in its own color.
 
     Args:
         images: uint8 [N, s, s, 3].

@@ -18,7 +18,7 @@ def gradient_magnitude(
 ) -> jax.Array:
     """Return how much each pixel sways a class's logit, float32 [N, s, s].
 
-    It is the gradient's largest magnitude over the colours (Simonyan et al., arXiv 1312.6034).
+    It is the gradient's largest magnitude over the colors (Simonyan et al., arXiv 1312.6034).
 
     Args:
         network: the model and its preprocessing.

@@ -25,11 +25,11 @@ class Sample:
     """N images and a network's answers.
 
     Attributes:
-        crops: uint8 [N, s, s, 3], the centre crops.
+        crops: uint8 [N, s, s, 3], the center crops.
         labels: int32 [N].
         probabilities: by kind of view, float32 [N, classes]; empty where none were asked for.
-        features: float32 [N, units], of the last hidden layer, for the centre crop.
-        maxima: by layer, for the centre crops.
+        features: float32 [N, units], of the last hidden layer, for the center crop.
+        maxima: by layer, for the center crops.
     """
 
     crops: np.ndarray
@@ -65,7 +65,7 @@ def draw_sample(
         images: the split.
         count: of images; all if the split has no more.
         trained: the network.
-        views: "center" or "ten_crop", which includes the centre; None: features alone.
+        views: "center" or "ten_crop", which includes the center; None: features alone.
         what: name of the work, for the progress bar.
     """
     watch = jax.jit(partial(watch_units, trained.network))

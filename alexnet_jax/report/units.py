@@ -66,7 +66,7 @@ def watch_units(
 ) -> tuple[jax.Array, dict[str, LayerMaxima]]:
     """Return the last hidden layer's features [B, units] and each layer's maxima.
 
-    They are those of the centre crops of `images`, uint8 [B, S, S, 3].
+    They are those of the center crops of `images`, uint8 [B, S, S, 3].
     """
     crops = network.preprocessing(center_crop(images, network.crop_size))
     sums = layer_sums(network.model, variables, crops)

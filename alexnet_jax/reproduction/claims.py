@@ -99,7 +99,7 @@ class Claims:
     claims: tuple[Claim, ...]
     facts: tuple[Fact, ...]
     untested: tuple[Untested, ...]
-    # What published runs on ImageNet had reached: epoch, losses, errors of the centre crop, source.
+    # What published runs on ImageNet had reached: epoch, losses, errors of the center crop, source.
     milestones: tuple[Mapping[str, Any], ...]
 
     def find(self, name: str) -> Claim:

@@ -75,7 +75,7 @@ def read_config(root: Path) -> dict[str, Any]:
 
 
 def _curves(workdir: Path) -> tuple[list[list[float]], list[list[float]]]:
-    """Return [epoch, loss, top-1 error] of training, and of evaluations of the centre crop."""
+    """Return [epoch, loss, top-1 error] of training, and of evaluations of the center crop."""
     lines = read_log(workdir)
     train = [line for line in lines if line["kind"] == "train"]
     epochs_per_step = train[-1]["epoch"] / train[-1]["step"] if train else 0.0

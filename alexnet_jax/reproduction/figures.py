@@ -19,7 +19,7 @@ from alexnet_jax.reproduction.measures import (
     steps_to_leave,
 )
 
-# Okabe and Ito's colours, told apart by the colour-blind, and a second sign for each arm.
+# Okabe and Ito's colors, told apart by the color-blind, and a second sign for each arm.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 _LINES = ("-", "--", "-.", ":")
 _VERDICT_COLOURS = {"agrees": _COLOURS[0], "the opposite": _COLOURS[1], "differs": _COLOURS[1]}
@@ -59,7 +59,7 @@ def draw_curves(log: Log, experiment: Experiment, setting: Setting, measure: Mea
 
 
 def _errors(points: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray]:
-    """Return epochs [T] and errors in per cent [runs, T]."""
+    """Return epochs [T] and errors in percent [runs, T]."""
     curves = [np.array(each) for each in points]
     length = min(map(len, curves))
     return curves[0][:length, 0], np.stack([100 * curve[:length, 2] for curve in curves])
@@ -130,6 +130,6 @@ def draw_differences(findings: Sequence[Finding], published: Mapping[str, float]
     data = findings[0].data if findings else ""
     alt = (
         f"Differences of top-1 error on {data}, one row a claim, with 95 % intervals. Blue agrees "
-        "with the paper, orange does not, grey is not told apart."
+        "with the paper, orange does not, gray is not told apart."
     )
     return Drawing(figure, alt)

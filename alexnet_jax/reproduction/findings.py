@@ -71,7 +71,7 @@ def format_value(claim: Claim, estimate: Estimate) -> str:
 
 
 def format_deviation(claim: Claim, estimate: Estimate) -> str:
-    """Return the standard deviation over runs: in points, or of a ratio's numbers in per cent."""
+    """Return the standard deviation over runs: in points, or of a ratio's numbers in percent."""
     if estimate.deviation is None:
         return ""
     if MEASURES[claim.measure].curve:

@@ -22,7 +22,7 @@ class Run:
     rate: float | None  # The learning rate, where an experiment chooses it.
     result: Mapping[str, Any]  # Of result.json: center, ten_crop, parameters_sha256, seconds.
     train: Sequence[Sequence[float]]  # [epoch, loss, top-1 error] of each window of steps.
-    evaluations: Sequence[Sequence[float]]  # The same of each evaluation of the centre crop.
+    evaluations: Sequence[Sequence[float]]  # The same of each evaluation of the center crop.
     # Validation images that the run got wrong, by kind of view.
     mistakes: Mapping[str, Sequence[int]] = field(default_factory=dict)
     # Scores on the training images as they are, without augmentation and dropout.

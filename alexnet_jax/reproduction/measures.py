@@ -61,7 +61,7 @@ def _gap(run: Run) -> float | None:
 
 
 def _ten_crops(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
-    """Compare the views of the same run: ten crops less the centre crop."""
+    """Compare the views of the same run: ten crops less the center crop."""
     runs = log.of_arm(claim.arm)
     return average([_error(run) - _error(run, "center") for run in runs]) if runs else None
 
@@ -108,14 +108,14 @@ def _stuck(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
 
 MEASURES: Mapping[str, Measure] = {
     "error": Measure(_compare(_error), "top-1 error with ten crops"),
-    "gap": Measure(_compare(_gap), "top-1 error, centre crop: validation less training images"),
+    "gap": Measure(_compare(_gap), "top-1 error, center crop: validation less training images"),
     "training_error": Measure(
         _compare(_training_error),
-        "top-1 error on the training images, centre crop, without dropout",
+        "top-1 error on the training images, center crop, without dropout",
     ),
-    "ten_crops": Measure(_ten_crops, "top-1 error: ten crops less centre crop"),
+    "ten_crops": Measure(_ten_crops, "top-1 error: ten crops less center crop"),
     "ensemble": Measure(_ensemble, "top-1 error with ten crops"),
-    "stuck": Measure(_stuck, "runs that end at the loss of a guess, in per cent"),
+    "stuck": Measure(_stuck, "runs that end at the loss of a guess, in percent"),
     "sooner": _sooner(lambda run: run.train, "epochs to the training error"),
     "sooner_validation": _sooner(lambda run: run.evaluations, "epochs to the validation error"),
 }

@@ -87,7 +87,7 @@ def draw_figures(
             drawing = draw_differences(own, published)
             caption = (
                 f"Differences on {data} with 95 % intervals. Blue agrees with the paper, orange "
-                "does not, grey is not told apart. Diamonds: what the paper or its log says of "
+                "does not, gray is not told apart. Diamonds: what the paper or its log says of "
                 "ImageNet."
             )
         else:

@@ -22,7 +22,7 @@ class SeedNoise:
     data: str  # Name of the data set.
     views: str  # "center" or "ten_crop".
     runs: int  # Number of seeds.
-    error: float  # Mean top-1 error, per cent.
+    error: float  # Mean top-1 error, percent.
     deviation: float  # Measured, n - 1, with its 95 % interval:
     low: float
     high: float

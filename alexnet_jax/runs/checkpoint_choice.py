@@ -19,7 +19,7 @@ _Lines = Sequence[Mapping[str, Any]]  # Of metrics.jsonl.
 
 
 def center_errors(lines: _Lines, steps: Collection[int]) -> dict[int, float]:
-    """Return the finite top-1 errors on the centre crop of `steps`, by step."""
+    """Return the finite top-1 errors on the center crop of `steps`, by step."""
     return {
         line["step"]: float(line["top1_error"])
         for line in lines
@@ -97,7 +97,7 @@ def choose(
             f"the best; give --checkpoint={LATEST}, or one of {_join(steps)}"
         )
     if wanted in (None, BEST) and best is not None:
-        text = f"best of {_join(sorted(errors))}: top-1 error {errors[best]:.2%} on the centre crop"
+        text = f"best of {_join(sorted(errors))}: top-1 error {errors[best]:.2%} on the center crop"
         others = [step for step in steps if step not in errors]
         return best, f"{text}; not evaluated: {_join(others)}" if others else text
     if wanted is None:

@@ -130,7 +130,7 @@ def _describe_changes(kept: DataFacts, found: DataFacts) -> list[str]:
         changes.append(f"the mean image differs by {mean.max():.2f} of 255")
     if not np.allclose(kept.pca_std, found.pca_std, rtol=_TOLERANCE, atol=_TOLERANCE):
         old, new = ("/".join(f"{number:.2f}" for number in each.pca_std) for each in (kept, found))
-        changes.append(f"the colours' deviations {old} -> {new}")
+        changes.append(f"the colors' deviations {old} -> {new}")
     known = None not in (kept.fingerprint, found.fingerprint)
     if known and kept.fingerprint != found.fingerprint and not changes:
         changes.append("the records are other ones: their splits, shards or bytes differ")

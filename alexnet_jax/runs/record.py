@@ -94,7 +94,7 @@ class RunRecord:
         self._display.advance(step)
 
     def train(self, step: int, values: dict[str, float]) -> None:
-        """Record a window of training steps; warn if the network has learnt nothing."""
+        """Record a window of training steps; warn if the network has learned nothing."""
         values["seconds"] = time.perf_counter() - self._start
         self._lock.check_still_mine()
         self.log.train(step, values)
@@ -163,7 +163,7 @@ class RunRecord:
 
 
 def stuck_advice(loss: float, num_classes: int) -> str | None:
-    """Return advice if `loss` shows that the network has learnt nothing; else None."""
+    """Return advice if `loss` shows that the network has learned nothing; else None."""
     chance = math.log(num_classes)
     if loss < 0.99 * chance:
         return None

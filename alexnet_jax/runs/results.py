@@ -19,7 +19,7 @@ from alexnet_jax.system.progress import clock
 
 
 def format_result(result: Mapping[str, Any], workdir: Path) -> str:
-    """Return the table of a finished run: errors in per cent with 95 % intervals (Wilson)."""
+    """Return the table of a finished run: errors in percent with 95 % intervals (Wilson)."""
     return "\n\n".join([_table(result), _facts(result, workdir), _next_commands(workdir)])
 
 
@@ -69,7 +69,7 @@ def _facts(result: Mapping[str, Any], workdir: Path) -> str:
     best = best_step(errors)
     facts = ["The ranges are 95 % intervals of the errors (Wilson)."]
     if best is not None:
-        facts.append(f"best checkpoint: step {best:,}, centre crop top-1 error {errors[best]:.2%}")
+        facts.append(f"best checkpoint: step {best:,}, center crop top-1 error {errors[best]:.2%}")
     speed = f"{result['step']:,} steps in {clock(result['seconds'])}"
     if result["images_per_second"]:
         speed += f", {result['images_per_second']:,.0f} images/s (median)"
@@ -91,7 +91,7 @@ def _next_commands(workdir: Path) -> str:
 
 
 def format_scores(scores: Mapping[str, Mapping[str, float]]) -> str:
-    """Return a table of scores by kind of view; errors, which are fractions, in per cent."""
+    """Return a table of scores by kind of view; errors, which are fractions, in percent."""
     widths = {name: max(8, len(metric_title(name)) + 1) for name in METRICS}
     titles = [metric_title(name).rjust(width) for name, width in widths.items()]
     lines = [["views".ljust(10), *titles, "images".rjust(8)]]

@@ -44,7 +44,7 @@ def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
     Args:
         config: see docs/config.md.
         workdir: of the run. A run that has started keeps its preprocessing, class names and
-            colours; `data_changes` says how the data now differ.
+            colors; `data_changes` says how the data now differ.
 
     Raises:
         UserError: a config value is not possible, or the data are missing.

@@ -104,7 +104,7 @@ def notes_on(run: Run, unrecorded: Sequence[int]) -> list[str]:
     if run.data_changes:
         notes.append(
             "the data are not those of the run's first step "
-            f"({'; '.join(run.data_changes)}); the run resumes with their images and colours, its "
+            f"({'; '.join(run.data_changes)}); the run resumes with their images and colors, its "
             "own preprocessing and class names"
         )
     if unrecorded:

@@ -19,7 +19,7 @@ _COPIES = 3  # Noisy copies whose gradients are averaged: as many as an answer h
 _CROP_NAMES = [
     f"{place}{mirror}"
     for mirror in ("", ", mirrored")
-    for place in ("top left", "top right", "centre", "bottom left", "bottom right")
+    for place in ("top left", "top right", "center", "bottom left", "bottom right")
 ]
 _RESPONSE_SIDE = 48  # Pixels of one of conv1's maps.
 
@@ -63,11 +63,11 @@ class Explainer:
         """Explain an image, uint8 [S, S, 3], S as in `image_size`.
 
         Returns:
-            crops: uint8 [10, s, s, 3], the views of an evaluation; the centre is `CENTER`.
+            crops: uint8 [10, s, s, 3], the views of an evaluation; the center is `CENTER`.
             by_crop: float32 [10, classes], the probabilities of each view.
-            saliency: float32 [s, s], how much each pixel of the centre crop sways the answer.
-            features: float32 [units], of the last hidden layer, for the centre crop.
-            responses: float32 [h, w, features], conv1's maps for the centre crop, rectified;
+            saliency: float32 [s, s], how much each pixel of the center crop sways the answer.
+            features: float32 [units], of the last hidden layer, for the center crop.
+            responses: float32 [h, w, features], conv1's maps for the center crop, rectified;
                 absent if the network has no conv1.
         """
         return dict(jax.device_get(self._explain(self._variables, image)))

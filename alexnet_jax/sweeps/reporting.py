@@ -39,7 +39,7 @@ class Reporter:
         result = trial.result() or {}
         errors = [
             f"{what} {result[views]['top1_error']:.2%} / {result[views]['top5_error']:.2%}"
-            for views, what in (("center", "centre crop"), ("ten_crop", "ten crops"))
+            for views, what in (("center", "center crop"), ("ten_crop", "ten crops"))
         ]
         self._report(trial, "finished", f"finished, top-1 / top-5 error: {', '.join(errors)}")
 
@@ -54,7 +54,7 @@ class Reporter:
 
     def stopped_early(self, trial: TrialRun, step: int, top1_error: float) -> None:
         """Report that the scheduler has stopped a trial."""
-        text = f"stopped early after step {step} of {trial.steps}: centre crop top-1 error "
+        text = f"stopped early after step {step} of {trial.steps}: center crop top-1 error "
         details = {"step": step, "top1_error": top1_error}
         self._report(trial, "stopped_early", f"{text}{top1_error:.2%}", **details)
 

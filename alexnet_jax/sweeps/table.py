@@ -16,7 +16,7 @@ from alexnet_jax.system.progress import clock
 _ERRORS = tuple(
     (views, error) for views in ("center", "ten_crop") for error in ("top1_error", "top5_error")
 )
-_HEADERS = ("centre top-1 %", "top-5 %", "ten crops top-1 %", "top-5 %")  # Of _ERRORS.
+_HEADERS = ("center top-1 %", "top-5 %", "ten crops top-1 %", "top-5 %")  # Of _ERRORS.
 _TEN_CROP = slice(2, 4)  # Of _ERRORS.
 
 
@@ -79,11 +79,11 @@ def _describe_unfinished(workdir: Path) -> str:
         return workdir.name
     step, error = last
     why = "stopped early" if (workdir / STOPPED_EARLY).exists() else "not finished"
-    return f"{workdir.name}, {why} after step {step} with a centre crop top-1 error of {error:.2%}"
+    return f"{workdir.name}, {why} after step {step} with a center crop top-1 error of {error:.2%}"
 
 
 def format_markdown(rows: Sequence[Row], unfinished: Sequence[str]) -> str:
-    """Return a table whose columns also line up in a terminal; errors in per cent.
+    """Return a table whose columns also line up in a terminal; errors in percent.
 
     The lowest top-1 error on ten crops comes first, and is marked as the best if there are others.
     """

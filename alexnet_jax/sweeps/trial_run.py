@@ -112,7 +112,7 @@ def read_trials(root: Path) -> list[tuple[Path, dict[str, Any]]]:
 
 
 def evaluations(workdir: Path) -> Iterator[tuple[int, float]]:
-    """Yield the step and the centre crop top-1 error of each evaluation in a trial's log."""
+    """Yield the step and the center crop top-1 error of each evaluation in a trial's log."""
     for line in read_log(workdir):
         if (line["kind"], line.get("views")) == ("eval", "center"):
             yield line["step"], line["top1_error"]

@@ -49,13 +49,13 @@ def count_microbatches(
 
     Raises:
         UserError: microbatches do not make a whole batch, the devices do not divide them, or the
-            network has batch normalisation, whose statistics are of the whole batch.
+            network has batch normalization, whose statistics are of the whole batch.
     """
     if microbatch_size is None:
         return 1
     if any("batch_norm" in layer.after for layer in spec.convolutions):
         raise UserError(
-            f"config.train.microbatch_size={microbatch_size}: batch normalisation takes its "
+            f"config.train.microbatch_size={microbatch_size}: batch normalization takes its "
             f"statistics over all {batch_size} images of a batch at once; leave it unset, or use "
             "more devices or a smaller batch"
         )

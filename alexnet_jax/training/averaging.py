@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 
 def update_average(average: Any, variables: Any, step: jax.Array, ema_decay: float) -> Any:
-    """Move the average towards the variables: average <- d·average + (1 - d)·variables.
+    """Move the average toward the variables: average <- d·average + (1 - d)·variables.
 
     d = min(ema_decay, (1 + step) / (10 + step)), so that a short run soon forgets the initial
     variables (`tf.train.ExponentialMovingAverage` with `num_updates`). `step` counts the steps

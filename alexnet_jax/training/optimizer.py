@@ -32,7 +32,7 @@ def krizhevsky_sgd(
         bias_rate_multiplier: the biases' rate in units of ε.
         bias_learning_rate: the biases' rate itself, if it does not follow ε.
         layer_factors: by layer ("conv1"), factors of the rates of its kernel and of its batch
-            normalisation's scales. At 0 the whole layer is frozen, and its velocity is kept until
+            normalization's scales. At 0 the whole layer is frozen, and its velocity is kept until
             the factor is above 0 again, as in the 2012 code (`src/weights.cu:148`). Running
             statistics are updated all the same.
     """
@@ -85,7 +85,7 @@ def lars(
         momentum: fraction of the velocity that is kept.
         weight_decay: of the tensors that adapt.
         trust_coefficient: η in the paper.
-        adapt_biases: whether biases and the scales of batch normalisation adapt and decay like
+        adapt_biases: whether biases and the scales of batch normalization adapt and decay like
             kernels, as in the authors' program (nvcaffe, `SGDSolver::GetLocalRate`). Otherwise
             their λ is 1 and they do not decay, as in MLPerf's reference for ResNet-50.
     """
@@ -150,7 +150,7 @@ def _sgd(
 
 
 def _layer(path: tuple) -> str:
-    """Return the layer of a parameter; batch normalisation belongs to its convolution."""
+    """Return the layer of a parameter; batch normalization belongs to its convolution."""
     return path[0].key.removesuffix("_norm")
 
 

@@ -24,7 +24,7 @@ class TrainState:
     params: Any  # By layer.
     opt_state: optax.OptState
     plateau: Plateau
-    batch_stats: Any = field(default_factory=dict)  # {} without batch normalisation.
+    batch_stats: Any = field(default_factory=dict)  # {} without batch normalization.
     average: Any = field(default_factory=dict)  # Of `trained_variables`; {} in runs without one.
 
     @property

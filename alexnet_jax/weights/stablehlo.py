@@ -32,7 +32,7 @@ class Program:
     """An exported network."""
 
     # (uint8 [b, S, S, 3], RGB, for any b) -> probabilities, float32 [b, classes]. It cuts out the
-    # centre crop itself.
+    # center crop itself.
     call: Callable[[Any], jax.Array]
     image_size: int  # S.
     class_names: list[str]  # Of the outputs, in order.

@@ -25,7 +25,7 @@ def _pipeline(folder: Path):
 
 
 def antialiased(folder: Path) -> Iterator[int]:
-    """Decode the centre square alone and scale it with DALI's antialiased triangle."""
+    """Decode the center square alone and scale it with DALI's antialiased triangle."""
     pipeline = _pipeline(folder)
     pipeline.build()
     while True:

@@ -34,7 +34,7 @@ class Batches:
 
 
 def cv2_area(folder: Path) -> Iterator[int]:
-    """Decode with simplejpeg, scale the centre square with INTER_AREA."""
+    """Decode with simplejpeg, scale the center square with INTER_AREA."""
     cv2.setNumThreads(0)
     options = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=2 * THREADS)
     for batch in grain.MapDataset.source(Batches(folder)).to_iter_dataset(options):

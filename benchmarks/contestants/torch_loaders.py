@@ -51,7 +51,7 @@ def torchvision_transforms(folder: Path) -> Iterator[int]:
 
 
 def cv2_area(folder: Path) -> Iterator[int]:
-    """Decode with OpenCV, scale the centre square with INTER_AREA."""
+    """Decode with OpenCV, scale the center square with INTER_AREA."""
     cv2.setNumThreads(0)
 
     def read(path: Path) -> torch.Tensor:
@@ -63,7 +63,7 @@ def cv2_area(folder: Path) -> Iterator[int]:
 
 
 def torch_antialias(folder: Path) -> Iterator[int]:
-    """Decode with simplejpeg, scale with PyTorch, whose kernel for uint8 is vectorised."""
+    """Decode with simplejpeg, scale with PyTorch, whose kernel for uint8 is vectorized."""
 
     def read(path: Path) -> torch.Tensor:
         square = torch.from_numpy(_centre(simplejpeg.decode_jpeg(path.read_bytes())))

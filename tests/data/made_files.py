@@ -10,7 +10,7 @@ CAT, DOG, TENCH = "n02123045", "n02085620", "n01440764"
 
 
 def jpeg(seed=0, width=40, height=30, mode="RGB", **options):
-    """A JPEG of soft noise, so that neighbouring pixels differ but compress."""
+    """A JPEG of soft noise, so that neighboring pixels differ but compress."""
     channels = {"RGB": (3,), "L": (), "CMYK": (4,)}[mode]
     noise = np.random.default_rng(seed).integers(0, 256, (5, 5, *channels), dtype=np.uint8)
     image = Image.frombytes(mode, (5, 5), noise.tobytes()).resize((width, height))

@@ -29,7 +29,7 @@ AXES, STD = np.eye(3, dtype=np.float32), np.float32([3, 2, 1])
 
 
 def color(noise):
-    """The colour noise, `noise` a function of completed steps."""
+    """The color noise, `noise` a function of completed steps."""
     return partial(add_color_noise, color_noise=noise, pca_eigenvectors=AXES, pca_std=STD)
 
 

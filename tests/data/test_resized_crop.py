@@ -29,7 +29,7 @@ def test_a_box_of_the_whole_image_is_the_image_scaled(ramp):
 
 def test_resized_crops_have_the_areas_and_shapes_asked_for(ramp):
     crops = boxes_of(ramp, smallest_area=0.25, largest_ratio=4 / 3)
-    # Between the centres of the first and the last pixel lie 15/16 of a side.
+    # Between the centers of the first and the last pixel lie 15/16 of a side.
     heights = (crops[:, -1, 8, 0] - crops[:, 0, 8, 0]) * 16 / 15
     widths = (crops[:, 8, -1, 1] - crops[:, 8, 0, 1]) * 16 / 15
     areas, ratios = heights * widths / 32**2, widths / heights

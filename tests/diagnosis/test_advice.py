@@ -90,7 +90,7 @@ def test_a_slow_disk_matters_in_the_first_epoch_of_data_that_fit_in_memory():
 
 def test_augmentation_above_a_twentieth_of_the_step_is_named():
     assert advice_of(made_diagnosis({"augmentation": 310_000.0}))[1] == (
-        "augmentation takes 10.0% of the step, more than 5%; measure without colour noise:",
+        "augmentation takes 10.0% of the step, more than 5%; measure without color noise:",
         "python -m alexnet_jax.doctor --config=configs/imagenet.py --config.augment.color_noise=0",
     )
 

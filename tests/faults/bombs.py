@@ -126,8 +126,8 @@ def lossy_avif(seed=0):
 # Files of at most a few MB; all are refused, and nothing huge is allocated first.
 TOO_LARGE = {
     "progressive JPEG, 6.1 GB": claiming_jpeg(30_000, progressive=True),
-    "grey JPEG, 3.5 GB": claiming_jpeg(30_000, "L"),
-    "grey progressive JPEG, 5.3 GB": claiming_jpeg(30_000, "L", progressive=True),
+    "gray JPEG, 3.5 GB": claiming_jpeg(30_000, "L"),
+    "gray progressive JPEG, 5.3 GB": claiming_jpeg(30_000, "L", progressive=True),
     "largest JPEG, 16.5 GB": claiming_jpeg(65_500),
     "largest progressive JPEG, out of memory": claiming_jpeg(65_500, progressive=True),
     "CMYK JPEG": claiming_jpeg(30_000, "CMYK", progressive=True),

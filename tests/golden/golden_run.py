@@ -57,7 +57,7 @@ TIGHT, MOVED = 1e-5, 0.2
 
 
 def golden_config(data_dir: Path) -> Any:
-    """Return the config: random crops, flips, colours to epoch 1.5, dropout, rates that change."""
+    """Return the config: random crops, flips, colors to epoch 1.5, dropout, rates that change."""
     config = short_config(data_dir)
     config.train.update(batch_size=16, steps=STEPS, seed=16)
     config.augment.color_noise_until = 1.5

@@ -59,11 +59,11 @@ def test_asha_stops_trials_that_do_not_learn_also_after_a_kill(arguments, tmp_pa
     after = events(root)[len(before) :]
     assert (name(RATES[0]), "started") not in after
     assert (good / "result.json").read_text() == result
-    # The good trial has learnt after sixty steps, so ASHA stops those that it compares with it.
+    # The good trial has learned after sixty steps, so ASHA stops those that it compares with it.
     for rate in RATES[2:]:
         assert (name(rate), "stopped_early") in before + after
         assert not (root / name(rate) / "result.json").exists()
-    assert "stopped early after step 60 with a centre crop top-1 error of 9" in out
+    assert "stopped early after step 60 with a center crop top-1 error of 9" in out
     assert json.loads(result)["center"]["top1_error"] < 0.8
 
     code, out, _ = run(*arguments)

@@ -1,4 +1,4 @@
-"""launch/slurm/train.sbatch on a real cluster of two nodes: preempted, cancelled, as an array."""
+"""launch/slurm/train.sbatch on a real cluster of two nodes: preempted, canceled, as an array."""
 
 import subprocess
 import sys

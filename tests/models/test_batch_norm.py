@@ -18,7 +18,7 @@ def initialize(model):
 
 @pytest.fixture(scope="module")
 def network():
-    """`tiny` with batch normalisation, and variables none of which is where it begins."""
+    """`tiny` with batch normalization, and variables none of which is where it begins."""
     model = create_model("tiny", num_classes=4, modifications=["batch_norm", "no_dropout"])
     variables = initialize(model)
     leaves, structure = jax.tree.flatten(variables)
@@ -34,7 +34,7 @@ IMAGES = 60 * np.random.default_rng(0).normal(size=(6, 80, 80, 3)).astype(np.flo
 
 
 def run(network, train):
-    """Returns what conv2 computes, what its normalisation makes of it, and the new statistics."""
+    """Returns what conv2 computes, what its normalization makes of it, and the new statistics."""
     model, variables = network
 
     @jax.jit

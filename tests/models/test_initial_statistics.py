@@ -1,6 +1,6 @@
 """How networks start: the mean and deviation in each layer, and what of the logits is the image's.
 
-The images are 1/f noise with ImageNet's mean and colour covariance, clipped to 0-255.
+The images are 1/f noise with ImageNet's mean and color covariance, clipped to 0-255.
 """
 
 import jax
@@ -14,7 +14,7 @@ from alexnet_jax.models import create_model
 
 pytestmark = pytest.mark.slow
 
-# ImageNet's colours, RGB on the 0-255 scale (2012's data): mean, axes, deviations along them.
+# ImageNet's colors, RGB on the 0-255 scale (2012's data): mean, axes, deviations along them.
 MEAN = np.array([127.305, 119.715, 104.913])
 AXES = np.array(
     [

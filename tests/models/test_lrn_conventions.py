@@ -1,4 +1,4 @@
-"""What alpha and k of local response normalisation mean, by network: three conventions, in NumPy.
+"""What alpha and k of local response normalization mean, by network: three conventions, in NumPy.
 
 Nothing need be installed for these.
 """

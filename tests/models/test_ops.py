@@ -33,7 +33,7 @@ def normalize_with_loops(x, k, alpha, beta, size, groups):
 
 
 def gradient_with_loops(x, above, k, alpha, beta, size, groups):
-    """Of sum(above · normalised x) in float64: one pair of channels at a time."""
+    """Of sum(above · normalized x) in float64: one pair of channels at a time."""
     x, above = np.asarray(x, np.float64), np.asarray(above, np.float64)
     scale = (normalize_with_loops(x, k, alpha, 1.0, size, groups) / x) ** -1
     result = above / scale**beta

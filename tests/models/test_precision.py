@@ -96,7 +96,7 @@ def test_fast_leaves_a_network_s_products_to_the_platform():
         len([line for line in lowered_products("tpu", name="tiny", **model) if "HIGHEST" in line])
         for model in ({"precision": "fast"}, {"dtype": "bfloat16"}, {})
     )
-    # Rows and columns of the crops, and the colours; in float32 also the sums of LRN, in which
+    # Rows and columns of the crops, and the colors; in float32 also the sums of LRN, in which
     # squares reach 1e5: two layers, forward, recomputed and in the gradient.
     assert augmentation == [3 + 2 * 3, 3]
 

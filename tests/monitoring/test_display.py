@@ -88,7 +88,7 @@ def test_a_terminal_keeps_a_line_of_each_evaluation(become_terminal):
     terminal = become_terminal()
     with RunDisplay(4, 10, 1) as display:
         display.evaluation(6, "center", SCORES)
-    assert "step 6: validation, centre crop: top-1 error 50.00%" in terminal.getvalue()
+    assert "step 6: validation, center crop: top-1 error 50.00%" in terminal.getvalue()
 
 
 def test_lines_that_go_to_a_file_have_all_numbers_even_beside_a_terminal(

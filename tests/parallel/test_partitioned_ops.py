@@ -41,7 +41,7 @@ OTHERS = ["data", "hybrid", "columns", "fsdp", "hybrid in parts"]
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_layout_has_the_losses_of_one_device(runs, name):
-    """Over twenty steps with random crops, flips, colours and dropout."""
+    """Over twenty steps with random crops, flips, colors and dropout."""
     losses = runs["one device"]["losses"]
     np.testing.assert_allclose(runs[name]["losses"], losses, rtol=1e-5)
     assert np.ptp(losses) > 0.1, "it trains"

@@ -53,7 +53,7 @@ def pair(request):
 
 
 def draw_images(pair, count, seed):
-    """White noise on the scale of 0-255, where normalisation matters."""
+    """White noise on the scale of 0-255, where normalization matters."""
     size = pair.model.spec.crop_size
     return 60 * np.random.default_rng(seed).standard_normal((count, size, size, 3), np.float32)
 

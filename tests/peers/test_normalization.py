@@ -1,4 +1,4 @@
-"""Local response normalisation against PyTorch's, which divides alpha by the window's size."""
+"""Local response normalization against PyTorch's, which divides alpha by the window's size."""
 
 import jax
 import numpy as np

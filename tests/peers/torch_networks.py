@@ -12,7 +12,7 @@ from torch import nn
 
 
 class ColumnNorm(nn.Module):
-    """PyTorch's normalisation in each of two columns, as two GPUs did it."""
+    """PyTorch's normalization in each of two columns, as two GPUs did it."""
 
     def __init__(self, norm: nn.LocalResponseNorm):
         super().__init__()
@@ -83,7 +83,7 @@ def _code_of_2012(
     maps: int = 6,
     dense: int = 4096,
 ) -> nn.Sequential:
-    """Run 145: conv1 is linear, normalised, pooled, then rectified; two norms after conv2."""
+    """Run 145: conv1 is linear, normalized, pooled, then rectified; two norms after conv2."""
     one, two, three, four, five = widths
     # The convolution's last window hangs 3 pixels over: 1 + ceil((224 - 11) / 4) = 55.
     hanging, conv1 = first or (nn.ZeroPad2d((0, 3, 0, 3)), nn.Conv2d(3, one, 11, stride=4))

@@ -63,7 +63,7 @@ def test_ten_crops_are_the_default_where_they_can_be_cut(classifiers):
 
 
 def test_a_program_cannot_cut_ten_crops(classifiers):
-    with pytest.raises(UserError, match=r"centre crop itself: --views=ten_crop needs --workdir"):
+    with pytest.raises(UserError, match=r"center crop itself: --views=ten_crop needs --workdir"):
         choose_views(classifiers["program"], "ten_crop")
 
 

@@ -18,7 +18,7 @@ def trained(finished):
 
 @pytest.fixture(scope="session")
 def photographs(trained):
-    """The centre crops of sixty validation images, uint8."""
+    """The center crops of sixty validation images, uint8."""
     split = open_split(trained.config, "validation")
     images, labels = np.zeros((60, 96, 96, 3), np.uint8), np.zeros(60, np.int32)
     split.read_into(np.arange(60), images, labels)

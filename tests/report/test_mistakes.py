@@ -9,7 +9,7 @@ from alexnet_jax.report.sample import Sample
 
 @pytest.fixture
 def sample():
-    """Five images of three classes; images 1, 2 and 4 are wrong by the centre crop."""
+    """Five images of three classes; images 1, 2 and 4 are wrong by the center crop."""
     center = np.array(
         [[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.1, 0.7, 0.2], [0.0, 0.9, 0.1], [0.05, 0.9, 0.05]]
     )

@@ -74,7 +74,7 @@ def evaluation(step, error):
 def test_the_best_step_has_a_row_where_it_is_not_the_last(run):
     lines = [evaluation(2, 0.3), evaluation(4, 0.2), evaluation(5, 0.2), evaluation(6, 0.25)]
     rows = result_rows(replace(run, lines=lines))
-    assert rows[-1]["top1"]["error"] == 0.2 and rows[-1]["views"] == "centre crop, best step 5"
+    assert rows[-1]["top1"]["error"] == 0.2 and rows[-1]["views"] == "center crop, best step 5"
     assert len(result_rows(replace(run, lines=lines[:3]))) == len(rows) - 1
 
 

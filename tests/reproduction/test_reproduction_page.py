@@ -88,8 +88,8 @@ def test_a_log_of_imagenet_gives_a_page_too(tmp_path):
     for data in ("imagenet2012", "fractals/few"):
         replace(made_log(*runs), data=data).write(log_path(tmp_path, data, "ablations"))
     text = text_of(tmp_path)
-    assert "| `imagenet2012` | 2 | centre crop | 1.0 % |" in text
-    assert "| `fractals/few` | 2 | centre crop | 1.0 % |" in text
+    assert "| `imagenet2012` | 2 | center crop | 1.0 % |" in text
+    assert "| `fractals/few` | 2 | center crop | 1.0 % |" in text
 
 
 def test_the_page_has_a_colour_for_each_verdict_that_disagrees():

@@ -52,7 +52,7 @@ def test_an_error_that_is_no_finite_number_is_never_the_best(odd):
 
 def test_without_a_wish_it_is_the_best_and_says_so():
     step, why = pick(None, [2, 4], {2: 0.5, 4: 0.25})
-    assert (step, why) == (4, "best of 2, 4: top-1 error 25.00% on the centre crop")
+    assert (step, why) == (4, "best of 2, 4: top-1 error 25.00% on the center crop")
 
 
 def test_without_a_wish_and_tests_it_is_the_latest_and_says_why():
@@ -61,7 +61,7 @@ def test_without_a_wish_and_tests_it_is_the_latest_and_says_why():
 
 def test_without_a_wish_those_that_no_test_judged_are_named():
     _, why = pick(None, [2, 4, 6, 8], {4: 0.25, 6: 0.5})
-    assert why == "best of 4, 6: top-1 error 25.00% on the centre crop; not evaluated: 2, 8"
+    assert why == "best of 4, 6: top-1 error 25.00% on the center crop; not evaluated: 2, 8"
 
 
 def test_a_checkpoint_that_was_wished_for_needs_no_test():

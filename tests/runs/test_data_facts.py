@@ -1,4 +1,4 @@
-"""A run's own preprocessing, class names, count and colours, against the data it finds."""
+"""A run's own preprocessing, class names, count and colors, against the data it finds."""
 
 import json
 import shutil

@@ -40,14 +40,14 @@ def test_errors_are_in_per_cent_with_their_intervals(workdir):
     # Wilson's interval of 250 of 1,000: 0.2242 to 0.2778; of none: 0 to z²/(n + z²) = 0.0038.
     assert format_result(RESULT, workdir).splitlines()[:3] == [
         "                      top-1 error          top-5 error    loss  images",
-        "centre crop  25.00% (22.42-27.78)  10.00% (8.29-12.02)  1.5000   1,000",
+        "center crop  25.00% (22.42-27.78)  10.00% (8.29-12.02)  1.5000   1,000",
         "ten crops       0.00% (0.00-0.38)  10.00% (8.29-12.02)  1.5000   1,000",
     ]
 
 
 def test_the_best_checkpoint_the_time_and_the_waiting_follow(workdir):
     table = format_result(RESULT, workdir)
-    assert "best checkpoint: step 5, centre crop top-1 error 20.00%" in table
+    assert "best checkpoint: step 5, center crop top-1 error 20.00%" in table
     assert "1,094 steps in 1:30, 1,234 images/s (median), 3.0% of the time waiting" in table
 
 

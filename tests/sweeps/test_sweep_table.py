@@ -9,7 +9,7 @@ from alexnet_jax.sweeps.table import format_csv, format_markdown, read_rows
 
 
 def write(root, name, group, seed, errors, *, overrides=None, published="", position=0):
-    """Write a trial's folder; `errors` are centre top-1, top-5, ten crops top-1, top-5."""
+    """Write a trial's folder; `errors` are center top-1, top-5, ten crops top-1, top-5."""
     workdir = root / name
     workdir.mkdir()
     trial = {
@@ -55,7 +55,7 @@ def root(tmp_path):
 def test_the_table_by_hand(root):
     # Mean of 40, 42, 44: 42; deviation with n - 1: 2. The ten crops: 38, 40, 42.
     assert format_markdown(*read_rows(root)).split("\n") == [
-        "| trial           |   n | centre top-1 % |      top-5 % "
+        "| trial           |   n | center top-1 % |      top-5 % "
         "| ten crops top-1 % |      top-5 % | time | ten crops, less baseline's | published |",
         "| --------------- | --: | -------------: | -----------: "
         "| ----------------: | -----------: | ---: | -------------------------: | --------- |",
@@ -66,7 +66,7 @@ def test_the_table_by_hand(root):
         "| slow            |   0 |                |              "
         "|                   |              |      |                            |           |",
         "",
-        "no result: slow, not finished after step 40 with a centre crop top-1 error of 60.00%",
+        "no result: slow, not finished after step 40 with a center crop top-1 error of 60.00%",
     ]
 
 

@@ -1,4 +1,4 @@
-"""The way of a network with batch normalisation: train, go on, test, take out, begin with."""
+"""The way of a network with batch normalization: train, go on, test, take out, begin with."""
 
 import shutil
 from pathlib import Path
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 
 def normalized_config(fractals_dir):
-    """The short run, with batch normalisation and the update rule that it goes with."""
+    """The short run, with batch normalization and the update rule that it goes with."""
     config = short_config(fractals_dir)
     config.model.modifications = ("batch_norm",)
     config.optimizer.name = "lars"

@@ -83,7 +83,7 @@ def follow(factors, steps):
 
 
 def test_a_layer_stops_at_once_when_it_is_frozen_whatever_its_velocity():
-    """As in 2012: no update at a rate of 0. Its biases stop too, and its batch normalisation."""
+    """As in 2012: no update at a rate of 0. Its biases stop too, and its batch normalization."""
     history = follow({"conv1": piecewise([1.0, 0.0], [3])}, 6)
     for layer in ("conv1", "conv1_norm"):
         assert history[1][layer] != history[2][layer]

@@ -72,7 +72,7 @@ FACTS = {
     "small_data": ("two_conv", 28, "center", False, FASHION, 64, 5, 781),
 }
 
-# Whether colour noise is followed by the division by 1.1: the code's way, not the text's.
+# Whether color noise is followed by the division by 1.1: the code's way, not the text's.
 DIVIDED = {name: name != "paper_text" for name in RECIPES}
 
 OF_EVERY_STEP = {"large_batch", "modern", "small_data"}  # The rate changes with every step.

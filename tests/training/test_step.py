@@ -94,7 +94,7 @@ def train(batches, devices, steps, random, rate=0.01, changes=()):
 
 
 def test_four_devices_train_as_one_does(batches):
-    """With random crops, flips, colours and dropout: each is keyed by the position alone."""
+    """With random crops, flips, colors and dropout: each is keyed by the position alone."""
     (_, one, one_losses), (_, four, four_losses) = (
         train(batches, devices, steps=5, random=True) for devices in (1, 4)
     )
@@ -125,7 +125,7 @@ def test_one_trace_serves_the_whole_run(batches):
 
 
 def test_one_batch_is_learnt_by_heart(batches):
-    # At 0.01 it is learnt too, but dropout shakes the loss; it may end on a spike.
+    # At 0.01 it is learned too, but dropout shakes the loss; it may end on a spike.
     _, _, losses = train(batches[:1], 4, steps=150, random=False, rate=0.004)
     assert losses[0] > 1.2, "at first it guesses among four classes"
     assert np.mean(losses[-5:]) < 0.1

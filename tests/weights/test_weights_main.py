@@ -86,7 +86,7 @@ def eval_line(step, error):
 @pytest.mark.slow
 def test_export_takes_the_checkpoint_that_is_named_and_prints_it(trained, tmp_path):
     chosen = {
-        "best": (1, "best of 0, 1, 2: top-1 error 50.00% on the centre crop"),
+        "best": (1, "best of 0, 1, 2: top-1 error 50.00% on the center crop"),
         "latest": (2, "latest of 0, 1, 2"),
         "0": (0, "as requested"),
     }

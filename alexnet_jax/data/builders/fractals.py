@@ -2,7 +2,7 @@
 
 As in FractalDB (Kataoka et al., *Pre-training without Natural Images*, ACCV 2020,
 arXiv:2101.08515), a category is an iterated function system, and its instances vary the
-system's parameters, rotation, flip, colours and background. An image is a pure function of
+system's parameters, rotation, flip, colors and background. An image is a pure function of
 (version, split, label, instance): neither the number of processes nor their order matters.
 """
 

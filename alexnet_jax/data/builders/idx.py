@@ -16,7 +16,7 @@ _MOST_VALUES = 2**30  # Of one file; MNIST has 47 million.
 class IdxBuilder(PixelArrayBuilder):
     """TFDS builder of train-images-idx3-ubyte, train-labels-idx1-ubyte, and so for t10k.
 
-    The files may be compressed (.gz). Images are grey and stored so.
+    The files may be compressed (.gz). Images are gray and stored so.
     """
 
     test_prefix = "t10k"

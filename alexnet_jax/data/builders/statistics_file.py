@@ -52,7 +52,7 @@ def compute_statistics(
     return Statistics(
         mean_image=(image_sum / len(pixels)).astype(np.float32),
         pca_eigenvectors=(axes * np.sign(largest)).astype(np.float32),
-        # Rounding can leave an eigenvalue of a grey data set just below zero.
+        # Rounding can leave an eigenvalue of a gray data set just below zero.
         pca_std=np.sqrt(np.maximum(eigenvalues, 0)).astype(np.float32),
         count=len(pixels),
     )

@@ -35,9 +35,9 @@ def read_image(
     out: np.ndarray | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
 ) -> np.ndarray:
-    """Decode an image file and scale it as paper §2 does: shorter side to `size`, centre crop.
+    """Decode an image file and scale it as paper §2 does: shorter side to `size`, center crop.
 
-    Greyscale, palette, CMYK, 16-bit and alpha images all become 8-bit RGB. EXIF rotation is
+    Grayscale, palette, CMYK, 16-bit and alpha images all become 8-bit RGB. EXIF rotation is
     ignored, as in 2012. Scaling uses an antialiasing triangle filter.
 
     Returns `out`, C-contiguous, such as a row of a batch, or a new array: RGB, uint8
@@ -54,7 +54,7 @@ def read_image(
         # Imported here because Numba takes 0.6 s to import, and images of the right size need none.
         from alexnet_jax.data.decoding.resize import scale_centre
 
-        # Only the centre square is computed: a 20,000x20 panorama costs no more than 20x20.
+        # Only the center square is computed: a 20,000x20 panorama costs no more than 20x20.
         pixels = scale_centre(pixels, size)
     if out is None:
         out = np.empty((size, size, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Scaling the centre square of an image with an antialiasing triangle filter, in compiled loops.
+"""Scaling the center square of an image with an antialiasing triangle filter, in compiled loops.
 
 The result is bit-equal to Pillow's 8-bit BILINEAR resampling: weights in fixed point with 22
 fractional bits, first the columns, rounded to 8 bits, then the rows. Pillow takes six times as
@@ -28,7 +28,7 @@ class Windows(NamedTuple):
 
 
 def scale_centre(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Scale the centre square of an image; threads may call this at once.
+    """Scale the center square of an image; threads may call this at once.
 
     The filter reaches beyond the square's edge into the image, as if the whole image were scaled
     and then cropped.
@@ -44,7 +44,7 @@ def scale_centre(pixels: np.ndarray, size: int) -> np.ndarray:
     side = min(height, width)
     across, down = windows(width, side, size), windows(height, side, size)
     height, width = down.stop - down.start, across.stop - across.start
-    # Sums over rows vectorise, sums over columns do not, so columns are transposed to rows.
+    # Sums over rows vectorize, sums over columns do not, so columns are transposed to rows.
     columns = thread_array("rows", (width, height), np.uint32)
     _transpose(pixels.view(np.uint32)[..., 0], down.start, across.start, columns)
     narrow = thread_array("sums", (size, height), np.uint32)
@@ -107,7 +107,7 @@ def _weighted_sums(
             c, d = source[rows[i, k + 2]], source[rows[i, k + 3]]
             u, v, w, z = weights[i, k], weights[i, k + 1], weights[i, k + 2], weights[i, k + 3]
             for x in range(length):
-                # Numba would widen products to 64 bits and vectorise half as many.
+                # Numba would widen products to 64 bits and vectorize half as many.
                 sums[x] += (
                     np.int32(a[x] * u)
                     + np.int32(b[x] * v)

@@ -1,6 +1,6 @@
-"""Pictures of iterated function systems: a fractal in random colours before a cloudy background.
+"""Pictures of iterated function systems: a fractal in random colors before a cloudy background.
 
-Everything but the fractal's shape is drawn independently of its category, so that colour and
+Everything but the fractal's shape is drawn independently of its category, so that color and
 brightness tell nothing about it. Neither JAX nor TFDS is imported: a process that draws must start
 quickly.
 """
@@ -144,7 +144,7 @@ def _draw_cover(system: System, height: int, width: int, rng: np.random.Generato
 
 
 def _draw_colours(rng: np.random.Generator) -> np.ndarray:
-    """Draw the background's colour and the two ends of the fractal's: float32 [3, 3].
+    """Draw the background's color and the two ends of the fractal's: float32 [3, 3].
 
     The fractal is brighter than its background throughout, or darker throughout.
     """
@@ -166,7 +166,7 @@ def _draw_gradient(height: int, width: int, rng: np.random.Generator) -> np.ndar
 def _draw_texture(
     height: int, width: int, strength: tuple[float, float], rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw clouds of mean 0, mostly grey with a cast of colour: float32 [height, width, 3]."""
+    """Draw clouds of mean 0, mostly gray with a cast of color: float32 [height, width, 3]."""
     luma, tint = _window(height, width, rng), _window(height, width, rng)
     level = rng.uniform(*strength)
     colour = rng.uniform(-0.6, 0.6, 3)

@@ -25,7 +25,7 @@ def resize_axis(pixels, side, size):
     """Scale the middle `side` of the first axis to `size`, with an antialiasing triangle.
 
     The triangle reaches over the square's edge into the image, as when the whole image is scaled
-    and the centre is cut out of it afterwards.
+    and the center is cut out of it afterwards.
     """
     scale = side / size
     centres = (len(pixels) - side) / 2 + (np.arange(size) + 0.5) * scale

@@ -11,7 +11,7 @@ MODES = {"RGB": (3,), "L": (), "RGBA": (4,), "LA": (2,)}
 
 
 def reference(image, size):
-    """Cut the centre square and scale it with Pillow's triangle filter."""
+    """Cut the center square and scale it with Pillow's triangle filter."""
     side = min(image.size)
     left, top = ((length - side) / 2 for length in image.size)
     box = (left, top, left + side, top + side)

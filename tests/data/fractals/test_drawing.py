@@ -139,7 +139,7 @@ def test_drawing_runs_only_a_little_ahead_of_the_reader(systems):
 
 @pytest.mark.slow
 def test_colour_gives_nothing_away(systems):
-    """A linear classifier on each image's mean and spread of colour does about chance."""
+    """A linear classifier on each image's mean and spread of color does about chance."""
     picture = Picture(96, 96, 0.0, (8.0, 24.0), 90)
     labels = np.tile(np.arange(10), 120)
     images = [
