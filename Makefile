@@ -42,7 +42,7 @@ test-sweeps: .venv/requirements-sweep.done
 test-extras: .venv/requirements-peers.done .venv/requirements-sweep.done
 	XLA_FLAGS="" $(TEST) $(PEERS) $(SWEEPS)
 
-# The training step compiled for a TPU, which need not exist: no dearer than benchmarks/ceilings.json?
+# The training step compiled for a TPU, which need not exist: no more expensive than benchmarks/ceilings.json?
 # Not in .venv, where JAX would look for a TPU.
 chips: .chips/requirements-chips.done
 	PYTHONPATH=.chips $(BIN)/python -m benchmarks.compiled --check --network=owt
@@ -51,14 +51,14 @@ chips: .chips/requirements-chips.done
 test-newest: .venv-newest
 	.venv-newest/bin/python -m pytest -n 2 --dist loadfile -m "not slow"
 
-# Made anew each time: what is newest changes.
+# Made again each time: what is newest changes.
 .venv-newest: .venv/requirements-dev.done
 	$(INSTALL) uv
 	$(BIN)/uv venv --quiet --clear --python="$(NEWEST)" .venv-newest
 	$(BIN)/uv pip install --quiet --python=.venv-newest/bin/python --group=dev '.[serve]'
 
 # Does the suite notice changes of the code? Continues where it stopped; a part that is named, as in
-# `make mutation MUTANTS='alexnet_jax.data.*'`, is run anew. As a worker of pytest-xdist, each
+# `make mutation MUTANTS='alexnet_jax.data.*'`, is run again. As a worker of pytest-xdist, each
 # mutant's run shares data sets and compiled programs with the others.
 mutation: .venv/requirements-mutation.done
 	mkdir -p mutants/tmp

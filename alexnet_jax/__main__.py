@@ -1,12 +1,13 @@
 """The command `alexnet-jax COMMAND …`, or `python -m alexnet_jax COMMAND …`.
 
-Each command runs the module of a front door, with the same flags and exit codes.
+Each command runs a module, such as `alexnet_jax.main`, with the same flags and exit codes.
 """
 
 import difflib
 import runpy
 import sys
 
+from alexnet_jax import __version__
 from alexnet_jax.errors import print_error
 
 COMMANDS = {
@@ -30,6 +31,10 @@ def main() -> None:
         for command, (_, meaning) in COMMANDS.items():
             print(f"  {command:10}{meaning}")
         print("\n`alexnet-jax COMMAND --help` lists the flags of a command.")
+        print("`alexnet-jax --version` prints the version.")
+        return
+    if name == "--version":
+        print(f"alexnet-jax {__version__}")
         return
     if name not in COMMANDS:
         mistake = f"no command {name!r}" if name else "give a command"

@@ -1,4 +1,4 @@
-"""Start of every front door: parse flags, run, print a user's mistake as one line.
+"""Shared entry code of all commands: parse flags, run, print user errors as one line.
 
 absl prints usage and exits with 1 for a wrong flag and for --help; here they exit with 2 and 0.
 """
@@ -22,7 +22,7 @@ from alexnet_jax.system.console import install_console, output_error
 from alexnet_jax.system.local_path import check_folder, check_local
 from alexnet_jax.system.process import collect_garbage_rarely, silence_orbax
 
-flags.disclaim_key_flags()  # --help lists those defined below as the front door's own.
+flags.disclaim_key_flags()  # --help lists those defined below as the command's own.
 
 # Flags that hold paths, and their checks.
 _PATHS = {
@@ -88,7 +88,7 @@ def define_checkpoint(which: str) -> flags.FlagHolder:
 
 
 def define_print_config() -> None:
-    """Define --print_config, for a front door with --config; it needs no other flag."""
+    """Define --print_config, for a command with --config; it needs no other flag."""
     flags.DEFINE_bool(
         "print_config", False, "Print every config value and where it is set, and exit."
     )
@@ -221,7 +221,8 @@ def _print_help() -> None:
     print((sys.modules["__main__"].__doc__ or "").strip(), end="\n\nFlags:\n")
     for flag in _key_flags():
         default = f" (default: {flag.default})" if flag.default not in (None, [], "") else ""
-        print(f"  --{flag.name}: {flag.help}{default}")
+        meaning = flag.help.partition(";\n    repeat this option")[0]  # absl adds this.
+        print(f"  --{flag.name}: {meaning}{default}")
 
 
 def _key_flags() -> list[flags.Flag]:

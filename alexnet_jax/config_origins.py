@@ -14,11 +14,11 @@ def find_origins(
     """Return, by key, who set its value.
 
     Args:
-        config: with all values.
-        base: what the recipe returns without a variant.
-        overrides: the values given on the command line, by key.
-        recipe: name of the recipe's file.
-        variant: what was given after its name; "" if nothing was.
+        config: Config with all values.
+        base: Config that the recipe returns without a variant.
+        overrides: Values given on the command line, by key.
+        recipe: Name of the recipe's file.
+        variant: Variant given after the recipe's name; "" if there is none.
     """
     values, defaults, plain = (flatten(some.to_dict()) for some in (config, default_config(), base))
 

@@ -19,10 +19,10 @@ _MISTAKES = (
 
 
 class UserError(Exception):
-    """A mistake in what the user gave; the message names the way out.
+    """A mistake in what the user gave; the message says how to fix it.
 
-    Front doors print it as one line and exit with `exit_code`. Other exceptions are our defects and
-    keep their traceback.
+    Commands print it as one line and exit with `exit_code`. Other exceptions are defects of this
+    package and keep their traceback.
     """
 
     exit_code = 2
@@ -46,8 +46,8 @@ def explain_os_error(error: OSError, place: str | os.PathLike[str] | None = None
     """Return the error with the path and the cause.
 
     Args:
-        error: as Python or a library raised it.
-        place: stands for the path if `error` has none, as when writing to an open file.
+        error: Error as Python or a library raised it.
+        place: Path to report if `error` has none, as when writing to an open file.
     """
     paths = [name for name in (error.filename, error.filename2) if name is not None] or [place]
     where = " -> ".join(

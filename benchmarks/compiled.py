@@ -66,7 +66,7 @@ def check(rows: list[dict[str, Any]], networks: list[str], update: bool) -> list
             continue
         dearer += [
             f"{_name(row)}: {costs[name]:,} {name}, ceiling {row.get(name, 0):,}; find what made "
-            "it dearer, or --check --update"
+            "it more expensive, or --check --update"
             for name in costs
             if costs[name] > ROUNDING * row.get(name, 0)
         ]
@@ -78,7 +78,7 @@ def _name(row: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Print the cost of a step, or check those that have a ceiling; 1 where one is dearer."""
+    """Print the cost of a step, or check those that have a ceiling; 1 if one is more expensive."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -101,7 +101,7 @@ def main() -> int:
 
 
 def check_all(arguments: argparse.Namespace) -> int:
-    """Check the ceilings, or write them anew."""
+    """Check the ceilings, or rewrite them."""
     rows = json.loads(CEILINGS.read_text())
     dearer = check(rows, arguments.network or [], arguments.update)
     if arguments.update:

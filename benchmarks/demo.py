@@ -18,7 +18,7 @@ from benchmarks.first_step import measure_starts
 
 
 def run_seed(folder: Path, seed: int) -> dict[str, float]:
-    """Train and test the demo with `seed`; returns wall time and errors."""
+    """Train and evaluate the demo with `seed`; returns wall time and errors."""
     begin = time.perf_counter()
     command = [sys.executable, "-m", "alexnet_jax.main", "--config=configs/demo.py"]
     options = [f"--workdir={folder}/seed{seed}", f"--config.train.seed={seed}"]

@@ -19,7 +19,7 @@ FORMS = ("fast", "plain")
 
 
 def train(form: str, seed: int) -> dict[str, float]:
-    """Train and test the demo; returns its errors and its speed."""
+    """Train and evaluate the demo; returns its errors and its speed."""
     with tempfile.TemporaryDirectory() as workdir:
         command = [sys.executable, "-m", "alexnet_jax.main", "--config=configs/demo.py"]
         options = [

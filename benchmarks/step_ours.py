@@ -139,7 +139,7 @@ def is_kernel(plane: str, line: str, stats: dict[str, Any]) -> bool:
 
 def main() -> None:
     """Serve one case, given as JSON."""
-    restart_with_huge_pages()  # As the front door does.
+    restart_with_huge_pages()  # As the command does.
     begin = time.perf_counter()
     case = json.loads(sys.argv[1])
     configure_jax()

@@ -6,7 +6,7 @@ r"""Try the claims of the 2012 paper: train what is missing, and write the page 
   python -m launch.reproduce --page_only
 
 A claim is a row of alexnet_jax/reproduction/claims.toml. Its runs are a sweep below --workdir; the
-same command again runs only what is missing. Their logs go to --results, and --page is written anew
+same command again runs only what is missing. Their logs go to --results, and --page is rewritten
 from all logs there. Without --claim, all claims that the data set can test are run.
 """
 

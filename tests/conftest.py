@@ -21,7 +21,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     _CACHE = tempfile.TemporaryDirectory(prefix="alexnet_jax_xla_")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
     os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(4 * 2**30)
-    # Compiling takes most of the time. `make test-peers` and the tests of the front doors compile
+    # Compiling takes most of the time. `make test-peers` and the tests of the commands compile
     # as users do: XLA_FLAGS="".
     os.environ.setdefault("XLA_FLAGS", QUICKLY_COMPILED)
 

@@ -1,4 +1,4 @@
-"""The front door as users meet it: as a process of its own."""
+"""Commands as users run them: each in a process of its own."""
 
 import json
 import os
@@ -34,7 +34,7 @@ cli.run(main.main)
 
 
 def start(*arguments, module="alexnet_jax.main", program=None):
-    """Start a front door, or a program that stands for one, on one CPU device."""
+    """Start a command, or a program that stands for one, on one CPU device."""
     environment = os.environ | {"JAX_PLATFORMS": "cpu"}
     return subprocess.Popen(
         [sys.executable, *(["-c", program] if program else ["-m", module]), *arguments],
@@ -197,8 +197,13 @@ def test_help_lists_flags_that_several_commands_have(module, flag):
     assert flag in run("--help", module=f"alexnet_jax.{module}")[1]
 
 
+def test_help_has_a_line_for_a_flag_that_may_be_repeated():
+    out = run("--help", module="alexnet_jax.evaluate")[1]
+    assert "  --workdir: A run's folder; may be given several times.\n" in out
+
+
 @pytest.mark.parametrize("module", ["doctor", "evaluate", "predict", "prepare"])
-def test_every_front_door_has_help(module):
+def test_every_command_has_help(module):
     code, out, _ = run("--help", module=f"alexnet_jax.{module}")
     assert (code, "--" in out) == (0, True)
 

@@ -9,6 +9,7 @@ import pytest
 from cluster_runs import QUICKLY_COMPILED
 from short_run import FRACTALS, REPOSITORY
 
+from alexnet_jax import __version__
 from alexnet_jax.__main__ import COMMANDS
 
 
@@ -28,6 +29,10 @@ def test_help_lists_every_command():
     code, out, _ = alexnet("--help")
     assert code == 0
     assert [line.split()[0] for line in out.splitlines() if line.startswith("  ")] == list(COMMANDS)
+
+
+def test_the_version_is_that_of_the_package():
+    assert alexnet("--version") == (0, f"alexnet-jax {__version__}\n", "")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The config: every key, its default, its checks, and how a run keeps it."""
+"""The config: every key, its default and its checks; recipes by name."""
 
 from alexnet_jax.config.recipes import get_recipe
 from alexnet_jax.config.schema import default_config

@@ -23,7 +23,7 @@ def find_recipe(name: str) -> Path:
     """Return the file of `--config`: the user's own, or a recipe by name.
 
     Args:
-        name: such as "my_config.py", "demo", or "configs/demo.py" in any folder.
+        name: Recipe, such as "my_config.py", "demo", or "configs/demo.py" in any folder.
 
     Raises:
         UserError: there is no such file or recipe.

@@ -17,14 +17,14 @@ class Rule:
     """The type and bounds of a value.
 
     Attributes:
-        types: the types allowed; NoneType: the value may be unset.
-        least: inclusive lower bound of a number.
-        above: exclusive lower bound.
-        most: inclusive upper bound.
-        below: exclusive upper bound.
-        items: the rule of a list's items.
-        choices: the only values allowed, if any.
-        is_path: text that names a local folder.
+        types: Types allowed; with NoneType, the value may be unset.
+        least: Inclusive lower bound of a number.
+        above: Exclusive lower bound.
+        most: Inclusive upper bound.
+        below: Exclusive upper bound.
+        items: Rule of a list's items.
+        choices: The only values allowed, if any.
+        is_path: Whether the text names a local folder.
     """
 
     types: tuple[type, ...]

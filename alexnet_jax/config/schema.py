@@ -36,12 +36,12 @@ class Key:
     """One key of the config.
 
     Attributes:
-        default: default value; None: unset.
-        rule: what the value may be.
-        meaning: one or two sentences for docs/config.md.
-        free_on_resume: a run may be resumed under another value, which does not change its numbers.
-        per_host: the hosts of one run may have different values.
-        added_later: earlier saved configs lack the key. The default must be what runs did then.
+        default: Default value; None means unset.
+        rule: What the value may be.
+        meaning: One or two sentences for docs/config.md.
+        free_on_resume: Whether a resume may change the value, which does not change the numbers.
+        per_host: Whether the hosts of one run may have different values.
+        added_later: Whether older saved configs lack the key; the default is what runs did then.
     """
 
     default: Any

@@ -23,13 +23,13 @@ class Augmentation:
     """The steps that turn training images into the network's input.
 
     Attributes:
-        preprocessing: applied last.
-        crop_size: side of the crops.
-        crop: (key, images, size) -> crops, such as `random_crop`; None for the center.
-        augments: by names in `AUGMENTATIONS`, what is applied to the crops, in this order:
-            (key, images) -> images, or (key, images, step) -> images with the completed steps. The
-            images are [B, crop, crop, 3] on the 0-255 scale, uint8 until one returns float32.
-        divisor: completed steps -> what divides the result; None: nothing.
+        preprocessing: Normalization of the pixels, applied last.
+        crop_size: Side of the crops in pixels.
+        crop: Function (key, images, size) -> crops, such as `random_crop`; None cuts the center.
+        augments: Functions applied to the crops in this order, by name in `AUGMENTATIONS`: (key,
+            images) -> images, or (key, images, step) -> images with the completed steps. Images are
+            [B, crop, crop, 3] on the 0-255 scale, uint8 until a function returns float32.
+        divisor: Function of the completed steps that divides the result; None divides nothing.
     """
 
     preprocessing: Preprocessing
@@ -54,7 +54,7 @@ class Augmentation:
 
 
 def key_of(name: str, key: jax.Array) -> jax.Array:
-    """Return the key of an augmentation, which does not depend on the others in use."""
+    """Derive an augmentation's key from its name, so that adding another does not change it."""
     return jax.random.fold_in(key, zlib.crc32(name.encode()))
 
 
@@ -132,12 +132,12 @@ def add_color_noise(
     """Add one `color_shift` to all pixels of an image; returns float32.
 
     Args:
-        key: of the draws.
+        key: Random key of the shifts.
         images: [B, S, S, 3] on the 0-255 scale.
-        step: completed steps.
-        color_noise: completed steps -> standard deviation of the shift, in units of `pca_std`.
-        pca_eigenvectors: float32 [3, 3]: columns are the eigenvectors of the RGB covariance.
-        pca_std: float32 [3]: standard deviations along them, on the 0-255 scale.
+        step: Completed steps.
+        color_noise: Function of the completed steps: standard deviation in units of `pca_std`.
+        pca_eigenvectors: float32 [3, 3]; the columns are the eigenvectors of the RGB covariance.
+        pca_std: float32 [3], standard deviations along these, on the 0-255 scale.
     """
     shift = color_shift(key, len(images), pca_eigenvectors, pca_std)
     return images.astype(jnp.float32) + color_noise(step) * shift[:, None, None, :]

@@ -16,11 +16,11 @@ class ImageSource(Protocol):
     """The images and labels that training and evaluation read.
 
     Attributes:
-        directory: of the statistics.
-        num_classes: number of classes that the data set declares.
-        class_names: by label.
-        image_size: side of the images in pixels.
-        fingerprint: of the records that the pixels come from; None if unknown.
+        directory: Folder of the statistics.
+        num_classes: Number of classes that the data set declares.
+        class_names: Names of the classes, by label.
+        image_size: Side of the images in pixels.
+        fingerprint: Fingerprint of the records that the pixels come from; None if unknown.
     """
 
     directory: Path
@@ -45,8 +45,8 @@ class DecodedImages:
     """The images of records, decoded and scaled at each read.
 
     Attributes:
-        records: the encoded images.
-        files: of the split, in the order of its examples.
+        records: Encoded images.
+        files: Record files of the split, in the order of its examples.
     """
 
     def __init__(

@@ -17,15 +17,14 @@ class Mixed(NamedTuple):
 def mix_images(key: jax.Array, images: jax.Array, labels: jax.Array, mixup: float) -> Mixed:
     """Mix each image with the one before it in the global batch, the first with the last.
 
-    The larger of two shares from Beta(mixup, mixup) falls to the image whose place is kept: as many
-    pairs in either order have this one, so the distribution of the pairs is that of the paper.
+    Shares are drawn from Beta(mixup, mixup). Each image keeps the larger of the two shares. Either
+    order of a pair is equally likely, so the pairs are distributed as in the paper.
 
     Args:
-        key: of the draws.
+        key: Random key of the shares.
         images: float32 [B, S, S, 3].
         labels: int32 [B].
-        mixup: both parameters of the Beta distribution: 1 is uniform, near 0 one image has almost
-            all.
+        mixup: Both parameters of the Beta distribution. 1 is uniform; near 0 one share is almost 1.
     """
     drawn = jax.random.beta(key, mixup, mixup, (len(images),), jnp.float32)
     share = jnp.maximum(drawn, 1 - drawn)

@@ -19,9 +19,9 @@ class Preprocessing:
     """The mean and deviations of the input; they belong to the parameters and are saved with them.
 
     Attributes:
-        mean: float32 [S, S, 3], RGB, 0-255, S the size of the stored images. Crops of any position
-            subtract its center, as in the 2012 code.
-        std: float32 [3], the divisor of each channel; ones for the networks of 2012.
+        mean: Mean image, float32 [S, S, 3], RGB, 0-255; S is the size of the stored images. Crops
+            of any position subtract its center, as in the 2012 code.
+        std: Divisor of each channel, float32 [3]; ones for the networks of 2012.
     """
 
     mean: np.ndarray

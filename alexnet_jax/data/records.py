@@ -36,10 +36,10 @@ class Records:
     """The encoded images and labels of one split, read at any index, in any order.
 
     Attributes:
-        directory: of the records.
-        files: of the split, in the order of its examples.
-        class_names: by label, as the data set declares them.
-        num_classes: their number.
+        directory: Folder of the records.
+        files: Record files of the split, in the order of its examples.
+        class_names: Names of the classes, by label, as the data set declares them.
+        num_classes: Number of classes.
     """
 
     def __init__(self, data_dir: str | Path, name: str, split: str) -> None:

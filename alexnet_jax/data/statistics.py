@@ -16,12 +16,12 @@ class Statistics:
     """The mean that is subtracted from the network's input, and the axes of the color noise.
 
     Attributes:
-        mean_image: float32 [S, S, 3], RGB, 0-255.
-        pca_eigenvectors: float32 [3, 3], a column an eigenvector of the pixels' RGB covariance; the
-            component of largest magnitude of each is positive.
-        pca_std: float32 [3], the standard deviation along each axis, 0-255, decreasing: the
-            eigenvalue's square root, which is what 2012's code scales its draws with.
-        count: number of images that they come from.
+        mean_image: Mean image, float32 [S, S, 3], RGB, 0-255.
+        pca_eigenvectors: Eigenvectors of the pixels' RGB covariance, float32 [3, 3], one per
+            column; the component of largest magnitude of each is positive.
+        pca_std: Standard deviation along each axis, float32 [3], 0-255, decreasing: the square root
+            of the eigenvalue. The 2012 code scales its draws with it.
+        count: Number of images behind the statistics.
     """
 
     mean_image: np.ndarray

@@ -93,11 +93,11 @@ def read_and_send(
     memory of a batch is used again once nothing refers to its arrays any more.
 
     Args:
-        batches: for training or evaluation.
-        start: number of the first batch.
-        threads: how many read rows; all of them share each batch.
-        send: is called in other threads.
-        rows: the rows of each batch to read, ascending; None for all.
+        batches: Batches for training or evaluation.
+        start: Number of the first batch.
+        threads: Number of threads that read rows; all of them share each batch.
+        send: Function applied to each batch, in other threads.
+        rows: Rows of each batch to read, ascending; None reads all.
     """
     rows = np.arange(batches.batch_size) if rows is None else rows
     piece = max(_FEWEST_ROWS, -(-len(rows) // (2 * threads)))

@@ -35,7 +35,7 @@ class DeviceCache:
     """The images and labels of a split, an equal share of them on every device.
 
     Attributes:
-        source: the source of the images.
+        source: Source of the images.
         directory, num_classes, class_names, image_size, fingerprint: as in `ImageSource`.
     """
 

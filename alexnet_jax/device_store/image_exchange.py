@@ -29,8 +29,8 @@ class Placement:
     devices, so that consecutive images, as in an evaluation, come from all of them.
 
     Attributes:
-        rows: images on each device; the last ones are padding.
-        first, last: the images of this process are `first` to `last - 1`.
+        rows: Images on each device; the last ones are padding.
+        first, last: The images of this process are `first` to `last - 1`.
     """
 
     def __init__(self, count: int, mesh: Mesh) -> None:
@@ -62,8 +62,10 @@ class Plan(NamedTuple):
     """What the D devices send each other for G batches, b images of each on a device.
 
     Attributes:
-        send: int32 [G, D, D, slots], rows by owner and by destination; unused slots send row 0.
-        take: int32 [G, D, b], which of the D * slots images received is which; D * slots: padding.
+        send: int32 [G, D, D, slots], rows to send, by owner and by destination; unused slots send
+            row 0.
+        take: int32 [G, D, b], for each image of a batch, its place among the D * slots images
+            received; D * slots means padding.
     """
 
     send: np.ndarray

@@ -161,7 +161,7 @@ def _least_bytes(rows: list[Row], images: int, item_bytes: int) -> int:
 
 
 def read_cycles(text: str) -> list[Operation]:
-    """Return the operations of a TPU's program, dearest first.
+    """Return the operations of a TPU's program, the most expensive first.
 
     Last come large ones of which the compiler gives no estimate, by bytes.
     """

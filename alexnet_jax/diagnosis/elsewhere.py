@@ -11,10 +11,10 @@ def measured_elsewhere(
     """Return the measurements of this step on other devices; none where nobody measured it.
 
     Args:
-        network: as `name_network` names it.
+        network: Name of the network, as `name_network` returns it.
         dtype: "float32" or "bfloat16".
-        precision: of float32 products; bfloat16 has no choice.
-        batch_size: images per step.
+        precision: Precision of float32 products; bfloat16 has no choice.
+        batch_size: Images per step.
 
     Returns:
         The device, jax (its version), milliseconds of a step with augmentation and update, source.

@@ -43,12 +43,12 @@ def diagnose(
     """Measure every stage, and say what follows: the JSON object of docs/doctor.md.
 
     Args:
-        experiment: what is measured.
-        run: the experiment with its data; None if the data are missing.
-        missing: how to get missing data, or "".
-        seconds: time limit; slow stages get fewer repetitions or are skipped.
-        show: receives the name of what is being measured, for display.
-        arguments: the flags that gave the config, for the commands in the advice.
+        experiment: Experiment to measure.
+        run: The experiment with its data; None if the data are missing.
+        missing: How to get missing data, or "".
+        seconds: Time limit; slow stages get fewer repetitions or are skipped.
+        show: Function that receives the name of each measurement, for display.
+        arguments: Flags that gave the config, for the commands in the advice.
     """
     start, config = time.perf_counter(), experiment.config
     model, mesh = experiment.network.model, experiment.mesh

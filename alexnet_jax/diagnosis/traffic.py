@@ -39,8 +39,8 @@ def read_transfers(program: str, devices: int) -> list[Transfer]:
     """Return the collectives that send something.
 
     Args:
-        program: the text of an optimized HLO module for CPUs: `compiled.as_text()`.
-        devices: number of devices that the program is compiled for.
+        program: Text of an optimized HLO module for CPUs: `compiled.as_text()`.
+        devices: Number of devices that the program is compiled for.
 
     Raises:
         ValueError: a collective, or a loop around one, cannot be read.

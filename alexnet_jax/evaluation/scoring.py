@@ -31,8 +31,8 @@ class Predictor:
     """A network with its parameters: (images, number of the view) -> probabilities.
 
     Attributes:
-        predict: (uint8 [B, S, S, 3], number) -> float32 [B, classes].
-        crop_size: side of the views.
+        predict: Function (uint8 [B, S, S, 3], number of the view) -> float32 [B, classes].
+        crop_size: Side of the views in pixels.
     """
 
     predict: Callable[[jax.Array, int], jax.Array]
@@ -97,10 +97,10 @@ class Judged:
     """The predictions for a split of N examples, in its order, and their scores.
 
     Attributes:
-        scores: all `METRICS`, and count.
+        scores: Values of all `METRICS`, and the count of examples.
         labels: int32 [N].
         predicted: int32 [N], the most probable class; of equally probable ones the first.
-        probabilities: float32 [N, classes], where they were asked for.
+        probabilities: float32 [N, classes], if requested.
     """
 
     scores: dict[str, float | int]
@@ -121,13 +121,13 @@ def judge(
     """Evaluate networks, their probabilities averaged, on every example of a split.
 
     Args:
-        predictors: one per network.
-        batches: of `EvaluationBatches`, on the devices of `mesh`.
-        count: number of examples in the split.
+        predictors: One predictor per network.
+        batches: Batches of `EvaluationBatches`, on the devices of `mesh`.
+        count: Number of examples in the split.
         views: "center" or "ten_crop", which includes the scores of the center.
-        mesh: the devices.
-        names: of the networks, for messages; by default numbers.
-        keep_probabilities: return the probabilities, too: 4 bytes per example, class and view.
+        mesh: Mesh of devices.
+        names: Names of the networks for messages; by default numbers.
+        keep_probabilities: Whether to keep probabilities: 4 bytes per example, class and view.
 
     Returns:
         By kind of view: predictions and scores.

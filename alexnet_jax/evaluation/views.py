@@ -9,9 +9,9 @@ VIEW_TITLES = {"center": "center crop", "ten_crop": "ten crops"}
 
 
 def ten_crop_offsets(image_size: int, crop_size: int) -> list[tuple[int, int]]:
-    """Return (top, left) of four corners, with the center in their middle, as in the 2012 code."""
+    """Return (top, left) of the crops at top left, top right, center, bottom left, bottom right."""
     far = image_size - crop_size
-    return [(0, 0), (0, far), (far // 2, far // 2), (far, 0), (far, far)]
+    return [(0, 0), (0, far), (far // 2, far // 2), (far, 0), (far, far)]  # The 2012 code's order.
 
 
 def first_of_same_pixels(number: int, image_size: int, crop_size: int) -> int:

@@ -32,14 +32,14 @@ def create_model(
     """Build the network called `name`.
 
     Args:
-        name: one of `MODELS`.
-        num_classes: outputs of the last layer.
-        dtype: of activations and products; parameters, normalization and logits are float32.
-        modifications: names of `MODIFICATIONS`, applied to the network's table in this order.
-        precision: of products where `dtype` is float32: "float32" on every platform, or "fast", the
-            platform's own: TensorFloat-32 on GPUs since Ampere, bfloat16 on TPUs.
-        kernels: forms of the operations that are "fast" on this platform, or the "plain" ones of
-            `alexnet_jax.models.ops`. They differ by rounding.
+        name: One of `MODELS`.
+        num_classes: Number of outputs of the last layer.
+        dtype: Dtype of activations and products; parameters, normalization and logits are float32.
+        modifications: Names in `MODIFICATIONS`, applied to the network's table in this order.
+        precision: Precision of products if `dtype` is float32: "float32" on every platform, or
+            "fast", the platform's own: TensorFloat-32 on GPUs since Ampere, bfloat16 on TPUs.
+        kernels: "fast" for the fastest forms of the operations on this platform, "plain" for those
+            of `alexnet_jax.models.ops`. They differ by rounding.
 
     Raises:
         UserError: a value is not among the known ones, or `num_classes` is less than 2.

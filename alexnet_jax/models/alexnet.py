@@ -30,11 +30,11 @@ class AlexNet(nn.Module):
     """Convolutions conv1, conv2, ..., then fully connected layers fc6, fc7, ..., as `spec` says.
 
     Attributes:
-        spec: the table.
-        num_classes: outputs of the last layer.
-        dtype: of activations and products; parameters, normalization and logits are float32.
-        precision: of products of float32 numbers, see `models.ops.conv2d`.
-        partitioned_op: computes the products with the layers' kernels.
+        spec: Table of the layers.
+        num_classes: Number of outputs of the last layer.
+        dtype: Dtype of activations and products; parameters, normalization and logits are float32.
+        precision: Precision of products of float32 numbers, see `models.ops.conv2d`.
+        partitioned_op: Function that computes the products with the layers' kernels.
         operations: `fast_operations()`, or `models.ops` for the plain forms.
     """
 
@@ -55,9 +55,9 @@ class AlexNet(nn.Module):
 
         Args:
             images: float32 [B, S, S, 3], RGB 0-255 minus the mean; S is `spec.crop_size`.
-            train: drop units (needs the rng stream "dropout"); batch normalization takes the
-                batch's statistics and updates the running ones (needs `mutable=["batch_stats"]`).
-            positions: int32 [B], of the images in the global batch, where they are a part of it.
+            train: Drop units (needs the rng stream "dropout"); batch normalization uses the batch's
+                statistics and updates the running ones (needs `mutable=["batch_stats"]`).
+            positions: int32 [B], positions in the global batch, if the images are a part of one.
 
         Returns:
             float32 [B, num_classes].

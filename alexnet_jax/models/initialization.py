@@ -15,12 +15,12 @@ def initializers(name: str, kernel_std: float, bias: float, inputs: int) -> tupl
     """Return the initializers of a layer's kernel and bias.
 
     Args:
-        name: "gaussian": N(0, kernel_std²), not truncated, and a constant, as in 2012; "he":
-            N(0, 2/inputs) and 0 (He et al. 2015); "torch": both uniform in ±1/sqrt(inputs), the
-            default of PyTorch's layers.
-        kernel_std: for "gaussian".
-        bias: for "gaussian".
-        inputs: how many numbers each unit sees.
+        name: "gaussian": N(0, kernel_std²), not truncated, and a constant, as in 2012; "he": N(0,
+            2/inputs) and 0 (He et al. 2015); "torch": both uniform in ±1/sqrt(inputs), the default
+            of PyTorch's layers.
+        kernel_std: Standard deviation of the kernel, for "gaussian".
+        bias: Initial value of the biases, for "gaussian".
+        inputs: Number of inputs of each unit.
 
     Raises:
         ValueError: `name` is none of these.

@@ -37,12 +37,12 @@ class Layer(nn.Module):
     """A product with a kernel, and biases: one row of a network's table.
 
     Attributes:
-        row: number of kernels or units, their groups, the values that they start from.
-        product: (inputs, kernel, groups) -> sums.
-        initialization: see `initializers`.
-        dtype: of the inputs and of the product.
-        result_dtype: of the sums and biases.
-        partitioned_op: computes the product with the kernel.
+        row: Number of kernels or units, their groups and their initial values.
+        product: Function (inputs, kernel, groups) -> sums.
+        initialization: Name of the initialization, see `initializers`.
+        dtype: Dtype of the inputs and of the product.
+        result_dtype: Dtype of the sums and biases.
+        partitioned_op: Function that computes the product with the kernel.
     """
 
     row: Convolution | Dense

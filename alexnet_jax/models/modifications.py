@@ -33,7 +33,7 @@ def ungroup(spec: Spec) -> Spec:
 def keep_one_column(spec: Spec) -> Spec:
     """Keep half the kernels, which see all channels; the last convolution keeps all of its own.
 
-    So the code's layers-145-half.cfg; the paper, §3.2, compares with such a network.
+    This is `layers-145-half.cfg` of the 2012 code. Paper §3.2 compares with such a network.
     """
     *lower, last = ungroup(spec).convolutions
     halved = (replace(layer, features=layer.features // 2) for layer in lower)
@@ -85,8 +85,8 @@ def _leave_out_norms(spec: Spec, number: int) -> Spec:
 def _normalize_batches(spec: Spec) -> Spec:
     """Put batch normalization right after each convolution, in place of the norms of 2012.
 
-    So You, Gitman and Ginsburg changed AlexNet (nvcaffe, models/alexnet_bn/train_val.prototxt);
-    fully connected layers stay as they are.
+    You, Gitman and Ginsburg changed AlexNet this way (nvcaffe,
+    models/alexnet_bn/train_val.prototxt). Fully connected layers are unchanged.
     """
     convolutions = tuple(_without_norms(layer, "batch_norm") for layer in spec.convolutions)
     return replace(spec, convolutions=convolutions)

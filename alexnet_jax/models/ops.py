@@ -30,12 +30,12 @@ def conv2d(
     Args:
         images: [B, H, W, C].
         kernel: [h, w, C / groups, features].
-        stride: pixels from one window to the next, in both directions.
-        padding: zeros before and after each spatial side.
-        groups: number of groups.
-        precision: of the products of float32 numbers, here and in the gradients: HIGHEST is
-            float32 on every platform, DEFAULT the platform's own, TensorFloat-32 on GPUs since
-            Ampere and bfloat16 on TPUs.
+        stride: Pixels from one window to the next, in both directions.
+        padding: Zeros before and after each spatial side.
+        groups: Number of groups.
+        precision: Precision of products of float32 numbers, here and in the gradients. HIGHEST is
+            float32 on every platform; DEFAULT is the platform's own: TensorFloat-32 on GPUs since
+            Ampere, bfloat16 on TPUs.
 
     Returns:
         [B, (H + sum(padding) - h) // stride + 1, and so for W, features].
@@ -70,12 +70,12 @@ def local_response_norm(
     convention of Caffe, PyTorch and the 2012 code, which divide by the window's size.
 
     Args:
-        x: [..., C], any float dtype; the sums are taken in float32 or better: squares reach 1e5.
-        k: added to the sum.
-        alpha: factor of the sum.
-        beta: exponent.
-        size: odd number of channels in the window.
-        groups: number of equal groups of channels that do not see each other.
+        x: [..., C], any float dtype. Sums are in float32 or better, because squares reach 1e5.
+        k: Constant added to the sum.
+        alpha: Factor of the sum.
+        beta: Exponent of the denominator.
+        size: Odd number of channels in the window.
+        groups: Number of equal groups of channels that do not see each other.
 
     Returns:
         the shape and dtype of `x`.
@@ -151,13 +151,13 @@ def dropout(
 
     Args:
         x: [B, ...].
-        rate: probability that a unit is zeroed in training.
-        inverted: scale the kept units by 1/(1-rate) in training (today's habit) instead of all
-            units by 1-rate in evaluation (2012).
-        train: whether to drop.
-        key: of the random masks; unused in evaluation.
-        positions: int32 [B], of the images in the global batch; None: 0 to B - 1. An image's mask
-            depends on the key and its position alone, however the batch is divided.
+        rate: Probability that a unit is zeroed in training.
+        inverted: Whether to scale the kept units by 1/(1-rate) in training, as is usual today,
+            instead of all units by 1-rate in evaluation (2012).
+        train: Whether to drop units.
+        key: Random key of the masks; unused in evaluation.
+        positions: int32 [B], positions of the images in the global batch; None means 0 to B - 1. A
+            mask depends on the key and the position alone, however the batch is divided.
     """
     if not train:
         return x if inverted else x * jnp.asarray(1.0 - rate, x.dtype)

@@ -67,14 +67,14 @@ class Convolution:
     """A convolution and the operations that follow it.
 
     Attributes:
-        features: number of kernels.
-        window: side of the square kernel.
-        after: names among "activation", "lrn", "spatial_norm", "batch_norm" and "pool", in order.
-        stride: pixels from one window to the next.
-        padding: zeros before and after each spatial side.
-        groups: independent halves (2) or one whole (1).
-        kernel_std: standard deviation of the Gaussian that kernels start from.
-        bias: value that biases start from.
+        features: Number of kernels.
+        window: Side of the square kernel.
+        after: Names among "activation", "lrn", "spatial_norm", "batch_norm" and "pool", in order.
+        stride: Pixels from one window to the next.
+        padding: Zeros before and after each spatial side.
+        groups: Number of independent groups of channels, 1 or 2.
+        kernel_std: Standard deviation of the Gaussian that kernels start from.
+        bias: Value that biases start from.
     """
 
     features: int
@@ -122,20 +122,20 @@ class Spec:
     dtype=, precision=)`, called as `AlexNet` is, whose output layer is called fc1.
 
     Attributes:
-        source: where the table comes from.
-        crop_size: side of the square input that the layers' arithmetic is made for.
-        convolutions: conv1, conv2, ...
-        dense: the hidden fully connected layers, numbered on from the convolutions.
-        columns: groups of channels that normalization does not look across (2012: one a GPU).
-        normalization: of "lrn"; None leaves it out.
-        spatial_normalization: of "spatial_norm"; None leaves it out.
-        batch_normalization: of "batch_norm".
-        pooling: of "pool".
+        source: Where the table comes from.
+        crop_size: Side of the square input that the layers' arithmetic is made for.
+        convolutions: Convolutions conv1, conv2, ...
+        dense: Hidden fully connected layers, numbered after the convolutions.
+        columns: Groups of channels that normalization does not look across (2012: one per GPU).
+        normalization: Parameters of "lrn"; None leaves it out.
+        spatial_normalization: Parameters of "spatial_norm"; None leaves it out.
+        batch_normalization: Parameters of "batch_norm".
+        pooling: Parameters of "pool".
         activation: "relu" or "tanh".
-        dropout: None for none.
+        dropout: Parameters of dropout; None leaves it out.
         initialization: "gaussian", "he" or "torch"; see `initializers`.
-        output_std: standard deviation of the output layer's Gaussian; its biases start at 0.
-        module: linen class that builds the network; None for `AlexNet`.
+        output_std: Standard deviation of the output layer's Gaussian; its biases start at 0.
+        module: Linen class that builds the network; None means `AlexNet`.
     """
 
     source: str

@@ -35,9 +35,9 @@ class Sink:
     A failure is one warning; the run goes on without the sink.
 
     Args:
-        name: of the module, e.g. "wandb" or "trackio".
-        workdir: of the run.
-        config: every value of the run, by key.
+        name: Name of the module, such as "wandb" or "trackio".
+        workdir: Folder of the run.
+        config: Every value of the run's config, by key.
     """
 
     def __init__(self, name: str, workdir: Path, config: Mapping[str, Any]) -> None:

@@ -1,1 +1,1 @@
-"""Devices and processes: the mesh, sharding rules, clusters."""
+"""Devices and processes: the mesh, sharding rules, partitioned operations, prefetching."""

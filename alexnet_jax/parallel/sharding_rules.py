@@ -36,10 +36,10 @@ def divided_dimension(mesh: Mesh, spec: Spec, path: str, shape: tuple[int, ...])
     """Return the dimension of a parameter that is divided over the second axis, if any.
 
     Args:
-        mesh: the devices.
-        spec: of the network.
-        path: ends in layer/kind, such as "conv1/kernel".
-        shape: of the whole parameter.
+        mesh: Mesh of devices.
+        spec: Table of the network.
+        path: Path of the parameter; it ends in layer/kind, such as "conv1/kernel".
+        shape: Shape of the whole parameter.
     """
     axis = second_axis(mesh)
     layer, kind = ["", *path.split("/")][-2:]

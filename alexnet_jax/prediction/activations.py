@@ -23,10 +23,10 @@ def capture_activations(
     Under `jit`, layers above the highest of `layers` cost nothing.
 
     Args:
-        model: the network.
-        variables: for `model.apply`: params, and batch_stats where it normalizes batches.
+        model: Network to apply.
+        variables: Variables for `model.apply`: params, and batch_stats if it normalizes batches.
         crops: float32 [B, s, s, 3], from `Preprocessing`.
-        layers: names, e.g. "conv5" and "fc7"; none: all, from the input to the output.
+        layers: Names such as "conv5" and "fc7"; none: all, from the input to the output.
 
     Returns:
         float32 [B, H, W, features] of convolutions and [B, units] of fully connected layers, by

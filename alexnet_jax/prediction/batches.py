@@ -23,8 +23,8 @@ class ImageBatch:
 
     Attributes:
         images: uint8 [B, S, S, 3], RGB; zeros for images that cannot be read, and after the last.
-        paths: of the first rows.
-        problems: by row: None, or the reason why the image cannot be read.
+        paths: Paths of the images in the first rows.
+        problems: For each row, None or the reason why the image cannot be read.
     """
 
     images: np.ndarray
@@ -45,12 +45,12 @@ def read_batches(
     Only a few batches are in memory at a time, for each thread one or two.
 
     Args:
-        paths: of the images.
-        image_size: side of the images.
-        max_megapixels: larger images are not read.
-        multiple: the number of devices, which divides the batch.
-        rows: images in a batch, rounded up to a multiple; fewer if there are fewer images.
-        threads: by default one for each core.
+        paths: Paths of the images.
+        image_size: Side of the images in pixels.
+        max_megapixels: Limit above which images are not read.
+        multiple: Number of devices, which divides the batch.
+        rows: Images in a batch, rounded up to a multiple; fewer if there are fewer images.
+        threads: Number of threads; by default one per core.
     """
     paths = iter(paths)
     first = list(islice(paths, rows or _ROWS))

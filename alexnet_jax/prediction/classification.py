@@ -26,10 +26,10 @@ def classify(
     """Yield a prediction for each image, in order, in memory that their number does not change.
 
     Args:
-        classifier: the network.
-        paths: of the images, read a few batches ahead.
-        views: one of `classifier.views`.
-        top: number of classes; more than there are give all.
+        classifier: Classifier to apply.
+        paths: Paths of the images, read a few batches ahead.
+        views: One of `classifier.views`.
+        top: Number of classes to return; all if there are fewer.
 
     Raises:
         NotFiniteError: the network predicts a number that is not finite.

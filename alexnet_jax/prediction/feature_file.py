@@ -34,9 +34,9 @@ def write_features(path: Path, shapes: _Shapes, features: Iterable[Features]) ->
     written to temporary files in the same folder, which needs the space twice.
 
     Args:
-        path: the file.
-        shapes: of one image's activations, by layer.
-        features: of some images at a time.
+        path: File to write.
+        shapes: Shapes of one image's activations, by layer.
+        features: Activations of a few images at a time.
 
     Raises:
         UserError: as for `check_feature_file`, and if there are no images.

@@ -48,13 +48,13 @@ def judge_workdirs(
     """Evaluate networks, their probabilities averaged, on a split of the first one's data set.
 
     Args:
-        workdirs: one per network; all must have been trained on the same data set.
+        workdirs: One workdir per network; all must have been trained on the same data set.
         views: "center" or "ten_crop", which includes the scores of the center.
-        data_dir: of the data set, if it is not where the first run found it.
-        checkpoint: of each workdir, as for `load_trained`.
-        split: of the data set.
-        keep_probabilities: return the probabilities, too.
-        notes: where the checkpoints that are read are named; None: standard output.
+        data_dir: Folder of the data set, if it is not where the first run found it.
+        checkpoint: Checkpoint of each workdir, as for `load_trained`.
+        split: Split of the data set.
+        keep_probabilities: Whether to return the probabilities too.
+        notes: Stream for the names of the checkpoints that are read; None means standard output.
     """
     networks = [open_trained(Path(each), checkpoint, data_dir, notes) for each in workdirs]
     config, mesh = networks[0].config, networks[0].mesh

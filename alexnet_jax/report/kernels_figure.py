@@ -17,7 +17,7 @@ def kernels_grid(kernels: np.ndarray, columns: int = 1) -> list[np.ndarray]:
 
     Args:
         kernels: float32 [h, w, 3, features].
-        columns: groups of features that the network keeps apart (2012: one a GPU).
+        columns: groups of features that the network keeps apart (2012: one per GPU).
     """
     largest = np.abs(kernels).max(axis=(0, 1, 2), keepdims=True)
     scaled = 0.5 + 0.5 * kernels / np.maximum(largest, np.finfo(np.float32).tiny)

@@ -27,12 +27,13 @@ def make_report(
     """Write a report and return the path of its page.
 
     Args:
-        workdirs: of the runs; the report is written to the first, or to `compare` without any.
-        compare: folder of a sweep.
-        checkpoint: of the first workdir, as for `load_trained`.
-        data_dir: of the first one's data set, if it has moved.
-        images: validation images to classify for the pictures.
-        training_images: among which the nearest ones are sought.
+        workdirs: Folders of runs; the report is written to the first, or to `compare` if there is
+            none.
+        compare: Folder of a sweep.
+        checkpoint: Checkpoint of the first workdir, as for `load_trained`.
+        data_dir: Folder of the first run's data set, if it has moved.
+        images: Number of validation images to classify for the pictures.
+        training_images: Number of training images among which the nearest ones are sought.
 
     Raises:
         UserError: a folder is no workdir, or holds no sweep, or no such checkpoint, or the disk is

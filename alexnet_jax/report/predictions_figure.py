@@ -26,8 +26,8 @@ def draw_predictions(
     Args:
         images: uint8 [N, s, s, 3].
         probabilities: float32 [N, classes].
-        class_names: by label.
-        labels: of the images.
+        class_names: Names of the classes, by label.
+        labels: Labels of the images.
     """
     across = min(_ACROSS, len(images))
     down = -(-len(images) // across)

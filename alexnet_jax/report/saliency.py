@@ -21,10 +21,10 @@ def gradient_magnitude(
     It is the gradient's largest magnitude over the colors (Simonyan et al., arXiv 1312.6034).
 
     Args:
-        network: the model and its preprocessing.
-        variables: of the model.
+        network: The model and its preprocessing.
+        variables: Variables of the model.
         pixels: float32 [N, s, s, 3].
-        classes: int [N], one for each image.
+        classes: int [N], one per image.
     """
 
     def logit(pixels: jax.Array) -> jax.Array:

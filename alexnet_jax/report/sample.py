@@ -27,9 +27,9 @@ class Sample:
     Attributes:
         crops: uint8 [N, s, s, 3], the center crops.
         labels: int32 [N].
-        probabilities: by kind of view, float32 [N, classes]; empty where none were asked for.
-        features: float32 [N, units], of the last hidden layer, for the center crop.
-        maxima: by layer, for the center crops.
+        probabilities: float32 [N, classes] by kind of view; empty if not requested.
+        features: float32 [N, units], activations of the last hidden layer for the center crop.
+        maxima: Strongest activations of units for the center crops, by layer.
     """
 
     crops: np.ndarray
@@ -62,11 +62,11 @@ def draw_sample(
     """Classify `count` images, evenly spaced over a split.
 
     Args:
-        images: the split.
-        count: of images; all if the split has no more.
-        trained: the network.
+        images: Images of the split.
+        count: Number of images; all if the split has no more.
+        trained: Network to apply.
         views: "center" or "ten_crop", which includes the center; None: features alone.
-        what: name of the work, for the progress bar.
+        what: Name of the work, for the progress bar.
     """
     watch = jax.jit(partial(watch_units, trained.network))
     indices = spread_evenly(count, len(images))

@@ -98,8 +98,8 @@ def draw_differences(findings: Sequence[Finding], published: Mapping[str, float]
     """Draw each difference with its 95 % interval, and the published one where there is one.
 
     Args:
-        findings: of one data set.
-        published: difference in percentage points of top-1 error, by claim.
+        findings: Findings of one data set.
+        published: Published difference in percentage points of top-1 error, by claim.
     """
     rows = [each for each in findings if MEASURES[each.claim.measure].curve is None]
     with figure_style():

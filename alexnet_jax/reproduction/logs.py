@@ -1,6 +1,6 @@
 """The log of an experiment: one line for its config, one for each finished run.
 
-It holds every number that the page shows, so that the page can be written anew from logs alone.
+It holds every number that the page shows, so that the page can be rewritten from logs alone.
 """
 
 import json

@@ -54,13 +54,13 @@ def run_experiments(
     Ray must not fork, and the memory of a GPU, which a trial would need.
 
     Args:
-        chosen: experiments, each with claims of it.
-        data: name of the data set.
-        data_dir: where it was prepared.
-        seeds: of each arm; the baseline has BASELINE_RUNS times as many.
-        workdir: folder of all runs.
-        results: folder of the logs.
-        execute: runs trials, as for `run_missing`.
+        chosen: Experiments, each with claims that use it.
+        data: Name of the data set.
+        data_dir: Folder in which the data set was prepared.
+        seeds: Number of seeds of each arm; the baseline has BASELINE_RUNS times as many.
+        workdir: Folder of all runs.
+        results: Folder of the logs.
+        execute: Function that runs trials, as for `run_missing`.
     """
     roots = [workdir / data.replace("/", "_") / experiment.name for experiment, _ in chosen]
     for (experiment, claims), root in zip(chosen, roots, strict=True):

@@ -243,7 +243,7 @@ def describe_trouble(error: BaseException) -> str | None:
 def _fields(state: TrainState) -> dict[str, Any]:
     """Return the state as it is saved: by name, batch statistics and average only if there are any.
 
-    So runs without them resume from checkpoints of before they were added.
+    So that runs without them can read checkpoints from before these fields existed.
     """
     fields = {name: getattr(state, name) for name in TrainState.__dataclass_fields__}
     for name in ("batch_stats", "average"):

@@ -160,7 +160,7 @@ def load_class_names(workdir: Path, count: int) -> list[str]:
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(
             f"{path} cannot be read ({error}); restore it from a copy, or remove it: the command "
-            f"that trained {workdir}, without its result.json, writes it anew"
+            f"that trained {workdir}, without its result.json, rewrites it"
         ) from error
 
 

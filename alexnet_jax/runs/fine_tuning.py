@@ -20,10 +20,10 @@ class Pretrained:
     """The parameters of another run, read when they are first needed.
 
     Attributes:
-        workdir: of the other run.
+        workdir: Workdir of the other run.
         checkpoint: "best", "latest" or a step; None: the best, or the latest without evaluations.
-        image_size: of this run's images.
-        mesh: the devices.
+        image_size: Side of this run's images in pixels.
+        mesh: Mesh of devices.
     """
 
     workdir: str
@@ -51,7 +51,7 @@ class Pretrained:
         return replace(fresh, params=params, batch_stats=batch_stats, average=average)
 
     def describe(self, experiment: Experiment) -> str:
-        """Return which layers are taken, and which begin anew."""
+        """Return which layers are loaded, and which are initialized."""
         fresh = experiment.network.abstract_state.params
         return describe_pretrained(self.trained.state, fresh, self.workdir)
 
@@ -60,10 +60,10 @@ def load_pretrained(params: Any, fresh: Any, output: str, source: str) -> Any:
     """Return the parameters with which fine-tuning starts, by layer.
 
     Args:
-        params: of the other run.
-        fresh: freshly drawn parameters; the output layer takes these if its shape differs.
-        output: name of the output layer.
-        source: of `params`, for messages.
+        params: Parameters of the other run, by layer.
+        fresh: Newly drawn parameters; the output layer takes these if its shape differs.
+        output: Name of the output layer.
+        source: Source of `params`, for messages.
 
     Raises:
         UserError: another layer is missing, left over, or of another shape.
@@ -88,12 +88,12 @@ def load_pretrained(params: Any, fresh: Any, output: str, source: str) -> Any:
 
 
 def describe_pretrained(state: TrainState, fresh: Any, source: str) -> str:
-    """Return which layers fine-tuning takes from another run, and which begin anew.
+    """Return which layers fine-tuning loads from another run, and which it initializes.
 
     Args:
-        state: of the other run.
-        fresh: parameters of this one, by layer, or their shapes.
-        source: workdir of the other run.
+        state: State of the other run.
+        fresh: Parameters of this run, by layer, or their shapes.
+        source: Workdir of the other run.
     """
 
     def shapes(layer: Any) -> Any:

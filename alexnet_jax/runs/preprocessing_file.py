@@ -27,5 +27,5 @@ def load_preprocessing(workdir: Path) -> Preprocessing:
     except (ValueError, KeyError) as error:
         raise UserError(
             f"{path} cannot be read ({error}); the command that trained here, or imported the "
-            "weights, writes it anew"
+            "weights, rewrites it"
         ) from error

@@ -33,15 +33,15 @@ class RunRecord:
     """Records a run in its workdir, as a `training.loop.Record`; a context that closes its files.
 
     Args:
-        run: the run.
-        workdir: where its files are.
-        step: completed steps, from which it starts or resumes.
-        lock: of `workdir`, which is checked before each write.
-        checkpoints: of `workdir`.
-        profiled: the steps to trace.
+        run: Run to record.
+        workdir: Folder of the run's files.
+        step: Completed steps, from which it starts or resumes.
+        lock: Lock on `workdir`, which is checked before each write.
+        checkpoints: Checkpoints of `workdir`.
+        profiled: Steps to trace.
 
     Attributes:
-        log: metrics.jsonl; it passes its lines to the display, TensorBoard and the sink.
+        log: Log in metrics.jsonl; it passes its lines to the display, TensorBoard and the sink.
     """
 
     def __init__(

@@ -42,8 +42,8 @@ def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
     """Set up JAX and build all parts of a run.
 
     Args:
-        config: see docs/config.md.
-        workdir: of the run. A run that has started keeps its preprocessing, class names and
+        config: Config of the run, see docs/config.md.
+        workdir: Folder of the run. A run that has started keeps its preprocessing, class names and
             colors; `data_changes` says how the data now differ.
 
     Raises:

@@ -59,8 +59,8 @@ def late_changes(schedule: ConfigDict, durations: Durations) -> list[str]:
     """Return the changes of learning rates that come after the end of the run, as key=value.
 
     Args:
-        schedule: the values of config.schedule.
-        durations: of the run.
+        schedule: Values of config.schedule.
+        durations: Durations of the run.
     """
     keys = ["conv1_boundaries", "output_boundaries"]
     if schedule.name == "step_decay":

@@ -44,10 +44,10 @@ def train_and_evaluate(
     """Train and evaluate the network that `config` describes; resume if `workdir` holds a run.
 
     Args:
-        config: see docs/config.md.
-        workdir: where all files of the run are written.
-        ignore_config: resume even if the run started with another config.
-        profiled: the steps to trace.
+        config: Config of the run, see docs/config.md.
+        workdir: Folder for all files of the run.
+        ignore_config: Whether to resume even if the run started with another config.
+        profiled: Steps to trace.
 
     Returns:
         The contents of `result.json`.

@@ -41,10 +41,10 @@ def load_trained(
     """Read a workdir and print which checkpoint was read.
 
     Args:
-        workdir: of a run.
-        mesh: the devices.
+        workdir: Folder of a run.
+        mesh: Mesh of devices.
         checkpoint: "best", "latest" or a step; None: the best, or the latest without evaluations.
-        notes: where the checkpoint is printed; None: standard output.
+        notes: Stream for the name of the checkpoint; None means standard output.
 
     Raises:
         UserError: it is no workdir, or holds no such checkpoint that can be read.

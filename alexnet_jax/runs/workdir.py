@@ -86,7 +86,7 @@ def read_result(workdir: Path, steps: int) -> dict[str, Any] | None:
         return None
     result = read_json(path) or {}
     if damage := find_damage(result):
-        print(f"warning: {path} is damaged ({damage}); it is written anew", file=sys.stderr)
+        print(f"warning: {path} is damaged ({damage}); it is rewritten", file=sys.stderr)
         return None
     return result if result["step"] == steps else None
 

@@ -1,4 +1,4 @@
-"""Serve a local web page on which one tries a trained network.
+"""Serve a local web page for trying out a trained network.
 
   python -m alexnet_jax.serve --workdir=runs/demo
 

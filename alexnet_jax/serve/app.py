@@ -102,12 +102,12 @@ def make_app(
     """Load a workdir's network and return the application.
 
     Args:
-        workdir: of a run or of imported weights.
-        checkpoint: as for `load_trained`.
-        data_dir: of its data set, if it has moved; without data there is no gallery.
-        training_images: among which the nearest ones are sought.
-        max_bytes: of an uploaded file.
-        hosts: names under which the page may be asked for, so that no other web site can reach it
+        workdir: Folder of a run or of imported weights.
+        checkpoint: Checkpoint to use, as for `load_trained`.
+        data_dir: Folder of the data set, if it has moved; without data there is no gallery.
+        training_images: Number of training images among which the nearest ones are sought.
+        max_bytes: Largest size of an uploaded file.
+        hosts: Names under which the page may be requested, so that no other web site can reach it
             through a name of its own.
     """
     trained = open_trained(workdir, checkpoint, data_dir)

@@ -20,7 +20,7 @@ class Neighbors:
     """Looks at training images in the background, and then finds the nearest ones.
 
     Attributes:
-        note: why there are none, or none yet; "" once there are.
+        note: Why there are no neighbors yet; "" once there are.
     """
 
     def __init__(self, trained: TrainedNetwork, count: int) -> None:

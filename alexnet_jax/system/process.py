@@ -1,4 +1,4 @@
-"""Changes to the whole process, which only front doors make."""
+"""Changes to the whole process, which only commands make."""
 
 import gc
 import importlib

@@ -63,11 +63,11 @@ class Progress:
     by default standard error, is no terminal, work of less than ten seconds prints nothing.
 
     Args:
-        what: name of the work.
-        total: amount of the work; None: unknown, only the time is shown.
+        what: Name of the work.
+        total: Amount of the work; None: unknown, only the time is shown.
         unit: "B" for bytes, or a plural noun.
-        done: amount that was done before.
-        lines: print lines where the stream is no terminal.
+        done: Amount that was done before.
+        lines: Whether to print lines if the stream is no terminal.
     """
 
     def __init__(

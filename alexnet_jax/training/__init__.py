@@ -1,1 +1,1 @@
-"""Training: state, optimizer, step, loop, checkpoints, logs."""
+"""Training: from a config to its parts; step, state, optimizers, schedules and the loop."""

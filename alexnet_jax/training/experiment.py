@@ -75,8 +75,8 @@ def build_without_data(
     """Set up JAX and build an experiment with made-up statistics, for measurements of its speed.
 
     Args:
-        config: see docs/config.md.
-        devices: that it is for, which need not exist; by default JAX's.
+        config: Config of the run, see docs/config.md.
+        devices: Devices to build for, which need not exist; by default JAX's.
     """
     config = recipe.resolve_config(config)
     size = config.data.image_size

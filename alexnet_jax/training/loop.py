@@ -36,7 +36,7 @@ class Record(Protocol):
     def watch(
         self, step: int, batches: Iterable[_DeviceBatch], predictor: Predictor
     ) -> Iterator[_DeviceBatch]:
-        """Yield the batches of an evaluation."""
+        """Yield `batches` unchanged; the record may inspect them, for example to draw some."""
 
     def evaluation(
         self, step: int, scores: Mapping[str, Mapping[str, float | int]], state: TrainState
@@ -55,11 +55,11 @@ class Loop:
     """A run in progress.
 
     Attributes:
-        experiment: the network, its step and its durations.
-        training, validation: the batches.
-        threads: that prepare them.
-        record: where the numbers and states are kept.
-        guard: records the signals that stop the run.
+        experiment: Network, its step and its durations.
+        training, validation: Batches of the two splits.
+        threads: Number of threads that prepare batches.
+        record: Where the numbers and states are kept.
+        guard: Guard that records the signals that stop the run.
     """
 
     experiment: Experiment

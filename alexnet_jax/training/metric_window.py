@@ -18,8 +18,8 @@ class DivergedError(UserError):
     """A number of a run is not finite.
 
     Args:
-        message: which number, at what step and learning rate.
-        losses: finite losses, by step, that the log does not have.
+        message: Text that names the number, the step and the learning rate.
+        losses: Finite losses that the log does not have, by step.
     """
 
     def __init__(self, message: str, losses: Mapping[int, float] | None = None) -> None:

@@ -27,14 +27,14 @@ def krizhevsky_sgd(
 
     Args:
         learning_rate: ε, or a schedule of it by completed steps.
-        momentum: fraction of the velocity that is kept.
-        weight_decay: of kernels.
-        bias_rate_multiplier: the biases' rate in units of ε.
-        bias_learning_rate: the biases' rate itself, if it does not follow ε.
-        layer_factors: by layer ("conv1"), factors of the rates of its kernel and of its batch
-            normalization's scales. At 0 the whole layer is frozen, and its velocity is kept until
-            the factor is above 0 again, as in the 2012 code (`src/weights.cu:148`). Running
-            statistics are updated all the same.
+        momentum: Fraction of the velocity that is kept.
+        weight_decay: Weight decay of kernels.
+        bias_rate_multiplier: Learning rate of biases in units of ε.
+        bias_learning_rate: Learning rate of biases itself, if it does not follow ε.
+        layer_factors: Factors of the rates of a layer's kernel and of its batch normalization's
+            scales, by layer ("conv1"). At 0 the whole layer is frozen, and its velocity is kept
+            until the factor is above 0 again, as in the 2012 code (`src/weights.cu:148`). Running
+            statistics are still updated.
     """
     schedule = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
     bias_rate = bias_learning_rate or (lambda step: bias_rate_multiplier * schedule(step))
@@ -82,10 +82,10 @@ def lars(
 
     Args:
         learning_rate: ε, or a schedule of it by completed steps.
-        momentum: fraction of the velocity that is kept.
-        weight_decay: of the tensors that adapt.
+        momentum: Fraction of the velocity that is kept.
+        weight_decay: Weight decay of the tensors that adapt.
         trust_coefficient: η in the paper.
-        adapt_biases: whether biases and the scales of batch normalization adapt and decay like
+        adapt_biases: Whether biases and the scales of batch normalization adapt and decay like
             kernels, as in the authors' program (nvcaffe, `SGDSolver::GetLocalRate`). Otherwise
             their λ is 1 and they do not decay, as in MLPerf's reference for ResNet-50.
     """

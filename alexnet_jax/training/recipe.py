@@ -93,10 +93,10 @@ class Durations:
     """The lengths of a run in completed steps.
 
     Attributes:
-        total: of the run.
-        per_epoch: of an epoch; seldom a whole number.
-        evaluate_every, save_every, log_every: periods of `is_due`; not whole if given in epochs.
-        stuck_after: step at which a loss that has not fallen is warned about; None: never.
+        total: Steps of the run.
+        per_epoch: Steps of an epoch; seldom a whole number.
+        evaluate_every, save_every, log_every: Periods of `is_due`; not whole if given in epochs.
+        stuck_after: Step at which a loss that has not fallen is warned about; None: never.
     """
 
     total: int
@@ -152,9 +152,9 @@ class Rates:
     """Learning rates as functions of completed steps.
 
     Attributes:
-        kernels: of the kernels.
-        biases: of the biases; None if it follows the kernels'.
-        layer_factors: factors of the rates of the layers that have them.
+        kernels: Learning rate of kernels.
+        biases: Learning rate of biases; None if it follows the kernels'.
+        layer_factors: Factors of the rates of the layers that have them.
     """
 
     kernels: optax.Schedule
@@ -235,8 +235,8 @@ def make_preprocessing(normalization: str, mean_image: np.ndarray) -> Preprocess
     """Return the normalization of the network's input, "mean_image" or "torchvision".
 
     Args:
-        normalization: the value of config.data.normalization.
-        mean_image: of the training split, float32 [S, S, 3].
+        normalization: Value of config.data.normalization.
+        mean_image: Mean image of the training split, float32 [S, S, 3].
     """
     if normalization == "torchvision":
         return Preprocessing(np.broadcast_to(TORCHVISION_MEAN, mean_image.shape), TORCHVISION_STD)

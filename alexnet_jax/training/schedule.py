@@ -26,7 +26,8 @@ def cosine(learning_rate: float, steps: int) -> optax.Schedule:
 def step_decay(learning_rate: float, boundaries: Sequence[int], factor: float) -> optax.Schedule:
     """Multiply the rate by `factor` once `boundaries[i]` steps are completed, for each i.
 
-    So was the rate of 2012 lowered by hand, when the error stopped falling (factor 0.1).
+    In 2012 the rate was lowered this way by hand, by a factor of 10, whenever the error stopped
+    falling.
     """
     rates = [learning_rate * factor**number for number in range(len(boundaries) + 1)]
     return piecewise(rates, boundaries)
@@ -45,9 +46,9 @@ def staircase_exponential(
 
 
 def warmed_up(schedule: optax.Schedule, steps: int, start: float) -> optax.Schedule:
-    """Raise the rate evenly from the fraction `start` of `schedule` to all of it in `steps`.
+    """Multiply `schedule` by a factor that rises linearly from `start` to 1 over `steps` steps.
 
-    Gradual warm-up (Goyal et al., arXiv 1706.02677). The schedule's own steps count meanwhile.
+    The schedule itself starts at step 0, not after warm-up (Goyal et al., arXiv 1706.02677).
     """
     fraction = optax.linear_schedule(start, 1.0, steps)
     return lambda step: schedule(step) * fraction(step)
@@ -95,12 +96,12 @@ def update_plateau(
     """Count an evaluation; one at a step that has been counted changes nothing.
 
     Args:
-        plateau: before this evaluation.
-        step: completed steps.
-        error: top-1 error, a fraction.
-        patience: evaluations without improvement after which the rate is lowered.
-        threshold: decrease of the error that counts as an improvement, a fraction.
-        drops: how often the rate is lowered at most; three times in the paper.
+        plateau: Counters before this evaluation.
+        step: Completed steps.
+        error: Top-1 error, a fraction.
+        patience: Evaluations without improvement after which the rate is lowered.
+        threshold: Decrease of the error that counts as an improvement, a fraction.
+        drops: Largest number of times that the rate is lowered; three in the paper.
     """
     if step <= int(plateau.step):
         return plateau

@@ -42,17 +42,17 @@ def make_train_step(
     devices changes nothing but rounding.
 
     Args:
-        model: the network.
-        optimizer: its update takes a `rate_factor`.
-        schedule: its learning rate, for the metrics.
-        augmentation: of the images, all at once: they take less memory than the network's maps.
-        seed: of all draws.
-        mesh: the devices.
-        plateau_factor: factor of the rates for each plateau of the validation error.
-        num_microbatches: over which the gradient is accumulated.
-        loss: (logits, labels) -> losses.
-        mix: (key, images, labels) -> means of two images each; None: single images.
-        update_average: (average, variables, completed steps) -> average; None: the run keeps none.
+        model: Network to train.
+        optimizer: Transformation whose `update` accepts `rate_factor`.
+        schedule: Learning rate by completed steps; reported in the metrics.
+        augmentation: Applied to the whole batch; its images need less memory than the feature maps.
+        seed: Seed of every random draw.
+        mesh: Mesh of devices.
+        plateau_factor: Factor applied to the learning rates at each plateau.
+        num_microbatches: Number of microbatches over which gradients are accumulated.
+        loss: Function (logits, labels) -> losses.
+        mix: Function (key, images, labels) -> means of two images each; None: single images.
+        update_average: Function (average, variables, completed steps) -> average, or None.
 
     Returns:
         A function of the state and a batch (image uint8 [B, S, S, 3], label int32 [B]). Its metrics

@@ -26,16 +26,16 @@ class Bundle:
     """A network's parameters, and all that is needed to use them.
 
     Attributes:
-        model_name: one of `alexnet_jax.models.MODELS`.
+        model_name: One of `alexnet_jax.models.MODELS`.
         params: float32, as in linen: {"conv1": {"kernel": ..., "bias": ...}, ...}.
-        preprocessing: turns pixels into the network's input.
-        class_names: of the outputs, in order.
-        crop_size: side of the network's input.
-        dtype: of activations and products.
-        modifications: names of `alexnet_jax.models.MODIFICATIONS`, applied to the network's table.
-        config: of the run that trained it, if it was trained here.
+        preprocessing: Conversion of pixels to the network's input.
+        class_names: Names of the outputs' classes, in order.
+        crop_size: Side of the network's input.
+        dtype: Dtype of activations and products.
+        modifications: Names in `alexnet_jax.models.MODIFICATIONS`, applied to the network's table.
+        config: Config of the run that trained it, if it was trained here.
         batch_stats: float32, running means and variances of batch normalization, by layer.
-        precision: of products, as for `create_model`.
+        precision: Precision of products, as for `create_model`.
     """
 
     model_name: str

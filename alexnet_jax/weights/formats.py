@@ -21,13 +21,13 @@ def import_weights(
     """Read a network from a file.
 
     Args:
-        path: the file.
+        path: File to read.
         format: "torchvision" (.pth or .safetensors with torchvision's names), "caffe" (.caffemodel
             of BVLC AlexNet or CaffeNet) or "safetensors" (ours).
-        model_name: the network that the file must hold; None for `owt` from torchvision, and for
-            any from the others.
-        num_classes: the number of classes that the file must have; None for any.
-        bgr_mean: for "caffe", the mean pixel; None for Caffe's own.
+        model_name: Network that the file must hold; None for `owt` from torchvision, and for any
+            from the others.
+        num_classes: Number of classes that the file must have; None for any.
+        bgr_mean: Mean pixel, for "caffe"; None for Caffe's own.
 
     Returns:
         Parameters as in linen, with their preprocessing and their class names:
@@ -65,8 +65,8 @@ def export_weights(bundle: Bundle, path: str | Path, format: str) -> None:
     """Write a network to a file.
 
     Args:
-        bundle: from `import_weights`, or from `read_workdir`.
-        path: the file.
+        bundle: Bundle from `import_weights`, or from `read_workdir`.
+        path: File to write.
         format: "torchvision" (.safetensors with torchvision's names; network `owt` only),
             "safetensors" (ours, complete) or "stablehlo" (a program for `jax.export`).
 

@@ -34,7 +34,7 @@ def test_a_step_that_fits_says_what_limits_it(describe):
 
 def test_the_dearest_operation_has_its_bytes():
     text = format_operations(cost(10**9), CHIPS["h100"], 1)
-    assert text == "the dearest by bytes:\n3,000,000,000  fusion bf16[8]"
+    assert text == "the most expensive by bytes:\n3,000,000,000  fusion bf16[8]"
 
 
 def test_a_step_that_does_not_fit_says_what_to_give(describe):

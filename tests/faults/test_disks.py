@@ -1,4 +1,4 @@
-"""Front doors on disks that fail: one line with path and cause, exit code 3."""
+"""Commands on disks that fail: one line with path and cause, exit code 3."""
 
 import subprocess
 import sys

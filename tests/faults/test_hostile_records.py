@@ -1,4 +1,4 @@
-"""Data sets whose description or records are damaged: named in a line, with the way out."""
+"""Data sets whose description or records are damaged: named in a line, with a way to fix it."""
 
 import json
 import re

@@ -165,7 +165,7 @@ def _with_flag(path, flag, method=0):
 @pytest.mark.parametrize("name", NPZ)
 def test_a_damaged_preprocessing_is_refused_in_a_line(tmp_path, name):
     NPZ[name](tmp_path / "preprocessing.npz")
-    with pytest.raises(UserError, match="preprocessing.npz cannot be read .*writes it anew"):
+    with pytest.raises(UserError, match="preprocessing.npz cannot be read .*rewrites it"):
         load_preprocessing(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Record the golden run and logits anew and print what changed: `python -m tests.golden`.
+"""Record the golden run and logits again and print what changed: `python -m tests.golden`.
 
 Commit the files with the reason why the numbers moved. `--check` leaves them as they are, and fails
 where a change is more than rounding.

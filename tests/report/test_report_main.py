@@ -1,4 +1,4 @@
-"""The front door of the report, as a user calls it; tests/test_docs_commands.py makes a report."""
+"""The command `report`, as a user calls it; tests/test_docs_commands.py makes a report."""
 
 import subprocess
 import sys

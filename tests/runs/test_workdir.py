@@ -38,7 +38,7 @@ def put_folder(path):
 
 
 def line_of(action, *arguments):
-    """What a front door prints of the error, and its exit code."""
+    """What a command prints of the error, and its exit code."""
     with pytest.raises((UserError, OSError)) as caught:
         action(*arguments)
     error = caught.value
@@ -107,4 +107,4 @@ def test_a_result_without_its_numbers_counts_as_missing_with_a_warning(tmp_path,
     assert read_result(tmp_path, 6) is None
     err = capsys.readouterr().err
     assert err.startswith(f"warning: {tmp_path}/result.json is damaged ({why}")
-    assert err.endswith("); it is written anew\n")
+    assert err.endswith("); it is rewritten\n")

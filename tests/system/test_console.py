@@ -8,7 +8,7 @@ import sys
 import pytest
 from short_run import REPOSITORY
 
-# A front door that works for a while, and says so in more than a pipe holds.
+# A command that works for a while, and says so in more than a pipe holds.
 PROGRAM = """
 import pathlib, sys
 from alexnet_jax import cli

@@ -49,7 +49,7 @@ DEMO = f"--config={REPOSITORY / 'configs' / 'demo.py'}"
 
 
 def start(folder, module, *arguments):
-    """Run a front door in `folder`."""
+    """Run a command in `folder`."""
     return subprocess.run(
         [sys.executable, "-m", f"alexnet_jax.{module}", *arguments],
         cwd=folder,

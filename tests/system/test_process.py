@@ -53,7 +53,7 @@ def test_a_system_with_nothing_to_ask_for_is_left_alone(mode, tmp_path, monkeypa
         (tmp_path / "enabled").write_text(mode)
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
     monkeypatch.setattr(process, "_MODE", tmp_path / "enabled")
-    monkeypatch.setattr(os, "execve", lambda *_: pytest.fail("it began anew"))
+    monkeypatch.setattr(os, "execve", lambda *_: pytest.fail("it restarted"))
     process.restart_with_huge_pages()
     assert "GLIBC_TUNABLES" not in os.environ
 

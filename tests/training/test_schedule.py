@@ -77,7 +77,7 @@ def follow(errors, patience=2, threshold=0.01, drops=3):
         ([0.9, 0.8, 0.7, 0.6], [0, 0, 0, 0]),  # It improves.
         ([0.5, 0.5, 0.5], [0, 0, 1]),  # It stands still for two evaluations.
         ([0.5, 0.495, 0.495], [0, 0, 1]),  # It improves by less than counts.
-        ([0.5, 0.5, 0.4, 0.4, 0.4], [0, 0, 0, 0, 1]),  # An improvement starts the count anew.
+        ([0.5, 0.5, 0.4, 0.4, 0.4], [0, 0, 0, 0, 1]),  # An improvement restarts the count.
         ([0.5] * 12, [0, 0, 1, 1, 2, 2, 3, 3, 3, 3, 3, 3]),  # Three times, not more.
         ([math.nan, math.nan], [0, 1]),  # No number is no improvement.
     ],

@@ -1,4 +1,4 @@
-"""The front door, as a process where its output matters, called where only its choice does."""
+"""The command, as a process where its output matters, called where only its choice does."""
 
 import json
 import os

@@ -26,10 +26,10 @@ def copy_cached_rows(
     """Fill the rows whose bytes are in the page cache; return which, bool [n]. Linux only.
 
     Args:
-        files: descriptors, int32 [n].
-        maps: addresses at which these files are mapped, int64 [n].
-        offsets: of the rows in the files, int64 [n]; the files must be long enough.
-        rows: uint8 [n, ...], contiguous.
+        files: Descriptors of files, int32 [n].
+        maps: Addresses at which these files are mapped, int64 [n].
+        offsets: Offsets of the rows in the files, int64 [n]; the files must be long enough.
+        rows: Rows to fill, uint8 [n, ...], contiguous.
     """
     target, row_bytes = np.intp(rows.ctypes.data), rows.nbytes // max(len(files), 1)
     copied = np.zeros(len(files), np.bool_)

@@ -33,7 +33,7 @@ class PixelStore:
     """The pixels and labels of one split: an `ImageSource` that needs no records.
 
     Attributes:
-        files: of the split's pixels, in the order of its examples.
+        files: Files of the split's pixels, in the order of its examples.
     """
 
     def __init__(self, data_dir: str | Path, name: str, split: str, image_size: int) -> None:
