@@ -21,8 +21,7 @@ _MISTAKES = (
 class UserError(Exception):
     """A mistake in what the user gave; the message says how to fix it.
 
-    Commands print it as one line and exit with `exit_code`. Other exceptions are defects of this
-    package and keep their traceback.
+    Commands print it as one line and exit with `exit_code`. Other exceptions keep their traceback.
     """
 
     exit_code = 2

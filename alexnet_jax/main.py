@@ -4,8 +4,7 @@
   python -m alexnet_jax.main --config=configs/demo.py --workdir=runs/demo --config.train.seed=1
 
 The same command resumes a run that was stopped. --config.group.key=value overrides any key of the
-config. The run writes metrics.jsonl, tensorboard/, checkpoints/, config.json, environment.json and,
-last, result.json to its workdir.
+config. The run writes its files to the workdir, result.json last; docs/training.md lists them.
 """
 
 from alexnet_jax.system.signals import exit_on_signals, ignore_signals

@@ -1,7 +1,6 @@
 """Config keys and values that have new names.
 
-An old name in a recipe or a command line is refused with the new one. Saved configs are converted
-when they are read.
+An old name in a recipe or a command line is an error; saved configs are converted when read.
 """
 
 from typing import Any

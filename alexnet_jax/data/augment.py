@@ -86,9 +86,8 @@ def _cut(images: jax.Array, offsets: jax.Array, size: int) -> jax.Array:
 def cut_by_products(images: jax.Array, offsets: jax.Array, size: int) -> jax.Array:
     """Cut as `_cut` does, by products with matrices that select rows and columns.
 
-    XLA:TPU makes `_cut` a loop over the images, which copies the batch each time: 55 times the
-    cycles (docs/lab/chips.md). The products are exact: bfloat16 holds 0 to 255, and each sum has
-    one term that is not 0.
+    XLA:TPU compiles `_cut` to a loop that copies the batch for each image (docs/lab/chips.md). The
+    products are exact: bfloat16 holds 0 to 255, and each sum has one term that is not 0.
     """
     side = images.shape[1]
 
@@ -113,8 +112,7 @@ def color_shift(
 ) -> jax.Array:
     """Draw V(s ⊙ n) with n ~ N(0, I): one color for each image, float32 [count, 3].
 
-    As in the 2012 code, `pca_std` are standard deviations. The paper's text says eigenvalues, which
-    are far too large on the 0-255 scale.
+    As in the 2012 code, `pca_std` are standard deviations. The paper's eigenvalues are too large.
     """
     normal = jax.random.normal(key, (count, 3))
     full = jax.lax.Precision.HIGHEST  # As in resized_crop.py.

@@ -75,7 +75,7 @@ class DecodedImages:
             if not 0 <= (label := example["label"]) < self.num_classes:
                 raise UserError(
                     f"{self.directory}: image {index} has the label {label}, which is not in [0, "
-                    f"{self.num_classes}); TFDS writes -1 where the makers withhold the class"
+                    f"{self.num_classes}); TFDS writes -1 where the publishers withhold the class"
                 )
             labels[row] = label
 

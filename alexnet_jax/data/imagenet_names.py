@@ -3,7 +3,7 @@
 from functools import cache
 from importlib.resources import files
 
-# Synsets whose first word is that of another class, with what tells them apart.
+# Synsets whose first word is also that of another class, with a qualifier.
 _QUALIFIERS = {
     "n02012849": "bird",
     "n03126707": "machine",
@@ -41,8 +41,7 @@ def imagenet2010_words() -> dict[str, str]:
 def english_name(class_name: str) -> str:
     """Return "ladybug" for the class n02165456 of ImageNet; other names as they are.
 
-    The name is the first of a class's words. Where two classes share it, a qualifier follows:
-    "crane (bird)".
+    The name is the class's first word. If classes share it, a qualifier follows: "crane (bird)".
     """
     words = imagenet_words().get(class_name) or imagenet2010_words().get(class_name)
     if words is None:

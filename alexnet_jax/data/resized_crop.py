@@ -12,8 +12,8 @@ def random_resized_crop(
 ) -> jax.Array:
     """Cut a box of random area and shape from each image and scale it to a square.
 
-    As torchvision's RandomResizedCrop: the area is uniform between `smallest_area` (a share of the
-    image) and the whole image, the logarithm of width / height is uniform up to that of
+    As torchvision's RandomResizedCrop: the area is uniform between `smallest_area` (a fraction of
+    the image) and the whole image, the logarithm of width / height is uniform up to that of
     `largest_ratio` either way. The first of ten such boxes that fits is taken, else the whole
     image. Bilinear, antialiased. uint8 [B, S, S, 3] -> float32 [B, size, size, 3], 0-255.
     """

@@ -90,7 +90,7 @@ def read_and_send(
     """Yield `send(batch)` for batches from number `start`, while threads prepare the next ones.
 
     Decoding and copying release the GIL, so threads scale like processes without their cost. The
-    memory of a batch is used again once nothing refers to its arrays any more.
+    memory of a batch is reused when nothing refers to its arrays.
 
     Args:
         batches: Batches for training or evaluation.

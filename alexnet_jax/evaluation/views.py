@@ -17,8 +17,7 @@ def ten_crop_offsets(image_size: int, crop_size: int) -> list[tuple[int, int]]:
 def first_of_same_pixels(number: int, image_size: int, crop_size: int) -> int:
     """Return the first view with the pixels of this one.
 
-    It is another view only where crops are as large as the images, or almost: then the ten views
-    are one and its mirror image.
+    It is another view only if crops are almost as large as the images, so that offsets coincide.
     """
     offsets = ten_crop_offsets(image_size, crop_size)
     mirror, place = divmod(number, len(offsets))

@@ -16,8 +16,7 @@ def initializers(name: str, kernel_std: float, bias: float, inputs: int) -> tupl
 
     Args:
         name: "gaussian": N(0, kernel_std²), not truncated, and a constant, as in 2012; "he": N(0,
-            2/inputs) and 0 (He et al. 2015); "torch": both uniform in ±1/sqrt(inputs), the default
-            of PyTorch's layers.
+            2/inputs) and 0 (He et al. 2015); "torch": both uniform in ±1/sqrt(inputs), as PyTorch.
         kernel_std: Standard deviation of the kernel, for "gaussian".
         bias: Initial value of the biases, for "gaussian".
         inputs: Number of inputs of each unit.

@@ -22,7 +22,7 @@ class PartitionedOp(Protocol):
     def __call__(
         self, product: Product, name: str, inputs: jax.Array, kernel: jax.Array, groups: int
     ) -> jax.Array:
-        """Return product(inputs, kernel, groups), wherever that is computed."""
+        """Return product(inputs, kernel, groups), computed on any devices."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Named modifications of a network: what the paper's claims need left out or swapped.
+"""Named modifications of a network: what the paper's claims leave out or swap.
 
 Each takes a table and returns a changed copy; several apply one after the other.
 """
@@ -19,7 +19,7 @@ def apply_modifications(spec: Spec, names: Sequence[str]) -> Spec:
         raise UserError(f"model.modifications={tuple(names)} need a network that is a table")
     for name in names:
         if name not in MODIFICATIONS:
-            raise UserError(f"no change {name!r}; the known ones: {', '.join(MODIFICATIONS)}")
+            raise UserError(f"no modification {name!r}; the known ones: {', '.join(MODIFICATIONS)}")
         spec = MODIFICATIONS[name](spec)
     return spec
 

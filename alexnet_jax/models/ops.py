@@ -1,7 +1,6 @@
 """Convolution, connected units, normalization, pooling, dropout in their plain forms.
 
-`alexnet_jax.kernels.operations` computes the same faster. `--config.model.kernels=plain` trains
-with these.
+`alexnet_jax.kernels.operations` has faster forms; `--config.model.kernels=plain` trains with these.
 """
 
 from functools import partial
@@ -33,9 +32,8 @@ def conv2d(
         stride: Pixels from one window to the next, in both directions.
         padding: Zeros before and after each spatial side.
         groups: Number of groups.
-        precision: Precision of products of float32 numbers, here and in the gradients. HIGHEST is
-            float32 on every platform; DEFAULT is the platform's own: TensorFloat-32 on GPUs since
-            Ampere, bfloat16 on TPUs.
+        precision: Precision of float32 products, here and in the gradients. HIGHEST is float32 on
+            every platform; DEFAULT is TensorFloat-32 on GPUs since Ampere, bfloat16 on TPUs.
 
     Returns:
         [B, (H + sum(padding) - h) // stride + 1, and so for W, features].
@@ -108,8 +106,8 @@ def _normalize(
 def max_pool(x: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
     """Take the maximum over windows (paper §3.4): [B, H, W, C] -> [B, H', W', C].
 
-    H' = (H - window) // stride + 1; windows never leave the map. Of several inputs that equal a
-    window's maximum the first receives its gradient, as in XLA and PyTorch; in the 2012 code each
+    H' = (H - window) // stride + 1; windows never leave the map. If several inputs equal a
+    window's maximum, the first receives its gradient, as in XLA and PyTorch. In the 2012 code each
     of them did (`kLocalMaxUndo`), which multiplies the gradient of flat regions.
 
     Raises:

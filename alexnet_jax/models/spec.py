@@ -33,11 +33,10 @@ class SpatialNormalization:
 class BatchNormalization:
     """Batch normalization (arXiv 1502.03167) with a scale and a bias per channel.
 
-    As You, Gitman and Ginsburg had it (arXiv 1708.03888): nvcaffe,
-    models/alexnet_bn/train_val.prototxt.
+    From You, Gitman and Ginsburg (arXiv 1708.03888): nvcaffe's models/alexnet_bn.
     """
 
-    momentum: float = 0.9  # What the running mean and variance keep of themselves each step.
+    momentum: float = 0.9  # Fraction of the running mean and variance kept at each step.
     epsilon: float = 1e-4  # Added to the variance.
 
 
@@ -54,7 +53,7 @@ class Dropout:
     """Zero units in training with probability `rate`.
 
     Not inverted, as in 2012: evaluation multiplies all units by 1 - rate, training leaves the kept
-    ones as they are. It follows each hidden fully connected layer, or is `before` it (torchvision).
+    ones unchanged. It follows each hidden fully connected layer, or is `before` it (torchvision).
     """
 
     rate: float = 0.5

@@ -1,8 +1,7 @@
 """Each network as a table, with its source.
 
 "paper" is Krizhevsky, Sutskever, Hinton (NIPS 2012); "code" is the 2012 source published by the
-Computer History Museum, whose `layers/layers-145.cfg` made the paper's numbers. Where the two
-disagree both are here, by name.
+Computer History Museum, whose `layers/layers-145.cfg` gave the paper's numbers.
 """
 
 from dataclasses import replace
@@ -10,7 +9,7 @@ from dataclasses import replace
 from alexnet_jax.models.modifications import keep_one_column, ungroup
 from alexnet_jax.models.spec import Convolution, Dense, Dropout, Normalization, Pooling, Spec
 
-_SAME3 = (1, 1)  # What keeps the size of a map under a window of 3, ...
+_SAME3 = (1, 1)  # Padding that keeps the size of a map under a window of 3, ...
 _SAME5 = (2, 2)  # ... and of 5.
 _ACTIVATION = ("activation",)
 
@@ -80,7 +79,7 @@ CAFFE = replace(
 
 CAFFENET = replace(
     CAFFE,
-    source="Caffe, models/bvlc_reference_caffenet/train_val.prototxt: pools before it normalizes",
+    source="Caffe, models/bvlc_reference_caffenet/train_val.prototxt: pools before normalizing",
     convolutions=tuple(
         replace(
             layer,

@@ -1,7 +1,7 @@
 """The mesh of devices, and the sharding of batches.
 
-Every mesh has the axis "data". Each layout but `data` adds a second axis, named for what is divided
-over it besides or instead of the batch (see parallel/sharding_rules.py). Neighbors on the second
+Every mesh has the axis "data". Each layout but `data` adds a second axis, named for what it divides
+besides or instead of the batch (see parallel/sharding_rules.py). Neighbors on the second
 axis are neighbors in the list of devices, so a short axis stays inside a machine.
 """
 
@@ -40,8 +40,8 @@ def make_mesh(
     if second is None:
         if model_axis not in (None, 1):
             raise UserError(
-                f"layout 'data' has no second axis that parallel.model_axis={model_axis} could be "
-                f"the size of; leave it unset, or choose {', '.join(list(LAYOUTS)[1:])}"
+                f"layout 'data' has no second axis for parallel.model_axis={model_axis}; "
+                f"leave it unset, or choose {', '.join(list(LAYOUTS)[1:])}"
             )
         axes = {DATA_AXIS: len(devices)}
     else:

@@ -30,7 +30,7 @@ def compiler_options(mesh: Mesh) -> dict[str, bool | str | int]:
     """Return XLA's options for the programs that make a state: the first one and the next.
 
     On CPUs they keep XLA from copying the dense layers' kernels before their update in place, and
-    from starting work early at the price of memory. LLVM's optimization above its first level costs
+    from starting work early, which needs memory. LLVM's optimization above its first level costs
     a third of the compilation and gains nothing (docs/speed.md).
     """
     if mesh.devices.flat[0].platform != "cpu":

@@ -14,7 +14,7 @@ cross_entropy: Loss = optax.softmax_cross_entropy_with_integer_labels
 def smoothed_cross_entropy(
     logits: jax.Array, labels: jax.Array, label_smoothing: float
 ) -> jax.Array:
-    """Compute -Σ_c q_c·log p_c, q the label's one-hot vector mixed with the uniform distribution.
+    """Compute -Σ_c q_c·log p_c, with q the label's one-hot vector mixed with the uniform one.
 
         q_c = (1 - label_smoothing)·[c = label] + label_smoothing / classes
 

@@ -21,9 +21,8 @@ def krizhevsky_sgd(
         v <- momentum·v - weight_decay·ε·w - ε·∂L/∂w
         w <- w + v
 
-    The rate ε is inside the velocity, so a lower rate takes effect gradually; `optax.sgd` and
-    PyTorch keep it outside. As in the 2012 code (`layer-params-145.cfg`), biases do not decay and
-    have their own rate.
+    The rate ε is inside the velocity, so a lower rate takes effect gradually; `optax.sgd` has it
+    outside. As in the 2012 code (`layer-params-145.cfg`), biases have their own rate and no decay.
 
     Args:
         learning_rate: ε, or a schedule of it by completed steps.
@@ -33,8 +32,7 @@ def krizhevsky_sgd(
         bias_learning_rate: Learning rate of biases itself, if it does not follow ε.
         layer_factors: Factors of the rates of a layer's kernel and of its batch normalization's
             scales, by layer ("conv1"). At 0 the whole layer is frozen, and its velocity is kept
-            until the factor is above 0 again, as in the 2012 code (`src/weights.cu:148`). Running
-            statistics are still updated.
+            until the factor is above 0 again, as in the 2012 code (`src/weights.cu:148`).
     """
     schedule = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
     bias_rate = bias_learning_rate or (lambda step: bias_rate_multiplier * schedule(step))

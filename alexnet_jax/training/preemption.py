@@ -14,7 +14,7 @@ from alexnet_jax.system.signals import SAVED_EXIT_CODE, SIGNALS
 _Item = TypeVar("_Item")
 
 
-class Preempted(Exception):  # noqa: N818 It is no error.
+class Preempted(Exception):  # noqa: N818 It is not an error.
     """A signal stopped the run.
 
     Attributes:

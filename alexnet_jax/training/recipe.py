@@ -26,8 +26,7 @@ from alexnet_jax.training.schedule import SCHEDULES, piecewise, staircase_expone
 def resolve_config(config: ConfigDict) -> ConfigDict:
     """Return a checked copy with the values that the run uses.
 
-    An unset `data.crop_size` becomes the network's own. An int for a float key becomes a float,
-    because JAX would make it an int32.
+    An unset `data.crop_size` becomes the network's own, and an int for a float key a float.
 
     Raises:
         UserError: a value is not possible.
@@ -109,8 +108,7 @@ class Durations:
     def is_due(self, step: int, every: float) -> bool:
         """Return whether an event of period `every` is due after `step` completed steps.
 
-        Events are due at round(every), round(2·every), … and at the end of the run, so periods
-        given in epochs do not drift.
+        Events are due at round(every), round(2·every), … and at the end, so epochs do not drift.
         """
         number = step / every
         due = any(round(k * every) == step for k in (math.floor(number), math.ceil(number)))

@@ -14,7 +14,7 @@ def constant(learning_rate: float) -> optax.Schedule:
 
 
 def polynomial(learning_rate: float, steps: int, power: float) -> optax.Schedule:
-    """Multiply the rate by the fraction of the run that is left, to the `power`."""
+    """Multiply the rate by the remaining fraction of the run, raised to `power`."""
     return optax.polynomial_schedule(learning_rate, 0.0, power, steps)
 
 

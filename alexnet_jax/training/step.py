@@ -38,8 +38,7 @@ def make_train_step(
 ) -> TrainStep:
     """Compile (state, batch) -> (state, metrics), which donates the state.
 
-    Every random draw is keyed by (seed, step, position in the global batch), so the number of
-    devices changes nothing but rounding.
+    Random draws depend on (seed, step, position in the global batch), not on the devices.
 
     Args:
         model: Network to train.
@@ -57,7 +56,7 @@ def make_train_step(
     Returns:
         A function of the state and a batch (image uint8 [B, S, S, 3], label int32 [B]). Its metrics
         stay on the devices: the mean loss and top1_error of the batch before the update, and
-        learning_rate. Of two images the error counts the one with the larger share.
+        learning_rate. For mixed images, the error counts the one with the larger share.
     """
     batch_loss = _make_batch_loss(partition_ops(model, mesh), loss)
 

@@ -87,7 +87,7 @@ def test_a_network_that_is_a_class_takes_no_changes():
 
 
 def test_an_unknown_change_lists_the_known_ones():
-    with pytest.raises(UserError, match="no change 'no_norm'; the known ones: no_lrn"):
+    with pytest.raises(UserError, match="no modification 'no_norm'; the known ones: no_lrn"):
         create_model("tiny", modifications=["no_norm"])
 
 

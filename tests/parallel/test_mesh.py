@@ -38,7 +38,7 @@ def test_an_unknown_layout_lists_the_known_ones():
 
 
 def test_the_data_layout_has_no_second_axis():
-    with pytest.raises(UserError, match="no second axis that parallel.model_axis=2"):
+    with pytest.raises(UserError, match="no second axis for parallel.model_axis=2"):
         make_mesh("data", 2)
 
 
