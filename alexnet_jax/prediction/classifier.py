@@ -100,7 +100,7 @@ def choose_views(classifier: Classifier, views: str | None) -> str:
 
 
 def describe_knowledge(model_name: str | None, class_names: Sequence[str], data: str | None) -> str:
-    """Return a line on what a network knows, because it takes every image for one of its classes.
+    """Return a line on what a network knows; it assigns every image to one of these classes.
 
     Imported weights are of unknown data, but for classes that are ImageNet's; their workdirs hold
     the default config, whose data are ImageNet.
@@ -113,7 +113,7 @@ def describe_knowledge(model_name: str | None, class_names: Sequence[str], data:
     listed = ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
     return (
         f"{model_name or 'this network'} knows {len(names):,} classes"
-        f"{f' of {data}' if data else ''} ({listed}) and takes every image for one of them"
+        f"{f' of {data}' if data else ''} ({listed}) and assigns every image to one of them"
     )
 
 

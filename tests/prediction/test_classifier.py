@@ -77,7 +77,7 @@ def test_imagenets_classes_are_named_in_english():
     line = describe_knowledge("caffe", list(imagenet_words()), "imagenet2012")
     assert line == (
         "caffe knows 1,000 classes of ImageNet (tench (n01440764), goldfish (n01443537), great "
-        "white shark (n01484850), …) and takes every image for one of them"
+        "white shark (n01484850), …) and assigns every image to one of them"
     )
 
 
