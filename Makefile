@@ -38,12 +38,12 @@ test-peers: .venv/requirements-peers.done
 test-sweeps: .venv/requirements-sweep.done
 	$(TEST) $(SWEEPS)
 
-# Both at once: what one waits for, the other uses.
+# Both at once: while one waits, the other uses the cores.
 test-extras: .venv/requirements-peers.done .venv/requirements-sweep.done
 	XLA_FLAGS="" $(TEST) $(PEERS) $(SWEEPS)
 
-# The training step compiled for a TPU, which need not exist: no more expensive than benchmarks/ceilings.json?
-# Not in .venv, where JAX would look for a TPU.
+# The training step compiled for a TPU, which need not exist, against the costs in benchmarks/ceilings.json.
+# The compiler is not in .venv, where JAX would look for a TPU.
 chips: .chips/requirements-chips.done
 	PYTHONPATH=.chips $(BIN)/python -m benchmarks.compiled --check --network=owt
 
@@ -57,7 +57,7 @@ test-newest: .venv-newest
 	$(BIN)/uv venv --quiet --clear --python="$(NEWEST)" .venv-newest
 	$(BIN)/uv pip install --quiet --python=.venv-newest/bin/python --group=dev '.[serve]'
 
-# Does the suite notice changes of the code? Continues where it stopped; a part that is named, as in
+# Does the suite notice changes to the code? Continues where it stopped; a part that is named, as in
 # `make mutation MUTANTS='alexnet_jax.data.*'`, is run again. As a worker of pytest-xdist, each
 # mutant's run shares data sets and compiled programs with the others.
 mutation: .venv/requirements-mutation.done
@@ -80,8 +80,8 @@ docs: .venv-docs/requirements-docs.done
 	.venv-docs/bin/zensical build --clean --strict 2> .venv-docs/stderr || (cat .venv-docs/stderr; exit 1)
 	! grep --invert-match "No issues found" .venv-docs/stderr
 
-# Are the other sites that the docs link to still there? Needs the internet, so no test does it; CI
-# does it once a week. Links within the repository are tested by tests/test_docs.py.
+# Check the docs' links to other sites. This needs the internet, so no test does it; CI does it once
+# a week. Links within the repository are tested by tests/test_docs.py.
 links: .venv-docs/requirements-docs.done
 	.venv-docs/bin/lychee --no-progress --scheme=https --scheme=http .
 
@@ -89,7 +89,7 @@ links: .venv-docs/requirements-docs.done
 review: .venv-docs/requirements-docs.done
 	.venv-docs/bin/repo-review .
 
-# Pin again what pyproject.toml asks for; with UPGRADE=--upgrade, the newest that it allows.
+# Pin the versions that pyproject.toml allows; with UPGRADE=--upgrade, the newest of them.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version=3.11 --generate-hashes \
 	--custom-compile-command="make lock" $(UPGRADE)
 lock: .venv/requirements-dev.done

@@ -170,7 +170,7 @@ def _parse(argv: Sequence[str], required: Sequence[str]) -> list[str]:
 
 
 def _explain(error: Exception) -> str:
-    """Return the message of a mistake in the flags, with what was perhaps meant."""
+    """Return the message of an error in the flags, with the flag that was probably meant."""
     # absl puts the traceback of a config that takes no ":variant" into the message.
     message = str(error).rstrip().rpartition("\n")[2]
     if isinstance(error, flags.UnrecognizedFlagError):
@@ -186,7 +186,7 @@ def _explain(error: Exception) -> str:
 
 
 def _nearest_flag(name: str) -> str | None:
-    """Return the flags, or the config keys as flags, that are called almost `name`."""
+    """Return the flags, or config keys as flags, with the name nearest to `name`."""
     known = {flag.name: [f"--{flag.name}"] for flag in _key_flags()}
     if "config" in flags.FLAGS:
         for key in SCHEMA:

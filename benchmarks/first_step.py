@@ -22,7 +22,7 @@ from alexnet_jax.monitoring.provenance import describe_environment
 
 
 def seconds_to_first_step(arguments: list[str], workdir: Path, cache: Path) -> float:
-    """Time a start of alexnet_jax.main until its log tells of step 1, then stop it."""
+    """Time a start of alexnet_jax.main until its log has step 1, then stop it."""
     begin = time.perf_counter()
     own = [f"--workdir={workdir}", "--config.log.every_steps=1"]
     process = subprocess.Popen(

@@ -2,7 +2,7 @@
 
   python -m benchmarks.forms --out=benchmarks/results/forms_cpu.json
 
-Needs `make demo` once, for the environment and the data. Given again, it goes on with the runs that
+Needs `make demo` once, for the environment and the data. Run again, it continues with the runs that
 the file lacks.
 """
 

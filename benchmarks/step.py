@@ -34,7 +34,7 @@ CONTENDERS = {
     "gpu": ("ours", "torch_channels_last", "torch_channels_last_compiled"),
 }
 CEILING_ROWS = {"cpu": 4096, "gpu": 8192}  # Of the matrix product that a step is compared with.
-NEAR = 1.2  # A peer that takes at most so many times the fastest's time goes on.
+NEAR = 1.2  # A peer continues if it takes at most so many times the fastest's.
 OURS = ("ours", "ours_plain")  # The second where --contenders names it: model.kernels=plain.
 SIDES = dict.fromkeys(OURS, "benchmarks.step_ours") | dict.fromkeys(
     ("onnxruntime", "openvino"), "benchmarks.forward_onnx"
@@ -131,7 +131,7 @@ def measure_turn(contender: Contender, record: dict[str, Any], steps: int, last:
     if "failed" in record:
         return
     record["train_seconds"].append(contender.ask("train", steps)["seconds"])
-    record["memory"] = contender.ask("memory")  # Training's: before the forward pass asks for more.
+    record["memory"] = contender.ask("memory")  # Training's: before the forward pass needs more.
     record["forward_seconds"].append(contender.ask("forward", steps)["seconds"])
     record["ceiling"].append(contender.ask("ceiling")["flops_per_second"])
     if last and contender.name in OURS:

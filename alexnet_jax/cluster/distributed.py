@@ -47,7 +47,7 @@ def joined_cluster(initialization: int, heartbeat: int, shutdown: int) -> Iterat
     watch.daemon = True
     watch.start()
     try:
-        with ended_by_the_system():  # If another process fails, this one would wait in vain.
+        with ended_by_the_system():  # If another process fails, this one would wait forever.
             jax.distributed.initialize(
                 launch.coordinator,
                 launch.processes,

@@ -1,4 +1,4 @@
-"""What follows from the doctor's measurements: ratios, the bottleneck, and advice."""
+"""Conclusions from the doctor's measurements: ratios, the bottleneck, and advice."""
 
 import shlex
 from pathlib import Path

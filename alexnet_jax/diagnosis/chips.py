@@ -1,4 +1,4 @@
-"""Chips whose compilers run without them, and what their makers say of each."""
+"""Chips whose compilers run without them, and their published specifications."""
 
 import os
 from collections.abc import Sequence
@@ -103,7 +103,7 @@ def compiler_versions(chip: Chip) -> dict[str, str]:
 
 
 def _keep_libtpu_from_the_network() -> None:
-    """Tell libtpu what it would otherwise ask a TPU's machine."""
+    """Set what libtpu would otherwise request from a TPU's machine."""
     os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")  # No chip is taken.
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
     os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-4")

@@ -1,4 +1,4 @@
-"""What a chip's compiler says that a config's training step costs, by layer; no chip is needed.
+"""Cost of a config's training step by layer, as a chip's compiler estimates it without the chip.
 
 On TPUs these are the compiler's own estimates of cycles. On GPUs the kernels of the program and the
 bytes that each reads and writes: no time follows from them.

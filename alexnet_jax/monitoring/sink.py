@@ -32,7 +32,7 @@ def check_sink(name: str | None) -> None:
 class Sink:
     """Sends the numbers of a run to `module.init(...)`, whose result has `log` and `finish`.
 
-    A failure is one warning; the run goes on without the sink.
+    A failure is one warning; the run continues without the sink.
 
     Args:
         name: Name of the module, such as "wandb" or "trackio".

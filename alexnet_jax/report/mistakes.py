@@ -1,4 +1,4 @@
-"""Which images a network gets wrong, which change with the views, and which are near each other."""
+"""Images that a network gets wrong, that change with the views, and that are near each other."""
 
 import numpy as np
 

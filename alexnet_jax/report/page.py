@@ -1,4 +1,4 @@
-"""The page: what the template is given, and the HTML that it makes."""
+"""The page: the data for the template, and the HTML that it makes."""
 
 import json
 import shlex

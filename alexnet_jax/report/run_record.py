@@ -1,4 +1,4 @@
-"""What a workdir says about its run, in plain values; nothing is computed."""
+"""The record of a run in its workdir, as plain values; nothing is computed."""
 
 import json
 from collections.abc import Mapping

@@ -34,7 +34,7 @@ def judge(claim: Claim, estimate: Estimate) -> str:
 
 
 def read_logs(results: Path, claims: Claims) -> list[Log]:
-    """Read the logs in the folder of results; where one lies says what it is of."""
+    """Read the logs in the folder of results; a log's path names its data set and experiment."""
     return [
         replace(read_log(path), experiment=experiment.name, data=data)
         for experiment in claims.experiments.values()

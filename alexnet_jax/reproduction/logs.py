@@ -66,7 +66,7 @@ class Log:
 
 
 def log_path(results: Path, data: str, experiment: str) -> Path:
-    """Return where the log of an experiment lies in the folder of results."""
+    """Return the path of an experiment's log in the folder of results."""
     return results / data.replace("/", "_") / f"{experiment}.jsonl"
 
 

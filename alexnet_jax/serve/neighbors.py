@@ -25,7 +25,7 @@ class Neighbors:
 
     def __init__(self, trained: TrainedNetwork, count: int) -> None:
         """Begin to look at `count` training images."""
-        self.note = "The training images are being looked at; ask again soon."
+        self.note = "The training images are being read; try again soon."
         self._pool: Sample | None = None
         self._trained, self._count = trained, count
         threading.Thread(target=self._look, daemon=True).start()

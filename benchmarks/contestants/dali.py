@@ -1,4 +1,4 @@
-"""NVIDIA DALI on the CPU; wants an environment of its own: pip install nvidia-dali-cuda120."""
+"""NVIDIA DALI on the CPU; needs an environment of its own: pip install nvidia-dali-cuda120."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Decoding and nothing else: the limit for whoever starts from JPEGs."""
+"""Decoding alone: the limit of any loader that starts from JPEGs."""
 
 from collections import deque
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""FFCV with raw pixels; wants an environment of its own: pip install ffcv, and Debian's OpenCV."""
+"""FFCV with raw pixels; needs an environment of its own: pip install ffcv, and Debian's OpenCV."""
 
 from collections.abc import Iterator
 from pathlib import Path

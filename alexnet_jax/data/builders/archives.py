@@ -56,7 +56,7 @@ def read_archive(
 
 
 def require_complete(path: Path, official_bytes: int | None) -> None:
-    """Raise UserError, with the original's length where it is known, if an archive is cut short."""
+    """Raise UserError, with the original's length where it is known, if an archive is truncated."""
     size = path.stat().st_size
     with path.open("rb") as file:
         if size < _BLOCK or not _is_end_block(file, size - _BLOCK):

@@ -1,4 +1,4 @@
-"""Decodes every image once while a data set is made, so that training never meets a bad one."""
+"""Decoding of every image while a data set is made, so that training never reads a damaged one."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator

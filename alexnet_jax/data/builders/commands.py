@@ -1,4 +1,4 @@
-"""The commands that messages name: what prepares the data that are missing."""
+"""Commands for messages: how to prepare missing data."""
 
 from pathlib import Path
 

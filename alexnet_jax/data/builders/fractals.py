@@ -1,4 +1,4 @@
-"""The data set `fractals`, of ImageNet's shape: made on the spot, no download.
+"""The data set `fractals`, of ImageNet's shape: generated, without a download.
 
 As in FractalDB (Kataoka et al., *Pre-training without Natural Images*, ACCV 2020,
 arXiv:2101.08515), a category is an iterated function system, and its instances vary the

@@ -1,4 +1,4 @@
-"""Prepares a data set: once, whole or not at all, and never two at a time."""
+"""Preparation of a data set: complete or not at all, and by one process at a time."""
 
 import shutil
 import sys
