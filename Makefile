@@ -67,9 +67,14 @@ mutation: .venv/requirements-mutation.done
 	JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 $(BIN)/mutmut run $(if $(MUTANTS),'$(MUTANTS)')
 	$(BIN)/python tests/mutation_scores.py
 
+# Text has American spelling; these are names in code and in files.
+NAMES := cancelled,centre,centres,colour,colours,grey,utilisation
+
 lint: .venv/requirements-dev.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell *.md docs configs launch
+	$(BIN)/codespell --ignore-words-list=$(NAMES) alexnet_jax benchmarks tests
 
 types: .venv/requirements-dev.done
 	$(BIN)/mypy
