@@ -162,7 +162,7 @@ def caught_signals(pid):
 
 
 def test_a_start_that_takes_no_step_does_not_claim_to_have_saved(training, stopped, tmp_path):
-    """Or a launcher would start it again for ever."""
+    """Or a launcher would start it again forever."""
     workdir, code, err = stopped
     assert code == 75, err
     shutil.copytree(workdir, tmp_path / "run")
