@@ -17,9 +17,9 @@ def configure_jax(deterministic: bool = False) -> None:
 
     Call it before the first computation. CPUs are always deterministic.
     """
-    if deterministic:
-        flags = os.environ.get("XLA_FLAGS", "")
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+    flags, wanted = os.environ.get("XLA_FLAGS", ""), "--xla_gpu_deterministic_ops=true"
+    if deterministic and wanted not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {wanted}".strip()
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         caches = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
         jax.config.update("jax_compilation_cache_dir", str(caches / "alexnet_jax" / "xla"))
