@@ -38,7 +38,8 @@ try:
     from ray.tune.schedulers import ASHAScheduler
 except ImportError as error:
     raise UserError(
-        f"--executor=ray needs Ray Tune ({error}): pip install -r requirements-sweep.txt"
+        f"--executor=ray needs Ray Tune ({error}): pip install -r requirements-sweep.txt, or the "
+        'extra "alexnet-jax[sweeps]"'
     ) from error
 
 # In the sweep's folder, while it runs.
