@@ -26,8 +26,8 @@ BELOW = {
     "diagnosis": {"runs", "monitoring", "device_store", *CORE, "system"},
     "sweeps": {"runs", "training", "config", "evaluation", "system"},
     "weights": {"runs", "monitoring", *CORE, "system"},
-    "prediction": {"weights", "runs", *CORE, "system"},
-    "report": {"sweeps", "runs", "monitoring", *CORE, "system"},
+    "prediction": {"weights", "runs", "monitoring", *CORE, "system"},
+    "report": {"prediction", "sweeps", "runs", "monitoring", *CORE, "system"},
     "reproduction": {"report", "prediction", "sweeps", "runs", "diagnosis", *CORE, "system"},
     "serve": {"report", "runs", *CORE, "system"},
 }
