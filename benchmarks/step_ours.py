@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from alexnet_jax.diagnosis.flops import training_flops
+from alexnet_jax.layer_table import describe_layers
 from alexnet_jax.models import create_model
-from alexnet_jax.monitoring.layer_table import describe_layers
 from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
 from alexnet_jax.parallel.runtime import compile_and_tidy, configure_jax
 from alexnet_jax.system.process import restart_with_huge_pages

@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.typing import DTypeLike
 
 from alexnet_jax.diagnosis.timing import time_calls
-from alexnet_jax.monitoring.layer_table import Row
+from alexnet_jax.layer_table import Row
 
 _SIDES = (512, 1024, 2048, 4096, 8192)
 _PASSES = 3

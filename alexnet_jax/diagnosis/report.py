@@ -4,7 +4,7 @@ import textwrap
 from typing import Any
 
 from alexnet_jax.diagnosis.advice import rate
-from alexnet_jax.monitoring.layer_table import Row, format_layers
+from alexnet_jax.layer_table import Row, format_layers
 
 _WIDTH = 98
 _NAMES = {

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from alexnet_jax.data.imagenet_names import english_name
-from alexnet_jax.monitoring.layer_table import describe_layers
+from alexnet_jax.layer_table import describe_layers
+from alexnet_jax.prediction.by_class import confused_pairs, errors_by_class
 from alexnet_jax.report import charts
 from alexnet_jax.report.architecture_figure import draw_architecture
-from alexnet_jax.report.by_class import confused_pairs, errors_by_class
 from alexnet_jax.report.embedding import heat_uri, photo_uri
 from alexnet_jax.report.kernels_figure import draw_kernels
 from alexnet_jax.report.layer_pages import make_layer_pages

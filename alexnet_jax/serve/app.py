@@ -16,8 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from alexnet_jax.data.decoding.images import read_image
-from alexnet_jax.data.decoding.images import encode_image
+from alexnet_jax.data.decoding.images import encode_image, read_image
 from alexnet_jax.data.imagenet_names import english_name
 from alexnet_jax.errors import UserError
 from alexnet_jax.report.sample import spread_evenly

@@ -2,8 +2,8 @@ import pytest
 from jax import lax
 
 from alexnet_jax.diagnosis.flops import matrix_product_ceiling, training_flops
+from alexnet_jax.layer_table import describe_layers
 from alexnet_jax.models import create_model
-from alexnet_jax.monitoring.layer_table import describe_layers
 from alexnet_jax.parallel.mesh import make_data_mesh
 
 
