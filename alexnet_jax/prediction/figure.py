@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alexnet_jax.data.decoding.images import read_image, read_image_file
-from alexnet_jax.data.imagenet_names import english_name
+from alexnet_jax.data.imagenet.names import english_name
 from alexnet_jax.errors import UserError, printable
 from alexnet_jax.monitoring.pictures import clip
 from alexnet_jax.prediction.classification import Prediction

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet_jax.data.imagenet_names import english_name
+from alexnet_jax.data.imagenet.names import english_name
 from alexnet_jax.layer_table import describe_layers
 from alexnet_jax.prediction.by_class import confused_pairs, errors_by_class
 from alexnet_jax.report import charts

@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from alexnet_jax.data.decoding.images import encode_image, read_image
-from alexnet_jax.data.imagenet_names import english_name
+from alexnet_jax.data.imagenet.names import english_name
 from alexnet_jax.errors import UserError
 from alexnet_jax.report.sample import spread_evenly
 from alexnet_jax.runs.run import open_split
