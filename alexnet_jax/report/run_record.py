@@ -37,7 +37,7 @@ class RunRecord:
         lines = evaluations(self.lines, views)
         return [line for line in lines if has_numbers(line, score_names())]
 
-    def scores(self, views: str) -> dict[str, Any] | None:
+    def scores(self, views: str) -> Mapping[str, Any] | None:
         """Return the final scores of `views`, or those of the last evaluation; None for none."""
         if self.result is not None:
             return dict(self.result[views])
