@@ -16,7 +16,7 @@ BELOW = {
     "models": set(),
     "kernels": {"models", "system"},
     "data": {"system"},
-    "parallel": {"models", "data"},
+    "parallel": {"models", "data", "system"},
     "evaluation": {"parallel", "models", "data", "system"},
     "training": {"evaluation", "parallel", "models", "data", "config", "system"},
     "cluster": {"system"},

@@ -9,6 +9,8 @@ from typing import TypeVar
 import jax
 from jax.sharding import Mesh
 
+from alexnet_jax.system.process import add_xla_flag
+
 _T = TypeVar("_T")
 
 
@@ -17,9 +19,8 @@ def configure_jax(deterministic: bool = False) -> None:
 
     Call it before the first computation. CPUs are always deterministic.
     """
-    flags, wanted = os.environ.get("XLA_FLAGS", ""), "--xla_gpu_deterministic_ops=true"
-    if deterministic and wanted not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {wanted}".strip()
+    if deterministic:
+        add_xla_flag("--xla_gpu_deterministic_ops=true")
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         caches = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
         jax.config.update("jax_compilation_cache_dir", str(caches / "alexnet_jax" / "xla"))

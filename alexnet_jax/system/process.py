@@ -68,6 +68,13 @@ def allow_many_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def add_xla_flag(flag: str) -> None:
+    """Add a flag to those that XLA reads when it is first used, if it is not there yet."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    if flag not in flags.split():
+        os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()
+
+
 def import_without(hidden: str, name: str) -> ModuleType:
     """Import a module as if another one, `hidden`, were not installed.
 
