@@ -131,14 +131,14 @@ def show(arguments: argparse.Namespace) -> int:
 
 
 def format_operations(cost: StepCost, chip: Chip, most: int) -> str:
-    """Format the dearest operations, by cycles on TPUs and by bytes on GPUs.
+    """Format the most expensive operations, by cycles on TPUs and by bytes on GPUs.
 
     On TPUs each has the cycles that its bytes alone would take, and those without an estimate
     follow.
     """
     if chip.platform != "tpu":
         rows = [f"{each.bytes:>12,}  {each.text}" for each in cost.operations[:most]]
-        return "\n".join(["the dearest by bytes:", *rows])
+        return "\n".join(["the most expensive by bytes:", *rows])
 
     def row(each: Operation) -> str:
         least = each.bytes / chip.bandwidth * chip.clock / 1e6 if chip.clock else math.nan
@@ -148,7 +148,7 @@ def format_operations(cost: StepCost, chip: Chip, most: int) -> str:
     others = [each for each in cost.operations if not each.cycles]
     return "\n".join(
         [
-            " M cycles        MB  of those  the dearest",
+            " M cycles        MB  of those  the most expensive",
             *map(row, estimated),
             *(["without an estimate:"] if others else []),
             *map(row, others),

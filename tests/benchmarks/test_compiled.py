@@ -63,11 +63,11 @@ def test_rows_without_a_compiler_are_named(monkeypatch, capsys):
     ]
 
 
-def test_the_dearest_operation_has_its_bytes():
+def test_the_most_expensive_operation_has_its_bytes():
     operation = Operation("conv1", 2, 0, 3_000_000_000, "fusion bf16[8]")
     step = StepCost(1, 128, (operation,), 3_000_000_000, 1_000, 1, 1, 1)
     text = format_operations(step, CHIPS["h100"], 1)
-    assert text == "the dearest by bytes:\n3,000,000,000  fusion bf16[8]"
+    assert text == "the most expensive by bytes:\n3,000,000,000  fusion bf16[8]"
 
 
 def test_on_a_tpu_cycles_stand_beside_those_of_the_bytes():
