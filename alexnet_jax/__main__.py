@@ -20,6 +20,7 @@ COMMANDS = {
     "report": ("alexnet_jax.report", "make a page with the results and pictures of runs"),
     "serve": ("alexnet_jax.serve", "try a trained network on a local web page"),
     "weights": ("alexnet_jax.weights", "import and export weights"),
+    "sweep": ("alexnet_jax.sweep", "train one config many times and compare the results"),
 }
 
 

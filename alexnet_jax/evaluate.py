@@ -86,9 +86,9 @@ def _save(evaluation: "Evaluation", path: Path) -> None:
 
 
 def _tables(evaluation: "Evaluation") -> str:
-    from alexnet_jax.data.imagenet_names import describe_class
+    from alexnet_jax.data.imagenet.names import describe_class
     from alexnet_jax.errors import printable
-    from alexnet_jax.report.by_class import errors_by_class, format_by_class
+    from alexnet_jax.prediction.by_class import errors_by_class, format_by_class
     from alexnet_jax.runs.results import format_scores
 
     table = format_scores({kind: each.scores for kind, each in evaluation.by_view.items()})
@@ -102,8 +102,8 @@ def _tables(evaluation: "Evaluation") -> str:
 
 def _values(evaluation: "Evaluation") -> dict[str, Any]:
     """Return the content of the JSON object."""
-    from alexnet_jax.data.imagenet_names import english_name
-    from alexnet_jax.report.by_class import errors_by_class
+    from alexnet_jax.data.imagenet.names import english_name
+    from alexnet_jax.prediction.by_class import errors_by_class
 
     values: dict[str, Any] = {
         "workdirs": _WORKDIR.value,

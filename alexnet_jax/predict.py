@@ -136,10 +136,10 @@ def _print(
 
 
 def _draw(shown: "Sequence[Prediction]", read: int, classifier: "Classifier") -> None:
-    from alexnet_jax.prediction.figure import draw_predictions
+    from alexnet_jax.prediction.figure import write_figure
 
     path = Path(_FIGURE.value)
-    draw_predictions(shown, classifier.class_names, path, classifier.max_megapixels)
+    write_figure(shown, classifier.class_names, path, classifier.max_megapixels)
     more = f", the first of {read:,}" if read > len(shown) else ""
     images = "1 image" if len(shown) == 1 else f"{len(shown)} images"
     print(f"{path}: {images}{more}", file=sys.stderr)

@@ -12,14 +12,15 @@ what they cost now.
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
 
 from alexnet_jax.config import default_config
-from alexnet_jax.diagnosis.chip_report import describe_cost, format_cost, format_operations
-from alexnet_jax.diagnosis.chips import CHIPS, find_chip, has_compiler
-from alexnet_jax.diagnosis.compiled_step import StepCost, compile_for
+from alexnet_jax.diagnosis.chip_report import describe_cost, format_cost
+from alexnet_jax.diagnosis.chips import CHIPS, Chip, find_chip, has_compiler
+from alexnet_jax.diagnosis.compiled_step import Operation, StepCost, compile_for
 from alexnet_jax.errors import UserError
 
 CEILINGS = Path(__file__).with_name("ceilings.json")
@@ -127,6 +128,32 @@ def show(arguments: argparse.Namespace) -> int:
     if arguments.operations:
         print("\n" + format_operations(cost, chip, arguments.operations))
     return 0
+
+
+def format_operations(cost: StepCost, chip: Chip, most: int) -> str:
+    """Format the most expensive operations, by cycles on TPUs and by bytes on GPUs.
+
+    On TPUs each has the cycles that its bytes alone would take, and those without an estimate
+    follow.
+    """
+    if chip.platform != "tpu":
+        rows = [f"{each.bytes:>12,}  {each.text}" for each in cost.operations[:most]]
+        return "\n".join(["the most expensive by bytes:", *rows])
+
+    def row(each: Operation) -> str:
+        least = each.bytes / chip.bandwidth * chip.clock / 1e6 if chip.clock else math.nan
+        return f"{each.cycles / 1e6:9.3f} {each.bytes / 1e6:9.1f} {least:9.3f}  {each.text}"
+
+    estimated = [each for each in cost.operations if each.cycles][:most]
+    others = [each for each in cost.operations if not each.cycles]
+    return "\n".join(
+        [
+            " M cycles        MB  of those  the most expensive",
+            *map(row, estimated),
+            *(["without an estimate:"] if others else []),
+            *map(row, others),
+        ]
+    )
 
 
 if __name__ == "__main__":

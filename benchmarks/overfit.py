@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from alexnet_jax.data.builders.fractals import Fractals
-from alexnet_jax.data.builders.statistics_file import compute_statistics, save_statistics
 from alexnet_jax.data.image_source import DecodedImages
+from alexnet_jax.data.pixel_store.statistics_file import compute_statistics, save_statistics
 from alexnet_jax.data.records import Records
 from alexnet_jax.monitoring.provenance import describe_environment
 from alexnet_jax.parallel.prefetch import prefetch_to_device

@@ -14,8 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from alexnet_jax.diagnosis.flops import training_flops
+from alexnet_jax.layer_table import describe_layers
 from alexnet_jax.models import create_model
-from alexnet_jax.monitoring.layer_table import describe_layers, training_multiply_adds
 from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
 from alexnet_jax.parallel.runtime import compile_and_tidy, configure_jax
 from alexnet_jax.system.process import restart_with_huge_pages
@@ -69,7 +70,7 @@ class Ours:
         self._forward = jax.jit(
             lambda params, images: model.apply({"params": params}, images, train=False)
         )
-        self.multiply_adds = training_multiply_adds(describe_layers(model, self.crop_size))
+        self.multiply_adds = training_flops(describe_layers(model, self.crop_size)) // 2
 
     def compile(self) -> None:
         """Compile the step as the training loop does."""

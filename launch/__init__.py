@@ -1,1 +1,1 @@
-"""Launchers for clusters, and the sweep command."""
+"""Launchers for clusters, and the commands that need a clone."""

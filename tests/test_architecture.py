@@ -16,7 +16,7 @@ BELOW = {
     "models": set(),
     "kernels": {"models", "system"},
     "data": {"system"},
-    "parallel": {"models", "data"},
+    "parallel": {"models", "data", "system"},
     "evaluation": {"parallel", "models", "data", "system"},
     "training": {"evaluation", "parallel", "models", "data", "config", "system"},
     "cluster": {"system"},
@@ -26,8 +26,8 @@ BELOW = {
     "diagnosis": {"runs", "monitoring", "device_store", *CORE, "system"},
     "sweeps": {"runs", "training", "config", "evaluation", "system"},
     "weights": {"runs", "monitoring", *CORE, "system"},
-    "prediction": {"weights", "runs", *CORE, "system"},
-    "report": {"sweeps", "runs", "monitoring", *CORE, "system"},
+    "prediction": {"weights", "runs", "monitoring", *CORE, "system"},
+    "report": {"prediction", "sweeps", "runs", "monitoring", *CORE, "system"},
     "reproduction": {"report", "prediction", "sweeps", "runs", "diagnosis", *CORE, "system"},
     "serve": {"report", "runs", *CORE, "system"},
 }
@@ -38,22 +38,24 @@ MOST_CONFIGS = 25  # Parameters and fields that hold a whole config, where a run
 ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 
 
-def rooms_imported(node, inside_functions=True):
-    """Yield the rooms whose modules a syntax tree imports."""
+def modules_imported(node, inside_functions=True):
+    """Yield the modules that a syntax tree imports, and the names from them."""
     match node:
         case ast.ImportFrom(module=str(module), names=names):
-            modules = [f"{module}.{name.name}" for name in names]
+            yield from (f"{module}.{name.name}" for name in names)
         case ast.Import(names=names):
-            modules = [name.name for name in names]
-        case _:
-            modules = []
-    for module in modules:
+            yield from (name.name for name in names)
+    if inside_functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        for child in ast.iter_child_nodes(node):
+            yield from modules_imported(child, inside_functions)
+
+
+def rooms_imported(node):
+    """Yield the rooms whose modules a syntax tree imports."""
+    for module in modules_imported(node):
         package, *path = module.split(".")
         if package == "alexnet_jax" and path and (PACKAGE / path[0]).is_dir():
             yield path[0]
-    if inside_functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        for child in ast.iter_child_nodes(node):
-            yield from rooms_imported(child, inside_functions)
 
 
 def test_every_room_has_its_place():
@@ -67,11 +69,14 @@ def test_a_room_imports_from_below_alone(room):
         assert set(rooms_imported(ast.parse(file.read_text()))) - {room} <= allowed, file
 
 
-def test_nothing_imports_the_kernels_before_a_fast_form_is_used():
+@pytest.mark.parametrize("package", ["kernels", "data/builders"])
+def test_nothing_imports_what_only_some_runs_use_before_it_is_used(package):
+    """That is fast forms, and the data sets that can be prepared."""
+    name = f"alexnet_jax.{package.replace('/', '.')}."
     for file in PACKAGE.rglob("*.py"):
-        if file.parent != PACKAGE / "kernels":
-            at_import = rooms_imported(ast.parse(file.read_text()), inside_functions=False)
-            assert "kernels" not in set(at_import), file
+        if file.parent != PACKAGE / package:
+            modules = modules_imported(ast.parse(file.read_text()), inside_functions=False)
+            assert not [module for module in modules if f"{module}.".startswith(name)], file
 
 
 def test_no_room_is_below_itself():

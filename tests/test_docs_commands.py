@@ -35,7 +35,7 @@ NOT_RUN = {
     "caffenet.caffemodel": "needs Caffe's file: tests/weights/test_caffe.py",
     "--format=torchvision --workdir=runs/owt": "needs a workdir of owt: tests/weights",
     "launch.reproduce": "trains for minutes: tests/launch/test_reproduce.py",
-    "launch.sweep": "trains for days: tests/launch/test_sweep.py",
+    "alexnet_jax.sweep": "trains for days: tests/launch/test_sweep.py",
     "--dataset=stripes": "needs the code of its page: tests/test_extending.py",
     "my_recipe.py": "needs the code of its page: tests/test_extending.py",
     "doctor --config=configs/imagenet.py": "measures a large network; the demo's is run",

@@ -97,3 +97,10 @@ def test_an_installed_package_trains_in_an_empty_folder(installed, fractals_dir,
     assert code == 0, err
     assert "\n2 steps in " in out
     assert (tmp_path / "run" / "result.json").exists()
+
+
+@pytest.mark.slow
+def test_an_installed_package_sweeps_without_a_clone(installed, tmp_path):
+    code, out, err = alexnet("sweep", "--help", folder=tmp_path, PYTHONPATH=str(installed))
+    assert (code, err) == (0, "")
+    assert "--gpus_per_trial" in out

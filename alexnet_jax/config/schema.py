@@ -71,7 +71,8 @@ SCHEMA: dict[str, Key] = {
         ADDED_LATER),
     "model.kernels": key("fast", one_of("fast", "plain"),
         "`fast` chooses forms of the operations that are fast on this platform; `plain` uses those "
-        "of `alexnet_jax/models/ops.py`. They differ by rounding.", ADDED_LATER),
+        "of `alexnet_jax/models/ops.py`. They differ by rounding. Random crops on TPUs have "
+        "a form of their own, with the same pixels, in both.", ADDED_LATER),
     "model.modifications": key((), list_of(TEXT),
         "Names in `alexnet_jax.models.MODIFICATIONS`, e.g. `('no_lrn', 'tanh')`."),
     "data.name": key("imagenet2012", TEXT, "Data set, as `prepare` named it."),

@@ -1,6 +1,5 @@
 """Reading a prepared TFDS data set (ArrayRecord files) at any index."""
 
-import resource
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,6 @@ class Records:
             from alexnet_jax.data.builders.commands import missing  # Only messages need it.
 
             raise missing(data_dir, name)
-        allow_many_open_files()
         builder = open_builder(directory)
         if builder.info.file_format != tfds.core.file_adapters.FileFormat.ARRAY_RECORD:
             raise UserError(
@@ -112,11 +110,3 @@ class Records:
             f"{place}: {error}; restore the data set from a copy, or remove that "
             "directory and prepare it again, which leaves unreadable images out"
         )
-
-
-def allow_many_open_files() -> None:
-    """Raise the soft limit on open files; ArrayRecord opens every shard, ImageNet has 1,088."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(65_536, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

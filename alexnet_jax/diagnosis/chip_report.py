@@ -1,10 +1,9 @@
 """The cost of a compiled step beside what the chip could do, as an object and as a table."""
 
-import math
 from typing import Any
 
 from alexnet_jax.diagnosis.chips import Chip, compiler_versions
-from alexnet_jax.diagnosis.compiled_step import Operation, StepCost
+from alexnet_jax.diagnosis.compiled_step import StepCost
 from alexnet_jax.diagnosis.memory import smaller_batches
 
 
@@ -79,29 +78,3 @@ def format_cost(found: dict[str, Any], chip: Chip) -> str:
         number = f"{row['cycles'] / 1e6:9.2f}" if tpu else f"{row['kernels']:9d}"
         lines.append(f"{layer:<22} {number} {row['bytes'] / 1e6:9.1f}")
     return "\n".join(lines)
-
-
-def format_operations(cost: StepCost, chip: Chip, most: int) -> str:
-    """Format the most expensive operations, by cycles on TPUs and by bytes on GPUs.
-
-    On TPUs each has the cycles that its bytes alone would take, and those without an estimate
-    follow.
-    """
-    if chip.platform != "tpu":
-        rows = [f"{each.bytes:>12,}  {each.text}" for each in cost.operations[:most]]
-        return "\n".join(["the most expensive by bytes:", *rows])
-
-    def row(each: Operation) -> str:
-        least = each.bytes / chip.bandwidth * chip.clock / 1e6 if chip.clock else math.nan
-        return f"{each.cycles / 1e6:9.3f} {each.bytes / 1e6:9.1f} {least:9.3f}  {each.text}"
-
-    estimated = [each for each in cost.operations if each.cycles][:most]
-    others = [each for each in cost.operations if not each.cycles]
-    return "\n".join(
-        [
-            " M cycles        MB  of those  the most expensive",
-            *map(row, estimated),
-            *(["without an estimate:"] if others else []),
-            *map(row, others),
-        ]
-    )

@@ -11,6 +11,7 @@ import jax
 from jax.experimental import topologies
 
 from alexnet_jax.errors import UserError
+from alexnet_jax.system.process import add_xla_flag
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,7 @@ def describe_devices(chip: Chip, topology: str) -> Sequence[jax.Device]:
             _keep_libtpu_from_the_network()
             return topologies.get_topology_desc(topology, platform="tpu").devices
         # Autotuning runs kernels, which needs the chip.
-        flags = os.environ.get("XLA_FLAGS", "")
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_autotune_level=0".strip()
+        add_xla_flag("--xla_gpu_autotune_level=0")
         target = (resources.files(__package__) / f"{chip.name}.txtpb").read_text()
         found = topologies.get_topology_desc(
             chip.name, "cuda", target_config=target, topology=topology

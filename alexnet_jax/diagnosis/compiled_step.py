@@ -20,7 +20,7 @@ from alexnet_jax.diagnosis.flops import training_flops
 from alexnet_jax.diagnosis.memory import program_bytes, smaller_batches
 from alexnet_jax.diagnosis.program_text import array_bytes, executed_lines, off_chip
 from alexnet_jax.errors import UserError
-from alexnet_jax.monitoring.layer_table import Row, describe_layers
+from alexnet_jax.layer_table import Row, describe_layers
 from alexnet_jax.parallel.mesh import check_batch_divides
 from alexnet_jax.training.experiment import Experiment, build_without_data
 from alexnet_jax.training.recipe import resolve_config

@@ -19,7 +19,7 @@ from alexnet_jax.diagnosis.elsewhere import measured_elsewhere
 from alexnet_jax.diagnosis.flops import matrix_product_ceiling, training_flops
 from alexnet_jax.diagnosis.memory import check_step_fits, device_memory, read_memory
 from alexnet_jax.diagnosis.timing import Outcome, Skipped, Speed
-from alexnet_jax.monitoring.layer_table import Row, count_parameters, describe_layers
+from alexnet_jax.layer_table import Row, count_parameters, describe_layers
 from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.runs.run import Run
 from alexnet_jax.runs.summary import name_network

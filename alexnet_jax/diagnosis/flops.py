@@ -1,9 +1,9 @@
 """Floating-point operations of a network, and the rate of matrix products on this machine.
 
 A multiply-add counts as two. Training counts as three forward passes: the pass itself, the gradient
-of each layer's input, and that of its parameters. As in published utilizations, only the products
-of layers count, and so does the gradient of conv1's input, which is never computed (5 % of the sum
-for `original`). A convolution counts as the plain sum, even where a fast kernel multiplies less.
+of each layer's parameters, and that of its input. The gradient of the images is not computed and
+does not count. Only the products of layers count. A convolution counts as the plain sum, even where
+a fast kernel multiplies less.
 """
 
 import time
@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.typing import DTypeLike
 
 from alexnet_jax.diagnosis.timing import time_calls
-from alexnet_jax.monitoring.layer_table import Row
+from alexnet_jax.layer_table import Row
 
 _SIDES = (512, 1024, 2048, 4096, 8192)
 _PASSES = 3
@@ -24,7 +24,7 @@ _PASSES = 3
 
 def training_flops(rows: list[Row]) -> int:
     """Return the operations of a training step for one image."""
-    return 2 * _PASSES * sum(row.multiply_adds for row in rows)
+    return 2 * (_PASSES * sum(row.multiply_adds for row in rows) - rows[0].multiply_adds)
 
 
 def matrix_product_ceiling(

@@ -13,18 +13,12 @@ _ARRAY = re.compile(r"\b(?:pred|(?:bf|[suf])(\d+)\w*)\[([\d,]*)\]")
 _ON_CHIP = re.compile(r"\w+\[[\d,]*\]\{[^}]*S\(\d\)\}")  # A memory space that is not the large one.
 
 
-def executed_lines(program: str) -> Iterator[tuple[str, int]]:
+def executed_lines(program: str, unknown: int = 1) -> Iterator[tuple[str, int]]:
     """Yield the instructions of an optimized HLO module, with the number of times each runs.
 
     The instructions inside a fusion belong to it and are left out. A loop or a call
-    counts as what it runs. A loop counts once where its length depends on the data.
+    counts as what it runs. A loop whose length depends on the data counts `unknown` times.
     """
-    computations, entry = split_computations(program)
-    yield from _walk(computations, entry, 1)
-
-
-def split_computations(program: str) -> tuple[dict[str, list[str]], str]:
-    """Return the instructions of each computation of an HLO module, and the name of the entry."""
     computations: dict[str, list[str]] = {}
     entry, lines = "", []
     for line in program.splitlines():
@@ -33,13 +27,19 @@ def split_computations(program: str) -> tuple[dict[str, list[str]], str]:
             entry = heading[2] if heading[1] else entry
         else:
             lines.append(line)
-    return computations, entry
 
+    def walk(name: str, times: int) -> Iterator[tuple[str, int]]:
+        for line in computations[name]:
+            if loop := _LOOP.search(line):
+                known = _KNOWN_COUNT.search(line)
+                count = int(known[1]) if known else _count_from(computations[loop[1]], unknown)
+                yield from walk(loop[2], times * count)
+            elif call := _CALL.search(line):
+                yield from walk(call[1], times)
+            else:
+                yield line, times
 
-def known_count(loop: str) -> int | None:
-    """Return how often a loop runs by the compiler's own account, None without one."""
-    known = _KNOWN_COUNT.search(loop)
-    return int(known[1]) if known else None
+    yield from walk(entry, 1)
 
 
 def array_bytes(shapes: str) -> int:
@@ -56,21 +56,8 @@ def off_chip(shapes: str) -> str:
     return _ON_CHIP.sub("", shapes)
 
 
-def _walk(computations: dict[str, list[str]], name: str, times: int) -> Iterator[tuple[str, int]]:
-    for line in computations[name]:
-        if loop := _LOOP.search(line):
-            count = known_count(line)
-            if count is None:
-                count = _count_from_condition(computations[loop[1]])
-            yield from _walk(computations, loop[2], times * count)
-        elif call := _CALL.search(line):
-            yield from _walk(computations, call[1], times)
-        else:
-            yield line, times
-
-
-def _count_from_condition(condition: list[str]) -> int:
+def _count_from(condition: list[str], unknown: int) -> int:
     """Return how often a loop runs. XLA counts from 0, and ends at the condition's constant."""
     constants = [int(found[1]) for line in condition if (found := _CONSTANT.search(line))]
     counts = any("compare(" in line and "direction=LT" in line for line in condition)
-    return constants[0] if counts and len(constants) == 1 else 1
+    return constants[0] if counts and len(constants) == 1 else unknown

@@ -4,7 +4,7 @@ import textwrap
 from typing import Any
 
 from alexnet_jax.diagnosis.advice import rate
-from alexnet_jax.monitoring.layer_table import Row, format_layers
+from alexnet_jax.layer_table import Row, format_layers
 
 _WIDTH = 98
 _NAMES = {
@@ -88,7 +88,7 @@ def _format_facts(diagnosis: dict[str, Any]) -> str:
         f"utilization    {flops['utilisation']:.1%} of matrix products alone: "
         f"{_flops(flops['step_per_second'])} of {_flops(flops['ceiling_per_second'])}",
         f"               ({flops['training_per_image'] / 1e9:.2f} GFLOP an image: "
-        "multiply-adds x 2, x 3 for training)",
+        "multiply-adds x 2, x 3 for training, x 2 in conv1)",
         f"host memory    peak {_bytes(memory['host_peak'])}{now}, "
         f"of {_bytes(memory['host_total'])}",
         f"device memory  peak {_bytes(memory['device_peak'])}{of}{how}",

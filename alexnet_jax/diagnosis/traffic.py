@@ -2,10 +2,10 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-from alexnet_jax.diagnosis.program_text import array_bytes, known_count, split_computations
+from alexnet_jax.diagnosis.program_text import array_bytes, executed_lines
 
 # Bytes that each of n devices sends for a result of `size` bytes on each, by the ring algorithms,
 # which send the least possible if all devices send equally much.
@@ -17,7 +17,6 @@ KINDS: dict[str, Callable[[int, int], float]] = {
     "collective-permute": lambda size, n: size,
 }
 _COLLECTIVE = re.compile(rf"= (.+?) ({'|'.join(KINDS)})(-start)?\(")
-_CALLED = re.compile(r"(?:body|calls|branch_computations|to_apply)=%([\w.\-]+)")
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,16 @@ def read_transfers(program: str, devices: int) -> list[Transfer]:
     Raises:
         ValueError: a collective, or a loop around one, cannot be read.
     """
-    computations, entry = split_computations(program)
-    return [found for found in _walk(computations, entry, devices) if found.devices > 1]
+    transfers = []
+    for line, times in executed_lines(program, unknown=0):
+        if collective := _COLLECTIVE.search(line):
+            if collective[3]:
+                raise ValueError(f"an asynchronous collective, as CPUs have none: {line.strip()}")
+            if not times:
+                raise ValueError(f"a loop of unknown length around a collective: {line.strip()}")
+            size, group = array_bytes(collective[1]), _group_size(line, devices)
+            transfers.append(Transfer(collective[2], size, group, times))
+    return [found for found in transfers if found.devices > 1]
 
 
 def bytes_by_kind(transfers: Iterable[Transfer]) -> dict[str, float]:
@@ -55,26 +62,6 @@ def bytes_by_kind(transfers: Iterable[Transfer]) -> dict[str, float]:
     for transfer in transfers:
         sums[transfer.kind] = sums.get(transfer.kind, 0.0) + transfer.bytes_sent
     return sums
-
-
-def _walk(computations: dict[str, list[str]], name: str, devices: int) -> Iterator[Transfer]:
-    for line in computations[name]:
-        if collective := _COLLECTIVE.search(line):
-            if collective[3]:
-                raise ValueError(f"an asynchronous collective, as CPUs have none: {line.strip()}")
-            size = array_bytes(collective[1])
-            yield Transfer(collective[2], size, _group_size(line, devices), times=1)
-        for called in _CALLED.findall(line):
-            for inside in _walk(computations, called, devices):
-                yield replace(inside, times=inside.times * _times(line))
-
-
-def _times(call: str) -> int:
-    """Return how often an instruction runs what it calls."""
-    count = known_count(call) if " while(" in call else 1
-    if count is None:
-        raise ValueError(f"a loop of unknown length around a collective: {call.strip()}")
-    return count
 
 
 def _group_size(line: str, devices: int) -> int:

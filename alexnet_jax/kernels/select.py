@@ -3,6 +3,9 @@
 A form is used on the platform where it was measured: "cpu" is two cores of an AMD EPYC, "amx" two
 of an Intel Xeon with that extension (docs/lab/cpu.md). Those of "tpu" and "cuda" were compiled, not
 run: the compilers' estimates of cycles and bytes are lower than for the others (docs/lab/chips.md).
+
+One form is chosen elsewhere: `data.augment.random_crop` cuts by products on TPUs. It is no
+operation of a network, and its pixels are the same, so `model.kernels=plain` leaves it on.
 """
 
 import math

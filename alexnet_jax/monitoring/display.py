@@ -12,11 +12,11 @@ from alexnet_jax.system.progress import Progress, clock, is_live, say
 class RunDisplay:
     """The progress of a run from step `step` to `total`, for people: errors are in percent.
 
-    The evaluations so far are in `lines` of metrics.jsonl.
+    `evaluations` are those of the center crop so far, as in metrics.jsonl.
     """
 
     def __init__(
-        self, step: int, total: int, batch_size: int, lines: Sequence[Mapping[str, Any]] = ()
+        self, step: int, total: int, batch_size: int, evaluations: Sequence[Mapping[str, Any]] = ()
     ) -> None:
         self._step, self._total, self._batch_size = step, total, batch_size
         self._bar = Progress("training", total, "steps", done=step, lines=False)
@@ -25,9 +25,7 @@ class RunDisplay:
         self._training = self._saved = ""
         # Of each evaluation on the center crop: its error and step.
         self._errors: list[tuple[float, int]] = [
-            (line["top1_error"], line["step"])
-            for line in lines
-            if (line["kind"], line.get("views")) == ("eval", "center") and "top1_error" in line
+            (line["top1_error"], line["step"]) for line in evaluations
         ]
 
     def __enter__(self) -> Self:

@@ -9,6 +9,8 @@ from typing import TypeVar
 import jax
 from jax.sharding import Mesh
 
+from alexnet_jax.system.process import add_xla_flag
+
 _T = TypeVar("_T")
 
 
@@ -18,8 +20,7 @@ def configure_jax(deterministic: bool = False) -> None:
     Call it before the first computation. CPUs are always deterministic.
     """
     if deterministic:
-        flags = os.environ.get("XLA_FLAGS", "")
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+        add_xla_flag("--xla_gpu_deterministic_ops=true")
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         caches = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
         jax.config.update("jax_compilation_cache_dir", str(caches / "alexnet_jax" / "xla"))

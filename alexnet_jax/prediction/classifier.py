@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from alexnet_jax.data.decoding.images import MAX_MEGAPIXELS
-from alexnet_jax.data.imagenet_names import describe_class, imagenet_words
+from alexnet_jax.data.imagenet.names import describe_class, imagenet_words
 from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.scoring import Predictor, make_view_predictor, view_probabilities
 from alexnet_jax.parallel.mesh import make_data_mesh, replicated, to_devices

@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Sequence
 
-from alexnet_jax.data.imagenet_names import describe_class, english_name
+from alexnet_jax.data.imagenet.names import describe_class, english_name
 from alexnet_jax.errors import printable
 from alexnet_jax.prediction.classification import Prediction
 

@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
+from alexnet_jax.layer_table import Row, count_parameters
 from alexnet_jax.models.spec import Spec
-from alexnet_jax.monitoring.layer_table import Row, count_parameters
 from alexnet_jax.report.matplotlib_style import INK, Drawing, figure_style
 
 _COLUMNS = ("#0072B2", "#D55E00")  # The two columns of 2012; one column is the first.

@@ -12,7 +12,7 @@ import numpy as np
 import vl_convert
 
 from alexnet_jax.evaluation.metrics import metric_title
-from alexnet_jax.report.by_class import ClassErrors
+from alexnet_jax.prediction.by_class import ClassErrors
 from alexnet_jax.report.run_record import RunRecord
 from alexnet_jax.system.atomic_write import atomic_write
 

@@ -1,11 +1,11 @@
 """Images as data URIs, so that a page needs no other file."""
 
 import base64
-import io
 
 import numpy as np
 from PIL import Image
 
+from alexnet_jax.data.decoding.images import encode_image
 from alexnet_jax.monitoring.pictures import arrange
 
 
@@ -14,12 +14,12 @@ def photo_uri(image: np.ndarray, side: int | None = None, quality: int = 80) -> 
     picture = Image.fromarray(image)
     if side is not None and max(picture.size) > side:
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return _uri("jpeg", encode(picture, "jpeg", quality=quality, optimize=True))
+    return _uri("jpeg", encode_image(picture, "jpeg", quality=quality, optimize=True))
 
 
 def pixels_uri(image: np.ndarray) -> str:
     """Return an image, uint8 [H, W, 3], as a PNG, every pixel as it is."""
-    return _uri("png", encode(Image.fromarray(image), "png", optimize=True))
+    return _uri("png", encode_image(Image.fromarray(image), "png", optimize=True))
 
 
 def sheet_uri(tiles: np.ndarray, columns: int) -> str:
@@ -34,13 +34,6 @@ def heat_uri(image: np.ndarray, heat: np.ndarray, side: int | None = None) -> st
     glow = np.array([255.0, 170.0, 60.0]) * np.clip(heat, 0, 1)[..., None] ** 1.5
     mixed = np.clip(0.6 * grey * light + 0.75 * glow, 0, 255)
     return photo_uri(mixed.astype(np.uint8), side)
-
-
-def encode(picture: Image.Image, kind: str, **options: object) -> bytes:
-    """Return the content of an image file; `options` are Pillow's."""
-    data = io.BytesIO()
-    picture.save(data, kind, **options)
-    return data.getvalue()
 
 
 def _uri(kind: str, data: bytes) -> str:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from alexnet_jax.data.imagenet_names import english_name
+from alexnet_jax.data.imagenet.names import english_name
 from alexnet_jax.report.embedding import photo_uri, pixels_uri, sheet_uri
 from alexnet_jax.report.maximization import maximize_units
 from alexnet_jax.report.receptive_field import ReceptiveField, receptive_fields

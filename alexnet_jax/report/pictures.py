@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from alexnet_jax.data.imagenet_names import english_name
-from alexnet_jax.monitoring.layer_table import describe_layers
+from alexnet_jax.data.imagenet.names import english_name
+from alexnet_jax.layer_table import describe_layers
+from alexnet_jax.prediction.by_class import confused_pairs, errors_by_class
 from alexnet_jax.report import charts
 from alexnet_jax.report.architecture_figure import draw_architecture
-from alexnet_jax.report.by_class import confused_pairs, errors_by_class
 from alexnet_jax.report.embedding import heat_uri, photo_uri
 from alexnet_jax.report.kernels_figure import draw_kernels
 from alexnet_jax.report.layer_pages import make_layer_pages
 from alexnet_jax.report.matplotlib_style import Drawing
 from alexnet_jax.report.mistakes import from_center_to_ten, nearest_images, worst_images
-from alexnet_jax.report.predictions_figure import draw_neighbors, draw_predictions
+from alexnet_jax.report.predictions_figure import draw_answers, draw_neighbors
 from alexnet_jax.report.saliency import SaliencyMapper
 from alexnet_jax.report.sample import Sample, draw_sample, spread_evenly
 from alexnet_jax.runs.run import open_split
@@ -82,7 +82,7 @@ def take_pictures(trained: TrainedNetwork, images: int, training_images: int) ->
             "calibration": charts.calibration(center.max(axis=1), answered == sample.labels),
         },
         drawings={
-            "predictions": draw_predictions(
+            "predictions": draw_answers(
                 sample.crops[shown], center[shown], names, sample.labels[shown].tolist()
             ),
             "neighbors": draw_neighbors(sample.crops[queries], pool.crops[nearest]),

@@ -1,18 +1,14 @@
 """The record of a run in its workdir, as plain values; nothing is computed."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ml_collections import ConfigDict
-
 from alexnet_jax.config import default_config
-from alexnet_jax.config.schema import flatten
 from alexnet_jax.evaluation.metrics import score_names
-from alexnet_jax.runs.reading import has_numbers, read_json, read_log
-from alexnet_jax.runs.saved_config import load_config
+from alexnet_jax.runs.reading import evaluations, has_numbers, read_json, read_log
+from alexnet_jax.runs.saved_config import as_saved, load_config
 from alexnet_jax.runs.workdir import find_damage
 
 
@@ -36,12 +32,12 @@ class RunRecord:
         """The lines about training steps."""
         return [line for line in self.lines if line["kind"] == "train"]
 
-    def evaluations(self, views: str) -> list[dict[str, Any]]:
+    def evaluations(self, views: str) -> list[Mapping[str, Any]]:
         """Return the evaluations of "center" or "ten_crop" that are complete, by step."""
-        lines = [line for line in self.lines if line.get("views") == views]
+        lines = evaluations(self.lines, views)
         return [line for line in lines if has_numbers(line, score_names())]
 
-    def scores(self, views: str) -> dict[str, Any] | None:
+    def scores(self, views: str) -> Mapping[str, Any] | None:
         """Return the final scores of `views`, or those of the last evaluation; None for none."""
         if self.result is not None:
             return dict(self.result[views])
@@ -50,7 +46,7 @@ class RunRecord:
 
     def changed(self) -> list[tuple[str, Any, Any]]:
         """Return (key, default, value) for each config value that differs from the default."""
-        defaults = _as_saved(default_config())
+        defaults = as_saved(default_config())
         return [
             (key, defaults.get(key), value)
             for key, value in sorted(self.config.items())
@@ -69,18 +65,13 @@ class RunRecord:
         return known[-1]["step"] / known[-1]["epoch"] if known else None
 
 
-def _as_saved(config: ConfigDict) -> dict[str, Any]:
-    """Return each key, "group.name", with its value as JSON has it: lists, no tuples."""
-    return dict(flatten(json.loads(json.dumps(config.to_dict()))))
-
-
 def read_run(workdir: Path) -> RunRecord:
     """Read a workdir; UserError if it is none, or if its config is damaged."""
     config = load_config(workdir)
     result = read_json(workdir / "result.json") or {}
     return RunRecord(
         workdir=workdir,
-        config=_as_saved(config),
+        config=as_saved(config),
         lines=read_log(workdir),
         result=None if find_damage(result) else result,
         environment=read_json(workdir / "environment.json") or {},

@@ -14,7 +14,7 @@ from alexnet_jax.prediction.inference import evaluate_workdirs, judge_workdirs
 from alexnet_jax.reproduction.claims import BASELINE, Experiment
 from alexnet_jax.reproduction.logs import Ensemble, Run
 from alexnet_jax.reproduction.trials import RATE, trial_name
-from alexnet_jax.runs.reading import read_json, read_log
+from alexnet_jax.runs.reading import evaluations, read_json, read_log
 from alexnet_jax.runs.saved_config import load_config
 from alexnet_jax.sweeps.trial_run import read_trials
 from alexnet_jax.sweeps.trials import SEED
@@ -80,7 +80,7 @@ def _curves(workdir: Path) -> tuple[list[list[float]], list[list[float]]]:
     train = [line for line in lines if line["kind"] == "train"]
     epochs_per_step = train[-1]["epoch"] / train[-1]["step"] if train else 0.0
 
-    def points(kind: str, views: str | None) -> list[list[float]]:
+    def points(lines: Sequence[Mapping[str, Any]]) -> list[list[float]]:
         return [
             [
                 round(line["step"] * epochs_per_step, 4),
@@ -88,10 +88,9 @@ def _curves(workdir: Path) -> tuple[list[list[float]], list[list[float]]]:
                 round(line["top1_error"], 5),
             ]
             for line in lines
-            if (line["kind"], line.get("views")) == (kind, views)
         ]
 
-    return points("train", None), points("eval", "center")
+    return points(train), points(evaluations(lines, "center"))
 
 
 def _look_closer(workdir: Path) -> dict[str, Any]:

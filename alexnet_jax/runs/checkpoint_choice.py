@@ -12,7 +12,7 @@ from alexnet_jax.evaluation.metrics import NotFiniteError
 from alexnet_jax.parallel.multihost import broadcast_from_process_0, is_process_0
 from alexnet_jax.parallel.runtime import wait_on_cpus
 from alexnet_jax.runs.checkpoints import Checkpoints
-from alexnet_jax.runs.reading import has_numbers, read_log
+from alexnet_jax.runs.reading import evaluations, has_numbers, read_log
 from alexnet_jax.training.state import TrainState, is_finite
 
 _Lines = Sequence[Mapping[str, Any]]  # Of metrics.jsonl.
@@ -22,10 +22,8 @@ def center_errors(lines: _Lines, steps: Collection[int]) -> dict[int, float]:
     """Return the finite top-1 errors on the center crop of `steps`, by step."""
     return {
         line["step"]: float(line["top1_error"])
-        for line in lines
-        if (line["kind"], line.get("views")) == ("eval", "center")
-        and line["step"] in steps
-        and has_numbers(line, ["top1_error"])
+        for line in evaluations(lines, "center")
+        if line["step"] in steps and has_numbers(line, ["top1_error"])
     }
 
 

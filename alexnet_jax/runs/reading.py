@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,11 @@ def read_log(workdir: Path) -> list[dict[str, Any]]:
     path = workdir / LOG
     text = path.read_text(errors="replace") if path.exists() else ""
     return [line for line in parse_lines(text) if line is not None]
+
+
+def evaluations(lines: Iterable[Mapping[str, Any]], views: str) -> list[Mapping[str, Any]]:
+    """Return those of a log's lines that are evaluations of "center" or "ten_crop"."""
+    return [line for line in lines if (line["kind"], line.get("views")) == ("eval", views)]
 
 
 def parse_lines(text: str) -> list[dict[str, Any] | None]:

@@ -20,7 +20,7 @@ from alexnet_jax.parallel.multihost import is_process_0
 from alexnet_jax.runs.checkpoint_choice import confirmed_step, worth_keeping
 from alexnet_jax.runs.checkpoints import Checkpoints
 from alexnet_jax.runs.logging import RunLog
-from alexnet_jax.runs.reading import DIVERGED
+from alexnet_jax.runs.reading import DIVERGED, evaluations
 from alexnet_jax.runs.run import Run
 from alexnet_jax.system.atomic_write import atomic_write
 from alexnet_jax.system.folder_lock import FolderLock
@@ -60,9 +60,8 @@ class RunRecord:
         self._lock, self._checkpoints, self._logged = lock, checkpoints, step
         with ExitStack() as stack:
             self.log = stack.enter_context(RunLog(workdir, step))
-            self._display = RunDisplay(
-                step, self._durations.total, run.training.batch_size, self.log.lines
-            )
+            known = evaluations(self.log.lines, "center")
+            self._display = RunDisplay(step, self._durations.total, run.training.batch_size, known)
             self._board = stack.enter_context(
                 TensorBoard(workdir, step, values, compared, run.facts.class_names)
             )

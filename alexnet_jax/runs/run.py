@@ -7,9 +7,9 @@ from pathlib import Path
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from alexnet_jax.data.builders.statistics_file import add_statistics
 from alexnet_jax.data.image_source import DecodedImages, ImageSource
 from alexnet_jax.data.pixel_store.reading import PixelStore
+from alexnet_jax.data.pixel_store.statistics_file import add_statistics
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import load_statistics, statistics_directory
 from alexnet_jax.data.stream import EvaluationBatches, TrainingBatches

@@ -73,11 +73,14 @@ def _with_new_names(values: Mapping[str, Any]) -> dict[str, Any]:
     return converted
 
 
+def as_saved(config: ConfigDict) -> dict[str, Any]:
+    """Return each key, "group.name", with its value as JSON has it: lists, no tuples."""
+    return dict(flatten(json.loads(json.dumps(config.to_dict()))))
+
+
 def differences(old: ConfigDict, new: ConfigDict) -> list[str]:
     """Return a line for each key that differs and changes the numbers of a run."""
-    # JSON turns tuples into lists.
-    before = flatten(json.loads(json.dumps(old.to_dict())))
-    after = flatten(json.loads(json.dumps(new.to_dict())))
+    before, after = as_saved(old), as_saved(new)
     plateau = "plateau" in (before.get("schedule.name"), after.get("schedule.name"))
     return [
         f"{key}: {before.get(key)!r} -> {after.get(key)!r}"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import jax
 from ml_collections import ConfigDict
 
+from alexnet_jax.layer_table import compare_crop
 from alexnet_jax.models import find_spec
-from alexnet_jax.monitoring.layer_table import compare_crop
 from alexnet_jax.runs.run import Run
 from alexnet_jax.training.recipe import Durations
 

@@ -16,10 +16,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from alexnet_jax.data.decoding.images import read_image
-from alexnet_jax.data.imagenet_names import english_name
+from alexnet_jax.data.decoding.images import encode_image, read_image
+from alexnet_jax.data.imagenet.names import english_name
 from alexnet_jax.errors import UserError
-from alexnet_jax.report.embedding import encode
 from alexnet_jax.report.sample import spread_evenly
 from alexnet_jax.runs.run import open_split
 from alexnet_jax.runs.trained import TrainedNetwork, open_trained
@@ -133,6 +132,6 @@ def _read_samples(trained: TrainedNetwork) -> tuple[list[tuple[bytes, str]], str
     labels = np.zeros(len(chosen), np.int32)
     images.read_into(chosen, pixels, labels)
     return [
-        (encode(Image.fromarray(image), "png"), english_name(trained.class_names[label]))
+        (encode_image(Image.fromarray(image), "png"), english_name(trained.class_names[label]))
         for image, label in zip(pixels, labels, strict=True)
     ], ""

@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 
-from alexnet_jax.data.imagenet_names import english_name
+from alexnet_jax.data.imagenet.names import english_name
 from alexnet_jax.errors import UserError
 from alexnet_jax.report.embedding import photo_uri
 from alexnet_jax.report.mistakes import nearest_images

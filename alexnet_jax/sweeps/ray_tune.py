@@ -18,8 +18,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from alexnet_jax.errors import MachineError, UserError
+from alexnet_jax.runs.reading import evaluations, read_log
 from alexnet_jax.sweeps.reporting import Reporter
-from alexnet_jax.sweeps.trial_run import STOPPED_EARLY, TrialRun, evaluations, starts_again
+from alexnet_jax.sweeps.trial_run import STOPPED_EARLY, TrialRun, starts_again
 from alexnet_jax.system.atomic_write import atomic_write
 
 # Ray reads these when it is imported or starts: no usage statistics, no logs of its own.
@@ -38,7 +39,8 @@ try:
     from ray.tune.schedulers import ASHAScheduler
 except ImportError as error:
     raise UserError(
-        f"--executor=ray needs Ray Tune ({error}): pip install -r requirements-sweep.txt"
+        f"--executor=ray needs Ray Tune ({error}): pip install -r requirements-sweep.txt, or the "
+        'extra "alexnet-jax[sweeps]"'
     ) from error
 
 # In the sweep's folder, while it runs.
@@ -118,8 +120,8 @@ def _make_scheduler(
     for trial in ended:
         known = SimpleNamespace(trial_id=trial.name)
         scheduler.on_trial_add(None, known)
-        for evaluation in evaluations(trial.workdir):
-            scheduler.on_trial_result(None, known, _metrics(trial, *evaluation))
+        for line in evaluations(read_log(trial.workdir), "center"):
+            scheduler.on_trial_result(None, known, _metrics(trial, line))
     return scheduler
 
 
@@ -224,12 +226,13 @@ def _train(
 
 def _report(trial: TrialRun, reported: int, up_to: int) -> int:
     """Report the evaluations after step `reported` to Tune; return the step of the last one."""
-    for step, top1_error in evaluations(trial.workdir):
-        if reported < step <= up_to:
-            reported = step
-            tune.report(_metrics(trial, step, top1_error))
+    for line in evaluations(read_log(trial.workdir), "center"):
+        if reported < line["step"] <= up_to:
+            reported = line["step"]
+            tune.report(_metrics(trial, line))
     return reported
 
 
-def _metrics(trial: TrialRun, step: int, top1_error: float) -> dict[str, float]:
-    return {"step": step, "progress": step / trial.steps, "top1_error": top1_error}
+def _metrics(trial: TrialRun, line: Mapping[str, Any]) -> dict[str, float]:
+    step = line["step"]
+    return {"step": step, "progress": step / trial.steps, "top1_error": line["top1_error"]}

@@ -40,6 +40,7 @@ def difference(one: Sequence[float], other: Sequence[float]) -> Estimate:
     deviation = math.sqrt(variance(one)) if len(one) > 1 else None
     if min(len(one), len(other)) < 2:
         return Estimate(gap, len(one), deviation)
+    # Written out, because scipy.stats.ttest_ind warns where one arm's runs are equal.
     parts = [variance(numbers) / len(numbers) for numbers in (one, other)]
     squares = [
         part**2 / (len(numbers) - 1) for part, numbers in zip(parts, (one, other), strict=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.runs.reading import has_numbers, read_json
-from alexnet_jax.sweeps.trial_run import STOPPED_EARLY, evaluations, read_trials
+from alexnet_jax.runs.reading import evaluations, has_numbers, read_json, read_log
+from alexnet_jax.sweeps.trial_run import STOPPED_EARLY, read_trials
 from alexnet_jax.system.progress import clock
 
 _ERRORS = tuple(
@@ -74,10 +74,10 @@ def read_rows(root: Path) -> tuple[list[Row], list[str]]:
 
 
 def _describe_unfinished(workdir: Path) -> str:
-    last = [None, *evaluations(workdir)][-1]
-    if last is None:
+    known = evaluations(read_log(workdir), "center")
+    if not known:
         return workdir.name
-    step, error = last
+    step, error = known[-1]["step"], known[-1]["top1_error"]
     why = "stopped early" if (workdir / STOPPED_EARLY).exists() else "not finished"
     return f"{workdir.name}, {why} after step {step} with a center crop top-1 error of {error:.2%}"
 

@@ -11,13 +11,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from alexnet_jax.errors import MachineError
-from alexnet_jax.runs.reading import LOG, parse_lines, read_json, read_log, saved_steps
+from alexnet_jax.runs.reading import LOG, parse_lines, read_json, saved_steps
 from alexnet_jax.system.signals import SAVED_EXIT_CODE
 
 # A trial is one process. Where the sweep is a task of a larger job, it must not join that cluster.
@@ -109,13 +109,6 @@ def read_trials(root: Path) -> list[tuple[Path, dict[str, Any]]]:
     """Return the folder and the trial.json of each trial of a sweep."""
     read = [(path.parent, read_json(path)) for path in sorted(root.glob("*/trial.json"))]
     return [(workdir, trial) for workdir, trial in read if trial is not None]
-
-
-def evaluations(workdir: Path) -> Iterator[tuple[int, float]]:
-    """Yield the step and the center crop top-1 error of each evaluation in a trial's log."""
-    for line in read_log(workdir):
-        if (line["kind"], line.get("views")) == ("eval", "center"):
-            yield line["step"], line["top1_error"]
 
 
 def _end_with_sweep() -> None:

@@ -4,8 +4,10 @@ import gc
 import importlib
 import logging
 import os
+import resource
 import sys
 import threading
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from types import CoroutineType, ModuleType
@@ -47,6 +49,30 @@ def silence_orbax() -> None:
     logging.getLogger("absl").setLevel(logging.CRITICAL)
     sys.unraisablehook = _unraisable
     threading.excepthook = _in_thread
+
+
+def silence_pillow() -> None:
+    """Hide Pillow's warnings of odd files, which take several lines each.
+
+    A file is read, or refused with an error of one line.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL + 1)
+
+
+def allow_many_open_files() -> None:
+    """Raise the soft limit on open files; ArrayRecord opens every shard, ImageNet has 1,088."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(65_536, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def add_xla_flag(flag: str) -> None:
+    """Add a flag to those that XLA reads when it is first used, if it is not there yet."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    if flag not in flags.split():
+        os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()
 
 
 def import_without(hidden: str, name: str) -> ModuleType:

@@ -11,7 +11,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from alexnet_jax.data.decoding.images import IMAGE_SIZE
-from alexnet_jax.data.imagenet_names import imagenet_words
+from alexnet_jax.data.imagenet.names import imagenet_words
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.models import AlexNet, Spec, create_model
 

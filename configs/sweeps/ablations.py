@@ -1,6 +1,6 @@
 """The paper's claims as overrides of a recipe, each with the published difference.
 
-  python -m launch.sweep --config=automatic --sweep=configs/sweeps/ablations.py --workdir=DIR
+  python -m alexnet_jax.sweep --config=automatic --sweep=configs/sweeps/ablations.py --workdir=DIR
 
 They are the arms of the experiment `ablations` in alexnet_jax/reproduction/claims.toml;
 `python -m launch.reproduce` also compares them and writes down what it finds.

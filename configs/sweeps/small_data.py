@@ -1,6 +1,6 @@
 """What each switch of a modern recipe gains on little data: one override of configs/small_data.py.
 
-  python -m launch.sweep --config=configs/small_data.py --sweep=configs/sweeps/small_data.py \
+  python -m alexnet_jax.sweep --config=configs/small_data.py --sweep=configs/sweeps/small_data.py \
     --workdir=runs/switches --seeds=10
   python -m benchmarks.paired --workdir=runs/switches --out=FILE
 

@@ -9,6 +9,8 @@ from short_run import REPOSITORY
 
 import benchmarks.compiled
 from alexnet_jax.diagnosis.chips import CHIPS, has_compiler
+from alexnet_jax.diagnosis.compiled_step import Operation, StepCost
+from benchmarks.compiled import format_operations
 
 
 def row(chip):
@@ -59,3 +61,23 @@ def test_rows_without_a_compiler_are_named(monkeypatch, capsys):
         "1 of 2 rows",
         "h100 owt bfloat16: not checked, no compiler of h100 is installed",
     ]
+
+
+def test_the_most_expensive_operation_has_its_bytes():
+    operation = Operation("conv1", 2, 0, 3_000_000_000, "fusion bf16[8]")
+    step = StepCost(1, 128, (operation,), 3_000_000_000, 1_000, 1, 1, 1)
+    text = format_operations(step, CHIPS["h100"], 1)
+    assert text == "the most expensive by bytes:\n3,000,000,000  fusion bf16[8]"
+
+
+def test_on_a_tpu_cycles_stand_beside_those_of_the_bytes():
+    chip = CHIPS["v5e"]
+    operations = (
+        Operation("conv1", 1, 2_000_000, 819_000_000, "fusion"),
+        Operation("conv1_pool", 1, 0, 5_000_000, "select-and-scatter"),
+    )
+    step = StepCost(1, 128, operations, 1, 1, 1, 1, 1)
+    rows = format_operations(step, chip, 1).splitlines()
+    assert rows[1].split() == ["2.000", "819.0", f"{chip.clock / 1e9:.3f}", "fusion"]
+    assert rows[2] == "without an estimate:"
+    assert rows[3].split()[::3] == ["0.000", "select-and-scatter"]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from made_files import jpeg, training_images
 
-from alexnet_jax.data.builders.statistics_file import compute_statistics, save_statistics
 from alexnet_jax.data.decoding.images import read_image
 from alexnet_jax.data.image_source import DecodedImages
+from alexnet_jax.data.pixel_store.statistics_file import compute_statistics, save_statistics
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import has_statistics, load_statistics
 from alexnet_jax.errors import UserError

@@ -11,9 +11,9 @@ from PIL import Image
 from short_run import short_config
 
 from alexnet_jax.data.builders.preparation import Request, prepare_dataset, prepare_store
-from alexnet_jax.data.builders.statistics_file import add_statistics, make_statistics
 from alexnet_jax.data.decoding.images import read_image
 from alexnet_jax.data.image_source import DecodedImages
+from alexnet_jax.data.pixel_store.statistics_file import add_statistics, make_statistics
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import has_statistics, load_statistics
 from alexnet_jax.errors import UserError

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from alexnet_jax.diagnosis.advice import judge
 from alexnet_jax.diagnosis.timing import Skipped, Speed
-from alexnet_jax.monitoring.layer_table import Row
+from alexnet_jax.layer_table import Row
 
 DATA = {
     "name": "imagenet2012",

@@ -82,7 +82,8 @@ def test_the_json_holds_every_key(described):
 
 def test_utilisation_is_the_steps_products_over_the_ceiling(described):
     flops = described["flops"]
-    assert flops["training_per_image"] == 6 * described["network"]["multiply_adds"]
+    # The gradient of the images is not computed.
+    assert 4 < flops["training_per_image"] / described["network"]["multiply_adds"] < 6
     rate = described["stages"]["step"]["images_per_second"]
     assert flops["step_per_second"] == pytest.approx(flops["training_per_image"] * rate)
     assert flops["utilisation"] * flops["ceiling_per_second"] == pytest.approx(

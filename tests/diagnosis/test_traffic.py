@@ -62,6 +62,19 @@ def test_an_asynchronous_collective_is_refused_not_overlooked():
         read_transfers(program("  %x = f32[2]{0} all-reduce-start(%y), replica_groups={}"), 2)
 
 
+def test_a_collective_in_a_loop_of_unknown_length_is_refused_not_counted_once():
+    body = "  %x = f32[2]{0} all-reduce(%y), replica_groups={}"
+    text = "\n".join(
+        [
+            "%until (p: f32[2]) -> pred[] {\n}",
+            f"%body (p: f32[2]) -> f32[2] {{\n{body}\n}}",
+            program("  %w = f32[2]{0} while(%x), condition=%until, body=%body"),
+        ]
+    )
+    with pytest.raises(ValueError, match="a loop of unknown length around a collective"):
+        read_transfers(text, 2)
+
+
 def test_collectives_in_a_loop_count_as_often_as_it_runs():
     mesh = make_mesh("data")
     everywhere, rows = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))

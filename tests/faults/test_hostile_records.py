@@ -11,9 +11,9 @@ from cluster_runs import finish, options, start
 from short_run import FRACTALS
 from tensorflow_datasets.proto import tf_example_pb2
 
-from alexnet_jax.data.builders.statistics_file import compute_statistics
 from alexnet_jax.data.dataset_info import records_fingerprint
 from alexnet_jax.data.image_source import DecodedImages
+from alexnet_jax.data.pixel_store.statistics_file import compute_statistics
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import load_statistics
 from alexnet_jax.data.stream import read_ahead

@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from alexnet_jax.layer_table import describe_layers
 from alexnet_jax.models import create_model
-from alexnet_jax.monitoring.layer_table import describe_layers
 
 pytestmark = pytest.mark.slow
 

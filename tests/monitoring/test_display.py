@@ -66,8 +66,7 @@ def test_a_metric_of_the_registry_is_shown_with_the_others(capsys, monkeypatch):
 
 def test_a_terminal_shows_the_numbers_below_the_bar_instead_of_in_lines(become_terminal):
     terminal = become_terminal()
-    lines = [{"kind": "eval", "views": "center", "step": 2, "top1_error": 0.25}]
-    with RunDisplay(4, 10, 1, lines) as display:
+    with RunDisplay(4, 10, 1, [{"step": 2, "top1_error": 0.25}]) as display:
         display.advance(6)
         display.train(6, VALUES)
         display.evaluation(6, "center", SCORES)

@@ -1,3 +1,4 @@
+import os
 import sys
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from alexnet_jax.parallel.runtime import compile_and_tidy
+from alexnet_jax.parallel.runtime import compile_and_tidy, configure_jax
 
 
 def resident_megabytes():
@@ -25,3 +26,12 @@ def test_memory_freed_while_compiling_goes_back_to_linux():
     assert resident_megabytes() < before - 100
     assert compiled(jnp.zeros(3)).tolist() == [1, 1, 1]
     assert len(last) == 1000
+
+
+def test_determinism_is_requested_from_xla_once(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=1")
+    for _ in range(2):
+        configure_jax(deterministic=True)
+    assert os.environ["XLA_FLAGS"] == (
+        "--xla_force_host_platform_device_count=1 --xla_gpu_deterministic_ops=true"
+    )

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet_jax.data.imagenet_names import imagenet_words
+from alexnet_jax.data.imagenet.names import imagenet_words
 from alexnet_jax.errors import UserError
 from alexnet_jax.prediction.classifier import (
     choose_views,

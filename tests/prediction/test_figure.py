@@ -6,7 +6,7 @@ import pytest
 from alexnet_jax.data.decoding.images import open_image
 from alexnet_jax.errors import UserError
 from alexnet_jax.prediction.classification import Prediction
-from alexnet_jax.prediction.figure import check_figure, draw_predictions
+from alexnet_jax.prediction.figure import check_figure, write_figure
 
 pytest.importorskip("matplotlib")
 
@@ -15,7 +15,7 @@ NAMES = ["n02165456", "a $name$ that is much too long for a bar"]
 
 def draw(path, images):
     predictions = [Prediction(image, [(0, 0.75), (1, 0.25)]) for image in images]
-    draw_predictions(predictions, NAMES, path, 64)
+    write_figure(predictions, NAMES, path, 64)
 
 
 def size(path):

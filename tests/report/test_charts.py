@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from alexnet_jax.prediction.by_class import errors_by_class
 from alexnet_jax.report import charts
-from alexnet_jax.report.by_class import errors_by_class
 from alexnet_jax.report.run_record import RunRecord, read_run
 
 

@@ -9,7 +9,7 @@ import pytest
 from made_weights import make_bundle
 from short_run import FRACTALS, short_config
 
-from alexnet_jax.data.builders.statistics_file import save_statistics
+from alexnet_jax.data.pixel_store.statistics_file import save_statistics
 from alexnet_jax.data.records import dataset_directory
 from alexnet_jax.data.statistics import load_statistics
 from alexnet_jax.errors import UserError

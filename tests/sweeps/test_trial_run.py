@@ -5,7 +5,8 @@ import sys
 import pytest
 from short_run import REPOSITORY
 
-from alexnet_jax.sweeps.trial_run import TrialRun, evaluations, starts_again, trial_environment
+from alexnet_jax.runs.reading import evaluations, read_log
+from alexnet_jax.sweeps.trial_run import TrialRun, starts_again, trial_environment
 
 TRAINED = {"kind": "train", "step": 5, "top1_error": 0.25, "images_per_second": 100.0}
 EVALUATED = {"kind": "eval", "step": 5, "views": "center", "top1_error": 0.25, "count": 8}
@@ -69,4 +70,4 @@ WITHOUT_STEP = {key: value for key, value in EVALUATED.items() if key != "step"}
 def test_a_damaged_line_of_the_log_is_left_out(trial, damaged):
     write_log(trial, EVALUATED, damaged)
     assert trial.last_logged() == (5, ", validation error 25.00%")
-    assert list(evaluations(trial.workdir)) == [(5, 0.25)]
+    assert evaluations(read_log(trial.workdir), "center") == [EVALUATED]

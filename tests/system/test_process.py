@@ -102,11 +102,42 @@ def test_a_module_in_use_is_not_hidden():
 
 def test_importing_the_package_changes_nothing_of_the_process():
     program = (
-        "import gc, signal, sys, threading\n"
+        "import gc, logging, resource, signal, sys, threading, warnings\n"
         "def state(): return (gc.get_threshold(), sys.excepthook, sys.unraisablehook,\n"
-        "    threading.excepthook, signal.getsignal(signal.SIGTERM), sys.stdout, sys.stderr)\n"
+        "    threading.excepthook, signal.getsignal(signal.SIGTERM), sys.stdout, sys.stderr,\n"
+        "    resource.getrlimit(resource.RLIMIT_NOFILE), logging.getLogger('PIL').level,\n"
+        "    [filter for filter in warnings.filters if 'PIL' in str(filter)])\n"
         "before = state()\n"
         "import alexnet_jax.main, alexnet_jax.training.loop, alexnet_jax.weights\n"
+        "import alexnet_jax.data.decoding.images, alexnet_jax.data.records\n"
         "assert state() == before\n"
     )
     subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True)
+
+
+def test_a_command_may_open_as_many_files_as_the_system_allows():
+    program = (
+        "from resource import RLIMIT_NOFILE, getrlimit, setrlimit\n"
+        "from alexnet_jax.system.process import allow_many_open_files\n"
+        "hard = getrlimit(RLIMIT_NOFILE)[1]\n"
+        "setrlimit(RLIMIT_NOFILE, (200, hard))\n"
+        "allow_many_open_files()\n"
+        "assert getrlimit(RLIMIT_NOFILE) == (min(65_536, hard) if hard > 0 else 65_536, hard)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True)
+
+
+def test_what_pillow_says_of_odd_files_is_hidden_on_request():
+    program = (
+        "import logging, warnings\n"
+        "from alexnet_jax.system.process import silence_pillow\n"
+        "silence_pillow()\n"
+        "warnings.warn_explicit('odd', UserWarning, 'f.py', 1, module='PIL.TiffImagePlugin')\n"
+        "logging.getLogger('PIL.TiffImagePlugin').critical('odd')\n"
+        "warnings.warn('mine')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert "mine" in done.stderr
+    assert "odd" not in done.stderr

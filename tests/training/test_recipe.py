@@ -14,8 +14,8 @@ from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Pr
 from alexnet_jax.data.resized_crop import random_resized_crop
 from alexnet_jax.data.statistics import Statistics
 from alexnet_jax.errors import UserError
+from alexnet_jax.layer_table import describe_layers, format_layers
 from alexnet_jax.models import MODELS
-from alexnet_jax.monitoring.layer_table import describe_layers, format_layers
 from alexnet_jax.runs.saved_config import differences, load_config, save_config
 from alexnet_jax.runs.summary import name_network
 from alexnet_jax.training.experiment import build_without_data

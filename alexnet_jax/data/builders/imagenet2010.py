@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 
 from alexnet_jax.data.builders.archives import ArchiveFile, read_archive, read_gzipped
 from alexnet_jax.data.builders.ilsvrc import IlsvrcBuilder
-from alexnet_jax.data.imagenet_names import imagenet2010_words
+from alexnet_jax.data.imagenet.names import imagenet2010_words
 from alexnet_jax.errors import UserError
 
 DEVKIT = "ILSVRC2010_devkit-1.0.tar.gz"

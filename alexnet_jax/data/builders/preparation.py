@@ -16,12 +16,12 @@ from alexnet_jax.data.builders import DATA_SETS
 from alexnet_jax.data.builders.checking import ImageCheck
 from alexnet_jax.data.builders.commands import missing
 from alexnet_jax.data.builders.record_builder import RecordBuilder
-from alexnet_jax.data.builders.statistics_file import make_statistics
 from alexnet_jax.data.dataset_info import find_features
 from alexnet_jax.data.decoding.images import IMAGE_SIZE, MAX_MEGAPIXELS
 from alexnet_jax.data.image_source import DecodedImages
 from alexnet_jax.data.pixel_store.manifest import find_store
 from alexnet_jax.data.pixel_store.preparation import is_store_complete, make_store, verify
+from alexnet_jax.data.pixel_store.statistics_file import make_statistics
 from alexnet_jax.data.records import Records, dataset_directory, open_builder
 from alexnet_jax.data.statistics import has_statistics
 from alexnet_jax.errors import UserError

@@ -1,8 +1,6 @@
 """Decoding image files to squares of 8-bit RGB pixels."""
 
 import io
-import logging
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,9 +22,6 @@ MAX_MEGAPIXELS = 64  # The default; decoding an image of this size takes less th
 _COUNTED_AS = {"AVIF": 1.5, "WEBP": 1.5}  # Their decoders hold more copies of the pixels.
 _JPEG_MAGIC = b"\xff\xd8"
 _PIXELS_AT_ONCE = 1 << 20  # Converted together from Pillow's image, so that copies are small.
-# Pillow warns of odd files in several lines. Here a file is read, or refused in one line.
-warnings.filterwarnings("ignore", module=r"PIL\.")
-logging.getLogger("PIL").setLevel(logging.CRITICAL + 1)
 
 
 def read_image(

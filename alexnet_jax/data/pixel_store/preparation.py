@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from alexnet_jax.data.builders.statistics_file import make_statistics, save_statistics
 from alexnet_jax.data.decoding.images import MAX_MEGAPIXELS
 from alexnet_jax.data.pixel_store.manifest import (
     MANIFEST,
@@ -12,6 +11,7 @@ from alexnet_jax.data.pixel_store.manifest import (
     store_command,
 )
 from alexnet_jax.data.pixel_store.reading import PixelStore
+from alexnet_jax.data.pixel_store.statistics_file import make_statistics, save_statistics
 from alexnet_jax.data.pixel_store.writing import write_store
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import has_statistics, load_statistics

@@ -24,7 +24,6 @@ from alexnet_jax.data.pixel_store.manifest import (
     require_undamaged,
     store_command,
 )
-from alexnet_jax.data.records import allow_many_open_files
 from alexnet_jax.errors import UserError
 from alexnet_jax.system.data_dir_lock import data_dir_lock
 
@@ -170,7 +169,6 @@ class PixelStore:
 
     def _open(self) -> tuple[list[int], list[np.memmap]]:
         """Open and map all shards; close the descriptors when this object is deleted."""
-        allow_many_open_files()
         descriptors: list[int] = []
         maps: list[np.memmap] = []
         weakref.finalize(self, _close, descriptors).atexit = False

@@ -10,7 +10,7 @@ from made_files import jpeg, tar
 from alexnet_jax.data.builders import imagenet2010
 from alexnet_jax.data.builders.imagenet2010 import Imagenet2010
 from alexnet_jax.data.builders.preparation import Request, prepare_dataset
-from alexnet_jax.data.imagenet_names import imagenet2010_words, imagenet_words
+from alexnet_jax.data.imagenet.names import imagenet2010_words, imagenet_words
 from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
 

@@ -16,8 +16,8 @@ from alexnet_jax.data.builders.preparation import (
     prepare_dataset,
     prepare_store,
 )
-from alexnet_jax.data.builders.statistics_file import compute_statistics
 from alexnet_jax.data.image_source import DecodedImages
+from alexnet_jax.data.pixel_store.statistics_file import compute_statistics
 from alexnet_jax.data.records import Records
 from alexnet_jax.data.statistics import load_statistics
 from alexnet_jax.errors import UserError

@@ -52,14 +52,6 @@ def count_parameters(rows: list[Row]) -> int:
     return sum(row.parameters for row in rows)
 
 
-def training_multiply_adds(rows: list[Row]) -> int:
-    """Return the products of a training step for one image.
-
-    Forward, the gradient of each kernel, and that of each layer's input but the first's.
-    """
-    return 3 * sum(row.multiply_adds for row in rows) - rows[0].multiply_adds
-
-
 def compare_crop(name: str, model: AlexNet, crop_size: int) -> str:
     """Return a note where crops of this size change the number of parameters, else ""."""
     if crop_size == model.spec.crop_size:

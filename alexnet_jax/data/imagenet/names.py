@@ -57,6 +57,6 @@ def describe_class(class_name: str) -> str:
 
 
 def _read_words(name: str) -> dict[str, str]:
-    text = (files("alexnet_jax.data") / name).read_text("utf-8")
+    text = (files(__package__) / name).read_text("utf-8")
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     return {synset: words for synset, _, words in (line.partition(" ") for line in lines)}

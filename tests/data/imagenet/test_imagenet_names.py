@@ -1,5 +1,5 @@
 from alexnet_jax.data.builders.imagenet2012 import validation_labels
-from alexnet_jax.data.imagenet_names import (
+from alexnet_jax.data.imagenet.names import (
     describe_class,
     english_name,
     imagenet2010_words,

@@ -1,6 +1,6 @@
 import numpy as np
 
-from alexnet_jax.report.by_class import (
+from alexnet_jax.prediction.by_class import (
     ClassErrors,
     confused_pairs,
     errors_by_class,

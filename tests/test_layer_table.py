@@ -1,13 +1,13 @@
 import pytest
 
-from alexnet_jax.models import MODELS, create_model
-from alexnet_jax.monitoring.layer_table import (
+from alexnet_jax.layer_table import (
     compare_crop,
     count_parameters,
     describe_layers,
     format_chain,
     format_layers,
 )
+from alexnet_jax.models import MODELS, create_model
 
 # As docs/recipes.md has them.
 PARAMETERS = {

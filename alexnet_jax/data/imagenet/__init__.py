@@ -1,0 +1,1 @@
+"""ImageNet: the English names of its classes."""
