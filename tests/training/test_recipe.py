@@ -294,8 +294,8 @@ def test_without_flip_and_colour_there_is_nothing_after_the_crop(augmentation):
 def fade(monkeypatch):
     """An augmentation of one's own, registered while a test runs."""
 
-    def fade(key, images, step, group_size):
-        return images
+    def fade(key, images, group_size, step):
+        return images.astype(jnp.float32) / jnp.float32(group_size + step)
 
     monkeypatch.setitem(AUGMENTATIONS, "fade", fade)
     return fade
@@ -305,6 +305,13 @@ def test_an_augmentation_of_ones_own_comes_between_flip_and_colour(augmentation,
     made = augmentation(extra=("fade",), group_size=3)
     assert list(made.augments) == ["flip", "fade", "color_noise"]
     assert (made.augments["fade"].func, made.augments["fade"].keywords) == (fade, {"group_size": 3})
+
+
+def test_an_augmentation_of_ones_own_may_name_its_parameters_in_any_order(augmentation, fade):
+    made = augmentation(extra=("fade",), crop="center", flip=False, color_noise=0.0, group_size=3)
+    images = jnp.full((2, 10, 10, 3), 200, jnp.uint8)
+    expected = 200 / (3 + 5) - made.preprocessing.mean[1:9, 1:9]
+    np.testing.assert_array_equal(made(jax.random.key(0), images, jnp.int32(5))[0], expected)
 
 
 @pytest.mark.parametrize("extra", [("fode",), ("flip",), ("fade", "fade")])
