@@ -80,7 +80,3 @@ def _check_optimizer(values: Mapping[str, Any]) -> None:
     for key in ("schedule.conv1_factors", "schedule.output_factors"):
         if values[key]:
             raise UserError(f"config.{key} goes with optimizer.name='krizhevsky_sgd', not {name!r}")
-    if values["schedule.name"] == "plateau" and name == "pytorch_sgd":
-        raise UserError(
-            "config.schedule.name='plateau' goes with optimizer.name='krizhevsky_sgd' or 'lars'"
-        )

@@ -1,5 +1,6 @@
 """Update rules: SGD in Krizhevsky's order and in PyTorch's, and LARS."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -60,8 +61,7 @@ def pytorch_sgd(
 
     Biases are updated like kernels.
     """
-    rule = optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(learning_rate, momentum))
-    return optax.with_extra_args_support(rule)  # Takes a rate_factor and ignores it.
+    return optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(learning_rate, momentum))
 
 
 def lars(
@@ -101,6 +101,26 @@ def lars(
     if not adapt_biases:
         decay = optax.masked(decay, mask=_kernels)
     return _sgd(decay, lambda layer, kind, step: schedule(step), momentum, {})
+
+
+def with_rate_factor(rule: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Let the update of `rule` take a `rate_factor`: it multiplies the updates of other rules."""
+    if "rate_factor" in inspect.signature(rule.update).parameters:
+        return rule
+    inner = optax.with_extra_args_support(rule)
+
+    def update(
+        gradients: Any,
+        state: Any,
+        params: Any = None,
+        *,
+        rate_factor: jax.Array | float = 1.0,
+        **others: Any,
+    ) -> tuple[Any, Any]:
+        updates, state = inner.update(gradients, state, params, **others)
+        return jax.tree.map(lambda leaf: rate_factor * leaf, updates), state
+
+    return optax.GradientTransformationExtraArgs(rule.init, update)
 
 
 def _sgd(
@@ -159,7 +179,7 @@ def _kernels(params: Any) -> Any:
 
 
 # By the name in config.optimizer.name. Parameters: keys of config.optimizer, `learning_rate`, a
-# schedule, `bias_learning_rate` and `layer_factors`.
+# schedule, `bias_learning_rate` and `layer_factors`, as of `krizhevsky_sgd`.
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "krizhevsky_sgd": krizhevsky_sgd,
     "pytorch_sgd": pytorch_sgd,

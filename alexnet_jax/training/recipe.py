@@ -19,7 +19,7 @@ from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Pr
 from alexnet_jax.data.statistics import Statistics
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import AlexNet, create_model, find_spec
-from alexnet_jax.training.optimizer import OPTIMIZERS
+from alexnet_jax.training.optimizer import OPTIMIZERS, with_rate_factor
 from alexnet_jax.training.schedule import SCHEDULES, piecewise, staircase_exponential, warmed_up
 
 
@@ -195,13 +195,14 @@ def make_rates(config: ConfigDict, durations: Durations) -> Rates:
 
 
 def make_optimizer(config: ConfigDict, rates: Rates) -> optax.GradientTransformation:
-    """Return the update rule."""
+    """Return the update rule; its update takes a `rate_factor`."""
     values = config.optimizer.to_dict() | {
         "learning_rate": rates.kernels,
         "bias_learning_rate": rates.biases,
         "layer_factors": rates.layer_factors,
     }
-    return bind(find(OPTIMIZERS, config.optimizer.name, "optimizer.name"), values)()
+    rule = bind(find(OPTIMIZERS, config.optimizer.name, "optimizer.name"), values)()
+    return with_rate_factor(rule)
 
 
 def make_augmentation(

@@ -1,10 +1,12 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from alexnet_jax.training.optimizer import krizhevsky_sgd, lars, pytorch_sgd
+from alexnet_jax.training.optimizer import krizhevsky_sgd, lars, pytorch_sgd, with_rate_factor
 from alexnet_jax.training.schedule import piecewise, step_decay, warmed_up
 
 
@@ -148,6 +150,50 @@ def test_pytorch_keeps_the_rate_outside_the_velocity():
     # Decay alone: velocity 0.1, then 0.5·0.1 + 0.1; the whole of it goes at the new rate.
     assert float(first["fc"]["bias"][0]) == pytest.approx(-0.01)
     assert float(second["fc"]["bias"][0]) == pytest.approx(-0.0015)
+
+
+def take_three_steps(optimizer, factors):
+    """Returns the last updates, with a factor of the rate for each step."""
+    params = {"fc": {"kernel": jnp.float32([3.0, 4.0]), "bias": jnp.ones(1)}}
+    state = optimizer.init(params)
+    for step, factor in enumerate(factors):
+        gradients = jax.tree.map(lambda leaf, scale=step + 1.0: jnp.sin(scale * leaf), params)
+        updates, state = optimizer.update(gradients, state, params, rate_factor=jnp.float32(factor))
+        params = optax.apply_updates(params, updates)
+    return updates
+
+
+@pytest.mark.parametrize(
+    "rule", [partial(pytorch_sgd, momentum=0.9, weight_decay=0.1), optax.adamw]
+)
+def test_the_factor_of_the_plateaus_lowers_the_rate_of_rules_that_do_not_know_it(rule):
+    dropping, as_it_was = (1.0, 0.1, 0.1), (1.0, 1.0, 1.0)
+    with jax.numpy_dtype_promotion("standard"):  # Optax relies on it.
+        found = take_three_steps(with_rate_factor(rule(0.01)), dropping)
+        lower = with_rate_factor(rule(step_decay(0.01, [1], 0.1)))
+        expected = take_three_steps(lower, as_it_was)
+    for kind in ("kernel", "bias"):
+        np.testing.assert_allclose(found["fc"][kind], expected["fc"][kind], rtol=1e-6)
+
+
+def test_a_rule_that_takes_the_factor_itself_is_left_as_it_is():
+    optimizer = krizhevsky_sgd(0.01, 0.9, 0.0005, 2.0)
+    assert with_rate_factor(optimizer) is optimizer
+
+
+def test_a_rule_inside_a_chain_does_not_receive_the_factor_twice():
+    chained = optax.chain(optax.identity(), krizhevsky_sgd(0.01, 0.0, 0.0, 2.0))
+    whole, tenth = (
+        take_three_steps(with_rate_factor(chained), (1.0, 1.0, last)) for last in (1.0, 0.1)
+    )
+    np.testing.assert_allclose(tenth["fc"]["kernel"], 0.1 * whole["fc"]["kernel"], rtol=1e-6)
+
+
+def test_a_state_without_the_factor_can_be_resumed():
+    """Checkpoints hold the state of the rule itself."""
+    params, rule = {"fc": {"kernel": jnp.ones(2)}}, optax.adamw(0.01)
+    states = rule.init(params), with_rate_factor(rule).init(params)
+    assert jax.tree.structure(states[0]) == jax.tree.structure(states[1])
 
 
 def test_fifty_steps_of_lars_with_warm_up_and_polynomial_decay_follow_the_paper():
