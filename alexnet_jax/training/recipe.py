@@ -46,10 +46,31 @@ def resolve_config(config: ConfigDict) -> ConfigDict:
     return resolved
 
 
+# By key: parameters, without all of which an optimizer ignores the key.
+_USERS = {
+    "optimizer.bias_rate_multiplier": {"bias_rate_multiplier", "bias_learning_rate"},
+    "optimizer.bias_schedule": {"bias_learning_rate"},
+    "optimizer.bias_decay": {"bias_learning_rate"},
+    "schedule.conv1_factors": {"layer_factors"},
+    "schedule.output_factors": {"layer_factors"},
+}
+
+
 def check_names(config: ConfigDict) -> None:
-    """Raise UserError if the config names an unknown crop, augmentation, optimizer or schedule."""
+    """Raise UserError for an unknown crop, augmentation, optimizer or schedule.
+
+    Also for rates of biases or layers that the optimizer ignores.
+    """
     find(CROPS, config.augment.crop, "augment.crop")
-    find(OPTIMIZERS, config.optimizer.name, "optimizer.name")
+    name = config.optimizer.name
+    parameters = inspect.signature(find(OPTIMIZERS, name, "optimizer.name")).parameters
+    for key, users in _USERS.items():
+        value, default = config[key.split(".")[0]][key.split(".")[1]], SCHEMA[key].default
+        if value not in (default, []) and users.isdisjoint(parameters):
+            raise UserError(
+                f"config.{key}={value!r} has no effect with config.optimizer.name={name!r}; "
+                f"set it to {default!r}"
+            )
     find(SCHEDULES, config.schedule.name, "schedule.name")
     # The others have a key of their own.
     known, extra = [name for name in AUGMENTATIONS if name not in config.augment], []

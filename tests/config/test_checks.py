@@ -78,14 +78,3 @@ def test_every_seed_that_draws_differently_is_taken(seed):
 def test_boundaries_are_epochs(boundaries):
     with pytest.raises(UserError, match="schedule.boundaries"):
         check_config(change("schedule.boundaries", boundaries))
-
-
-@pytest.mark.parametrize("optimizer", ["lars", "pytorch_sgd"])
-def test_a_rate_for_one_layer_is_refused_where_it_would_do_nothing(optimizer):
-    config = change("schedule.conv1_factors", (0.1,))
-    config.schedule.conv1_boundaries = (1,)
-    config.optimizer.name = optimizer
-    with pytest.raises(
-        UserError, match=f"conv1_factors goes with .*krizhevsky_sgd', not '{optimizer}'"
-    ):
-        check_config(config)

@@ -19,7 +19,7 @@ from alexnet_jax.monitoring.layer_table import describe_layers, format_layers
 from alexnet_jax.runs.saved_config import differences, load_config, save_config
 from alexnet_jax.runs.summary import name_network
 from alexnet_jax.training.experiment import build_without_data
-from alexnet_jax.training.optimizer import krizhevsky_sgd, lars, pytorch_sgd
+from alexnet_jax.training.optimizer import OPTIMIZERS, krizhevsky_sgd, lars, pytorch_sgd
 from alexnet_jax.training.recipe import (
     Durations,
     bind,
@@ -359,6 +359,38 @@ def test_a_function_gets_the_values_that_it_has_parameters_for():
 
     values = {"learning_rate": 0.1, "steps": 7, "power": 2.0}
     assert bind(rate, values)() == (0.1, 7, 4)
+
+
+IGNORED = [
+    ("optimizer.bias_rate_multiplier", 3.0, "bias_rate_multiplier=3.0 .* set it to 2.0"),
+    ("optimizer.bias_schedule", "constant", "bias_schedule='constant' .* set it to 'same'"),
+    ("optimizer.bias_decay", 5.0, "bias_decay=5.0 .* set it to 10.0"),
+    ("schedule.conv1_factors", (0.1,), r"conv1_factors=\(0.1,\) .* set it to \(\)"),
+    ("schedule.output_factors", (0.1,), r"output_factors=\(0.1,\) .* set it to \(\)"),
+]
+
+
+@pytest.mark.parametrize("optimizer", ["lars", "pytorch_sgd"])
+@pytest.mark.parametrize(("key", "value", "message"), IGNORED)
+def test_a_rate_that_the_optimizer_ignores_is_refused(optimizer, key, value, message):
+    config = default_config()
+    config.optimizer.name = optimizer
+    check_names(config)
+    config.update_from_flattened_dict({key: value})
+    with pytest.raises(UserError, match=message):
+        check_names(config)
+
+
+@pytest.mark.parametrize(("key", "value", "message"), IGNORED)
+def test_an_optimizer_of_ones_own_may_take_the_rates(monkeypatch, key, value, message):
+    def own(learning_rate, bias_learning_rate, layer_factors):
+        return optax.sgd(learning_rate)
+
+    monkeypatch.setitem(OPTIMIZERS, "own", own)
+    config = default_config()
+    config.optimizer.name = "own"
+    config.update_from_flattened_dict({key: value})
+    check_names(config)
 
 
 @pytest.mark.parametrize(
