@@ -57,8 +57,8 @@ _IMAGE_SIZE = flags.DEFINE_integer(
     "image_size",
     None,
     "Side in pixels of the images in the statistics and in the pixel store. "
-    "Default: 96 for fractals/demo and fractals/few, 28 for mnist, fashion_mnist and kmnist, 32 for "
-    "cifar10, else 256.",
+    "Default: 96 for fractals/demo and fractals/few, 28 for mnist, fashion_mnist and kmnist, "
+    "32 for cifar10, else 256.",
     lower_bound=1,
 )
 _IMAGES_PER_CLASS = flags.DEFINE_integer(
