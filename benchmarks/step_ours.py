@@ -20,7 +20,7 @@ from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
 from alexnet_jax.parallel.runtime import compile_and_tidy, configure_jax
 from alexnet_jax.system.process import restart_with_huge_pages
 from alexnet_jax.training.optimizer import krizhevsky_sgd
-from alexnet_jax.training.state import create_state
+from alexnet_jax.training.state import abstract_state, create_state
 from alexnet_jax.training.step import make_train_step
 from benchmarks.answering import answer, time_calls
 
@@ -56,7 +56,8 @@ class Ours:
             "label": rng.integers(0, 1000, batch).astype(np.int32),
         }
         self.batch = to_devices(rows, mesh)
-        self.state = create_state(model, optimizer, self.crop_size, seed=0, mesh=mesh)
+        described = abstract_state(model, optimizer, self.crop_size, mesh)
+        self.state = create_state(model, optimizer, self.crop_size, 0, mesh, described)
         self._jitted = make_train_step(
             model,
             optimizer,
@@ -64,6 +65,7 @@ class Ours:
             Untouched(self.crop_size),
             seed=0,
             mesh=mesh,
+            described=described,
             plateau_factor=0.1,
         )
         self._forward = jax.jit(

@@ -107,17 +107,9 @@ def with_rate_factor(rule: optax.GradientTransformation) -> optax.GradientTransf
     """Let the update of `rule` take a `rate_factor`: it multiplies the updates of other rules."""
     if "rate_factor" in inspect.signature(rule.update).parameters:
         return rule
-    inner = optax.with_extra_args_support(rule)
 
-    def update(
-        gradients: Any,
-        state: Any,
-        params: Any = None,
-        *,
-        rate_factor: jax.Array | float = 1.0,
-        **others: Any,
-    ) -> tuple[Any, Any]:
-        updates, state = inner.update(gradients, state, params, **others)
+    def update(gradients: Any, state: Any, params: Any, rate_factor: Any = 1.0) -> tuple[Any, Any]:
+        updates, state = rule.update(gradients, state, params)
         return jax.tree.map(lambda leaf: rate_factor * leaf, updates), state
 
     return optax.GradientTransformationExtraArgs(rule.init, update)
