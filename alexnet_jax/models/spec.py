@@ -119,7 +119,7 @@ class Spec:
     """A whole network. The output layer (`num_classes` units) follows the last `dense` layer.
 
     A network of another kind has no layers here, but a linen class: `module(spec=, num_classes=,
-    dtype=, precision=)`, called as `AlexNet` is, whose output layer is called fc1.
+    dtype=, precision=)`, called as `AlexNet` is.
 
     Attributes:
         source: where the table comes from.
@@ -136,6 +136,7 @@ class Spec:
         initialization: "gaussian", "he" or "torch"; see `initializers`.
         output_std: standard deviation of the output layer's Gaussian; its biases start at 0.
         module: linen class that builds the network; None for `AlexNet`.
+        output_layer: name of the module's output layer; None: fc1.
     """
 
     source: str
@@ -152,8 +153,9 @@ class Spec:
     initialization: str = "gaussian"
     output_std: float = 0.01
     module: Callable[..., Any] | None = None
+    output_layer: str | None = None
 
     @property
     def output_name(self) -> str:
         """Name of the output layer: fc8, but for networks with more or fewer layers."""
-        return f"fc{len(self.convolutions) + len(self.dense) + 1}"
+        return self.output_layer or f"fc{len(self.convolutions) + len(self.dense) + 1}"
