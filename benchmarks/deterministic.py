@@ -52,7 +52,8 @@ def measure(dtype: str) -> None:
         divisor=lambda step: 1.1,
     )
     mesh = make_data_mesh()
-    model, optimizer = create_model("original", dtype=dtype), krizhevsky_sgd(0.01)
+    model = create_model("original", dtype=dtype)
+    optimizer = krizhevsky_sgd(0.01, momentum=0.9, weight_decay=0.0005, bias_rate_multiplier=2.0)
     described = abstract_state(model, optimizer, 224, mesh)
     step = make_train_step(
         model,

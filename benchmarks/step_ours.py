@@ -48,7 +48,7 @@ class Ours:
         model = create_model(case["network"], dtype=self.dtype, kernels=kernels)
         self.crop_size = model.spec.crop_size if case.get("size") is None else case["size"]
         mesh = make_data_mesh(jax.devices()[:1])
-        optimizer = krizhevsky_sgd(1e-4)
+        optimizer = krizhevsky_sgd(1e-4, 0.9, 0.0005, 2.0)
         rng = np.random.default_rng(0)
         shape = (batch, self.crop_size, self.crop_size, 3)
         rows = {

@@ -11,9 +11,9 @@ import optax
 
 def krizhevsky_sgd(
     learning_rate: optax.ScalarOrSchedule,
-    momentum: float = 0.9,
-    weight_decay: float = 0.0005,
-    bias_rate_multiplier: float = 2.0,
+    momentum: float,
+    weight_decay: float,
+    bias_rate_multiplier: float,
     bias_learning_rate: optax.Schedule | None = None,
     layer_factors: Mapping[str, optax.Schedule] | None = None,
 ) -> optax.GradientTransformation:

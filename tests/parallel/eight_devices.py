@@ -93,7 +93,7 @@ def _rate(step):
 def build(mesh, parts, dtype, modern):
     """Return the step, and what describes the state."""
     model = AlexNet(find_spec("tiny"), 4, dtype)  # `create_model` takes no float64.
-    optimizer = krizhevsky_sgd(_rate)
+    optimizer = krizhevsky_sgd(_rate, 0.9, 0.0005, 2.0)
     switches = dict(_SWITCHES) if modern else {}
     described = abstract_state(model, optimizer, CROP, mesh, averaged=modern)
     switches |= {"described": described, "plateau_factor": 0.1, "num_microbatches": parts}
@@ -102,7 +102,7 @@ def build(mesh, parts, dtype, modern):
 
 
 def create(mesh, averaged):
-    model, optimizer = create_model("tiny", 4), krizhevsky_sgd(RATE)
+    model, optimizer = create_model("tiny", 4), krizhevsky_sgd(RATE, 0.9, 0.0005, 2.0)
     described = abstract_state(model, optimizer, CROP, mesh, averaged)
     return jax.block_until_ready(create_state(model, optimizer, CROP, 3, mesh, described))
 

@@ -20,7 +20,7 @@ ORIGINAL = find_spec("original")
 @pytest.fixture(scope="module")
 def states():
     """By layout, the same state on four devices, as it lies in that layout."""
-    model, optimizer = create_model("tiny", num_classes=4), krizhevsky_sgd(0.01)
+    model, optimizer = create_model("tiny", num_classes=4), krizhevsky_sgd(0.01, 0.9, 0.0005, 2.0)
     described = abstract_state(model, optimizer, 80, make_mesh())
     drawn = create_state(model, optimizer, 80, 3, make_mesh(), described)
     meshes = {layout: make_mesh(layout, 2 if layout == "hybrid" else None) for layout in LAYOUTS}

@@ -236,6 +236,9 @@ def test_the_rule_of_2012_takes_the_biases_own_rate_and_the_layers_factors(durat
     config.optimizer.update(bias_rate_multiplier=3.0, bias_schedule="constant")
     expected = krizhevsky_sgd(
         optax.constant_schedule(0.05),
+        0.9,
+        0.0005,
+        3.0,
         bias_learning_rate=optax.constant_schedule(0.3),
         layer_factors={"conv1": lambda step: jnp.where(step < 1, 1.0, 0.5)},
     )

@@ -64,7 +64,8 @@ def build(devices, random, rate=0.01, changes=(), parts=1, modern=False, **optio
     mesh = make_data_mesh(jax.devices()[:devices])
     model = create_model("tiny", num_classes=4, modifications=changes)
     schedule = optax.constant_schedule(rate)
-    optimizer = krizhevsky_sgd(schedule, **options)
+    paper = {"momentum": 0.9, "weight_decay": 0.0005, "bias_rate_multiplier": 2.0}
+    optimizer = krizhevsky_sgd(schedule, **paper | options)
     switches = {
         "loss": partial(smoothed_cross_entropy, label_smoothing=0.1),
         "mix": partial(mix_images, mixup=0.5),
