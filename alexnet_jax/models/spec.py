@@ -136,7 +136,7 @@ class Spec:
         initialization: "gaussian", "he" or "torch"; see `initializers`.
         output_std: standard deviation of the output layer's Gaussian; its biases start at 0.
         module: linen class that builds the network; None for `AlexNet`.
-        output_layer: name of the module's output layer; None: fc1.
+        output_layer: Name of the module's output layer; None means fc1.
     """
 
     source: str

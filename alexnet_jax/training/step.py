@@ -50,7 +50,7 @@ def make_train_step(
         augmentation: of the images, all at once: they take less memory than the network's maps.
         seed: of all draws.
         mesh: the devices.
-        described: by `abstract_state`.
+        described: Description of the state, from `abstract_state`.
         plateau_factor: factor of the rates for each plateau of the validation error.
         num_microbatches: over which the gradient is accumulated.
         loss: (logits, labels) -> losses.

@@ -36,7 +36,7 @@ class Bundle:
         config: of the run that trained it, if it was trained here.
         batch_stats: float32, running means and variances of batch normalization, by layer.
         precision: of products, as for `create_model`.
-        kernels: forms of the operations, as for `create_model`.
+        kernels: Forms of the operations, as for `create_model`.
     """
 
     model_name: str
