@@ -62,10 +62,10 @@ def check_names(config: ConfigDict) -> None:
     Also for rates of biases or layers that the optimizer ignores.
     """
     find(CROPS, config.augment.crop, "augment.crop")
-    name = config.optimizer.name
+    name, values = config.optimizer.name, flatten(config.to_dict())
     parameters = inspect.signature(find(OPTIMIZERS, name, "optimizer.name")).parameters
     for key, users in _USERS.items():
-        value, default = config[key.split(".")[0]][key.split(".")[1]], SCHEMA[key].default
+        value, default = values[key], SCHEMA[key].default
         if value not in (default, []) and users.isdisjoint(parameters):
             raise UserError(
                 f"config.{key}={value!r} has no effect with config.optimizer.name={name!r}; "
