@@ -24,7 +24,8 @@
   A data set that TFDS prepared as ArrayRecord, with an image and a class (adds statistics):
     python -m alexnet_jax.prepare --dataset=tfds:food101 --data_dir=data
 
-  With the pixel store, which training reads without decoding (252 GB for ImageNet), or that alone:
+  With the pixel store, which training reads without decoding, or that alone (262 GB for both splits
+  of ImageNet):
     python -m alexnet_jax.prepare --dataset=imagenet2012 --source=DIR --data_dir=data --store
     python -m alexnet_jax.prepare --dataset=imagenet2012 --data_dir=data --store_only
 
@@ -42,8 +43,8 @@ from alexnet_jax.config.rules import MOST_MEGAPIXELS
 _DATASET = flags.DEFINE_string(
     "dataset",
     None,
-    "imagenet2012, imagenet2010, folder, fractals (fractals/demo), fractals/imagenet_like, mnist, "
-    "fashion_mnist, kmnist, cifar10 or tfds:NAME[/CONFIG].",
+    "imagenet2012, imagenet2010, folder, fractals (fractals/demo), fractals/few, "
+    "fractals/imagenet_like, mnist, fashion_mnist, kmnist, cifar10 or tfds:NAME[/CONFIG].",
 )
 _SOURCE = flags.DEFINE_string(
     "source",
@@ -56,7 +57,8 @@ _IMAGE_SIZE = flags.DEFINE_integer(
     "image_size",
     None,
     "Side in pixels of the images in the statistics and in the pixel store. "
-    "Default: 96 for fractals/demo and MNIST's kin, 32 for cifar10, else 256.",
+    "Default: 96 for fractals/demo and fractals/few, 28 for mnist, fashion_mnist and kmnist, "
+    "32 for cifar10, else 256.",
     lower_bound=1,
 )
 _IMAGES_PER_CLASS = flags.DEFINE_integer(

@@ -32,7 +32,7 @@ def measure(dtype: str) -> None:
     from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
     from alexnet_jax.runs.results import parameters_sha256
     from alexnet_jax.training.optimizer import krizhevsky_sgd
-    from alexnet_jax.training.state import create_state
+    from alexnet_jax.training.state import abstract_state, create_state
     from alexnet_jax.training.step import make_train_step
 
     preprocessing = Preprocessing(np.full((256, 256, 3), 118, np.float32), np.ones(3, np.float32))
@@ -52,9 +52,20 @@ def measure(dtype: str) -> None:
         divisor=lambda step: 1.1,
     )
     mesh = make_data_mesh()
-    model, optimizer = create_model("original", dtype=dtype), krizhevsky_sgd(0.01)
-    step = make_train_step(model, optimizer, lambda step: 0.01, augmentation, 0, mesh, 0.1)
-    state = create_state(model, optimizer, 224, 0, mesh)
+    model = create_model("original", dtype=dtype)
+    optimizer = krizhevsky_sgd(0.01, momentum=0.9, weight_decay=0.0005, bias_rate_multiplier=2.0)
+    described = abstract_state(model, optimizer, 224, mesh)
+    step = make_train_step(
+        model,
+        optimizer,
+        lambda step: 0.01,
+        augmentation,
+        seed=0,
+        mesh=mesh,
+        described=described,
+        plateau_factor=0.1,
+    )
+    state = create_state(model, optimizer, 224, 0, mesh, described)
     rng = np.random.default_rng(0)
     batch = to_devices(
         {

@@ -21,7 +21,7 @@ from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
 from alexnet_jax.parallel.runtime import compile_and_tidy, configure_jax
 from alexnet_jax.system.process import restart_with_huge_pages
 from alexnet_jax.training.optimizer import krizhevsky_sgd
-from alexnet_jax.training.state import create_state
+from alexnet_jax.training.state import abstract_state, create_state
 from alexnet_jax.training.step import make_train_step
 from benchmarks.answering import answer, time_calls
 
@@ -49,7 +49,7 @@ class Ours:
         model = create_model(case["network"], dtype=self.dtype, kernels=kernels)
         self.crop_size = model.spec.crop_size if case.get("size") is None else case["size"]
         mesh = make_data_mesh(jax.devices()[:1])
-        optimizer = krizhevsky_sgd(1e-4)
+        optimizer = krizhevsky_sgd(1e-4, 0.9, 0.0005, 2.0)
         rng = np.random.default_rng(0)
         shape = (batch, self.crop_size, self.crop_size, 3)
         rows = {
@@ -57,7 +57,8 @@ class Ours:
             "label": rng.integers(0, 1000, batch).astype(np.int32),
         }
         self.batch = to_devices(rows, mesh)
-        self.state = create_state(model, optimizer, self.crop_size, seed=0, mesh=mesh)
+        described = abstract_state(model, optimizer, self.crop_size, mesh)
+        self.state = create_state(model, optimizer, self.crop_size, 0, mesh, described)
         self._jitted = make_train_step(
             model,
             optimizer,
@@ -65,6 +66,7 @@ class Ours:
             Untouched(self.crop_size),
             seed=0,
             mesh=mesh,
+            described=described,
             plateau_factor=0.1,
         )
         self._forward = jax.jit(

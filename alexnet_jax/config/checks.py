@@ -29,7 +29,6 @@ def check_config(config: ConfigDict) -> None:
     _check_crop(values)
     _check_durations_and_checkpoint(values)
     _check_rates_of_layers(values)
-    _check_optimizer(values)
 
 
 def is_checkpoint_name(text: str) -> bool:
@@ -71,16 +70,3 @@ def _check_rates_of_layers(values: Mapping[str, Any]) -> None:
                 f"config.schedule.{layer}_boundaries has {len(boundaries)} epochs, "
                 f"{layer}_factors {len(factors)} factors: give one factor for each"
             )
-
-
-def _check_optimizer(values: Mapping[str, Any]) -> None:
-    name = values["optimizer.name"]
-    if name == "krizhevsky_sgd":
-        return
-    for key in ("schedule.conv1_factors", "schedule.output_factors"):
-        if values[key]:
-            raise UserError(f"config.{key} goes with optimizer.name='krizhevsky_sgd', not {name!r}")
-    if values["schedule.name"] == "plateau" and name == "pytorch_sgd":
-        raise UserError(
-            "config.schedule.name='plateau' goes with optimizer.name='krizhevsky_sgd' or 'lars'"
-        )

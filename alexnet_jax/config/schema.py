@@ -119,12 +119,12 @@ SCHEMA: dict[str, Key] = {
     "optimizer.momentum": key(0.9, replace(NUMBER, below=1), "Momentum."),
     "optimizer.weight_decay": key(0.0005, NUMBER, "Weight decay."),
     "optimizer.bias_rate_multiplier": key(2.0, NUMBER,
-        "Learning rate of biases, as a multiple of that of kernels."),
+        "`krizhevsky_sgd`: learning rate of biases, as a multiple of that of kernels."),
     "optimizer.bias_schedule": key("same", one_of("same", "constant", "halfway"),
-        "Learning rate of biases over time: `same` as kernels, `constant`, or divided once by "
-        "`bias_decay`, `halfway` through the run."),
+        "`krizhevsky_sgd`: learning rate of biases over time: `same` as kernels, `constant`, or "
+        "divided once by `bias_decay`, `halfway` through the run."),
     "optimizer.bias_decay": key(10.0, POSITIVE,
-        "`bias_schedule=halfway`: divisor of the biases' learning rate."),
+        "`krizhevsky_sgd`, `bias_schedule=halfway`: divisor of the biases' learning rate."),
     "optimizer.trust_coefficient": key(0.001, POSITIVE,
         "`lars`: fraction of its norm by which a tensor moves at learning rate 1.", ADDED_LATER),
     "optimizer.adapt_biases": key(True, SWITCH,
@@ -150,10 +150,11 @@ SCHEMA: dict[str, Key] = {
     "schedule.patience": key(3, COUNT,
         "`plateau`: evaluations without improvement before the learning rate drops."),
     "schedule.threshold": key(0.001, NUMBER,
-        "`plateau`: relative fall of the error that counts as an improvement."),
+        "`plateau`: decrease of the top-1 error that counts as an improvement, as an absolute "
+        "fraction: 0.001 is 0.1 percentage points."),
     "schedule.drops": key(3, COUNT, "`plateau`: number of drops at most."),
     "schedule.conv1_boundaries": key((), list_of(EPOCHS),
-        "Epochs at which the learning rate of conv1 takes `conv1_factors`."),
+        "`krizhevsky_sgd`: epochs at which the learning rate of conv1 takes `conv1_factors`."),
     "schedule.conv1_factors": key((), list_of(NUMBER),
         "Learning rate of conv1 from each boundary on, as a multiple of the others'. 0 freezes "
         "it."),

@@ -48,7 +48,7 @@ class Augmentation:
         for name, augment in self.augments.items():
             own_key = keys[name] if name in keys else key_of(name, key)
             takes_step = "step" in inspect.signature(augment).parameters
-            images = augment(own_key, images, *[step] * takes_step)
+            images = augment(own_key, images, **{"step": step} if takes_step else {})
         result = self.preprocessing(images)
         return result if self.divisor is None else result / self.divisor(step)
 

@@ -17,7 +17,7 @@ from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.parallel.runtime import compile_and_tidy
 from alexnet_jax.training.experiment import Experiment
 from alexnet_jax.training.metric_window import MetricWindow, steps_in_flight
-from alexnet_jax.training.step import lower_step
+from alexnet_jax.training.step import describe_batch
 
 FEWEST_STEPS = 2  # A loop must overlap reading with a step.
 
@@ -47,10 +47,9 @@ def compile_step(experiment: Experiment, batch: Batch) -> CompiledStep:
     """Compile the step for batches shaped like `batch`."""
     start = time.perf_counter()
     size, image_size = batch["image"].shape[:2]
-    state = experiment.network.abstract_state
-    compiled = compile_and_tidy(
-        lower_step(experiment.train_step, state, size, image_size, experiment.mesh)
-    )
+    described = describe_batch(size, image_size, experiment.mesh)
+    lowered = experiment.train_step.lower(experiment.network.abstract_state, described)
+    compiled = compile_and_tidy(lowered)
     return CompiledStep(compiled, size, time.perf_counter() - start, program_bytes(compiled))
 
 

@@ -32,12 +32,7 @@ def conv2d(
 
 
 def local_response_norm(
-    x: jax.Array,
-    k: float = 2.0,
-    alpha: float = 2e-5,
-    beta: float = 0.75,
-    size: int = 5,
-    groups: int = 1,
+    x: jax.Array, k: float, alpha: float, beta: float, size: int, groups: int = 1
 ) -> jax.Array:
     """Normalize across channels, as `alexnet_jax.models.ops.local_response_norm` does."""
     check_normalization(x.shape[-1], size, groups)
@@ -52,7 +47,7 @@ def spatial_response_norm(x: jax.Array, alpha: float, beta: float, size: int) ->
     return _compute("spatial_response_norm", (x,), (response,))
 
 
-def max_pool(x: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
+def max_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
     """Take the maximum over windows, as `alexnet_jax.models.ops.max_pool` does."""
     check_pooling(x.shape, window)
     return _compute("max_pool", (x,), (window, stride))

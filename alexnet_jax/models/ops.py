@@ -54,12 +54,7 @@ def conv2d(
 
 
 def local_response_norm(
-    x: jax.Array,
-    k: float = 2.0,
-    alpha: float = 2e-5,
-    beta: float = 0.75,
-    size: int = 5,
-    groups: int = 1,
+    x: jax.Array, k: float, alpha: float, beta: float, size: int, groups: int = 1
 ) -> jax.Array:
     """Normalize across channels (paper §3.3): x_i / (k + alpha·Σ_j x_j²)^beta.
 
@@ -103,7 +98,7 @@ def _normalize(
     return (wide / (k + alpha * sums) ** beta).astype(x.dtype)
 
 
-def max_pool(x: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
+def max_pool(x: jax.Array, window: int, stride: int) -> jax.Array:
     """Take the maximum over windows (paper §3.4): [B, H, W, C] -> [B, H', W', C].
 
     H' = (H - window) // stride + 1; windows never leave the map. If several inputs equal a

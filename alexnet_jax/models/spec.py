@@ -118,7 +118,7 @@ class Spec:
     """A whole network. The output layer (`num_classes` units) follows the last `dense` layer.
 
     A network of another kind has no layers here, but a linen class: `module(spec=, num_classes=,
-    dtype=, precision=)`, called as `AlexNet` is, whose output layer is called fc1.
+    dtype=, precision=)`, called as `AlexNet` is.
 
     Attributes:
         source: Where the table comes from.
@@ -135,6 +135,7 @@ class Spec:
         initialization: "gaussian", "he" or "torch"; see `initializers`.
         output_std: Standard deviation of the output layer's Gaussian; its biases start at 0.
         module: Linen class that builds the network; None means `AlexNet`.
+        output_layer: Name of the module's output layer; None means fc1.
     """
 
     source: str
@@ -151,8 +152,9 @@ class Spec:
     initialization: str = "gaussian"
     output_std: float = 0.01
     module: Callable[..., Any] | None = None
+    output_layer: str | None = None
 
     @property
     def output_name(self) -> str:
         """Name of the output layer: fc8, but for networks with more or fewer layers."""
-        return f"fc{len(self.convolutions) + len(self.dense) + 1}"
+        return self.output_layer or f"fc{len(self.convolutions) + len(self.dense) + 1}"

@@ -33,12 +33,7 @@ class ImageBatch:
 
 
 def read_batches(
-    paths: Iterable[Path],
-    image_size: int,
-    max_megapixels: float,
-    multiple: int = 1,
-    rows: int | None = None,
-    threads: int | None = None,
+    paths: Iterable[Path], image_size: int, max_megapixels: float, multiple: int
 ) -> Iterator[ImageBatch]:
     """Read images in batches of one shape; threads read the next ones meanwhile.
 
@@ -49,11 +44,9 @@ def read_batches(
         image_size: Side of the images in pixels.
         max_megapixels: Limit above which images are not read.
         multiple: Number of devices, which divides the batch.
-        rows: Images in a batch, rounded up to a multiple; fewer if there are fewer images.
-        threads: Number of threads; by default one per core.
     """
     paths = iter(paths)
-    first = list(islice(paths, rows or _ROWS))
+    first = list(islice(paths, _ROWS))
     rows = -(-len(first) // multiple) * multiple
     if not rows:
         return
@@ -67,7 +60,7 @@ def read_batches(
 
     everything = chain(first, paths)
     parts = iter(lambda: tuple(islice(everything, rows)), ())
-    yield from bounded_map(read, parts, threads, look_ahead=1)
+    yield from bounded_map(read, parts, look_ahead=1)
 
 
 def compute_ahead(

@@ -28,7 +28,7 @@ from alexnet_jax.training.averaging import update_average
 from alexnet_jax.training.loss import cross_entropy, smoothed_cross_entropy
 from alexnet_jax.training.schedule import update_plateau
 from alexnet_jax.training.state import TrainState, abstract_state, create_state
-from alexnet_jax.training.step import TrainStep, lower_step, make_train_step
+from alexnet_jax.training.step import TrainStep, describe_batch, make_train_step
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ class Experiment:
     def lower_step(self) -> jax.stages.Lowered:
         """Trace the training step for the shapes of its state and batch."""
         size, side = self.config.train.batch_size, self.config.data.image_size
-        return lower_step(self.train_step, self.network.abstract_state, size, side, self.mesh)
+        batch = describe_batch(size, side, self.mesh)
+        return self.train_step.lower(self.network.abstract_state, batch)
 
 
 def build_without_data(
@@ -115,7 +116,8 @@ def make_experiment(
     network = make_network(config, preprocessing, mesh, durations)
     augmentation = recipe.make_augmentation(config, preprocessing, statistics, durations)
     model, optimizer, train = network.model, network.optimizer, config.train
-    smoothing, mixup, decay = train.label_smoothing, config.augment.mixup, train.ema_decay
+    smooth, mixup, decay = train.label_smoothing, config.augment.mixup, train.ema_decay
+    loss = partial(smoothed_cross_entropy, label_smoothing=smooth) if smooth else cross_entropy
     num_microbatches = count_microbatches(
         train.batch_size, train.microbatch_size, mesh.size, model.spec
     )
@@ -126,11 +128,12 @@ def make_experiment(
         augmentation,
         train.seed,
         mesh,
-        config.schedule.factor,
-        num_microbatches,
-        partial(smoothed_cross_entropy, label_smoothing=smoothing) if smoothing else cross_entropy,
-        partial(mix_images, mixup=mixup) if mixup else None,
-        partial(update_average, ema_decay=decay) if decay else None,
+        described=network.abstract_state,
+        plateau_factor=config.schedule.factor,
+        num_microbatches=num_microbatches,
+        loss=loss,
+        mix=partial(mix_images, mixup=mixup) if mixup else None,
+        update_average=partial(update_average, ema_decay=decay) if decay else None,
     )
     crop_size, schedule = config.data.crop_size, config.schedule
 
@@ -150,7 +153,7 @@ def make_experiment(
         num_microbatches=num_microbatches,
         train_step=train_step,
         create_state=partial(
-            create_state, model, optimizer, crop_size, train.seed, mesh, bool(decay)
+            create_state, model, optimizer, crop_size, train.seed, mesh, network.abstract_state
         ),
         update_plateau=count_plateau,
     )

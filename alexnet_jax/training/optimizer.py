@@ -1,5 +1,6 @@
 """Update rules: SGD in Krizhevsky's order and in PyTorch's, and LARS."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,9 +11,9 @@ import optax
 
 def krizhevsky_sgd(
     learning_rate: optax.ScalarOrSchedule,
-    momentum: float = 0.9,
-    weight_decay: float = 0.0005,
-    bias_rate_multiplier: float = 2.0,
+    momentum: float,
+    weight_decay: float,
+    bias_rate_multiplier: float,
     bias_learning_rate: optax.Schedule | None = None,
     layer_factors: Mapping[str, optax.Schedule] | None = None,
 ) -> optax.GradientTransformation:
@@ -58,8 +59,7 @@ def pytorch_sgd(
 
     Biases are updated like kernels.
     """
-    rule = optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(learning_rate, momentum))
-    return optax.with_extra_args_support(rule)  # Takes a rate_factor and ignores it.
+    return optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(learning_rate, momentum))
 
 
 def lars(
@@ -99,6 +99,18 @@ def lars(
     if not adapt_biases:
         decay = optax.masked(decay, mask=_kernels)
     return _sgd(decay, lambda layer, kind, step: schedule(step), momentum, {})
+
+
+def with_rate_factor(rule: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Let the update of `rule` take a `rate_factor`: it multiplies the updates of other rules."""
+    if "rate_factor" in inspect.signature(rule.update).parameters:
+        return rule
+
+    def update(gradients: Any, state: Any, params: Any, rate_factor: Any = 1.0) -> tuple[Any, Any]:
+        updates, state = rule.update(gradients, state, params)
+        return jax.tree.map(lambda leaf: rate_factor * leaf, updates), state
+
+    return optax.GradientTransformationExtraArgs(rule.init, update)
 
 
 def _sgd(
@@ -157,7 +169,7 @@ def _kernels(params: Any) -> Any:
 
 
 # By the name in config.optimizer.name. Parameters: keys of config.optimizer, `learning_rate`, a
-# schedule, `bias_learning_rate` and `layer_factors`.
+# schedule, `bias_learning_rate` and `layer_factors`, as of `krizhevsky_sgd`.
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "krizhevsky_sgd": krizhevsky_sgd,
     "pytorch_sgd": pytorch_sgd,

@@ -19,7 +19,7 @@ from alexnet_jax.data.preprocessing import TORCHVISION_MEAN, TORCHVISION_STD, Pr
 from alexnet_jax.data.statistics import Statistics
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import AlexNet, create_model, find_spec
-from alexnet_jax.training.optimizer import OPTIMIZERS
+from alexnet_jax.training.optimizer import OPTIMIZERS, with_rate_factor
 from alexnet_jax.training.schedule import SCHEDULES, piecewise, staircase_exponential, warmed_up
 
 
@@ -45,10 +45,31 @@ def resolve_config(config: ConfigDict) -> ConfigDict:
     return resolved
 
 
+# By key: parameters, without all of which an optimizer ignores the key.
+_USERS = {
+    "optimizer.bias_rate_multiplier": {"bias_rate_multiplier", "bias_learning_rate"},
+    "optimizer.bias_schedule": {"bias_learning_rate"},
+    "optimizer.bias_decay": {"bias_learning_rate"},
+    "schedule.conv1_factors": {"layer_factors"},
+    "schedule.output_factors": {"layer_factors"},
+}
+
+
 def check_names(config: ConfigDict) -> None:
-    """Raise UserError if the config names an unknown crop, augmentation, optimizer or schedule."""
+    """Raise UserError for an unknown crop, augmentation, optimizer or schedule.
+
+    Also for rates of biases or layers that the optimizer ignores.
+    """
     find(CROPS, config.augment.crop, "augment.crop")
-    find(OPTIMIZERS, config.optimizer.name, "optimizer.name")
+    name, values = config.optimizer.name, flatten(config.to_dict())
+    parameters = inspect.signature(find(OPTIMIZERS, name, "optimizer.name")).parameters
+    for key, users in _USERS.items():
+        value, default = values[key], SCHEMA[key].default
+        if value not in (default, []) and users.isdisjoint(parameters):
+            raise UserError(
+                f"config.{key}={value!r} has no effect with config.optimizer.name={name!r}; "
+                f"set it to {default!r}"
+            )
     find(SCHEDULES, config.schedule.name, "schedule.name")
     # The others have a key of their own.
     known, extra = [name for name in AUGMENTATIONS if name not in config.augment], []
@@ -193,13 +214,14 @@ def make_rates(config: ConfigDict, durations: Durations) -> Rates:
 
 
 def make_optimizer(config: ConfigDict, rates: Rates) -> optax.GradientTransformation:
-    """Return the update rule."""
+    """Return the update rule; its update takes a `rate_factor`."""
     values = config.optimizer.to_dict() | {
         "learning_rate": rates.kernels,
         "bias_learning_rate": rates.biases,
         "layer_factors": rates.layer_factors,
     }
-    return bind(find(OPTIMIZERS, config.optimizer.name, "optimizer.name"), values)()
+    rule = bind(find(OPTIMIZERS, config.optimizer.name, "optimizer.name"), values)()
+    return with_rate_factor(rule)
 
 
 def make_augmentation(

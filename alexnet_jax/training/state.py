@@ -44,15 +44,11 @@ def create_state(
     crop_size: int,
     seed: int,
     mesh: Mesh,
-    averaged: bool = False,
+    described: TrainState,
 ) -> TrainState:
-    """Draw the initial parameters from `seed`, sharded over the devices of `mesh`.
-
-    With `averaged`, the state keeps an average of the variables.
-    """
-    described = abstract_state(model, optimizer, crop_size, mesh, averaged)
+    """Draw the initial parameters from `seed`: a state as `abstract_state` describes it."""
     create = jax.jit(
-        partial(_create, model, optimizer, crop_size, averaged),
+        partial(_create, model, optimizer, crop_size, bool(described.average)),
         out_shardings=jax.tree.map(lambda leaf: leaf.sharding, described),
         compiler_options=compiler_options(mesh),
     )
@@ -66,7 +62,10 @@ def abstract_state(
     mesh: Mesh,
     averaged: bool = False,
 ) -> TrainState:
-    """Describe the shapes, dtypes and shardings of what `create_state` returns."""
+    """Describe the shapes, dtypes and shardings of a state.
+
+    With `averaged`, the state keeps an average of the variables.
+    """
     key = jax.eval_shape(jax.random.key, 0)
     shapes = jax.eval_shape(partial(_create, model, optimizer, crop_size, averaged), key)
     return jax.tree.map(

@@ -18,9 +18,9 @@ from alexnet_jax.parallel.partitioned_ops import partition_ops
 from alexnet_jax.parallel.runtime import compiler_options
 from alexnet_jax.training.accumulation import accumulate_gradients
 from alexnet_jax.training.loss import Loss, cross_entropy
-from alexnet_jax.training.state import TrainState, abstract_state, trained_variables
+from alexnet_jax.training.state import TrainState, trained_variables
 
-TrainStep = Callable[[TrainState, dict[str, jax.Array]], tuple[TrainState, dict[str, jax.Array]]]
+TrainStep = jax.stages.Wrapped  # (state, batch) -> (state, metrics)
 
 
 def make_train_step(
@@ -30,6 +30,8 @@ def make_train_step(
     augmentation: Augmentation,
     seed: int,
     mesh: Mesh,
+    *,
+    described: TrainState,
     plateau_factor: float,
     num_microbatches: int = 1,
     loss: Loss = cross_entropy,
@@ -47,6 +49,7 @@ def make_train_step(
         augmentation: Applied to the whole batch; its images need less memory than the feature maps.
         seed: Seed of every random draw.
         mesh: Mesh of devices.
+        described: Description of the state, from `abstract_state`.
         plateau_factor: Factor applied to the learning rates at each plateau.
         num_microbatches: Number of microbatches over which gradients are accumulated.
         loss: Function (logits, labels) -> losses.
@@ -95,8 +98,6 @@ def make_train_step(
         after = TrainState(state.step + 1, params, opt_state, state.plateau, batch_stats, average)
         return after, metrics
 
-    averaged = update_average is not None
-    described = abstract_state(model, optimizer, augmentation.crop_size, mesh, averaged)
     state_shardings = jax.tree.map(lambda leaf: leaf.sharding, described)
     return jax.jit(
         train_step,
@@ -139,13 +140,6 @@ def _make_batch_loss(model: AlexNet, loss: Loss) -> Callable[..., tuple[jax.Arra
         return jnp.mean(losses), (top1_error, updated.get("batch_stats", {}))
 
     return batch_loss
-
-
-def lower_step(
-    step: TrainStep, state: TrainState, batch_size: int, image_size: int, mesh: Mesh
-) -> jax.stages.Lowered:
-    """Trace a step of `make_train_step` for the shapes of an `abstract_state` and a batch."""
-    return step.lower(state, describe_batch(batch_size, image_size, mesh))  # type: ignore[attr-defined]
 
 
 def describe_batch(batch_size: int, image_size: int, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:

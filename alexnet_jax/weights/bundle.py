@@ -36,6 +36,7 @@ class Bundle:
         config: Config of the run that trained it, if it was trained here.
         batch_stats: float32, running means and variances of batch normalization, by layer.
         precision: Precision of products, as for `create_model`.
+        kernels: Forms of the operations, as for `create_model`.
     """
 
     model_name: str
@@ -48,6 +49,7 @@ class Bundle:
     config: Mapping[str, Any] | None = None
     batch_stats: Mapping[str, Any] = field(default_factory=dict)
     precision: str = "float32"
+    kernels: str = "fast"
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -68,7 +70,12 @@ class Bundle:
     def model(self) -> AlexNet:
         """The linen module."""
         return create_model(
-            self.model_name, len(self.class_names), self.dtype, self.modifications, self.precision
+            self.model_name,
+            len(self.class_names),
+            self.dtype,
+            self.modifications,
+            self.precision,
+            self.kernels,
         )
 
 

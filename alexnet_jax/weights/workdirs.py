@@ -83,6 +83,7 @@ def read_workdir(workdir: Path, checkpoint: str | None = None) -> Bundle:
         dtype=config.model.dtype,
         modifications=tuple(config.model.modifications),
         precision=config.model.precision,
+        kernels=config.model.kernels,
         config=config.to_dict(),
         batch_stats=variables["batch_stats"],
     )

@@ -78,25 +78,3 @@ def test_every_seed_that_draws_differently_is_taken(seed):
 def test_boundaries_are_epochs(boundaries):
     with pytest.raises(UserError, match="schedule.boundaries"):
         check_config(change("schedule.boundaries", boundaries))
-
-
-@pytest.mark.parametrize("optimizer", ["lars", "pytorch_sgd"])
-def test_a_rate_for_one_layer_is_refused_where_it_would_do_nothing(optimizer):
-    config = change("schedule.conv1_factors", (0.1,))
-    config.schedule.conv1_boundaries = (1,)
-    config.optimizer.name = optimizer
-    with pytest.raises(
-        UserError, match=f"conv1_factors goes with .*krizhevsky_sgd', not '{optimizer}'"
-    ):
-        check_config(config)
-
-
-def test_a_plateau_goes_with_lars_but_not_with_pytorchs_rule():
-    config = change("schedule.name", "plateau")
-    config.optimizer.name = "lars"
-    check_config(config)
-    config.optimizer.name = "pytorch_sgd"
-    with pytest.raises(
-        UserError, match="'plateau' goes with optimizer.name='krizhevsky_sgd' or 'lars'"
-    ):
-        check_config(config)

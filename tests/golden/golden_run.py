@@ -30,7 +30,7 @@ from alexnet_jax.runs.trained import load_trained
 from alexnet_jax.training import loop
 from alexnet_jax.training.preemption import Preempted
 from alexnet_jax.training.recipe import make_optimizer, make_rates, resolve_config
-from alexnet_jax.training.state import TrainState, create_state
+from alexnet_jax.training.state import TrainState, abstract_state, create_state
 from alexnet_jax.training.step import make_train_step
 
 STEPS, INTERRUPTED_AT = 100, 47
@@ -185,10 +185,19 @@ def _train_step_by_step(config: Any, run: Run) -> dict[str, Any]:
     experiment, seed = run.experiment, config.train.seed
     model, schedule, mesh = experiment.network.model, experiment.network.schedule, experiment.mesh
     optimizer = _recording(make_optimizer(config, make_rates(config, experiment.durations)))
+    crop_size, augmentation = config.data.crop_size, experiment.augmentation
+    described = abstract_state(model, optimizer, crop_size, mesh)
     train_step = make_train_step(
-        model, optimizer, schedule, experiment.augmentation, seed, mesh, config.schedule.factor
+        model,
+        optimizer,
+        schedule,
+        augmentation,
+        seed,
+        mesh,
+        described=described,
+        plateau_factor=config.schedule.factor,
     )
-    first = create_state(model, optimizer, config.data.crop_size, seed, mesh)
+    first = create_state(model, optimizer, crop_size, seed, mesh, described)
     losses, norms, kept = {}, {}, {}
     for step, batch in enumerate(read_ahead(run.training, 0, run.threads), start=1):
         if step % PART == 1:

@@ -107,7 +107,7 @@ def test_every_platform_has_a_form_of_any_dtype_and_shape(operation):
 
 @pytest.mark.parametrize(("platform", "loops"), [("cpu", 1), ("cuda", 0), ("tpu", 0)])
 def test_pooling_finds_places_in_a_loop_on_cpus(platform, loops):
-    traced = jax.jit(jax.grad(lambda x: max_pool(x).sum())).trace(jnp.ones((2, 9, 9, 8)))
+    traced = jax.jit(jax.grad(lambda x: max_pool(x, 3, 2).sum())).trace(jnp.ones((2, 9, 9, 8)))
     text = traced.lower(lowering_platforms=(platform,)).as_text()
     assert text.count("stablehlo.while") == loops
 
@@ -133,7 +133,7 @@ PROGRAM = """
 import hashlib, jax, jax.numpy as jnp
 from alexnet_jax.kernels.operations import conv2d, local_response_norm
 x, w = jnp.ones((1, 8, 8, 8)), jnp.ones((3, 3, 8, 8))
-traced = jax.jit(lambda x, w: local_response_norm(conv2d(x, w))).trace(x, w)
+traced = jax.jit(lambda x, w: local_response_norm(conv2d(x, w), 2.0, 2e-5, 0.75, 5)).trace(x, w)
 text = traced.lower(lowering_platforms=("cuda",)).as_text()
 print(hashlib.sha256(text.encode()).hexdigest())
 """

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -84,6 +86,12 @@ def test_a_network_that_is_a_class_takes_no_changes():
     assert apply_modifications(spec, ()) is spec
     with pytest.raises(UserError, match="'tanh',.*need a network that is a table"):
         apply_modifications(spec, ["tanh"])
+
+
+def test_a_network_that_is_a_class_names_its_output_layer():
+    spec = Spec(source="none", crop_size=8, module=object)
+    assert spec.output_name == "fc1"
+    assert replace(spec, output_layer="logits").output_name == "logits"
 
 
 def test_an_unknown_change_lists_the_known_ones():

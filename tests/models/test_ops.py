@@ -1,4 +1,6 @@
 import re
+from dataclasses import asdict
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +11,11 @@ from alexnet_jax.kernels import operations
 from alexnet_jax.kernels.operations import local_response_norm, max_pool, spatial_response_norm
 from alexnet_jax.models import ops
 from alexnet_jax.models.ops import dropout
+from alexnet_jax.models.spec import Normalization
 from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.parallel.runtime import compiler_options
+
+PAPER = asdict(Normalization())
 
 
 @pytest.fixture(params=[ops, operations], ids=["plain", "fast"])
@@ -73,26 +78,28 @@ def test_the_gradient_of_lrn_equals_loops_in_float64(forms, groups, beta):
 def test_lrn_does_not_look_across_groups(forms):
     x = jnp.ones((1, 8))
     louder = x.at[0, 4].set(100.0)
-    first, second = (forms.local_response_norm(v, alpha=1.0, groups=2)[0, :4] for v in (x, louder))
+    first, second = (
+        forms.local_response_norm(v, 2.0, 1.0, 0.75, 5, groups=2)[0, :4] for v in (x, louder)
+    )
     np.testing.assert_array_equal(first, second)
 
 
 def test_lrn_of_bfloat16_is_computed_in_float32(forms):
     x = jnp.full((1, 8), 120.0, jnp.bfloat16)
-    expected = forms.local_response_norm(x.astype(jnp.float32)).astype(jnp.bfloat16)
-    actual = forms.local_response_norm(x)
+    expected = forms.local_response_norm(x.astype(jnp.float32), **PAPER).astype(jnp.bfloat16)
+    actual = forms.local_response_norm(x, **PAPER)
     assert actual.dtype == jnp.bfloat16
     np.testing.assert_array_equal(actual, expected)
 
 
 def test_lrn_refuses_an_even_window(forms):
     with pytest.raises(ValueError, match="size=4"):
-        forms.local_response_norm(jnp.ones((1, 8)), size=4)
+        forms.local_response_norm(jnp.ones((1, 8)), **PAPER | {"size": 4})
 
 
 def test_lrn_refuses_groups_that_do_not_divide(forms):
     with pytest.raises(ValueError, match="8 channels do not divide into 3 groups"):
-        forms.local_response_norm(jnp.ones((1, 8)), groups=3)
+        forms.local_response_norm(jnp.ones((1, 8)), **PAPER, groups=3)
 
 
 @pytest.mark.slow
@@ -108,7 +115,11 @@ def test_spatial_norm_equals_loops_in_float64(forms):
 
 
 @pytest.mark.parametrize(
-    "normalize", [local_response_norm, lambda x: spatial_response_norm(x, 1e-3, 0.75, 5)]
+    "normalize",
+    [
+        lambda x: local_response_norm(x, **PAPER),
+        lambda x: spatial_response_norm(x, 1e-3, 0.75, 5),
+    ],
 )
 def test_the_gradient_of_a_normalisation_keeps_its_input_alone(normalize):
     x = jnp.ones((8, 9, 9, 64))
@@ -128,12 +139,12 @@ def test_the_gradient_of_a_normalisation_keeps_its_input_alone(normalize):
 
 def test_pooling_windows_overlap(forms):
     x = jnp.arange(25.0).reshape(1, 5, 5, 1)
-    np.testing.assert_array_equal(forms.max_pool(x)[0, :, :, 0], [[12, 14], [22, 24]])
+    np.testing.assert_array_equal(forms.max_pool(x, 3, 2)[0, :, :, 0], [[12, 14], [22, 24]])
 
 
 def test_pooling_refuses_a_map_smaller_than_its_window(forms):
     with pytest.raises(ValueError, match="3x3 pooling window does not fit a map of 2x2"):
-        forms.max_pool(jnp.ones((1, 2, 2, 1)))
+        forms.max_pool(jnp.ones((1, 2, 2, 1)), 3, 2)
 
 
 def test_dropout_of_2012_halves_units_in_evaluation():
@@ -216,16 +227,17 @@ def test_pooling_passes_gradients_as_xla_does_among_equal_inputs(window, stride)
 
 def test_pooling_computes_bfloat16_in_float32_on_cpus():
     x = jnp.ones((2, 9, 9, 4), jnp.bfloat16)
-    for function in (max_pool, jax.grad(lambda x: max_pool(x).astype(jnp.float32).sum())):
+    pool = partial(max_pool, window=3, stride=2)
+    for function in (pool, jax.grad(lambda x: pool(x).astype(jnp.float32).sum())):
         traced = jax.jit(function).trace(x)
         program = traced.lower(lowering_platforms=("cpu",)).as_text()
         assert not re.search(r"stablehlo\.(add|maximum|compare) .*bf16", program)
-    result, pull = jax.vjp(max_pool, x)
+    result, pull = jax.vjp(pool, x)
     assert (result.dtype, pull(result)[0].dtype) == (jnp.bfloat16, jnp.bfloat16)
 
 
 @pytest.mark.slow
 def test_pooling_gives_the_first_maximum_of_a_window_its_gradient(forms):
     x = jnp.array([[1.0, 5.0, 0.0], [5.0, 2.0, 3.0], [0.0, 5.0, 4.0]]).reshape(1, 3, 3, 1)
-    gradient = jax.grad(lambda x: jnp.sum(7 * forms.max_pool(x)))(x)
+    gradient = jax.grad(lambda x: jnp.sum(7 * forms.max_pool(x, 3, 2)))(x)
     np.testing.assert_array_equal(gradient[0, :, :, 0], [[0, 7, 0], [0, 0, 0], [0, 0, 0]])

@@ -93,15 +93,18 @@ def _rate(step):
 def build(mesh, parts, dtype, modern):
     """Return the step, and what describes the state."""
     model = AlexNet(find_spec("tiny"), 4, dtype)  # `create_model` takes no float64.
-    optimizer = krizhevsky_sgd(_rate)
-    switches = _SWITCHES if modern else {}
-    step = make_train_step(model, optimizer, _rate, AUGMENTATION, 3, mesh, 0.1, parts, **switches)
-    return step, abstract_state(model, optimizer, CROP, mesh, averaged=modern)
+    optimizer = krizhevsky_sgd(_rate, 0.9, 0.0005, 2.0)
+    switches = dict(_SWITCHES) if modern else {}
+    described = abstract_state(model, optimizer, CROP, mesh, averaged=modern)
+    switches |= {"described": described, "plateau_factor": 0.1, "num_microbatches": parts}
+    step = make_train_step(model, optimizer, _rate, AUGMENTATION, 3, mesh, **switches)
+    return step, described
 
 
 def create(mesh, averaged):
-    state = create_state(create_model("tiny", 4), krizhevsky_sgd(RATE), CROP, 3, mesh, averaged)
-    return jax.block_until_ready(state)
+    model, optimizer = create_model("tiny", 4), krizhevsky_sgd(RATE, 0.9, 0.0005, 2.0)
+    described = abstract_state(model, optimizer, CROP, mesh, averaged)
+    return jax.block_until_ready(create_state(model, optimizer, CROP, 3, mesh, described))
 
 
 def compile_for_reading(mesh, parts, batch):

@@ -10,7 +10,7 @@ from alexnet_jax.parallel.mesh import LAYOUTS, make_mesh
 from alexnet_jax.parallel.sharding_rules import check_layout, infer_sharding, parameter_spec
 from alexnet_jax.runs.checkpoints import Checkpoints
 from alexnet_jax.training.optimizer import krizhevsky_sgd
-from alexnet_jax.training.state import create_state
+from alexnet_jax.training.state import abstract_state, create_state
 
 pytestmark = pytest.mark.slow
 
@@ -20,8 +20,9 @@ ORIGINAL = find_spec("original")
 @pytest.fixture(scope="module")
 def states():
     """By layout, the same state on four devices, as it lies in that layout."""
-    model, optimizer = create_model("tiny", num_classes=4), krizhevsky_sgd(0.01)
-    drawn = create_state(model, optimizer, 80, 3, make_mesh())
+    model, optimizer = create_model("tiny", num_classes=4), krizhevsky_sgd(0.01, 0.9, 0.0005, 2.0)
+    described = abstract_state(model, optimizer, 80, make_mesh())
+    drawn = create_state(model, optimizer, 80, 3, make_mesh(), described)
     meshes = {layout: make_mesh(layout, 2 if layout == "hybrid" else None) for layout in LAYOUTS}
     return {
         layout: jax.device_put(drawn, infer_sharding(mesh, model.spec, drawn))

@@ -32,9 +32,11 @@ def test_lrn_equals_pytorchs(activations, k, beta):
 
 def test_gradient_of_lrn_equals_pytorchs(activations):
     weights = np.random.default_rng(1).standard_normal(activations.shape, np.float32)
-    actual = jax.grad(lambda x: (weights * local_response_norm(x, 2.0, 1e-3 / SIZE)).sum())(
-        activations
-    )
+
+    def loss(x):
+        return (weights * local_response_norm(x, 2.0, 1e-3 / SIZE, 0.75, SIZE)).sum()
+
+    actual = jax.grad(loss)(activations)
     x = images_to_torch(activations).requires_grad_()
     peer = torch.nn.LocalResponseNorm(SIZE, alpha=1e-3, beta=0.75, k=2.0)
     (images_to_torch(weights) * peer(x)).sum().backward()

@@ -11,9 +11,9 @@ import pytest
 
 from alexnet_jax.models import AlexNet, find_spec
 from alexnet_jax.parallel.mesh import make_data_mesh, to_devices
-from alexnet_jax.training.optimizer import pytorch_sgd
+from alexnet_jax.training.optimizer import pytorch_sgd, with_rate_factor
 from alexnet_jax.training.schedule import step_decay
-from alexnet_jax.training.state import create_state
+from alexnet_jax.training.state import abstract_state, create_state
 from alexnet_jax.training.step import make_train_step
 
 torch = pytest.importorskip("torch", reason="`make test-peers` installs torch")
@@ -57,10 +57,18 @@ def run_ours(batch):
     model = AlexNet(replace(spec, crop_size=CROP, dense=dense), CLASSES)
     schedule = step_decay(RATE, [DROP], 0.1)
     optimizer = pytorch_sgd(schedule, MOMENTUM, WEIGHT_DECAY)
-    state = create_state(model, optimizer, model.spec.crop_size, seed=0, mesh=mesh)
+    described = abstract_state(model, optimizer, CROP, mesh)
+    state = create_state(model, optimizer, CROP, 0, mesh, described)
     initial = jax.device_get(state.params)
     step = make_train_step(
-        model, optimizer, schedule, Untouched(), seed=0, mesh=mesh, plateau_factor=0.1
+        model,
+        with_rate_factor(optimizer),
+        schedule,
+        Untouched(),
+        seed=0,
+        mesh=mesh,
+        described=described,
+        plateau_factor=0.1,
     )
     losses = []
     for _ in range(STEPS):

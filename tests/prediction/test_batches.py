@@ -2,32 +2,45 @@ import numpy as np
 import pytest
 
 from alexnet_jax.data.decoding.images import read_image
+from alexnet_jax.prediction import batches
 from alexnet_jax.prediction.batches import ImageBatch, compute_ahead, read_batches
+from alexnet_jax.system import bounded_map
 
 
-def read(paths, **options):
-    return list(read_batches(paths, 96, 64, **options))
+@pytest.fixture
+def few_rows(monkeypatch):
+    """Batches of so many images."""
+    return lambda rows: monkeypatch.setattr(batches, "_ROWS", rows)
 
 
-def test_images_come_in_order_in_batches_of_one_shape(images):
+def read(paths, multiple=1):
+    return list(read_batches(paths, 96, 64, multiple))
+
+
+def test_images_come_in_order_in_batches_of_one_shape(images, few_rows):
     paths = images(7)
-    batches = read(paths, rows=3)
-    assert [path for batch in batches for path in batch.paths] == paths
-    assert {batch.images.shape for batch in batches} == {(3, 96, 96, 3)}
-    for batch in batches:
+    few_rows(3)
+    found = read(paths)
+    assert [path for batch in found for path in batch.paths] == paths
+    assert {batch.images.shape for batch in found} == {(3, 96, 96, 3)}
+    for batch in found:
         for path, image in zip(batch.paths, batch.images, strict=False):
             np.testing.assert_array_equal(image, read_image(path.read_bytes(), 96))
 
 
-def test_rows_after_the_last_image_are_zero(images):
-    *_, last = read(images(5), rows=4)
+def test_rows_after_the_last_image_are_zero(images, few_rows):
+    few_rows(4)
+    *_, last = read(images(5))
     assert last.images[0].any()
     assert not last.images[1:].any()
 
 
 @pytest.mark.parametrize(("count", "rows"), [(1, 4), (5, 8), (9, 12), (13, 12)])
-def test_a_batch_divides_over_the_devices_and_is_no_larger_than_needed(images, count, rows):
-    assert len(read(images(count), rows=10, multiple=4)[0].images) == rows
+def test_a_batch_divides_over_the_devices_and_is_no_larger_than_needed(
+    images, few_rows, count, rows
+):
+    few_rows(10)
+    assert len(read(images(count), multiple=4)[0].images) == rows
 
 
 def test_an_image_that_cannot_be_read_is_zero_and_has_a_reason(images, tmp_path):
@@ -43,7 +56,7 @@ def test_no_paths_give_no_batches():
     assert read([]) == []
 
 
-def test_paths_are_read_only_a_few_batches_ahead(images):
+def test_paths_are_read_only_a_few_batches_ahead(images, few_rows, monkeypatch):
     """Of standard input, which may be endless."""
     (path,), taken = images(1), []
 
@@ -52,16 +65,18 @@ def test_paths_are_read_only_a_few_batches_ahead(images):
             taken.append(path)
             yield path
 
-    batches = read_batches(endless(), 96, 64, rows=2, threads=2)
-    next(batches)
+    few_rows(2)
+    monkeypatch.setattr(bounded_map, "usable_cores", lambda: 2)
+    reading = read_batches(endless(), 96, 64, 1)
+    next(reading)
     assert len(taken) <= 2 * 4
-    batches.close()
+    reading.close()
 
 
 def test_the_next_batch_is_started_before_a_result_is_handled():
     events = []
 
-    def batches():
+    def numbered():
         for number in range(3):
             yield ImageBatch(np.array(number), (), [])
 
@@ -69,6 +84,6 @@ def test_the_next_batch_is_started_before_a_result_is_handled():
         events.append(f"start {images}")
         return int(images)
 
-    for _, result in compute_ahead(compute, batches()):
+    for _, result in compute_ahead(compute, numbered()):
         events.append(f"handle {result}")
     assert events == ["start 0", "start 1", "handle 0", "start 2", "handle 1", "handle 2"]

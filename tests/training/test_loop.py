@@ -303,8 +303,10 @@ def test_a_network_that_learns_nothing_is_warned_about(config, tmp_path, capsys)
     assert capsys.readouterr().out.count("still that of guessing") == 1
 
 
-def test_a_plateau_lowers_the_rate_and_survives_an_interruption(config, tmp_path):
+@pytest.mark.parametrize("optimizer", ["krizhevsky_sgd", "pytorch_sgd"])
+def test_a_plateau_lowers_the_rate_and_survives_an_interruption(optimizer, config, tmp_path):
     """No error can improve by 2: each test after the first is one too many."""
+    config.optimizer.name = optimizer
     config.schedule.update(name="plateau", patience=1, threshold=2.0)
     config.eval.every_steps = 2
     config.train.steps = 6

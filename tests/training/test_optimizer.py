@@ -1,10 +1,12 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from alexnet_jax.training.optimizer import krizhevsky_sgd, lars, pytorch_sgd
+from alexnet_jax.training.optimizer import krizhevsky_sgd, lars, pytorch_sgd, with_rate_factor
 from alexnet_jax.training.schedule import piecewise, step_decay, warmed_up
 
 
@@ -38,7 +40,7 @@ def test_fifty_steps_with_two_drops_of_the_rate_follow_the_paper():
 
 
 def test_biases_do_not_decay():
-    optimizer = krizhevsky_sgd(0.1, momentum=0.0, weight_decay=0.5)
+    optimizer = krizhevsky_sgd(0.1, 0.0, 0.5, 2.0)
     params = {"fc": {"kernel": jnp.ones(3), "bias": jnp.ones(3)}}
     still = jax.tree.map(jnp.zeros_like, params)
     updates, _ = optimizer.update(still, optimizer.init(params), params)
@@ -58,7 +60,7 @@ def first_updates(optimizer, steps):
 
 def test_a_layer_has_a_factor_of_its_own_and_freezes_at_zero():
     factors = {"conv1": piecewise([1.0, 0.1, 0.0], [1, 2])}
-    optimizer = krizhevsky_sgd(0.01, momentum=0.0, layer_factors=factors)
+    optimizer = krizhevsky_sgd(0.01, 0.0, 0.0005, 2.0, layer_factors=factors)
     assert first_updates(optimizer, 2)["conv1"] == {"kernel": -0.001, "bias": -0.02}
     assert first_updates(optimizer, 3) == {
         "conv1": {"kernel": 0.0, "bias": 0.0},
@@ -73,7 +75,7 @@ def follow(factors, steps):
         "conv1_norm": {"scale": jnp.ones(1), "bias": jnp.ones(1)},
         "conv2": {"kernel": jnp.ones(1), "bias": jnp.ones(1)},
     }
-    optimizer = krizhevsky_sgd(0.01, momentum=0.9, weight_decay=0.0, layer_factors=factors)
+    optimizer = krizhevsky_sgd(0.01, 0.9, 0.0, 2.0, layer_factors=factors)
     gradients, state, history = jax.tree.map(jnp.ones_like, params), optimizer.init(params), []
     for _ in range(steps):
         updates, state = optimizer.update(gradients, state, params)
@@ -100,7 +102,7 @@ def test_a_layer_that_thaws_continues_with_the_velocity_it_had():
 
 def test_a_rate_factor_takes_hold_where_layers_have_factors_of_their_own():
     optimizer = krizhevsky_sgd(
-        0.01, momentum=0.0, weight_decay=0.0, layer_factors={"conv1": lambda step: jnp.float32(0.5)}
+        0.01, 0.0, 0.0, 2.0, layer_factors={"conv1": lambda step: jnp.float32(0.5)}
     )
     ones = {layer: {"kernel": jnp.ones(1)} for layer in ("conv1", "conv2")}
     updates, _ = optimizer.update(ones, optimizer.init(ones), ones, rate_factor=0.1)
@@ -110,32 +112,25 @@ def test_a_rate_factor_takes_hold_where_layers_have_factors_of_their_own():
 
 def test_biases_can_keep_a_rate_while_kernels_slow_down():
     optimizer = krizhevsky_sgd(
-        step_decay(0.01, [1], 0.1), momentum=0.0, bias_learning_rate=optax.constant_schedule(0.02)
+        step_decay(0.01, [1], 0.1),
+        0.0,
+        0.0005,
+        2.0,
+        bias_learning_rate=optax.constant_schedule(0.02),
     )
     assert first_updates(optimizer, 2)["conv2"] == {"kernel": -0.001, "bias": -0.02}
 
 
 def test_the_biases_own_rate_goes_by_completed_steps():
     rate = step_decay(0.02, [1], 0.5)
-    optimizer = krizhevsky_sgd(0.01, momentum=0.0, bias_learning_rate=rate)
+    optimizer = krizhevsky_sgd(0.01, 0.0, 0.0005, 2.0, bias_learning_rate=rate)
     assert first_updates(optimizer, 1)["conv2"]["bias"] == -0.02
     assert first_updates(optimizer, 2)["conv2"]["bias"] == -0.01
 
 
-def test_the_defaults_are_those_of_the_paper():
-    params = {"fc": {"kernel": jnp.ones(1), "bias": jnp.ones(1)}}
-
-    def second_update(optimizer):
-        _, state = optimizer.update(params, optimizer.init(params), params)
-        return optimizer.update(params, state, params)[0]
-
-    papers = krizhevsky_sgd(1.0, momentum=0.9, weight_decay=0.0005, bias_rate_multiplier=2.0)
-    assert second_update(krizhevsky_sgd(1.0)) == second_update(papers)
-
-
 def test_completed_steps_are_counted_in_int32():
     """A float32 stops at 2^24."""
-    _, counted, _ = krizhevsky_sgd(1.0).init({"fc": {"kernel": jnp.ones(1)}})
+    _, counted, _ = krizhevsky_sgd(1.0, 0.9, 0.0005, 2.0).init({"fc": {"kernel": jnp.ones(1)}})
     assert counted.count.dtype == jnp.int32
 
 
@@ -148,6 +143,50 @@ def test_pytorch_keeps_the_rate_outside_the_velocity():
     # Decay alone: velocity 0.1, then 0.5·0.1 + 0.1; the whole of it goes at the new rate.
     assert float(first["fc"]["bias"][0]) == pytest.approx(-0.01)
     assert float(second["fc"]["bias"][0]) == pytest.approx(-0.0015)
+
+
+def take_three_steps(optimizer, factors):
+    """Returns the last updates, with a factor of the rate for each step."""
+    params = {"fc": {"kernel": jnp.float32([3.0, 4.0]), "bias": jnp.ones(1)}}
+    state = optimizer.init(params)
+    for step, factor in enumerate(factors):
+        gradients = jax.tree.map(lambda leaf, scale=step + 1.0: jnp.sin(scale * leaf), params)
+        updates, state = optimizer.update(gradients, state, params, rate_factor=jnp.float32(factor))
+        params = optax.apply_updates(params, updates)
+    return updates
+
+
+@pytest.mark.parametrize(
+    "rule", [partial(pytorch_sgd, momentum=0.9, weight_decay=0.1), optax.adamw]
+)
+def test_the_factor_of_the_plateaus_lowers_the_rate_of_rules_that_do_not_know_it(rule):
+    dropping, as_it_was = (1.0, 0.1, 0.1), (1.0, 1.0, 1.0)
+    with jax.numpy_dtype_promotion("standard"):  # Optax relies on it.
+        found = take_three_steps(with_rate_factor(rule(0.01)), dropping)
+        lower = with_rate_factor(rule(step_decay(0.01, [1], 0.1)))
+        expected = take_three_steps(lower, as_it_was)
+    for kind in ("kernel", "bias"):
+        np.testing.assert_allclose(found["fc"][kind], expected["fc"][kind], rtol=1e-6)
+
+
+def test_a_rule_that_takes_the_factor_itself_is_left_as_it_is():
+    optimizer = krizhevsky_sgd(0.01, 0.9, 0.0005, 2.0)
+    assert with_rate_factor(optimizer) is optimizer
+
+
+def test_a_rule_inside_a_chain_does_not_receive_the_factor_twice():
+    chained = optax.chain(optax.identity(), krizhevsky_sgd(0.01, 0.0, 0.0, 2.0))
+    whole, tenth = (
+        take_three_steps(with_rate_factor(chained), (1.0, 1.0, last)) for last in (1.0, 0.1)
+    )
+    np.testing.assert_allclose(tenth["fc"]["kernel"], 0.1 * whole["fc"]["kernel"], rtol=1e-6)
+
+
+def test_a_state_without_the_factor_can_be_resumed():
+    """Checkpoints hold the state of the rule itself."""
+    params, rule = {"fc": {"kernel": jnp.ones(2)}}, optax.adamw(0.01)
+    states = rule.init(params), with_rate_factor(rule).init(params)
+    assert jax.tree.structure(states[0]) == jax.tree.structure(states[1])
 
 
 def test_fifty_steps_of_lars_with_warm_up_and_polynomial_decay_follow_the_paper():

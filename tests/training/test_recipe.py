@@ -19,7 +19,7 @@ from alexnet_jax.models import MODELS
 from alexnet_jax.runs.saved_config import differences, load_config, save_config
 from alexnet_jax.runs.summary import name_network
 from alexnet_jax.training.experiment import build_without_data
-from alexnet_jax.training.optimizer import krizhevsky_sgd, lars, pytorch_sgd
+from alexnet_jax.training.optimizer import OPTIMIZERS, krizhevsky_sgd, lars, pytorch_sgd
 from alexnet_jax.training.recipe import (
     Durations,
     bind,
@@ -236,6 +236,9 @@ def test_the_rule_of_2012_takes_the_biases_own_rate_and_the_layers_factors(durat
     config.optimizer.update(bias_rate_multiplier=3.0, bias_schedule="constant")
     expected = krizhevsky_sgd(
         optax.constant_schedule(0.05),
+        0.9,
+        0.0005,
+        3.0,
         bias_learning_rate=optax.constant_schedule(0.3),
         layer_factors={"conv1": lambda step: jnp.where(step < 1, 1.0, 0.5)},
     )
@@ -294,8 +297,8 @@ def test_without_flip_and_colour_there_is_nothing_after_the_crop(augmentation):
 def fade(monkeypatch):
     """An augmentation of one's own, registered while a test runs."""
 
-    def fade(key, images, step, group_size):
-        return images
+    def fade(key, images, group_size, step):
+        return images.astype(jnp.float32) / jnp.float32(group_size + step)
 
     monkeypatch.setitem(AUGMENTATIONS, "fade", fade)
     return fade
@@ -305,6 +308,13 @@ def test_an_augmentation_of_ones_own_comes_between_flip_and_colour(augmentation,
     made = augmentation(extra=("fade",), group_size=3)
     assert list(made.augments) == ["flip", "fade", "color_noise"]
     assert (made.augments["fade"].func, made.augments["fade"].keywords) == (fade, {"group_size": 3})
+
+
+def test_an_augmentation_of_ones_own_may_name_its_parameters_in_any_order(augmentation, fade):
+    made = augmentation(extra=("fade",), crop="center", flip=False, color_noise=0.0, group_size=3)
+    images = jnp.full((2, 10, 10, 3), 200, jnp.uint8)
+    expected = 200 / (3 + 5) - made.preprocessing.mean[1:9, 1:9]
+    np.testing.assert_array_equal(made(jax.random.key(0), images, jnp.int32(5))[0], expected)
 
 
 @pytest.mark.parametrize("extra", [("fode",), ("flip",), ("fade", "fade")])
@@ -352,6 +362,38 @@ def test_a_function_gets_the_values_that_it_has_parameters_for():
 
     values = {"learning_rate": 0.1, "steps": 7, "power": 2.0}
     assert bind(rate, values)() == (0.1, 7, 4)
+
+
+IGNORED = [
+    ("optimizer.bias_rate_multiplier", 3.0, "bias_rate_multiplier=3.0 .* set it to 2.0"),
+    ("optimizer.bias_schedule", "constant", "bias_schedule='constant' .* set it to 'same'"),
+    ("optimizer.bias_decay", 5.0, "bias_decay=5.0 .* set it to 10.0"),
+    ("schedule.conv1_factors", (0.1,), r"conv1_factors=\(0.1,\) .* set it to \(\)"),
+    ("schedule.output_factors", (0.1,), r"output_factors=\(0.1,\) .* set it to \(\)"),
+]
+
+
+@pytest.mark.parametrize("optimizer", ["lars", "pytorch_sgd"])
+@pytest.mark.parametrize(("key", "value", "message"), IGNORED)
+def test_a_rate_that_the_optimizer_ignores_is_refused(optimizer, key, value, message):
+    config = default_config()
+    config.optimizer.name = optimizer
+    check_names(config)
+    config.update_from_flattened_dict({key: value})
+    with pytest.raises(UserError, match=message):
+        check_names(config)
+
+
+@pytest.mark.parametrize(("key", "value", "message"), IGNORED)
+def test_an_optimizer_of_ones_own_may_take_the_rates(monkeypatch, key, value, message):
+    def own(learning_rate, bias_learning_rate, layer_factors):
+        return optax.sgd(learning_rate)
+
+    monkeypatch.setitem(OPTIMIZERS, "own", own)
+    config = default_config()
+    config.optimizer.name = "own"
+    config.update_from_flattened_dict({key: value})
+    check_names(config)
 
 
 @pytest.mark.parametrize(

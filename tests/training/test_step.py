@@ -23,7 +23,7 @@ from alexnet_jax.parallel.mesh import make_data_mesh, split_over_data, to_device
 from alexnet_jax.training.loss import smoothed_cross_entropy
 from alexnet_jax.training.optimizer import krizhevsky_sgd
 from alexnet_jax.training.state import abstract_state, create_state
-from alexnet_jax.training.step import describe_batch, lower_step, make_train_step
+from alexnet_jax.training.step import describe_batch, make_train_step
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +64,8 @@ def build(devices, random, rate=0.01, changes=(), parts=1, modern=False, **optio
     mesh = make_data_mesh(jax.devices()[:devices])
     model = create_model("tiny", num_classes=4, modifications=changes)
     schedule = optax.constant_schedule(rate)
-    optimizer = krizhevsky_sgd(schedule, **options)
+    paper = {"momentum": 0.9, "weight_decay": 0.0005, "bias_rate_multiplier": 2.0}
+    optimizer = krizhevsky_sgd(schedule, **paper | options)
     switches = {
         "loss": partial(smoothed_cross_entropy, label_smoothing=0.1),
         "mix": partial(mix_images, mixup=0.5),
@@ -76,16 +77,22 @@ def build(devices, random, rate=0.01, changes=(), parts=1, modern=False, **optio
         augmentation(random),
         3,
         mesh,
-        0.1,
+        described=abstract_state(model, optimizer, 80, mesh),
+        plateau_factor=0.1,
         num_microbatches=parts,
         **switches if modern else {},
     )
     return mesh, model, optimizer, step
 
 
+def start(mesh, model, optimizer):
+    described = abstract_state(model, optimizer, 80, mesh)
+    return create_state(model, optimizer, 80, 3, mesh, described)
+
+
 def train(batches, devices, steps, random, rate=0.01, changes=()):
     mesh, model, optimizer, step = build(devices, random, rate, changes)
-    state = create_state(model, optimizer, 80, seed=3, mesh=mesh)
+    state = start(mesh, model, optimizer)
     losses = []
     for number in range(steps):
         state, metrics = step(state, to_devices(batches[number % len(batches)], mesh))
@@ -154,9 +161,9 @@ def test_a_step_can_be_lowered_before_its_arguments_are_there():
         "label": np.zeros(8, np.int32),
         "mask": np.ones(8, bool),
     }
-    state = create_state(model, optimizer, 80, seed=3, mesh=mesh)
+    state = start(mesh, model, optimizer)
     described = abstract_state(model, optimizer, 80, mesh)
-    lowered = lower_step(step, described, batch_size=8, image_size=96, mesh=mesh)
+    lowered = step.lower(described, describe_batch(batch_size=8, image_size=96, mesh=mesh))
     expected = step.lower(state, to_devices(batch, mesh))
     assert lowered.in_tree == expected.in_tree
     assert lowered.as_text() == expected.as_text()
@@ -171,7 +178,7 @@ def take_one_step(batches, parts=1, modern=False):
     mesh, model, optimizer, step = build(
         4, random=False, parts=parts, modern=modern, momentum=0.0, weight_decay=0.0
     )
-    before = create_state(model, optimizer, 80, seed=3, mesh=mesh)
+    before = start(mesh, model, optimizer)
     params = jax.device_get(before.params)
     after, metrics = step(before, to_devices(batches[0], mesh))
     return step, params, after, jax.device_get(metrics)
@@ -247,7 +254,7 @@ def test_each_plateau_multiplies_the_rates(batches, one_step):
     step, params, after, metrics = one_step
     assert metrics["learning_rate"] == np.float32(0.01)
     mesh, model, optimizer, _ = build(4, random=False, parts=1, momentum=0.0, weight_decay=0.0)
-    state = create_state(model, optimizer, 80, seed=3, mesh=mesh)
+    state = start(mesh, model, optimizer)
     drops = jax.device_put(jnp.int32(2), state.plateau.drops.sharding)
     state = replace(state, plateau=replace(state.plateau, drops=drops))
     lowered, metrics = step(state, to_devices(batches[0], mesh))

@@ -8,6 +8,8 @@ from PIL import Image
 from short_run import short_config
 
 from alexnet_jax.errors import UserError
+from alexnet_jax.models import ops
+from alexnet_jax.models.alexnet import fast_operations
 from alexnet_jax.prediction.classification import classify
 from alexnet_jax.prediction.classifier import from_workdir
 from alexnet_jax.prediction.inference import evaluate_workdirs
@@ -34,6 +36,15 @@ def test_a_workdir_gives_back_what_it_was_made_of(workdir, bundle):
     assert same_params(found.params, bundle.params)
     assert np.array_equal(found.preprocessing.mean, bundle.preprocessing.mean)
     assert (found.model_name, found.class_names) == ("tiny", bundle.class_names)
+
+
+@pytest.mark.parametrize(("kernels", "operations"), [("fast", fast_operations()), ("plain", ops)])
+def test_a_network_is_exported_in_the_forms_it_was_trained_with(
+    kernels, operations, bundle, tmp_path
+):
+    config = {**bundle.config, "model": {**bundle.config["model"], "kernels": kernels}}
+    write_workdir(make_bundle(config=config), tmp_path / "run")
+    assert read_workdir(tmp_path / "run").model.operations is operations
 
 
 def test_evaluate_takes_the_workdir(workdir, fractals_dir):
