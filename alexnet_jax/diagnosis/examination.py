@@ -23,7 +23,7 @@ from alexnet_jax.layer_table import Row, count_parameters, describe_layers
 from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.runs.run import Run
 from alexnet_jax.runs.summary import name_network
-from alexnet_jax.system.cores import has_amx, processor_name, usable_cores
+from alexnet_jax.system.cores import processor_name, usable_cores, vector_units
 from alexnet_jax.training.experiment import Experiment
 
 _INPUT_STAGES = ("reading_cold", "reading_warm", "decoding", "batches")
@@ -153,7 +153,7 @@ def _describe_machine(mesh: Mesh) -> dict[str, Any]:
     return {
         "cores": usable_cores(),
         "processor": processor_name(),
-        "amx": has_amx(),
+        "amx": vector_units() == "amx",
         "platform": device.platform,
         "device": device.device_kind,
         "devices": mesh.size,

@@ -57,7 +57,7 @@ def connect(
 
     Reading the kernel takes the time: a copy in bfloat16 would have to be written and read, too.
     The product of turned inputs XLA gives to another library (Eigen, not YNNPACK), which takes half
-    the time.
+    the time, without AMX too.
     """
     # Not `_by_rows`: jax.export refuses programs with a layout constraint.
     turned = lax.optimization_barrier(widen(_flat(x)).T)

@@ -1,8 +1,9 @@
 """The one table of which form of an operation is computed, by platform, dtype and shapes.
 
-A form is used on the platform where it was measured: "cpu" is two cores of an AMD EPYC, "amx" two
-of an Intel Xeon with that extension (docs/lab/cpu.md). Those of "tpu" and "cuda" were compiled, not
-run: the compilers' estimates of cycles and bytes are lower than for the others (docs/lab/chips.md).
+A form is used on the platform where it was measured: "cpu" is two cores of an AMD EPYC, "avx2" two
+of an older one without AVX-512, "amx" two of an Intel Xeon with that extension (docs/lab/cpu.md).
+Those of "tpu" and "cuda" were compiled, not run: the compilers' estimates of cycles and bytes are
+lower than for the others (docs/lab/chips.md).
 
 One form is chosen elsewhere: `data.augment.random_crop` cuts by products on TPUs. It is no
 operation of a network, and its pixels are the same, so `model.kernels=plain` leaves it on.
@@ -28,7 +29,7 @@ from alexnet_jax.kernels import (
 )
 from alexnet_jax.kernels.conv import Geometry, by_group
 from alexnet_jax.models import ops
-from alexnet_jax.system.cores import has_amx
+from alexnet_jax.system.cores import vector_units
 
 Arrays = tuple[jax.Array, ...]
 
@@ -48,7 +49,7 @@ class Form(NamedTuple):
 class Row(NamedTuple):
     """When a form is used: on the platform, for the last array's dtype, where the shapes fit."""
 
-    platform: str  # "cpu", "cuda", "rocm", "tpu"; "amx": a CPU with it; "default": any other.
+    platform: str  # "cpu", "cuda", "rocm", "tpu"; "amx", "avx2": CPUs; "default": any other.
     dtypes: tuple[str, ...]  # Empty: any.
     fits: Callable[..., bool]  # (*arrays, *settings)
     form: Form
@@ -59,6 +60,7 @@ _WORTH_TRANSFORMS = {3: 64, 5: 24}
 _WORTH_PARTS = 2 * 10**7  # Multiply-adds per image: a quarter of a millisecond of one core.
 _FEW_IMAGES = 512  # Products of more are limited by TensorFloat-32's rate, not by memory.
 _VERY_FEW_IMAGES = 64  # Reading the kernel takes longer than products of so many.
+_FEWEST_TO_TURN = 4
 _BUSY_FEATURES = 256  # XLA divides so many over two cores by itself.
 
 
@@ -84,6 +86,12 @@ def _few_images(most: int, x: jax.Array, *_: Any) -> bool:
 
 def _very_few_images(x: jax.Array, _: jax.Array, groups: int, *__: Any) -> bool:
     return groups == 1 and x.dtype != jnp.float64 and _few_images(_VERY_FEW_IMAGES, x)
+
+
+def _some_images(x: jax.Array, *settings: Any) -> bool:
+    """Two images or one are faster as they are, without AMX."""
+    few = x.dtype == jnp.float32 and _very_few_images(x, *settings)
+    return few and not _few_images(_FEWEST_TO_TURN - 1, x)
 
 
 def _bfloat16_inputs(x: jax.Array, _: jax.Array, groups: int, *__: Any) -> bool:
@@ -135,6 +143,7 @@ CONNECT_FLOAT32_KERNEL = Form(on_gpus.connect, on_gpus.connect_gradients)
 RELU = Form(ops.relu, lambda x, _, gradient: jax.vjp(ops.relu, x)[1](gradient), on_gpus.keep_relu)
 RELU_BY_RESULT = Form(ops.relu, on_gpus.relu_gradients, on_gpus.keep_relu)
 
+_CPUS = {"amx": "cpu", "avx2": "cpu"}
 _WIDE = ("float32", "float64")  # The transforms of 16-bit numbers would lose digits.
 
 _RESPONSE_NORM = (
@@ -163,6 +172,7 @@ TABLE: dict[str, tuple[Row, ...]] = {  # The first row that fits counts.
     "connect": (
         Row("amx", ("float32",), _very_few_images, CONNECT_TURNED),
         Row("amx", ("float32",), _bfloat16_inputs, CONNECT_BFLOAT16),
+        Row("avx2", ("float32",), _some_images, CONNECT_TURNED),
         Row("cuda", (), partial(_few_images, _FEW_IMAGES), CONNECT_FLOAT32_KERNEL),
         Row("default", (), _always, CONNECT),
     ),
@@ -178,7 +188,8 @@ def platforms(operation: str) -> list[str]:
 
     The order decides the text of lowered programs, by which compiled ones are found again.
     """
-    return list(dict.fromkeys(row.platform.replace("amx", "cpu") for row in TABLE[operation]))
+    rows = TABLE[operation]
+    return list(dict.fromkeys(_CPUS.get(row.platform, row.platform) for row in rows))
 
 
 def choose(operation: str, platform: str, arrays: Arrays, settings: tuple) -> Form:
@@ -186,7 +197,7 @@ def choose(operation: str, platform: str, arrays: Arrays, settings: tuple) -> Fo
 
     Programs for CPUs are for this machine's: others compute the same, but may be slower.
     """
-    names = {platform, "default"} | ({"amx"} if platform == "cpu" and has_amx() else set())
+    names = {platform, "default"} | ({vector_units()} if platform == "cpu" else set())
     return next(
         row.form
         for row in TABLE[operation]

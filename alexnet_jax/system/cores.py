@@ -48,9 +48,11 @@ def processor_name(description: Path = Path("/proc/cpuinfo")) -> str:
 
 
 @cache
-def has_amx(description: Path = Path("/proc/cpuinfo")) -> bool:
-    """Tell whether the processor has Intel's matrix units for bfloat16 numbers."""
-    return "amx_bf16" in _facts(description).get("flags", "").split()
+def vector_units(description: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the processor's widest units: "amx" (of bfloat16), "avx512", "avx2" or ""."""
+    flags = _facts(description).get("flags", "").split()
+    units = {"amx": "amx_bf16", "avx512": "avx512f", "avx2": "avx2"}
+    return next((name for name, flag in units.items() if flag in flags), "")
 
 
 def _facts(description: Path) -> dict[str, str]:

@@ -50,7 +50,7 @@ CONVOLUTIONS = {  # Images, kernel's window and features, stride, padding, group
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("case", CONVOLUTIONS)
 def test_convolves_as_plainly(case, dtype, monkeypatch):
-    monkeypatch.setattr(select, "has_amx", lambda: True)
+    monkeypatch.setattr(select, "vector_units", lambda: "amx")
     monkeypatch.setattr(select, "_WORTH_PARTS", 0)
     shape, window, features, stride, padding, groups = CONVOLUTIONS[case]
     images = maps(*shape, dtype=dtype)
@@ -107,7 +107,7 @@ def test_few_images_are_multiplied_with_the_float32_kernel():
 
 
 def test_programs_for_few_images_can_be_exported(monkeypatch):
-    monkeypatch.setattr(select, "has_amx", lambda: True)
+    monkeypatch.setattr(select, "vector_units", lambda: "amx")
     kernels = maps(5, 5, 16, 64, dtype=jnp.bfloat16), maps(32 * 32 * 64, 6)
 
     def forward(images):

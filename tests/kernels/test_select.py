@@ -19,8 +19,8 @@ ROOT = Path(alexnet_jax.__file__).parents[1]
 
 @pytest.fixture
 def processor(monkeypatch):
-    """Set whether the processor has matrix units."""
-    return lambda amx: monkeypatch.setattr(select, "has_amx", lambda: amx)
+    """Set the processor's widest units."""
+    return lambda units: monkeypatch.setattr(select, "vector_units", lambda: units)
 
 
 def conv_form(platform, images, kernel, stride, groups, dtype=jnp.float32):
@@ -40,23 +40,26 @@ def conv_form(platform, images, kernel, stride, groups, dtype=jnp.float32):
         ((32, 27, 27, 96), (5, 5, 96, 256), 2, 1, select.WHOLE),  # as many features as XLA divides
     ],
 )
-@pytest.mark.parametrize("amx", [False, True])
+@pytest.mark.parametrize("units", ["avx2", "avx512", "amx"])
 def test_the_form_of_a_convolution_in_float32_on_cpus(
-    images, kernel, stride, groups, form, amx, processor
+    images, kernel, stride, groups, form, units, processor
 ):
-    processor(amx)
+    processor(units)
     assert conv_form("cpu", images, kernel, stride, groups) is form
 
 
-@pytest.mark.parametrize(("amx", "form"), [(False, select.WHOLE), (True, select.PATCHES)])
-def test_bfloat16_has_too_few_digits_for_transforms(amx, form, processor):
-    processor(amx)
+@pytest.mark.parametrize(
+    ("units", "form"),
+    [("", select.WHOLE), ("avx2", select.WHOLE), ("avx512", select.WHOLE), ("amx", select.PATCHES)],
+)
+def test_bfloat16_has_too_few_digits_for_transforms(units, form, processor):
+    processor(units)
     found = conv_form("cpu", (32, 13, 13, 256), (3, 3, 256, 384), 1, 1, jnp.bfloat16)
     assert found is form
 
 
 def test_small_convolutions_are_not_cut_for_matrix_units(processor):
-    processor(True)
+    processor("amx")
     form = conv_form("cpu", (64, 10, 10, 16), (3, 3, 16, 32), 1, 1, jnp.bfloat16)
     assert form is select.WHOLE
 
@@ -75,17 +78,36 @@ def test_small_convolutions_are_not_cut_for_matrix_units(processor):
 def test_the_form_of_connected_units_beside_matrix_units(images, dtype, groups, form, processor):
     arrays = jax.ShapeDtypeStruct((images, 40), dtype), jax.ShapeDtypeStruct((40, 8), jnp.float32)
     settings = groups, lax.Precision.HIGHEST, jnp.float32
-    processor(True)
+    processor("amx")
     assert select.choose("connect", "cpu", arrays, settings) is form
-    processor(False)
+    processor("avx512")
     assert select.choose("connect", "cpu", arrays, settings) is select.CONNECT
 
 
+@pytest.mark.parametrize(
+    ("images", "dtype", "groups", "form"),
+    [
+        (3, jnp.float32, 1, select.CONNECT),
+        (4, jnp.float32, 1, select.CONNECT_TURNED),
+        (64, jnp.float32, 1, select.CONNECT_TURNED),
+        (65, jnp.float32, 1, select.CONNECT),
+        (32, jnp.float32, 2, select.CONNECT),
+        (32, jnp.bfloat16, 1, select.CONNECT),
+    ],
+)
+def test_the_form_of_connected_units_without_avx512(images, dtype, groups, form, processor):
+    arrays = jax.ShapeDtypeStruct((images, 40), dtype), jax.ShapeDtypeStruct((40, 8), jnp.float32)
+    processor("avx2")
+    settings = groups, lax.Precision.HIGHEST, jnp.float32
+    assert select.choose("connect", "cpu", arrays, settings) is form
+    assert select.choose("connect", "cuda", arrays, settings) is select.CONNECT_FLOAT32_KERNEL
+
+
 def test_matrix_units_of_cpus_are_nothing_to_other_platforms(processor):
-    processor(True)
+    processor("amx")
     form = conv_form("tpu", (32, 13, 13, 256), (3, 3, 256, 384), 1, 1, jnp.bfloat16)
     assert form is select.XLA_IN_GROUPS
-    assert "amx" not in select.platforms("conv2d")
+    assert not {"amx", "avx2"} & {*select.platforms("conv2d"), *select.platforms("connect")}
 
 
 @pytest.mark.parametrize(

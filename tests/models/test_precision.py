@@ -13,7 +13,7 @@ from alexnet_jax.data.statistics import Statistics
 from alexnet_jax.errors import UserError
 from alexnet_jax.models import create_model
 from alexnet_jax.parallel.mesh import make_data_mesh
-from alexnet_jax.system.cores import has_amx
+from alexnet_jax.system.cores import vector_units
 from alexnet_jax.training.experiment import make_experiment
 from alexnet_jax.training.recipe import make_preprocessing
 from alexnet_jax.training.step import describe_batch
@@ -49,7 +49,7 @@ def test_bfloat16_logits_do_not_tie(wide_logits):
 @pytest.mark.parametrize(
     ("platform", "factors"),
     # A product on GPUs reads a float32 kernel, and one of few images on CPUs with AMX.
-    [("cpu", "f32" if has_amx() else "bf16"), ("cuda", "f32"), ("tpu", "bf16")],
+    [("cpu", "f32" if vector_units() == "amx" else "bf16"), ("cuda", "f32"), ("tpu", "bf16")],
     ids=PLATFORMS,
 )
 def test_bfloat16_products_become_float32_logits_without_rounding(wide_logits, platform, factors):

@@ -5,7 +5,7 @@ import sys
 import pytest
 from short_run import REPOSITORY
 
-from alexnet_jax.system.cores import has_amx, processor_name, usable_cores
+from alexnet_jax.system.cores import processor_name, usable_cores, vector_units
 
 ALLOWED = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
 pytestmark = pytest.mark.skipif(ALLOWED is None, reason="cores are assigned on Linux only")
@@ -80,9 +80,15 @@ def test_a_processor_without_a_family_has_its_name_alone(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("flags", "expected"), [("fpu amx_bf16 amx_tile", True), ("fpu sse", False)]
+    ("flags", "expected"),
+    [
+        ("fpu avx2 avx512f amx_bf16 amx_tile", "amx"),
+        ("fpu avx2 avx512f", "avx512"),
+        ("fpu avx avx2", "avx2"),
+        ("fpu sse", ""),
+    ],
 )
-def test_a_processor_tells_of_its_matrix_units(tmp_path, flags, expected):
+def test_a_processor_tells_of_its_widest_units(tmp_path, flags, expected):
     (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
-    assert has_amx(tmp_path / "cpuinfo") is expected
-    assert not has_amx(tmp_path / "missing")
+    assert vector_units(tmp_path / "cpuinfo") == expected
+    assert vector_units(tmp_path / "missing") == ""
