@@ -58,12 +58,12 @@ def write_figure(
             raise UserError(f"{image} has changed: {error}") from error
     titles, classes = zip(*((each.path.name, each.classes) for each in predictions), strict=True)
     names = [english_name(name) for name in class_names]
-    figure = draw_predictions(images, titles, classes, names)
+    figure = draw_classes(images, titles, classes, names)
     with output_file(path) as unfinished:
         figure.savefig(unfinished, format=path.suffix[1:].lower(), dpi=150)
 
 
-def draw_predictions(
+def draw_classes(
     images: Sequence[np.ndarray] | np.ndarray,
     titles: Sequence[str],
     classes: Sequence[Sequence[tuple[int, float]]],

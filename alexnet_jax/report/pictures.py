@@ -16,7 +16,7 @@ from alexnet_jax.report.kernels_figure import draw_kernels
 from alexnet_jax.report.layer_pages import make_layer_pages
 from alexnet_jax.report.matplotlib_style import Drawing
 from alexnet_jax.report.mistakes import from_center_to_ten, nearest_images, worst_images
-from alexnet_jax.report.predictions_figure import draw_answers, draw_neighbors
+from alexnet_jax.report.predictions_figure import draw_neighbors, draw_predictions
 from alexnet_jax.report.saliency import SaliencyMapper
 from alexnet_jax.report.sample import Sample, draw_sample, spread_evenly
 from alexnet_jax.runs.run import open_split
@@ -82,7 +82,7 @@ def take_pictures(trained: TrainedNetwork, images: int, training_images: int) ->
             "calibration": charts.calibration(center.max(axis=1), answered == sample.labels),
         },
         drawings={
-            "predictions": draw_answers(
+            "predictions": draw_predictions(
                 sample.crops[shown], center[shown], names, sample.labels[shown].tolist()
             ),
             "neighbors": draw_neighbors(sample.crops[queries], pool.crops[nearest]),

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from alexnet_jax.prediction.figure import draw_predictions
+from alexnet_jax.prediction.figure import draw_classes
 from alexnet_jax.report.matplotlib_style import Drawing, figure_style
 
 _SHOWN = 5
 
 
-def draw_answers(
+def draw_predictions(
     images: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str], labels: Sequence[int]
 ) -> Drawing:
     """Draw images, uint8 [N, s, s, 3], with their five most probable classes as bars.
@@ -22,7 +22,7 @@ def draw_answers(
     best = np.argsort(-probabilities, axis=1, stable=True)[:, :shown]
     classes = [[(i, row[i]) for i in of] for row, of in zip(probabilities, best, strict=True)]
     with figure_style():
-        figure = draw_predictions(images, titles, classes, class_names, labels)
+        figure = draw_classes(images, titles, classes, class_names, labels)
     return Drawing(figure, f"{len(images)} images with their {shown} most probable classes.")
 
 
