@@ -34,9 +34,9 @@ def make_workdir(network: str, workdir: Path) -> None:
     model = create_model(network)
     size = model.spec.crop_size
     variables = model.init(jax.random.key(0), jnp.zeros((1, size, size, 3)), train=False)
-    grey = Preprocessing(np.full((256, 256, 3), 120, np.float32), np.ones(3, np.float32))
+    gray = Preprocessing(np.full((256, 256, 3), 120, np.float32), np.ones(3, np.float32))
     names = [f"class {number}" for number in range(1000)]
-    write_workdir(Bundle(network, variables["params"], grey, names, size), workdir)
+    write_workdir(Bundle(network, variables["params"], gray, names, size), workdir)
 
 
 def draw_photograph(seed: int) -> bytes:

@@ -97,7 +97,7 @@ def test_it_stops_when_nothing_reads_its_output(finished, photos):
     assert int(code) == 128 + signal.SIGPIPE
 
 
-def test_a_program_gives_the_workdirs_centre_crop_as_csv(finished, photos, tmp_path):
+def test_a_program_gives_the_workdirs_center_crop_as_csv(finished, photos, tmp_path):
     export_weights(read_workdir(finished[0]), tmp_path / "program", "stablehlo")
     sources = [f"--program={tmp_path}/program"], [f"--workdir={finished[0]}", "--views=center"]
     tables = [run("predict", *source, "--csv", photos / "0.png").stdout for source in sources]

@@ -30,9 +30,9 @@ def sheet_uri(tiles: np.ndarray, columns: int) -> str:
 def heat_uri(image: np.ndarray, heat: np.ndarray, side: int | None = None) -> str:
     """Return an image under a map of heat, float [H, W] from 0 to 1: cold parts are darkened."""
     light = (0.15 + 0.85 * np.clip(heat, 0, 1) ** 0.6)[..., None]
-    grey = image.mean(axis=-1, keepdims=True)
+    gray = image.mean(axis=-1, keepdims=True)
     glow = np.array([255.0, 170.0, 60.0]) * np.clip(heat, 0, 1)[..., None] ** 1.5
-    mixed = np.clip(0.6 * grey * light + 0.75 * glow, 0, 255)
+    mixed = np.clip(0.6 * gray * light + 0.75 * glow, 0, 255)
     return photo_uri(mixed.astype(np.uint8), side)
 
 

@@ -20,9 +20,9 @@ from alexnet_jax.reproduction.measures import (
 )
 
 # Okabe and Ito's colors, told apart by the color-blind, and a second sign for each arm.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 _LINES = ("-", "--", "-.", ":")
-_VERDICT_COLOURS = {"agrees": _COLOURS[0], "the opposite": _COLOURS[1], "differs": _COLOURS[1]}
+_VERDICT_COLORS = {"agrees": _COLORS[0], "the opposite": _COLORS[1], "differs": _COLORS[1]}
 
 
 def draw_curves(log: Log, experiment: Experiment, setting: Setting, measure: Measure) -> Drawing:
@@ -32,20 +32,20 @@ def draw_curves(log: Log, experiment: Experiment, setting: Setting, measure: Mea
     with figure_style():
         figure = Figure(figsize=(5.2, 3.4), layout="constrained")
         axes = figure.subplots()
-        for arm, colour, line in zip(experiment.arms, _COLOURS, _LINES, strict=False):
+        for arm, color, line in zip(experiment.arms, _COLORS, _LINES, strict=False):
             runs = [run for run in log.of_arm(arm) if not is_pilot(run)]
             if not runs:
                 continue
             curves = [measure.curve(run) for run in runs]
             epochs, errors = _errors(curves)
             axes.fill_between(
-                epochs, errors.min(axis=0), errors.max(axis=0), color=colour, alpha=0.2
+                epochs, errors.min(axis=0), errors.max(axis=0), color=color, alpha=0.2
             )
             rate = f", rate {runs[0].rate:g}" if runs[0].rate else ""
             label = f"{arm.replace('_', ' ')}{rate}, {len(runs)} seeds"
-            axes.plot(epochs, np.median(errors, axis=0), line, color=colour, label=label)
+            axes.plot(epochs, np.median(errors, axis=0), line, color=color, label=label)
             reached = float(np.median([epochs_to(curve, setting.target) for curve in curves]))
-            axes.plot([reached], [100 * setting.target], "o", color=colour)
+            axes.plot([reached], [100 * setting.target], "o", color=color)
         axes.axhline(100 * setting.target, color=INK, linewidth=0.8, linestyle=":")
         axes.set_xlabel("epochs")
         axes.set_ylabel(f"{title}, %")
@@ -82,7 +82,7 @@ def draw_starts(log: Log, experiment: Experiment) -> Drawing:
                 losses = [loss for _, loss, _ in run.train]
                 ends = [steps * (number + 1) for number in range(len(losses))]
                 left = steps_to_leave(run, log.config) is not None
-                axes.plot(ends, losses, color=_COLOURS[0 if left else 1], linewidth=0.8, alpha=0.7)
+                axes.plot(ends, losses, color=_COLORS[0 if left else 1], linewidth=0.8, alpha=0.7)
             axes.set_title(arm.replace("_", " "))
             axes.set_ylim(0, 1.5 * guess)
         figure.supxlabel("steps")
@@ -108,11 +108,11 @@ def draw_differences(findings: Sequence[Finding], published: Mapping[str, float]
         axes.axvline(0, color=INK, linewidth=0.8)
         for row, finding in enumerate(rows):
             estimate = finding.estimate
-            colour = _VERDICT_COLOURS.get(finding.verdict, "#777777")
+            color = _VERDICT_COLORS.get(finding.verdict, "#777777")
             low = estimate.value if estimate.low is None else estimate.low
             high = estimate.value if estimate.high is None else estimate.high
-            axes.plot([low, high], [row, row], color=colour, linewidth=2)
-            axes.plot([estimate.value], [row], "o", color=colour, markersize=5)
+            axes.plot([low, high], [row, row], color=color, linewidth=2)
+            axes.plot([estimate.value], [row], "o", color=color, markersize=5)
             if finding.claim.name in published:
                 axes.plot([published[finding.claim.name]], [row], "D", color=INK, fillstyle="none")
         names = [

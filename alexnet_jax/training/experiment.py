@@ -81,9 +81,9 @@ def build_without_data(
     """
     config = recipe.resolve_config(config)
     size = config.data.image_size
-    grey = np.full((size, size, 3), 128, np.float32)
-    statistics = Statistics(grey, np.eye(3, dtype=np.float32), np.ones(3, np.float32), count=1)
-    preprocessing = recipe.make_preprocessing(config.data.normalization, grey)
+    gray = np.full((size, size, 3), 128, np.float32)
+    statistics = Statistics(gray, np.eye(3, dtype=np.float32), np.ones(3, np.float32), count=1)
+    preprocessing = recipe.make_preprocessing(config.data.normalization, gray)
     mesh, examples = set_up(config, devices), 1000 * config.train.batch_size
     return make_experiment(config, mesh, statistics, examples, preprocessing)
 

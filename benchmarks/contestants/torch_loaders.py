@@ -56,7 +56,7 @@ def cv2_area(folder: Path) -> Iterator[int]:
 
     def read(path: Path) -> torch.Tensor:
         pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
-        square = _centre(pixels)
+        square = _center(pixels)
         return torch.from_numpy(cv2.resize(square, (SIZE, SIZE), interpolation=cv2.INTER_AREA))
 
     return _batches(folder, read)
@@ -66,14 +66,14 @@ def torch_antialias(folder: Path) -> Iterator[int]:
     """Decode with simplejpeg, scale with PyTorch, whose kernel for uint8 is vectorized."""
 
     def read(path: Path) -> torch.Tensor:
-        square = torch.from_numpy(_centre(simplejpeg.decode_jpeg(path.read_bytes())))
+        square = torch.from_numpy(_center(simplejpeg.decode_jpeg(path.read_bytes())))
         planes = square.permute(2, 0, 1)[None]  # Channels last, which the kernel likes best.
         return interpolate(planes, (SIZE, SIZE), mode="bilinear", antialias=True)[0]
 
     return _batches(folder, read)
 
 
-def _centre(pixels: np.ndarray) -> np.ndarray:
+def _center(pixels: np.ndarray) -> np.ndarray:
     height, width = pixels.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2

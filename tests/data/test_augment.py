@@ -76,12 +76,12 @@ def test_the_flips_of_a_key_never_change(numbered):
     assert mirrored.tolist() == [False, False, True, True, False, True, True, False]
 
 
-def test_the_colours_of_a_key_never_change():
+def test_the_colors_of_a_key_never_change():
     shift = color_shift(jax.random.key(0), 1, AXES, STD)
     np.testing.assert_allclose(shift, [[4.86793, 4.05053, -0.43359]], rtol=1e-4)
 
 
-def test_colours_are_multiplied_in_float32_on_every_platform():
+def test_colors_are_multiplied_in_float32_on_every_platform():
     draw = jax.jit(
         lambda key: color_shift(key, 1, np.eye(3, dtype=np.float32), np.ones(3, np.float32))
     )
@@ -89,7 +89,7 @@ def test_colours_are_multiplied_in_float32_on_every_platform():
 
 
 @pytest.mark.slow
-def test_the_colour_is_added(numbered):
+def test_the_color_is_added(numbered):
     key, augment = jax.random.key(0), make(augments={"color_noise": color(lambda step: 0.1)})
     shift = color_shift(jax.random.split(key, 3)[2], 64, AXES, STD)
     expected = np.float32(numbered[:, 1:7, 1:7]) + 0.1 * np.asarray(shift)[:, None, None]
@@ -152,12 +152,12 @@ def test_an_augmentation_draws_the_same_whatever_is_beside_it(numbered):
     assert not np.allclose(alone, other), "two of them draw differently"
 
 
-def test_without_chance_the_result_is_the_centre_minus_the_mean(numbered):
+def test_without_chance_the_result_is_the_center_minus_the_mean(numbered):
     result = make(mean=7.0)(jax.random.key(0), numbered, 0)
     np.testing.assert_array_equal(result, np.float32(numbered[:, 1:7, 1:7]) - 7.0)
 
 
-def test_colour_moves_all_pixels_of_an_image_alike_and_divides(numbered):
+def test_color_moves_all_pixels_of_an_image_alike_and_divides(numbered):
     augment = make(augments={"color_noise": color(lambda step: 0.1)}, divisor=lambda step: 1.1)
     shift = np.asarray(augment(jax.random.key(0), numbered, 0)) * 1.1
     shift = shift - np.float32(numbered[:, 1:7, 1:7])
@@ -172,7 +172,7 @@ def test_the_noise_is_in_units_of_the_deviations():
     np.testing.assert_allclose(np.std(shift, axis=0), [0.3, 0.2, 0.1], rtol=0.05)
 
 
-def test_colour_has_the_covariance_of_the_training_set():
+def test_color_has_the_covariance_of_the_training_set():
     axes, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))
     std = np.array([121.8, 37.1, 19.7])
     draws = color_shift(jax.random.key(0), 100_000, np.float32(axes), np.float32(std))
@@ -193,7 +193,7 @@ def test_a_draw_does_not_depend_on_how_the_batch_is_sharded(numbered):
     np.testing.assert_array_equal(augment(key, split, 0), augment(key, numbered, 0))
 
 
-def test_colour_noise_can_end_with_a_step(numbered):
+def test_color_noise_can_end_with_a_step(numbered):
     augment = make(augments={"color_noise": color(piecewise([0.1, 0.0], [5]))})
     key = jax.random.key(0)
     plain = np.float32(numbered[:, 1:7, 1:7])

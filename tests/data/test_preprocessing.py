@@ -10,7 +10,7 @@ def test_center_crop_of_256_to_224_starts_at_16():
     assert center_crop(images, 224)[0, 0, 0, 0] == 16
 
 
-def test_crops_lose_the_centre_of_the_mean_and_are_divided_by_channel():
+def test_crops_lose_the_center_of_the_mean_and_are_divided_by_channel():
     mean = np.arange(4 * 4 * 3, dtype=np.float32).reshape(4, 4, 3)
     crops = jnp.full((1, 2, 2, 3), 100, jnp.uint8)
     std = np.float32([1, 2, 4])

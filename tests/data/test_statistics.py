@@ -87,11 +87,11 @@ def test_the_order_of_the_images_does_not_change_a_bit():
         np.testing.assert_array_equal(getattr(forward, name), getattr(backward, name))
 
 
-def test_grey_images_have_one_axis_of_colour():
-    grey = compute_statistics(OrderedPixels([jpeg(seed, mode="L") for seed in range(3)]))
-    np.testing.assert_allclose(grey.pca_eigenvectors[:, 0], 3**-0.5, rtol=1e-6)
-    assert grey.pca_std[0] > 10
-    assert (grey.pca_std[1:] < 1e-3).all()
+def test_gray_images_have_one_axis_of_color():
+    gray = compute_statistics(OrderedPixels([jpeg(seed, mode="L") for seed in range(3)]))
+    np.testing.assert_allclose(gray.pca_eigenvectors[:, 0], 3**-0.5, rtol=1e-6)
+    assert gray.pca_std[0] > 10
+    assert (gray.pca_std[1:] < 1e-3).all()
 
 
 def test_saved_statistics_come_back_as_they_were(statistics, tmp_path):

@@ -62,7 +62,7 @@ FEATURES = {
     "id": tfds.features.Text(),
     "Image": tfds.features.Image(),
 }
-GREY = FEATURES | {"Image": tfds.features.Image(shape=(None, None, 1))}
+GRAY = FEATURES | {"Image": tfds.features.Image(shape=(None, None, 1))}
 
 
 def rows(count, mode="RGB"):
@@ -75,7 +75,7 @@ def splits(mode="RGB"):
 
 @pytest.fixture(params=["RGB", "L"])
 def shapes(request, tmp_path):
-    features = GREY if request.param == "L" else FEATURES
+    features = GRAY if request.param == "L" else FEATURES
     prepare_with_tfds(tmp_path, features, splits(request.param))
     return tmp_path
 

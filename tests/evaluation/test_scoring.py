@@ -82,7 +82,7 @@ def test_only_in_a_cluster_is_what_was_judged_whole_on_every_device(processes, m
     assert whole == {processes == 2}
 
 
-def test_ten_crops_average_the_views_and_give_the_centre_too():
+def test_ten_crops_average_the_views_and_give_the_center_too():
     by_view = jnp.stack([jnp.array([view / 10, 1 - view / 10]) for view in range(10)])
     predictor = Predictor(lambda images, view: by_view[view][None], crop_size=6)
     averages = view_probabilities([predictor], jnp.zeros((1, 8, 8, 3)), "ten_crop")
@@ -103,7 +103,7 @@ def test_views_with_the_same_pixels_are_predicted_once():
     np.testing.assert_allclose(averages["ten_crop"], [[0.4, 0.6]], rtol=1e-6)
 
 
-def test_a_network_sees_the_centre_crop_minus_the_mean():
+def test_a_network_sees_the_center_crop_minus_the_mean():
     model = create_model("tiny", num_classes=3)
     images = np.random.default_rng(0).integers(0, 256, (4, 96, 96, 3)).astype(np.uint8)
     preprocessing = Preprocessing(np.full((96, 96, 3), 100, np.float32), np.ones(3, np.float32))

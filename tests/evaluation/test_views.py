@@ -24,7 +24,7 @@ def test_views_are_five_windows_and_their_mirror_images(number):
     np.testing.assert_array_equal(cut_view(images, number, 8), expected)
 
 
-def test_the_centre_is_the_third_view():
+def test_the_center_is_the_third_view():
     assert ten_crop_offsets(256, 224)[CENTER] == (16, 16)
 
 

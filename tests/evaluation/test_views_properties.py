@@ -6,7 +6,7 @@ from alexnet_jax.evaluation.views import CENTER, cut_view, ten_crop_offsets
 
 
 @given(st.integers(1, 300), st.data())
-def test_crops_lie_inside_the_image_in_its_corners_and_its_centre(size, data):
+def test_crops_lie_inside_the_image_in_its_corners_and_its_center(size, data):
     crop = data.draw(st.integers(1, size))
     offsets = ten_crop_offsets(size, crop)
     assert all(0 <= offset <= size - crop for pair in offsets for offset in pair)

@@ -31,11 +31,11 @@ def png_chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png(width, height, depth=8, colour=2, rows=0, chunks=()):
+def png(width, height, depth=8, color=2, rows=0, chunks=()):
     """A PNG with a header of any size, `rows` rows of zeros, and chunks before them."""
-    samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
     pixels = bytes((width * samples * depth // 8 + 1) * rows)
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     body = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(pixels)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in body)
 
@@ -63,7 +63,7 @@ def tiff(tags):
     return b"II*\0" + struct.pack("<I", 8) + directory + values + bytes(64)
 
 
-def grey_tiff(width, height, **changed):
+def gray_tiff(width, height, **changed):
     tags = {256: (4, [width]), 257: (4, [height]), 258: (3, [8]), 259: (3, [1]), 262: (3, [1]),
             273: (4, [200]), 277: (3, [1]), 278: (4, [height]), 279: (4, [64])}  # fmt: skip
     return tiff(tags | {int(tag[1:]): value for tag, value in changed.items()})
@@ -135,8 +135,8 @@ TOO_LARGE = {
     "16-bit PNG, 2.8 GB": png(12_000, 12_000, 16, 0),
     "PNG of any size": png(2**31 - 1, 2**31 - 1),
     "PNG row of 8 GB": png(2**31 - 1, 1, 8, 6),
-    "TIFF, 3.3 GB": grey_tiff(12_000, 12_000),
-    "TIFF of any size": grey_tiff(2**32 - 1, 2**32 - 1),
+    "TIFF, 3.3 GB": gray_tiff(12_000, 12_000),
+    "TIFF of any size": gray_tiff(2**32 - 1, 2**32 - 1),
     "BMP": b"BM" + struct.pack("<IIIIiiHH", 100, 0, 54, 40, 65_000, 65_000, 1, 24) + bytes(24),
     "PPM": b"P6 99999 99999 255 ",
     "GIF": gif(65_535),
@@ -152,6 +152,6 @@ DAMAGED = {
     "PNG without rows": png(8_000, 8_000, 16, 6),
     "tile larger than its image": tiled_tiff(16, 60_000),
     "overlapping tags": overlapping_tags(),
-    "TIFF strip of 4 GB": grey_tiff(100, 100, t259=(3, [8]), t279=(4, [2**32 - 1])),
-    "TIFF without pixels": grey_tiff(8_000, 8_000),
+    "TIFF strip of 4 GB": gray_tiff(100, 100, t259=(3, [8]), t279=(4, [2**32 - 1])),
+    "TIFF without pixels": gray_tiff(8_000, 8_000),
 }

@@ -71,10 +71,10 @@ def lowered_products(platform, devices=1, **model):
         config.data.update(image_size=96, crop_size=80)
     config.train.batch_size = 8
     size = config.data.image_size
-    grey = Statistics(np.zeros((size, size, 3), np.float32), np.eye(3), np.ones(3), 1)
+    gray = Statistics(np.zeros((size, size, 3), np.float32), np.eye(3), np.ones(3), 1)
     mesh = make_data_mesh(jax.devices()[:devices])
-    preprocessing = make_preprocessing(config.data.normalization, grey.mean_image)
-    experiment = make_experiment(config, mesh, grey, 1000, preprocessing)
+    preprocessing = make_preprocessing(config.data.normalization, gray.mean_image)
+    experiment = make_experiment(config, mesh, gray, 1000, preprocessing)
     batch = describe_batch(8, size, mesh)
     traced = experiment.train_step.trace(experiment.network.abstract_state, batch)
     text = traced.lower(lowering_platforms=(platform,)).as_text()

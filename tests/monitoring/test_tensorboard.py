@@ -128,9 +128,9 @@ def test_the_first_layers_kernels_are_an_image(tmp_path, folder):
         {"conv1": {"kernel": np.ones((3, 3, 8, 4))}},
         {"block": {"conv1": {"kernel": np.ones((3, 3, 3, 4))}}},
     ],
-    ids=["no_convolution", "no_colours", "nested"],
+    ids=["no_convolution", "no_colors", "nested"],
 )
-def test_a_network_without_kernels_of_colours_has_histograms_alone(tmp_path, folder, params):
+def test_a_network_without_kernels_of_colors_has_histograms_alone(tmp_path, folder, params):
     with open_board(tmp_path) as board:
         board.parameters(7, params)
     tags = read_values(folder / "train").keys()

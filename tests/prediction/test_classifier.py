@@ -67,7 +67,7 @@ def test_a_program_cannot_cut_ten_crops(classifiers):
         choose_views(classifiers["program"], "ten_crop")
 
 
-def test_ten_crops_differ_from_the_centre(classifiers):
+def test_ten_crops_differ_from_the_center(classifiers):
     weights = classifiers["weights"]
     center, ten = (weights.probabilities(IMAGES, views) for views in ("center", "ten_crop"))
     assert not np.allclose(center, ten)

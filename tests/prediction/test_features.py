@@ -21,7 +21,7 @@ def extractor(finished):
     return make_extractor(finished[0], ["fc7", "conv5"])
 
 
-def test_features_are_the_activations_of_the_centre_crop(finished, extractor, images):
+def test_features_are_the_activations_of_the_center_crop(finished, extractor, images):
     paths = images(3)
     (found,) = extract(extractor, paths)
     bundle = read_workdir(finished[0])

@@ -91,7 +91,7 @@ def test_such_an_axis_is_labelled_to_a_tenth_of_a_per_cent(run, tmp_path):
     assert ">0.1%</text>" in (tmp_path / "curve.svg").read_text()
 
 
-def test_training_has_its_colour_without_evaluations_too(run):
+def test_training_has_its_color_without_evaluations_too(run):
     both, alone = curve(run, "loss", [2.0, 1.0]), curve(run, "loss", [2.0, 1.0], ["train"])
     colors, dashes = (
         [dict(zip(each[channel]["scale"]["domain"], each[channel]["scale"]["range"], strict=True))

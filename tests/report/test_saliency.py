@@ -42,8 +42,8 @@ def test_pixels_that_no_window_reads_are_zero(crops):
     spec = replace(model.spec, convolutions=(first, *model.spec.convolutions[1:]))
     model = model.clone(spec=spec)
     variables = model.init(jax.random.key(0), jnp.zeros((1, 80, 80, 3)), train=False)
-    grey = Preprocessing(np.full((96, 96, 3), 128, np.float32), np.ones(3, np.float32))
-    maps = SaliencyMapper(SimpleNamespace(model=model, preprocessing=grey), variables)(
+    gray = Preprocessing(np.full((96, 96, 3), 128, np.float32), np.ones(3, np.float32))
+    maps = SaliencyMapper(SimpleNamespace(model=model, preprocessing=gray), variables)(
         crops[:1], np.array([3])
     )
     assert not maps[0, :, 79].any() and not maps[0, 79].any()

@@ -35,7 +35,7 @@ def test_without_runs_there_is_no_estimate(measure):
     assert compute(measure, made_log(made_run("baseline", 0))) is None
 
 
-def test_a_gap_is_validation_less_training_images_on_the_centre_crop():
+def test_a_gap_is_validation_less_training_images_on_the_center_crop():
     def run(arm, seed, own):
         scores = {"center": {"top1_error": own}}
         return made_run(arm, seed, 0.9, center=0.3, training_set=scores)
@@ -47,7 +47,7 @@ def test_a_gap_is_validation_less_training_images_on_the_centre_crop():
     assert compute("gap", log).value == pytest.approx(14.0)
 
 
-def test_ten_crops_are_compared_with_the_centre_crop_of_the_same_run():
+def test_ten_crops_are_compared_with_the_center_crop_of_the_same_run():
     log = made_log(
         made_run("baseline", 0, 0.10, center=0.12), made_run("baseline", 1, 0.30, center=0.34)
     )

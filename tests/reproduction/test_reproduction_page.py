@@ -92,7 +92,7 @@ def test_a_log_of_imagenet_gives_a_page_too(tmp_path):
     assert "| `fractals/few` | 2 | center crop | 1.0 % |" in text
 
 
-def test_the_page_has_a_colour_for_each_verdict_that_disagrees():
+def test_the_page_has_a_color_for_each_verdict_that_disagrees():
     logs = read_logs(RESULTS, CLAIMS)
     findings = [each for each in find(CLAIMS, logs) if each.claim.name == "conv2_norms"]
     assert [each.verdict for each in findings] == ["differs"]

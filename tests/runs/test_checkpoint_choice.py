@@ -31,7 +31,7 @@ def pick(wanted, steps, errors):
     return choose(wanted, steps, eval_lines(errors), Path("run"))
 
 
-def test_the_lowest_error_on_the_centre_crop_is_the_best():
+def test_the_lowest_error_on_the_center_crop_is_the_best():
     lines = eval_lines({2: 0.4, 4: 0.2, 6: 0.3}) + eval_lines({6: 0.1}, "ten_crop")
     assert best_error(lines, [2, 4, 6]) == (4, 0.2)
 

@@ -288,7 +288,7 @@ def test_without_rescaling_nothing_divides(augmentation):
     assert augmentation(color_rescale=False).divisor is None
 
 
-def test_without_flip_and_colour_there_is_nothing_after_the_crop(augmentation):
+def test_without_flip_and_color_there_is_nothing_after_the_crop(augmentation):
     made = augmentation(flip=False, color_noise=0.0)
     assert (made.augments, made.divisor) == ({}, None)
 
@@ -304,7 +304,7 @@ def fade(monkeypatch):
     return fade
 
 
-def test_an_augmentation_of_ones_own_comes_between_flip_and_colour(augmentation, fade):
+def test_an_augmentation_of_ones_own_comes_between_flip_and_color(augmentation, fade):
     made = augmentation(extra=("fade",), group_size=3)
     assert list(made.augments) == ["flip", "fade", "color_noise"]
     assert (made.augments["fade"].func, made.augments["fade"].keywords) == (fade, {"group_size": 3})

@@ -148,8 +148,8 @@ def recipe(request):
     return SimpleNamespace(name=request.param, config=config, durations=durations)
 
 
-GREY = Statistics(np.zeros((2, 2, 3), np.float32), np.eye(3), np.ones(3), count=1)
-PLAIN = Preprocessing(GREY.mean_image, np.ones(3, np.float32))
+GRAY = Statistics(np.zeros((2, 2, 3), np.float32), np.eye(3), np.ones(3), count=1)
+PLAIN = Preprocessing(GRAY.mean_image, np.ones(3, np.float32))
 
 
 def numbers_at(recipe, step):
@@ -165,7 +165,7 @@ def numbers_at(recipe, step):
         rate * float(factors[layer](step)) if layer in factors else rate
         for layer in ("conv1", make_model(config).spec.output_name)
     ]
-    augments = make_augmentation(config, PLAIN, GREY, durations).augments
+    augments = make_augmentation(config, PLAIN, GRAY, durations).augments
     noise = augments["color_noise"].keywords["color_noise"] if "color_noise" in augments else None
     return rate, bias_rate if own else rate, *layers, float(noise(step)) if noise else 0
 

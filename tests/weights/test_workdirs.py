@@ -111,8 +111,8 @@ def test_a_folder_that_is_no_workdir_is_refused(tmp_path):
 
 
 def test_a_config_with_an_unknown_key_is_refused_before_anything_is_written(bundle, tmp_path):
-    damaged = make_bundle(config={**bundle.config, "log": {"colour": "red"}})
-    with pytest.raises(UserError, match=r"config.log.colour is unknown"):
+    damaged = make_bundle(config={**bundle.config, "log": {"color": "red"}})
+    with pytest.raises(UserError, match=r"config.log.color is unknown"):
         write_workdir(damaged, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -47,10 +47,10 @@ def read_image(
         pixels = _decode_with_pillow(data, max_megapixels)
     if pixels.shape[:2] != (size, size):
         # Imported here because Numba takes 0.6 s to import, and images of the right size need none.
-        from alexnet_jax.data.decoding.resize import scale_centre
+        from alexnet_jax.data.decoding.resize import scale_center
 
         # Only the center square is computed: a 20,000x20 panorama costs no more than 20x20.
-        pixels = scale_centre(pixels, size)
+        pixels = scale_center(pixels, size)
     if out is None:
         out = np.empty((size, size, 3), np.uint8)
     for channel in range(3):  # NumPy copies three channels at once ten times slower.

@@ -27,7 +27,7 @@ class Windows(NamedTuple):
     weights: np.ndarray  # int32 [size, taps]: their weights in units of 2^-22.
 
 
-def scale_centre(pixels: np.ndarray, size: int) -> np.ndarray:
+def scale_center(pixels: np.ndarray, size: int) -> np.ndarray:
     """Scale the center square of an image; threads may call this at once.
 
     The filter reaches beyond the square's edge into the image, as if the whole image were scaled
@@ -61,12 +61,12 @@ def windows(length: int, side: int, size: int) -> Windows:
     """Return the sums that scale the middle `side` pixels of an axis of `length` to `size`."""
     scale = side / size
     reach = max(scale, 1.0)
-    centres = (length - side) / 2 + (np.arange(size) + 0.5) * scale
-    first = np.maximum((centres - reach + 0.5).astype(np.int64), 0)
-    stop = np.minimum((centres + reach + 0.5).astype(np.int64), length)
+    centers = (length - side) / 2 + (np.arange(size) + 0.5) * scale
+    first = np.maximum((centers - reach + 0.5).astype(np.int64), 0)
+    stop = np.minimum((centers + reach + 0.5).astype(np.int64), length)
     taps = int((stop - first).max())
     positions = first[:, None] + np.arange(taps + -taps % _TAPS_AT_ONCE)
-    weights = np.maximum(1 - np.abs((positions - centres[:, None] + 0.5) * (1 / reach)), 0)
+    weights = np.maximum(1 - np.abs((positions - centers[:, None] + 0.5) * (1 / reach)), 0)
     weights[positions >= stop[:, None]] = 0
     weights /= np.add.accumulate(weights, axis=1)[:, -1:]  # Pillow's order of sums.
     start, end = int(first[0]), int(stop[-1])

@@ -104,7 +104,7 @@ def draw_pixels(instance: Instance) -> np.ndarray:
     if rng.random() < picture.upright_fraction:
         height, width = width, height
     cover = _draw_cover(instance.system, height, width, rng)[..., None]  # [H, W, 1]
-    ground, first, last = _draw_colours(rng)
+    ground, first, last = _draw_colors(rng)
     background = ground + _draw_texture(height, width, picture.texture, rng)
     blend = _draw_gradient(height, width, rng)[..., None]
     foreground = first + (last - first) * blend
@@ -143,16 +143,16 @@ def _draw_cover(system: System, height: int, width: int, rng: np.random.Generato
     return shade[np.minimum(counts, _OPAQUE_POINTS)]
 
 
-def _draw_colours(rng: np.random.Generator) -> np.ndarray:
+def _draw_colors(rng: np.random.Generator) -> np.ndarray:
     """Draw the background's color and the two ends of the fractal's: float32 [3, 3].
 
     The fractal is brighter than its background throughout, or darker throughout.
     """
     while True:
-        colours = rng.uniform(0, 255, (3, 3)).astype(np.float32)
-        ground, first, last = (colours * _LUMA).sum(axis=1)
+        colors = rng.uniform(0, 255, (3, 3)).astype(np.float32)
+        ground, first, last = (colors * _LUMA).sum(axis=1)
         if min(first, last) - ground > _MIN_CONTRAST or ground - max(first, last) > _MIN_CONTRAST:
-            return colours
+            return colors
 
 
 def _draw_gradient(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
@@ -169,10 +169,10 @@ def _draw_texture(
     """Draw clouds of mean 0, mostly gray with a cast of color: float32 [height, width, 3]."""
     luma, tint = _window(height, width, rng), _window(height, width, rng)
     level = rng.uniform(*strength)
-    colour = rng.uniform(-0.6, 0.6, 3)
-    grey = np.float32(level / _TEXTURE_STEPS)
-    cast = (level / _TEXTURE_STEPS * (colour - colour @ _LUMA)).astype(np.float32)
-    return (grey * luma)[..., None] + tint[..., None] * cast
+    color = rng.uniform(-0.6, 0.6, 3)
+    gray = np.float32(level / _TEXTURE_STEPS)
+    cast = (level / _TEXTURE_STEPS * (color - color @ _LUMA)).astype(np.float32)
+    return (gray * luma)[..., None] + tint[..., None] * cast
 
 
 def _window(height: int, width: int, rng: np.random.Generator) -> np.ndarray:

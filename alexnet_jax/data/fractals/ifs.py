@@ -125,9 +125,9 @@ def _random_system(rng: np.random.Generator) -> System:
 
 def _fit_to_frame(system: System, low: np.ndarray, high: np.ndarray) -> System:
     """Change coordinates so that the box from `low` to `high` becomes [-1, 1]²."""
-    half, centre = (high - low) / 2, (high + low) / 2
+    half, center = (high - low) / 2, (high + low) / 2
     linear, shift = system.maps[:, :, :2], system.maps[:, :, 2]
-    shift = (linear @ centre + shift - centre) / half
+    shift = (linear @ center + shift - center) / half
     linear = linear * half[None, None, :] / half[None, :, None]
     return dataclasses.replace(system, maps=np.concatenate([linear, shift[..., None]], axis=2))
 

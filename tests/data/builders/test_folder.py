@@ -31,7 +31,7 @@ def rotated():
 ODD = {
     "1x1.png": encoded(rgb(0, 1, 1), "PNG"),
     "20000x20.jpg": encoded(rgb(1, 20_000, 20), "JPEG"),
-    "grey.JPG": jpeg(2, mode="L"),
+    "gray.JPG": jpeg(2, mode="L"),
     "16bit.png": encoded(Image.fromarray(np.full((9, 9), 40_000, np.uint16)), "PNG"),
     "palette.gif": encoded(rgb(3).quantize(16), "GIF"),
     "cmyk.jpeg": jpeg(4, mode="CMYK"),

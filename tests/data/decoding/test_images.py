@@ -28,8 +28,8 @@ def resize_axis(pixels, side, size):
     and the center is cut out of it afterwards.
     """
     scale = side / size
-    centres = (len(pixels) - side) / 2 + (np.arange(size) + 0.5) * scale
-    distances = np.abs(np.arange(len(pixels)) + 0.5 - centres[:, None])
+    centers = (len(pixels) - side) / 2 + (np.arange(size) + 0.5) * scale
+    distances = np.abs(np.arange(len(pixels)) + 0.5 - centers[:, None])
     weights = np.maximum(1 - distances / max(scale, 1.0), 0)
     return np.tensordot(weights / weights.sum(axis=1, keepdims=True), pixels, axes=1)
 
@@ -65,7 +65,7 @@ def test_an_image_of_the_right_size_needs_no_numba(tmp_path):
     subprocess.run([sys.executable, "-c", program, tmp_path / "image.png"], check=True)
 
 
-def test_the_centre_is_kept():
+def test_the_center_is_kept():
     pixels = np.zeros((10, 30, 3), np.uint8)
     pixels[:, 10:20] = 200
     np.testing.assert_array_equal(read_image(encode(Image.fromarray(pixels)), 10), 200)
@@ -89,13 +89,13 @@ def test_exif_rotation_is_ignored():
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_grey_gives_three_equal_channels(kind):
+def test_gray_gives_three_equal_channels(kind):
     data = encode(Image.fromarray(noise(12, 12, 1)), kind)
     expected = np.asarray(Image.open(io.BytesIO(data)))
     np.testing.assert_array_equal(read_image(data, 12), np.repeat(expected[..., None], 3, axis=2))
 
 
-def test_cmyk_becomes_the_colours_that_were_meant():
+def test_cmyk_becomes_the_colors_that_were_meant():
     red = encode(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=100)
     assert np.abs(read_image(red, 8).astype(int) - [255, 0, 0]).max() <= 3
 
@@ -107,7 +107,7 @@ def test_sixteen_bits_keep_their_upper_eight():
     np.testing.assert_array_equal(result, np.repeat(expected[..., None], 3, axis=2))
 
 
-def test_a_palette_gives_its_colours():
+def test_a_palette_gives_its_colors():
     image = Image.fromarray(noise(16, 16)).quantize(8)
     expected = np.asarray(image.convert("RGB"))
     np.testing.assert_array_equal(read_image(encode(image), 16), expected)

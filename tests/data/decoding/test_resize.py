@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet_jax.data.decoding.resize import scale_centre, windows
+from alexnet_jax.data.decoding.resize import scale_center, windows
 
 PROGRAM = """
 import threading
 import numpy as np
-from alexnet_jax.data.decoding.resize import scale_centre
+from alexnet_jax.data.decoding.resize import scale_center
 
 pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 4)).astype(np.uint8)
 results = np.zeros((8, 64, 64, 4), np.uint8)
 
 def scale(row):
-    row[:] = scale_centre(pixels, 64)
+    row[:] = scale_center(pixels, 64)
 
 threads = [threading.Thread(target=scale, args=(row,)) for row in results]
 for thread in threads:
@@ -33,7 +33,7 @@ def noise(height, width, seed=0):
 
 
 def scaled(pixels, size):
-    return scale_centre(pixels, size)[..., :3].copy()
+    return scale_center(pixels, size)[..., :3].copy()
 
 
 def pillows(pixels, size):

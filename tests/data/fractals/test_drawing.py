@@ -94,7 +94,7 @@ def test_every_instance_differs(systems):
 def test_fractal_stands_out_from_its_background(systems):
     for number in range(20):
         rng = np.random.default_rng(number)
-        ground, first, last = drawing._draw_colours(rng) @ [0.299, 0.587, 0.114]
+        ground, first, last = drawing._draw_colors(rng) @ [0.299, 0.587, 0.114]
         assert min(abs(first - ground), abs(last - ground)) > 85
         assert (first > ground) == (last > ground)
 
@@ -138,7 +138,7 @@ def test_drawing_runs_only_a_little_ahead_of_the_reader(systems):
 
 
 @pytest.mark.slow
-def test_colour_gives_nothing_away(systems):
+def test_color_gives_nothing_away(systems):
     """A linear classifier on each image's mean and spread of color does about chance."""
     picture = Picture(96, 96, 0.0, (8.0, 24.0), 90)
     labels = np.tile(np.arange(10), 120)
@@ -146,10 +146,10 @@ def test_colour_gives_nothing_away(systems):
         draw_pixels(Instance(systems[label], picture, (1, label, number)))
         for number, label in enumerate(labels)
     ]
-    colours = np.array([[*i.mean(axis=(0, 1)), *i.std(axis=(0, 1)), 1] for i in images])
+    colors = np.array([[*i.mean(axis=(0, 1)), *i.std(axis=(0, 1)), 1] for i in images])
 
-    weights = np.linalg.lstsq(colours[:800], np.eye(10)[labels[:800]])[0]
-    guesses = (colours[800:] @ weights).argmax(axis=1)
+    weights = np.linalg.lstsq(colors[:800], np.eye(10)[labels[:800]])[0]
+    guesses = (colors[800:] @ weights).argmax(axis=1)
 
     assert (guesses == labels[800:]).mean() < 0.2
 

@@ -240,7 +240,7 @@ PixelStore({str(stored[0])!r}, "imagenet2012", "train", {SIZE})
 
 def test_odd_images_are_stored_as_they_are_decoded(image_folder, tmp_path):
     files = {
-        "train/a/grey.jpg": jpeg(1, mode="L"),
+        "train/a/gray.jpg": jpeg(1, mode="L"),
         "train/a/wide.jpg": jpeg(2, 90, 20),
         "train/b/cmyk.jpg": jpeg(3, mode="CMYK"),
         "train/b/small.jpg": jpeg(4, 7, 5),
