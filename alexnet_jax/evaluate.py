@@ -47,13 +47,13 @@ _JSON = flags.DEFINE_bool("json", False, "Print one JSON object instead of table
 def main(arguments: Sequence[str]) -> None:
     """Evaluate the workdirs that the flags name."""
     cli.refuse_arguments(arguments)
-    from alexnet_jax.prediction.inference import judge_workdirs
+    from alexnet_jax.prediction.inference import evaluate_workdirs_by_view
     from alexnet_jax.system.output_file import check_output
 
     out = Path(_OUT.value) if _OUT.value else None
     if out is not None:
         check_output(out, [".npz"])
-    evaluation = judge_workdirs(
+    evaluation = evaluate_workdirs_by_view(
         _WORKDIR.value,
         _VIEWS.value,
         _DATA_DIR.value or None,
@@ -73,16 +73,16 @@ def _save(evaluation: "Evaluation", path: Path) -> None:
 
     from alexnet_jax.system.output_file import output_file
 
-    judged = evaluation.by_view[_VIEWS.value]
-    assert judged.probabilities is not None, "they were asked for"
+    evaluated = evaluation.by_view[_VIEWS.value]
+    assert evaluated.probabilities is not None, "they were asked for"
     with output_file(path) as unfinished, unfinished.open("wb") as file:
         np.savez(
             file,
-            probabilities=judged.probabilities,
-            labels=judged.labels,
+            probabilities=evaluated.probabilities,
+            labels=evaluated.labels,
             class_names=np.array(evaluation.class_names),
         )
-    print(f"{path}: the probabilities of {len(judged.labels):,} images", file=sys.stderr)
+    print(f"{path}: the probabilities of {len(evaluated.labels):,} images", file=sys.stderr)
 
 
 def _tables(evaluation: "Evaluation") -> str:
@@ -94,9 +94,9 @@ def _tables(evaluation: "Evaluation") -> str:
     table = format_scores({kind: each.scores for kind, each in evaluation.by_view.items()})
     if not _BY_CLASS.value:
         return table
-    judged = evaluation.by_view[_VIEWS.value]
+    evaluated = evaluation.by_view[_VIEWS.value]
     names = [printable(describe_class(name)) for name in evaluation.class_names]
-    by_class = format_by_class(errors_by_class(judged.labels, judged.predicted), names)
+    by_class = format_by_class(errors_by_class(evaluated.labels, evaluated.predicted), names)
     return f"{table}\n\nby class, {_VIEWS.value}\n{by_class}"
 
 
@@ -110,11 +110,11 @@ def _values(evaluation: "Evaluation") -> dict[str, Any]:
         "data": evaluation.data,
         "split": _SPLIT.value,
         "views": _VIEWS.value,  # Of the errors by class.
-        **{kind: judged.scores for kind, judged in evaluation.by_view.items()},
+        **{kind: evaluated.scores for kind, evaluated in evaluation.by_view.items()},
     }
     if not _BY_CLASS.value:
         return values
-    judged, names = evaluation.by_view[_VIEWS.value], evaluation.class_names
+    evaluated, names = evaluation.by_view[_VIEWS.value], evaluation.class_names
     values["by_class"] = [
         {
             "label": each.label,
@@ -125,7 +125,7 @@ def _values(evaluation: "Evaluation") -> dict[str, Any]:
             "confused_with": None if each.confused_with is None else names[each.confused_with],
             "confused": each.confused,
         }
-        for each in errors_by_class(judged.labels, judged.predicted)
+        for each in errors_by_class(evaluated.labels, evaluated.predicted)
     ]
     return values
 

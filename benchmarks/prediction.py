@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from alexnet_jax.evaluation.scoring import judge
+from alexnet_jax.evaluation.scoring import evaluate_split
 from alexnet_jax.monitoring.provenance import describe_environment
 from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.parallel.prefetch import prefetch_to_device
@@ -55,7 +55,7 @@ def evaluating(workdir: Path, data_dir: Path, views: str) -> Callable[[], int]:
 
     def evaluate() -> int:
         batches = prefetch_to_device(validation, 0, config.data.threads or usable_cores(), mesh)
-        judge([trained.predict], batches, validation.count, views, mesh)
+        evaluate_split([trained.predict], batches, validation.count, views, mesh)
         return validation.count
 
     return evaluate

@@ -22,13 +22,13 @@ from alexnet_jax import main
 from alexnet_jax import cli
 from alexnet_jax.training import loop
 
-judge = loop.judge
+evaluate_split = loop.evaluate_split
 
-def stop_and_judge(*arguments):
+def stop_and_evaluate(*arguments):
     os.kill(os.getpid(), signal.SIGTERM)
-    return judge(*arguments)
+    return evaluate_split(*arguments)
 
-loop.judge = stop_and_judge
+loop.evaluate_split = stop_and_evaluate
 cli.run(main.main)
 """
 

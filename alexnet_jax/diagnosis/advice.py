@@ -12,7 +12,7 @@ _LONG_RUN = 7 * 86_400  # Seconds.
 _LOOP_LIMIT = 0.9  # The whole loop should reach this fraction of its bottleneck's speed.
 
 
-def judge(measured: dict[str, Any]) -> dict[str, Any]:
+def add_conclusions(measured: dict[str, Any]) -> dict[str, Any]:
     """Return the measurements of `diagnose` with what follows from them.
 
     New are augmentation_fraction, store, bottleneck, advice, and more about flops and the run.

@@ -23,7 +23,7 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.layer_table import Row, describe_layers
 from alexnet_jax.parallel.mesh import check_batch_divides
 from alexnet_jax.training.experiment import Experiment, build_without_data
-from alexnet_jax.training.recipe import resolve_config
+from alexnet_jax.training.from_config import resolve_config
 
 _CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
 _ORIGIN = re.compile(r'op_name="([^"]*)"')

@@ -14,7 +14,7 @@ from alexnet_jax.data.pixel_store.reading import PixelStore
 from alexnet_jax.data.stream import read_ahead
 from alexnet_jax.device_store.device_cache import DeviceCache
 from alexnet_jax.diagnosis import reading, stepping
-from alexnet_jax.diagnosis.advice import judge
+from alexnet_jax.diagnosis.advice import add_conclusions
 from alexnet_jax.diagnosis.elsewhere import measured_elsewhere
 from alexnet_jax.diagnosis.flops import matrix_product_ceiling, training_flops
 from alexnet_jax.diagnosis.memory import check_step_fits, device_memory, read_memory
@@ -70,7 +70,7 @@ def diagnose(
     show("the whole loop")
     left = seconds - (time.perf_counter() - start)
     stages["loop"], wait_fraction = _measure_loop(run, step, trained, seconds, left)
-    return judge(
+    return add_conclusions(
         {
             "machine": _describe_machine(mesh),
             "network": _describe_network(experiment, rows),

@@ -19,7 +19,7 @@ from alexnet_jax.diagnosis.traffic import bytes_by_kind, read_transfers
 from alexnet_jax.errors import UserError
 from alexnet_jax.parallel.mesh import check_batch_divides
 from alexnet_jax.training.experiment import Experiment, build_without_data
-from alexnet_jax.training.recipe import resolve_config
+from alexnet_jax.training.from_config import resolve_config
 
 _COLUMNS = ("all-reduce", "all-gather", "reduce-scatter")
 

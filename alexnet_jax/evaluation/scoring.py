@@ -93,7 +93,7 @@ def _average(by_view: Mapping[int, Sequence[jax.Array]]) -> dict[str, jax.Array]
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class SplitPredictions:
     """The predictions for a split of N examples, in its order, and their scores.
 
     Attributes:
@@ -109,7 +109,7 @@ class Judged:
     probabilities: np.ndarray | None = None
 
 
-def judge(
+def evaluate_split(
     predictors: Sequence[Predictor],
     batches: Iterable[Mapping[str, jax.Array]],
     count: int,
@@ -117,7 +117,7 @@ def judge(
     mesh: Mesh,
     names: Sequence[str] = (),
     keep_probabilities: bool = False,
-) -> dict[str, Judged]:
+) -> dict[str, SplitPredictions]:
     """Evaluate networks, their probabilities averaged, on every example of a split.
 
     Args:
@@ -138,26 +138,26 @@ def judge(
     # In a cluster the results are replicated: each process sums over all examples. Not in a single
     # process: several CPU devices of one process must not run ahead with collectives.
     everywhere = replicated(mesh) if jax.process_count() > 1 else None
-    judge_rows = jax.jit(partial(_judge_rows, keep_probabilities), out_shardings=everywhere)
-    judged: dict[str, list[dict[str, jax.Array]]] = {}
+    score_rows = jax.jit(partial(_score_rows, keep_probabilities), out_shardings=everywhere)
+    evaluated: dict[str, list[dict[str, jax.Array]]] = {}
     left = count
     with Progress(f"evaluating, {VIEW_TITLES[views]}", count, "images") as progress:
         for batch in batches:
             by_view = _predict_views(predictors, batch["image"], views)
             for kind, probabilities in _average(by_view).items():
-                rows = judge_rows(by_view, probabilities, batch["label"], batch["mask"])
-                judged.setdefault(kind, []).append(rows)
+                rows = score_rows(by_view, probabilities, batch["label"], batch["mask"])
+                evaluated.setdefault(kind, []).append(rows)
             # Let the host run one batch ahead of the devices, not the whole split.
-            jax.block_until_ready(judged["center"][-2:-1])
+            jax.block_until_ready(evaluated["center"][-2:-1])
             size = min(left, len(batch["label"]))  # The last batch is filled up.
             left -= size
             progress.advance(size)
-    by_kind = jax.device_get(judged)
+    by_kind = jax.device_get(evaluated)
     _check_finite(by_kind["center"], names or [f"network {n + 1}" for n in range(len(predictors))])
     return {kind: _join(rows, count) for kind, rows in by_kind.items()}
 
 
-def _judge_rows(
+def _score_rows(
     keep_probabilities: bool,
     by_view: Mapping[int, list[jax.Array]],
     probabilities: jax.Array,
@@ -189,7 +189,7 @@ def _check_finite(batches: Sequence[dict[str, np.ndarray]], names: Sequence[str]
         raise NotFiniteError("; ".join(found))
 
 
-def _join(batches: Sequence[dict[str, np.ndarray]], count: int) -> Judged:
+def _join(batches: Sequence[dict[str, np.ndarray]], count: int) -> SplitPredictions:
     """Join the batches of a split, without the rows that the mask excludes."""
     parts = [
         batch.pop("probabilities")[batch["mask"]] for batch in batches if "probabilities" in batch
@@ -198,7 +198,7 @@ def _join(batches: Sequence[dict[str, np.ndarray]], count: int) -> Judged:
     def join(name: str) -> np.ndarray:
         return np.concatenate([batch[name][batch["mask"]] for batch in batches])
 
-    return Judged(
+    return SplitPredictions(
         scores=summarize(batches, count),
         labels=join("label"),
         predicted=join("predicted").astype(np.int32),

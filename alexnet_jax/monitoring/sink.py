@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from alexnet_jax.errors import UserError, printable
-from alexnet_jax.training.recipe import bind
+from alexnet_jax.training.from_config import bind
 
 _PROJECT = "alexnet_jax"
 

@@ -7,7 +7,7 @@ from typing import TextIO
 
 from alexnet_jax.errors import UserError
 from alexnet_jax.evaluation.metrics import NotFiniteError
-from alexnet_jax.evaluation.scoring import Judged, judge
+from alexnet_jax.evaluation.scoring import SplitPredictions, evaluate_split
 from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.runs.data_facts import check_same_classes
 from alexnet_jax.runs.run import make_evaluation_batches
@@ -19,7 +19,7 @@ from alexnet_jax.system.cores import usable_cores
 class Evaluation:
     """Networks evaluated together on a split."""
 
-    by_view: dict[str, Judged]
+    by_view: dict[str, SplitPredictions]
     class_names: list[str]  # By label.
     data: str  # Name of the data set.
 
@@ -31,12 +31,12 @@ def evaluate_workdirs(
     checkpoint: str | None = None,
     split: str = "validation",
 ) -> dict[str, dict[str, float | int]]:
-    """Return all `METRICS` and count by kind of view; arguments as for `judge_workdirs`."""
-    by_view = judge_workdirs(workdirs, views, data_dir, checkpoint, split).by_view
-    return {kind: judged.scores for kind, judged in by_view.items()}
+    """Return all `METRICS` and count by kind of view; arguments: `evaluate_workdirs_by_view`."""
+    by_view = evaluate_workdirs_by_view(workdirs, views, data_dir, checkpoint, split).by_view
+    return {kind: evaluated.scores for kind, evaluated in by_view.items()}
 
 
-def judge_workdirs(
+def evaluate_workdirs_by_view(
     workdirs: Sequence[str],
     views: str,
     data_dir: str | None = None,
@@ -66,10 +66,12 @@ def judge_workdirs(
     batches = prefetch_to_device(examples, 0, config.data.threads or usable_cores(), mesh)
     predict = [network.predict for network in networks]
     try:
-        judged = judge(predict, batches, examples.count, views, mesh, workdirs, keep_probabilities)
+        evaluated = evaluate_split(
+            predict, batches, examples.count, views, mesh, workdirs, keep_probabilities
+        )
     except NotFiniteError as error:
         raise NotFiniteError(f"{error}: give another --checkpoint") from error
-    return Evaluation(judged, networks[0].class_names, config.data.name)
+    return Evaluation(evaluated, networks[0].class_names, config.data.name)
 
 
 def check_same_task(

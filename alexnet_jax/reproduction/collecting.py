@@ -10,7 +10,7 @@ import numpy as np
 
 from alexnet_jax.config.checks import LATEST
 from alexnet_jax.config.schema import SCHEMA, flatten
-from alexnet_jax.prediction.inference import evaluate_workdirs, judge_workdirs
+from alexnet_jax.prediction.inference import evaluate_workdirs, evaluate_workdirs_by_view
 from alexnet_jax.reproduction.claims import BASELINE, Experiment
 from alexnet_jax.reproduction.logs import Ensemble, Run
 from alexnet_jax.reproduction.trials import RATE, trial_name
@@ -95,10 +95,10 @@ def _curves(workdir: Path) -> tuple[list[list[float]], list[list[float]]]:
 
 def _look_closer(workdir: Path) -> dict[str, Any]:
     """Return what result.json does not tell: mistakes by image, scores on the training images."""
-    judged = judge_workdirs([str(workdir)], "ten_crop", checkpoint=LATEST).by_view
+    evaluated = evaluate_workdirs_by_view([str(workdir)], "ten_crop", checkpoint=LATEST).by_view
     mistakes = {
         views: np.flatnonzero(each.predicted != each.labels).tolist()
-        for views, each in judged.items()
+        for views, each in evaluated.items()
     }
     training_set = evaluate_workdirs([str(workdir)], "center", None, LATEST, "train")
     return {"mistakes": mistakes, "training_set": training_set}

@@ -18,10 +18,10 @@ class Finding:
     claim: Claim
     data: str  # Name of the data set.
     estimate: Estimate  # As `Measure.compute` returns it.
-    verdict: str  # In words; see `judge`.
+    verdict: str  # In words; see `find_verdict`.
 
 
-def judge(claim: Claim, estimate: Estimate) -> str:
+def find_verdict(claim: Claim, estimate: Estimate) -> str:
     """Return the verdict: a sign counts only at p < ALPHA."""
     if estimate.p is None:
         return "too few runs"
@@ -53,7 +53,7 @@ def find(claims: Claims, logs: Sequence[Log]) -> list[Finding]:
             setting = claims.experiments[log.experiment].data[log.data]
             estimate = MEASURES[claim.measure].compute(log, claim, setting)
             if estimate is not None:
-                findings.append(Finding(claim, log.data, estimate, judge(claim, estimate)))
+                findings.append(Finding(claim, log.data, estimate, find_verdict(claim, estimate)))
     return findings
 
 

@@ -21,7 +21,7 @@ from alexnet_jax.runs.data_facts import DataFacts, find_facts, has_facts, keep_f
 from alexnet_jax.runs.fine_tuning import Pretrained
 from alexnet_jax.runs.saved_config import must_be_same
 from alexnet_jax.system.cores import usable_cores
-from alexnet_jax.training import recipe
+from alexnet_jax.training import from_config
 from alexnet_jax.training.experiment import Experiment, make_experiment, set_up
 
 
@@ -49,7 +49,7 @@ def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
     Raises:
         UserError: a config value is not possible, or the data are missing.
     """
-    config = recipe.resolve_config(config)
+    config = from_config.resolve_config(config)
     mesh = set_up(config)
     images = open_split(config, "train")
     check_same_on_all_processes(must_be_same(config) | {"training examples": len(images)})
@@ -64,7 +64,7 @@ def build_run(config: ConfigDict, workdir: Path | None = None) -> Run:
     )
     changes: list[str] = []
     mean_image = statistics.mean_image
-    preprocessing = recipe.make_preprocessing(config.data.normalization, mean_image)
+    preprocessing = from_config.make_preprocessing(config.data.normalization, mean_image)
     facts = find_facts(images, statistics, preprocessing)
     if workdir is not None and has_facts(workdir):
         facts, changes = keep_facts(workdir, facts, config.data.image_size)

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from alexnet_jax.layer_table import compare_crop
 from alexnet_jax.models import find_spec
 from alexnet_jax.runs.run import Run
-from alexnet_jax.training.recipe import Durations
+from alexnet_jax.training.from_config import Durations
 
 
 def summarize_run(run: Run, start: str | None = None) -> str:

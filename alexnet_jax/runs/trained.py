@@ -14,7 +14,7 @@ from alexnet_jax.runs.checkpoint_choice import read_chosen
 from alexnet_jax.runs.data_facts import load_class_names
 from alexnet_jax.runs.preprocessing_file import load_preprocessing
 from alexnet_jax.runs.saved_config import load_config
-from alexnet_jax.training import recipe
+from alexnet_jax.training import from_config
 from alexnet_jax.training.experiment import Network, make_network
 from alexnet_jax.training.state import TrainState
 
@@ -49,9 +49,9 @@ def load_trained(
     Raises:
         UserError: it is no workdir, or holds no such checkpoint that can be read.
     """
-    config = recipe.resolve_config(load_config(workdir))
+    config = from_config.resolve_config(load_config(workdir))
     # The number of training images sets when the rate changes, which is of no use here.
-    durations = recipe.resolve_durations(config, examples=config.train.batch_size)
+    durations = from_config.resolve_durations(config, examples=config.train.batch_size)
     network = make_network(config, load_preprocessing(workdir), mesh, durations)
     state = read_chosen(workdir, network.abstract_state, checkpoint, notes)
     class_names = load_class_names(workdir, config.model.num_classes)

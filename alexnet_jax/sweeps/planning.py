@@ -14,7 +14,12 @@ from alexnet_jax.runs.saved_config import differences, load_config, save_config
 from alexnet_jax.sweeps.trial_run import TrialRun
 from alexnet_jax.sweeps.trials import SEED, Trial, repeat
 from alexnet_jax.system.atomic_write import atomic_write
-from alexnet_jax.training.recipe import check_names, make_model, resolve_config, resolve_durations
+from alexnet_jax.training.from_config import (
+    check_names,
+    make_model,
+    resolve_config,
+    resolve_durations,
+)
 
 
 def plan(

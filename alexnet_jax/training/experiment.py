@@ -22,7 +22,7 @@ from alexnet_jax.parallel.mesh import check_batch_divides, make_mesh, replicated
 from alexnet_jax.parallel.multihost import check_cluster
 from alexnet_jax.parallel.runtime import configure_jax
 from alexnet_jax.parallel.sharding_rules import check_layout
-from alexnet_jax.training import recipe
+from alexnet_jax.training import from_config
 from alexnet_jax.training.accumulation import count_microbatches
 from alexnet_jax.training.averaging import update_average
 from alexnet_jax.training.loss import cross_entropy, smoothed_cross_entropy
@@ -56,7 +56,7 @@ class Experiment:
     config: ConfigDict  # Resolved.
     mesh: Mesh
     network: Network
-    durations: recipe.Durations
+    durations: from_config.Durations
     augmentation: Augmentation
     num_microbatches: int  # In a batch.
     train_step: TrainStep
@@ -79,23 +79,23 @@ def build_without_data(
         config: Config of the run, see docs/config.md.
         devices: Devices to build for, which need not exist; by default JAX's.
     """
-    config = recipe.resolve_config(config)
+    config = from_config.resolve_config(config)
     size = config.data.image_size
     gray = np.full((size, size, 3), 128, np.float32)
     statistics = Statistics(gray, np.eye(3, dtype=np.float32), np.ones(3, np.float32), count=1)
-    preprocessing = recipe.make_preprocessing(config.data.normalization, gray)
+    preprocessing = from_config.make_preprocessing(config.data.normalization, gray)
     mesh, examples = set_up(config, devices), 1000 * config.train.batch_size
     return make_experiment(config, mesh, statistics, examples, preprocessing)
 
 
 def set_up(config: ConfigDict, devices: Sequence[jax.Device] | None = None) -> Mesh:
     """Set up JAX and arrange the devices; UserError if the config does not fit them."""
-    recipe.check_names(config)
+    from_config.check_names(config)
     configure_jax(config.train.deterministic)
     parallel = config.parallel
     check_cluster(parallel.processes, parallel.devices)
     mesh = make_mesh(parallel.layout, parallel.model_axis, devices)
-    check_layout(mesh, recipe.make_model(config).spec)
+    check_layout(mesh, from_config.make_model(config).spec)
     check_batch_divides(config.train.batch_size, mesh.size, "config.train.batch_size")
     return mesh
 
@@ -112,9 +112,9 @@ def make_experiment(
     The config comes from `resolve_config`, the mesh from `set_up`; `statistics` and `examples`,
     their number, are of the training images.
     """
-    durations = recipe.resolve_durations(config, examples)
+    durations = from_config.resolve_durations(config, examples)
     network = make_network(config, preprocessing, mesh, durations)
-    augmentation = recipe.make_augmentation(config, preprocessing, statistics, durations)
+    augmentation = from_config.make_augmentation(config, preprocessing, statistics, durations)
     model, optimizer, train = network.model, network.optimizer, config.train
     smooth, mixup, decay = train.label_smoothing, config.augment.mixup, train.ema_decay
     loss = partial(smoothed_cross_entropy, label_smoothing=smooth) if smooth else cross_entropy
@@ -160,12 +160,12 @@ def make_experiment(
 
 
 def make_network(
-    config: ConfigDict, preprocessing: Preprocessing, mesh: Mesh, durations: recipe.Durations
+    config: ConfigDict, preprocessing: Preprocessing, mesh: Mesh, durations: from_config.Durations
 ) -> Network:
     """Build the network of a resolved config; UserError if the crop is too small for it."""
-    model, crop_size = recipe.make_model(config), config.data.crop_size
-    rates = recipe.make_rates(config, durations)
-    optimizer = recipe.make_optimizer(config, rates)
+    model, crop_size = from_config.make_model(config), config.data.crop_size
+    rates = from_config.make_rates(config, durations)
+    optimizer = from_config.make_optimizer(config, rates)
     try:
         state = abstract_state(model, optimizer, crop_size, mesh, bool(config.train.ema_decay))
     except ValueError as error:

@@ -9,7 +9,7 @@ import jax
 
 from alexnet_jax.data.stream import Batches, EvaluationBatches, TrainingBatches
 from alexnet_jax.evaluation.metrics import NotFiniteError
-from alexnet_jax.evaluation.scoring import Predictor, judge
+from alexnet_jax.evaluation.scoring import Predictor, evaluate_split
 from alexnet_jax.parallel.prefetch import prefetch_to_device
 from alexnet_jax.parallel.runtime import compile_and_tidy, wait_on_cpus
 from alexnet_jax.system.progress import announced
@@ -150,7 +150,7 @@ class Loop:
             predictor = self.experiment.network.predictor(state)
             batches = self.guard.interrupt(self._prefetch(self.validation, 0))
             try:
-                judged = judge(
+                evaluated = evaluate_split(
                     [predictor],
                     self.record.watch(step, batches, predictor),
                     self.validation.count,
@@ -160,7 +160,7 @@ class Loop:
                 )
             except NotFiniteError as error:
                 raise DivergedError(f"after step {step}, {error}") from error
-            scores = {kind: each.scores for kind, each in judged.items()}
+            scores = {kind: each.scores for kind, each in evaluated.items()}
             self.record.evaluation(step, scores, state)
             center = scores["center"]
         return self.experiment.update_plateau(state, center["top1_error"])

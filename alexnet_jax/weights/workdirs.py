@@ -19,7 +19,7 @@ from alexnet_jax.runs.trained import open_trained
 from alexnet_jax.runs.workdir import make_workdir
 from alexnet_jax.system.disk_space import full_disk_reported
 from alexnet_jax.training.experiment import make_network
-from alexnet_jax.training.recipe import resolve_config, resolve_durations
+from alexnet_jax.training.from_config import resolve_config, resolve_durations
 from alexnet_jax.training.state import fresh_state
 from alexnet_jax.weights.bundle import Bundle
 

@@ -6,7 +6,7 @@ from alexnet_jax.config import get_recipe
 from alexnet_jax.config.checks import check_config
 from alexnet_jax.config.recipes import find_recipe, known_recipes
 from alexnet_jax.errors import UserError
-from alexnet_jax.training.recipe import check_names, make_model
+from alexnet_jax.training.from_config import check_names, make_model
 from configs import imagenet
 from configs.sweeps import ablations
 from configs.sweeps import small_data as switches

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from alexnet_jax.diagnosis.advice import judge
+from alexnet_jax.diagnosis.advice import add_conclusions
 from alexnet_jax.diagnosis.timing import Skipped, Speed
 from alexnet_jax.layer_table import Row
 
@@ -74,4 +74,4 @@ def made_diagnosis(rates=None, dtype="bfloat16", **changes):
         "memory": MEMORY,
         "seconds": 40.0,
     }
-    return judge(measured | changes)
+    return add_conclusions(measured | changes)

@@ -5,22 +5,22 @@ import pytest
 from alexnet_jax.evaluation.metrics import METRICS, per_example_metrics, summarize
 
 
-def judge_one(probabilities, label):
-    judged = per_example_metrics(jnp.asarray([probabilities]), jnp.asarray([label]))
-    return float(judged["loss"][0]), int(judged["rank"][0])
+def score_one(probabilities, label):
+    evaluated = per_example_metrics(jnp.asarray([probabilities]), jnp.asarray([label]))
+    return float(evaluated["loss"][0]), int(evaluated["rank"][0])
 
 
 @pytest.mark.parametrize(("label", "rank"), [(0, 0), (1, 1), (4, 4), (5, 5)])
 def test_rank_and_loss_of_hand_made_probabilities(label, rank):
     probabilities = [0.4, 0.3, 0.1, 0.09, 0.06, 0.03, 0.02]
-    loss, actual = judge_one(probabilities, label)
+    loss, actual = score_one(probabilities, label)
     assert actual == rank
     assert loss == pytest.approx(-np.log(probabilities[label]), rel=1e-6)
 
 
 @pytest.mark.parametrize("label", [0, 1, 2])
 def test_of_equal_probabilities_the_earlier_class_comes_first(label):
-    assert judge_one([0.25, 0.25, 0.25, 0.25], label)[1] == label
+    assert score_one([0.25, 0.25, 0.25, 0.25], label)[1] == label
 
 
 def test_each_row_has_a_rank_of_its_own():
@@ -31,12 +31,12 @@ def test_each_row_has_a_rank_of_its_own():
 @pytest.mark.parametrize("odd", [np.nan, np.inf])
 @pytest.mark.parametrize("label", [0, 1])
 def test_a_row_with_a_number_that_is_not_finite_is_never_right(odd, label):
-    rank = judge_one([0.5, odd, 0.5], label)[1]
+    rank = score_one([0.5, odd, 0.5], label)[1]
     assert rank >= 5
 
 
 def test_a_probability_of_zero_does_not_make_the_loss_infinite():
-    assert np.isfinite(judge_one([1.0, 0.0], 1)[0])
+    assert np.isfinite(score_one([1.0, 0.0], 1)[0])
 
 
 def batch(losses, ranks, mask=None):
@@ -45,8 +45,8 @@ def batch(losses, ranks, mask=None):
 
 
 def test_adding_up_gives_fractions():
-    judged = [batch([1, 2, 3, 4], [0, 1, 4, 5]), batch([0, 0, 0, 2], [0, 0, 0, 9])]
-    assert summarize(judged, expected=8) == {
+    evaluated = [batch([1, 2, 3, 4], [0, 1, 4, 5]), batch([0, 0, 0, 2], [0, 0, 0, 9])]
+    assert summarize(evaluated, expected=8) == {
         "top1_error": 4 / 8,
         "top5_error": 2 / 8,
         "loss": 12 / 8,
@@ -56,8 +56,8 @@ def test_adding_up_gives_fractions():
 
 def test_losses_are_added_in_float64():
     """In float32, 2^24 + 1 is 2^24."""
-    judged = [batch([2**24, 1, 1, 1], [0, 0, 0, 0])]
-    assert summarize(judged, expected=4)["loss"] == (2**24 + 3) / 4
+    evaluated = [batch([2**24, 1, 1, 1], [0, 0, 0, 0])]
+    assert summarize(evaluated, expected=4)["loss"] == (2**24 + 3) / 4
 
 
 def test_masked_rows_do_not_count():

@@ -8,7 +8,7 @@ from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.evaluation.metrics import NotFiniteError
 from alexnet_jax.evaluation.scoring import (
     Predictor,
-    judge,
+    evaluate_split,
     make_view_predictor,
     view_probabilities,
 )
@@ -37,7 +37,7 @@ def batches(count):
 
 def score(*arguments):
     """The scores by kind of view."""
-    return {kind: judged.scores for kind, judged in judge(*arguments).items()}
+    return {kind: evaluated.scores for kind, evaluated in evaluate_split(*arguments).items()}
 
 
 def test_every_image_counts_once():
@@ -71,7 +71,7 @@ def test_only_a_network_that_predicts_what_is_not_finite_is_named():
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_only_in_a_cluster_is_what_was_judged_whole_on_every_device(processes, monkeypatch):
+def test_only_in_a_cluster_is_what_was_evaluated_whole_on_every_device(processes, monkeypatch):
     mesh, fetched, device_get = make_data_mesh(), [], jax.device_get
     monkeypatch.setattr(jax, "process_count", lambda: processes)
     monkeypatch.setattr(jax, "device_get", lambda tree: fetched.append(tree) or device_get(tree))

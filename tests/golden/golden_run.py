@@ -28,8 +28,8 @@ from alexnet_jax.runs.run import Run, build_run
 from alexnet_jax.runs.train import train_and_evaluate
 from alexnet_jax.runs.trained import load_trained
 from alexnet_jax.training import loop
+from alexnet_jax.training.from_config import make_optimizer, make_rates, resolve_config
 from alexnet_jax.training.preemption import Preempted
-from alexnet_jax.training.recipe import make_optimizer, make_rates, resolve_config
 from alexnet_jax.training.state import TrainState, abstract_state, create_state
 from alexnet_jax.training.step import make_train_step
 

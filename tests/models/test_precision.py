@@ -15,7 +15,7 @@ from alexnet_jax.models import create_model
 from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.system.cores import vector_units
 from alexnet_jax.training.experiment import make_experiment
-from alexnet_jax.training.recipe import make_preprocessing
+from alexnet_jax.training.from_config import make_preprocessing
 from alexnet_jax.training.step import describe_batch
 from configs import imagenet
 

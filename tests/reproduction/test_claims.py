@@ -12,7 +12,7 @@ from alexnet_jax.errors import UserError
 from alexnet_jax.reproduction.claims import load_claims
 from alexnet_jax.reproduction.logs import Log, log_path, read_log
 from alexnet_jax.reproduction.measures import MEASURES
-from alexnet_jax.training.recipe import check_names, make_model, resolve_config
+from alexnet_jax.training.from_config import check_names, make_model, resolve_config
 
 CLAIMS = load_claims()
 RESULTS = REPOSITORY / "benchmarks" / "results" / "paper"

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from alexnet_jax.reproduction.claims import Claim
-from alexnet_jax.reproduction.findings import format_deviation, format_p, format_value, judge
+from alexnet_jax.reproduction.findings import find_verdict, format_deviation, format_p, format_value
 from alexnet_jax.sweeps.statistics import Estimate
 
 
@@ -26,7 +26,7 @@ def claim(sign=1, measure="error"):
     ],
 )
 def test_a_sign_counts_only_where_it_is_certain(sign, value, p, verdict):
-    assert judge(claim(sign), Estimate(value, 10, 1.0, value - 1, value + 1, p)) == verdict
+    assert find_verdict(claim(sign), Estimate(value, 10, 1.0, value - 1, value + 1, p)) == verdict
 
 
 def test_a_difference_has_its_sign_and_interval():

@@ -10,7 +10,7 @@ from alexnet_jax.runs.run import build_run
 from alexnet_jax.runs.summary import late_changes, notes_on, summarize_run
 from alexnet_jax.runs.train import train_and_evaluate
 from alexnet_jax.training import loop
-from alexnet_jax.training.recipe import resolve_durations
+from alexnet_jax.training.from_config import resolve_durations
 from alexnet_jax.training.state import TrainState
 from configs import demo
 

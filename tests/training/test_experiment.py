@@ -4,7 +4,7 @@ import pytest
 from alexnet_jax.errors import UserError
 from alexnet_jax.runs.run import build_run
 from alexnet_jax.training.experiment import build_without_data
-from alexnet_jax.training.recipe import resolve_durations
+from alexnet_jax.training.from_config import resolve_durations
 
 
 def test_data_that_is_not_there_says_what_to_run(config, tmp_path):

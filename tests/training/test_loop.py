@@ -173,14 +173,14 @@ def test_a_test_that_was_interrupted_and_is_made_up_for_can_name_the_best(
     (workdir / "result.json").unlink()
     lines = [line for line in read_lines(workdir) if line["kind"] == "train"]
     (workdir / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    judge, errors = loop.judge, iter([0.1, 0.5, 0.5])
+    evaluate_split, errors = loop.evaluate_split, iter([0.1, 0.5, 0.5])
 
     def with_given_errors(*arguments):
-        judged = judge(*arguments)
-        judged["center"].scores["top1_error"] = next(errors)
-        return judged
+        evaluated = evaluate_split(*arguments)
+        evaluated["center"].scores["top1_error"] = next(errors)
+        return evaluated
 
-    monkeypatch.setattr(loop, "judge", with_given_errors)
+    monkeypatch.setattr(loop, "evaluate_split", with_given_errors)
     config.train.steps = 10
     train_and_evaluate(config, workdir, ignore_config=True)
     assert checkpoints(workdir) == [4, 8, 10]

@@ -15,7 +15,7 @@ import pytest
 import configs
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.data.statistics import Statistics
-from alexnet_jax.training.recipe import (
+from alexnet_jax.training.from_config import (
     make_augmentation,
     make_model,
     make_rates,

@@ -19,8 +19,7 @@ from alexnet_jax.models import MODELS
 from alexnet_jax.runs.saved_config import differences, load_config, save_config
 from alexnet_jax.runs.summary import name_network
 from alexnet_jax.training.experiment import build_without_data
-from alexnet_jax.training.optimizer import OPTIMIZERS, krizhevsky_sgd, lars, pytorch_sgd
-from alexnet_jax.training.recipe import (
+from alexnet_jax.training.from_config import (
     Durations,
     bind,
     check_names,
@@ -32,6 +31,7 @@ from alexnet_jax.training.recipe import (
     resolve_config,
     resolve_durations,
 )
+from alexnet_jax.training.optimizer import OPTIMIZERS, krizhevsky_sgd, lars, pytorch_sgd
 from configs import demo, imagenet
 
 
