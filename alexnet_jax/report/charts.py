@@ -13,7 +13,7 @@ import vl_convert
 
 from alexnet_jax.evaluation.metrics import metric_title
 from alexnet_jax.prediction.by_class import ClassErrors
-from alexnet_jax.report.run_record import RunRecord
+from alexnet_jax.report.saved_run import SavedRun
 from alexnet_jax.system.atomic_write import atomic_write
 
 # Okabe and Ito's colors, which people with color-blindness can tell apart.
@@ -35,7 +35,7 @@ def _rows(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
     return alt.Chart(alt.Data(values=list(rows)))
 
 
-def learning_curves(runs: Sequence[RunRecord], name: str) -> Chart | None:
+def learning_curves(runs: Sequence[SavedRun], name: str) -> Chart | None:
     """Chart "loss", "top1_error" or "top5_error" against epochs, for several runs.
 
     Dots are evaluations with the center crop; lines without dots are averages over training steps.
@@ -112,7 +112,7 @@ def _rules(drops: Sequence[Mapping[str, Any]]) -> alt.Chart:
     )
 
 
-def _curve_rows(run: RunRecord, name: str) -> Iterable[dict[str, Any]]:
+def _curve_rows(run: SavedRun, name: str) -> Iterable[dict[str, Any]]:
     per_epoch = run.steps_per_epoch
     if per_epoch is None:
         return
@@ -125,7 +125,7 @@ def _curve_rows(run: RunRecord, name: str) -> Iterable[dict[str, Any]]:
             yield {"run": run.name, "split": split, **place, "value": value}
 
 
-def _rate_drops(run: RunRecord) -> Iterable[dict[str, Any]]:
+def _rate_drops(run: SavedRun) -> Iterable[dict[str, Any]]:
     """Yield where the rate falls by a third or more from one line to the next."""
     lines, per_epoch = run.training, run.steps_per_epoch
     for before, after in pairwise(lines):

@@ -9,7 +9,7 @@ from alexnet_jax.report.charts import write_charts
 from alexnet_jax.report.comparison import compare_sweep
 from alexnet_jax.report.page import Report, chart_specs, render
 from alexnet_jax.report.pictures import draw_network, take_pictures
-from alexnet_jax.report.run_record import read_run
+from alexnet_jax.report.saved_run import read_run
 from alexnet_jax.runs.trained import open_trained
 from alexnet_jax.sweeps.trial_run import read_trials
 from alexnet_jax.system.atomic_write import atomic_write

@@ -17,7 +17,7 @@ from alexnet_jax.report.comparison import Comparison
 from alexnet_jax.report.matplotlib_style import Drawing
 from alexnet_jax.report.pictures import Pictures
 from alexnet_jax.report.results import published_rows, result_rows
-from alexnet_jax.report.run_record import RunRecord
+from alexnet_jax.report.saved_run import SavedRun
 from alexnet_jax.system.progress import clock
 
 _CURVES = {
@@ -41,7 +41,7 @@ _PARTS = {
 class Report:
     """What a report is made of."""
 
-    runs: Sequence[RunRecord]
+    runs: Sequence[SavedRun]
     comparison: Comparison | None = None
     drawings: dict[str, Drawing] = field(default_factory=dict)
     no_network: str = ""  # Why the network could not be drawn.
@@ -90,7 +90,7 @@ def chart_specs(report: Report) -> dict[str, Any]:
     return {name: charts.themed(chart) for name, chart in made.items() if chart is not None}
 
 
-def _subtitle(runs: Sequence[RunRecord]) -> str:
+def _subtitle(runs: Sequence[SavedRun]) -> str:
     run = runs[0]
     scores = run.scores("ten_crop") or run.scores("center")
     if scores is None:
@@ -104,7 +104,7 @@ def _subtitle(runs: Sequence[RunRecord]) -> str:
     ).replace("%", " %")
 
 
-def _describe(run: RunRecord) -> dict[str, Any]:
+def _describe(run: SavedRun) -> dict[str, Any]:
     return {
         "heading": f"What ran: {run.workdir}",
         "facts": _facts(run),
@@ -116,7 +116,7 @@ def _describe(run: RunRecord) -> dict[str, Any]:
     }
 
 
-def _facts(run: RunRecord) -> list[tuple[str, str]]:
+def _facts(run: SavedRun) -> list[tuple[str, str]]:
     environment, result = run.environment, run.result or {}
     devices = [name.split(": ")[-1] for name in environment.get("devices") or []]
     versions = environment.get("versions") or {}

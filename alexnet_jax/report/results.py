@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alexnet_jax.evaluation.views import VIEW_TITLES
-from alexnet_jax.report.run_record import RunRecord
+from alexnet_jax.report.saved_run import SavedRun
 from alexnet_jax.runs.intervals import wilson_interval
 
 _PAPER = "Krizhevsky, Sutskever, Hinton, NIPS 2012"
@@ -26,7 +26,7 @@ _PUBLISHED = {
 }  # fmt: skip
 
 
-def result_rows(run: RunRecord) -> list[dict[str, Any]]:
+def result_rows(run: SavedRun) -> list[dict[str, Any]]:
     """Return a row for each kind of view that the run has evaluated, and one for its best step."""
     rows = []
     for views in VIEW_TITLES:
@@ -42,7 +42,7 @@ def result_rows(run: RunRecord) -> list[dict[str, Any]]:
     return rows
 
 
-def _row(run: RunRecord, views: str, scores: Mapping[str, Any], source: str) -> dict[str, Any]:
+def _row(run: SavedRun, views: str, scores: Mapping[str, Any], source: str) -> dict[str, Any]:
     count = int(scores["count"])
     return {
         "name": run.name,

@@ -12,7 +12,7 @@ from alexnet_jax.config.checks import LATEST
 from alexnet_jax.config.schema import SCHEMA, flatten
 from alexnet_jax.prediction.inference import evaluate_workdirs, evaluate_workdirs_by_view
 from alexnet_jax.reproduction.claims import BASELINE, Experiment
-from alexnet_jax.reproduction.logs import Ensemble, Run
+from alexnet_jax.reproduction.logs import Ensemble, LoggedRun
 from alexnet_jax.reproduction.trials import RATE, trial_name
 from alexnet_jax.runs.reading import evaluations, read_json, read_log
 from alexnet_jax.runs.saved_config import load_config
@@ -24,7 +24,7 @@ SIZES = (2, 3, 4, 5)  # Of the ensembles.
 _ENVIRONMENT = ("processor", "cores", "devices", "python", "platform", "versions", "git_commit")
 
 
-def read_runs(root: Path, experiment: Experiment, closer: Collection[str]) -> Iterator[Run]:
+def read_runs(root: Path, experiment: Experiment, closer: Collection[str]) -> Iterator[LoggedRun]:
     """Yield the finished runs of an experiment from their folder.
 
     `closer` names the arms whose mistakes are listed and whose training images are evaluated.
@@ -40,7 +40,7 @@ def read_runs(root: Path, experiment: Experiment, closer: Collection[str]) -> It
         rate = trial["overrides"].get(RATE) if experiment.rates else None
         environment = read_json(workdir / "environment.json") or {}
         train, evaluations = _curves(workdir)
-        yield Run(
+        yield LoggedRun(
             arm=arm,
             seed=trial["seed"],
             rate=rate,
@@ -53,7 +53,7 @@ def read_runs(root: Path, experiment: Experiment, closer: Collection[str]) -> It
         )
 
 
-def read_ensembles(root: Path, runs: Sequence[Run]) -> list[Ensemble]:
+def read_ensembles(root: Path, runs: Sequence[LoggedRun]) -> list[Ensemble]:
     """Evaluate disjoint ensembles of the baseline's networks, in the order of their seeds."""
     seeds = [run.seed for run in runs if run.arm == BASELINE]
     ensembles = []

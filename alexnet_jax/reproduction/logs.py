@@ -14,7 +14,7 @@ from alexnet_jax.system.atomic_write import atomic_write
 
 
 @dataclass(frozen=True)
-class Run:
+class LoggedRun:
     """A finished run. Errors are fractions; the last three may be empty."""
 
     arm: str  # Of the experiment.
@@ -50,10 +50,10 @@ class Log:
     experiment: str  # Its name.
     data: str  # Name of the data set.
     config: Mapping[str, Any]  # That the arms override.
-    runs: Sequence[Run]  # By arm, seed and rate.
+    runs: Sequence[LoggedRun]  # By arm, seed and rate.
     ensembles: Sequence[Ensemble] = ()  # Of the baseline; no network is in two of equal size.
 
-    def of_arm(self, arm: str) -> list[Run]:
+    def of_arm(self, arm: str) -> list[LoggedRun]:
         """Return the runs of an arm, by seed."""
         return [run for run in self.runs if run.arm == arm]
 
@@ -74,14 +74,14 @@ def read_log(path: Path) -> Log:
     """Read a log; UserError if it is damaged."""
     try:
         head, *lines = map(json.loads, path.read_text().splitlines())
-        runs = [Run(**line) for line in lines if "arm" in line]
+        runs = [LoggedRun(**line) for line in lines if "arm" in line]
         ensembles = [Ensemble(**line) for line in lines if "arm" not in line]
         return Log(head["experiment"], head["data"], head["config"], runs, ensembles)
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path} is no log of launch.reproduce: {error}") from error
 
 
-def merge(kept: Iterable[Run], new: Iterable[Run]) -> list[Run]:
+def merge(kept: Iterable[LoggedRun], new: Iterable[LoggedRun]) -> list[LoggedRun]:
     """Return both in order; of two runs with the same arm, seed and rate, the new one."""
     by_key = {run.key: run for run in (*kept, *new)}
     return [by_key[key] for key in sorted(by_key)]

@@ -7,7 +7,7 @@ from statistics import mean
 from typing import Any
 
 from alexnet_jax.reproduction.claims import Claim, Setting
-from alexnet_jax.reproduction.logs import Log, Run
+from alexnet_jax.reproduction.logs import Log, LoggedRun
 from alexnet_jax.sweeps.statistics import Estimate, average, difference, share_difference
 
 PILOT_SEED = 1000  # And above: seeds of runs that choose a rate; no measured run has one.
@@ -28,10 +28,10 @@ class Measure:
     compute: _Compute
     title: str  # What is compared, for a table.
     # Of a run, where its epochs to a target are compared, as a factor.
-    curve: Callable[[Run], Curve] | None = None
+    curve: Callable[[LoggedRun], Curve] | None = None
 
 
-def _compare(number: Callable[[Run], float | None]) -> _Compute:
+def _compare(number: Callable[[LoggedRun], float | None]) -> _Compute:
     """Return the comparison of a number's means over the runs of both arms that have it."""
 
     def compute(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
@@ -44,15 +44,15 @@ def _compare(number: Callable[[Run], float | None]) -> _Compute:
     return compute
 
 
-def _error(run: Run, views: str = "ten_crop") -> float:
+def _error(run: LoggedRun, views: str = "ten_crop") -> float:
     return _PERCENT * run.result[views]["top1_error"]
 
 
-def _training_error(run: Run) -> float | None:
+def _training_error(run: LoggedRun) -> float | None:
     return _PERCENT * run.training_set["center"]["top1_error"] if run.training_set else None
 
 
-def _gap(run: Run) -> float | None:
+def _gap(run: LoggedRun) -> float | None:
     """Return how much more a run errs on validation than on its own training images."""
     if not run.training_set:
         return None
@@ -77,7 +77,7 @@ def _ensemble(log: Log, claim: Claim, setting: Setting) -> Estimate | None:
     return average(gains) if gains else None
 
 
-def _sooner(curve: Callable[[Run], Curve], title: str) -> Measure:
+def _sooner(curve: Callable[[LoggedRun], Curve], title: str) -> Measure:
     """Return the comparison of the epochs until a run's curve is at the setting's target.
 
     Its value is the logarithm of their ratio.
@@ -137,7 +137,7 @@ def epochs_to(curve: Curve, target: float) -> float:
     return math.inf
 
 
-def steps_to_leave(run: Run, config: Mapping[str, Any]) -> int | None:
+def steps_to_leave(run: LoggedRun, config: Mapping[str, Any]) -> int | None:
     """Return the steps after which a run knows more than the number of classes; None if never.
 
     From then on the loss of every logged window of training steps is below `_PLATEAU` times that of
@@ -149,7 +149,7 @@ def steps_to_leave(run: Run, config: Mapping[str, Any]) -> int | None:
     return (first + 1) * config["log.every_steps"] if first < len(run.train) else None
 
 
-def fastest_rates(runs: Sequence[Run], target: float) -> dict[str, float]:
+def fastest_rates(runs: Sequence[LoggedRun], target: float) -> dict[str, float]:
     """Return, by arm, the rate of the pilot run that reaches `target` soonest.
 
     Of arms without a run that gets there, nothing.
@@ -164,6 +164,6 @@ def fastest_rates(runs: Sequence[Run], target: float) -> dict[str, float]:
     return {arm: rate for arm, (_, rate) in rates.items()}
 
 
-def is_pilot(run: Run) -> bool:
+def is_pilot(run: LoggedRun) -> bool:
     """Return whether a run only chose a learning rate."""
     return run.seed >= PILOT_SEED

@@ -6,7 +6,7 @@ from pathlib import Path
 from alexnet_jax.errors import UserError
 from alexnet_jax.reproduction.claims import BASELINE, Claim, Claims, Experiment
 from alexnet_jax.reproduction.collecting import read_config, read_ensembles, read_runs
-from alexnet_jax.reproduction.logs import Log, Run, log_path, merge, read_log
+from alexnet_jax.reproduction.logs import Log, LoggedRun, log_path, merge, read_log
 from alexnet_jax.reproduction.measures import fastest_rates
 from alexnet_jax.reproduction.trials import measured_trials, pilot_trials, plan_trials
 from alexnet_jax.runs.reading import DIVERGED
@@ -97,7 +97,7 @@ def _train(
     exit_if_failed(train(measured_trials(experiment, arms, seeds, rates)), root)
 
 
-def _choose_rates(experiment: Experiment, data: str, runs: Sequence[Run]) -> dict[str, float]:
+def _choose_rates(experiment: Experiment, data: str, runs: Sequence[LoggedRun]) -> dict[str, float]:
     target = experiment.data[data].target
     assert target is not None, "an experiment that chooses its rates has one"
     rates = fastest_rates(runs, target)

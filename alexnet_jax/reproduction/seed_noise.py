@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 
 from alexnet_jax.reproduction.claims import BASELINE
-from alexnet_jax.reproduction.logs import Log, Run
+from alexnet_jax.reproduction.logs import Log, LoggedRun
 from alexnet_jax.sweeps.statistics import deviation_interval
 
 
@@ -50,7 +50,7 @@ def binary_deviation(error: float, images: int) -> float:
     return math.sqrt(error / (2 * images))
 
 
-def _independent(runs: Sequence[Run], views: str, images: int) -> float:
+def _independent(runs: Sequence[LoggedRun], views: str, images: int) -> float:
     """Return sqrt(sum of p(1 - p) over the images) / images, p being the share of runs that err."""
     wrong = Counter(image for run in runs for image in run.mistakes[views])
     count = len(runs)

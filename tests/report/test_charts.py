@@ -7,7 +7,7 @@ import pytest
 
 from alexnet_jax.prediction.by_class import errors_by_class
 from alexnet_jax.report import charts
-from alexnet_jax.report.run_record import RunRecord, read_run
+from alexnet_jax.report.saved_run import SavedRun, read_run
 
 
 @pytest.fixture
@@ -30,13 +30,13 @@ def test_a_curve_has_every_line_of_the_log(run):
 
 
 def test_there_is_no_curve_without_training(run):
-    empty = RunRecord(run.workdir, run.config, [], None, {})
+    empty = SavedRun(run.workdir, run.config, [], None, {})
     assert charts.learning_curves([empty], "loss") is None
 
 
 def test_rate_drops_are_marked(run):
     lines = [{**line, "learning_rate": 0.01 / line["step"] ** 2} for line in run.training]
-    slower = RunRecord(run.workdir, run.config, lines, None, {})
+    slower = SavedRun(run.workdir, run.config, lines, None, {})
     drops = [row for row in values(charts.learning_curves([slower], "loss")) if "rate" in row]
     assert [row["rate"] for row in drops] == ["0.000625", "0.000278"]
 
@@ -46,7 +46,7 @@ def test_a_long_log_is_thinned_out():
         {"kind": "train", "step": step, "epoch": step / 100, "loss": 1.0, "learning_rate": 0.1}
         for step in range(1, 10_000)
     ]
-    run = RunRecord(Path("run"), {}, lines, None, {})
+    run = SavedRun(Path("run"), {}, lines, None, {})
     rows = list(charts._curve_rows(run, "loss"))
     assert 1000 < len(rows) <= 1500
 
@@ -71,7 +71,7 @@ def curve(run, name, errors, kinds=("train", "eval")):
         for kind in kinds
         for step, error in enumerate(errors, start=1)
     ]
-    record = RunRecord(run.workdir, run.config, lines, None, {})
+    record = SavedRun(run.workdir, run.config, lines, None, {})
     return charts.themed(charts.learning_curves([record], name))["layer"][0]["encoding"]
 
 
@@ -86,7 +86,7 @@ def test_such_an_axis_is_labelled_to_a_tenth_of_a_per_cent(run, tmp_path):
         {"kind": "train", "step": step, "epoch": step, "learning_rate": 0.1, "top5_error": error}
         for step, error in enumerate([0.16, 0.001, 0.0], start=1)
     ]
-    chart = charts.learning_curves([RunRecord(run.workdir, {}, lines, None, {})], "top5_error")
+    chart = charts.learning_curves([SavedRun(run.workdir, {}, lines, None, {})], "top5_error")
     charts.write_charts({"curve": charts.themed(chart)}, tmp_path)
     assert ">0.1%</text>" in (tmp_path / "curve.svg").read_text()
 

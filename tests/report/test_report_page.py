@@ -9,7 +9,7 @@ import pytest
 from alexnet_jax.report.comparison import Comparison
 from alexnet_jax.report.page import Report, _script_json, render
 from alexnet_jax.report.results import result_rows
-from alexnet_jax.report.run_record import read_run
+from alexnet_jax.report.saved_run import read_run
 
 HOSTILE = "</script><script>alert(1)</script>"
 

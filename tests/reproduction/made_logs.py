@@ -1,6 +1,6 @@
 """Logs whose numbers are chosen, for the tests of what is made of them."""
 
-from alexnet_jax.reproduction.logs import Log, Run
+from alexnet_jax.reproduction.logs import Log, LoggedRun
 
 
 def made_run(arm, seed, top1=0.2, center=None, train=(), rate=None, **more):
@@ -10,7 +10,7 @@ def made_run(arm, seed, top1=0.2, center=None, train=(), rate=None, **more):
         "center": {"top1_error": top1 if center is None else center, "count": 100},
         "ten_crop": {"top1_error": top1, "count": 100},
     }
-    return Run(arm, seed, rate, result, list(train), [], **more)
+    return LoggedRun(arm, seed, rate, result, list(train), [], **more)
 
 
 def made_log(*runs, ensembles=()):

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from alexnet_jax.errors import UserError
-from alexnet_jax.report.run_record import read_run
+from alexnet_jax.report.saved_run import read_run
 
 
 def test_a_finished_run_has_its_result(finished):

@@ -13,7 +13,7 @@ from alexnet_jax.runs.workdir import find_damage
 
 
 @dataclass(frozen=True)
-class RunRecord:
+class SavedRun:
     """The files of a workdir."""
 
     workdir: Path  # As given.
@@ -65,11 +65,11 @@ class RunRecord:
         return known[-1]["step"] / known[-1]["epoch"] if known else None
 
 
-def read_run(workdir: Path) -> RunRecord:
+def read_run(workdir: Path) -> SavedRun:
     """Read a workdir; UserError if it is none, or if its config is damaged."""
     config = load_config(workdir)
     result = read_json(workdir / "result.json") or {}
-    return RunRecord(
+    return SavedRun(
         workdir=workdir,
         config=as_saved(config),
         lines=read_log(workdir),
