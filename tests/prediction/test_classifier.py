@@ -83,7 +83,7 @@ def test_imagenets_classes_are_named_in_english():
 
 def test_imported_weights_of_other_classes_do_not_claim_imagenet():
     line = describe_knowledge("owt", ["class 0", "class 1"], "imagenet2012")
-    assert line.startswith("owt knows 2 classes (class 0, class 1) and takes")
+    assert line.startswith("owt knows 2 classes (class 0, class 1) and assigns")
 
 
 def test_a_missing_file_is_named(tmp_path):
