@@ -20,12 +20,7 @@ from alexnet_jax.config_origins import find_origins, format_origins
 from alexnet_jax.errors import MachineError, UserError, describe_failure, print_error
 from alexnet_jax.system.console import install_console, output_error
 from alexnet_jax.system.local_path import check_folder, check_local
-from alexnet_jax.system.process import (
-    allow_many_open_files,
-    collect_garbage_rarely,
-    silence_orbax,
-    silence_pillow,
-)
+from alexnet_jax.system.process import collect_garbage_rarely, silence_orbax, silence_pillow
 
 flags.disclaim_key_flags()  # --help lists those defined below as the command's own.
 
@@ -56,7 +51,6 @@ def run(
     """
     install_console()
     collect_garbage_rarely()
-    allow_many_open_files()
     silence_pillow()
 
     def guarded(argv: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 from alexnet_jax.data.dataset_info import find_features, find_versions, resolve_split
 from alexnet_jax.errors import UserError, printable
+from alexnet_jax.system.process import allow_many_open_files
 
 
 def dataset_directory(data_dir: str | Path, name: str) -> Path | None:
@@ -47,6 +48,7 @@ class Records:
             from alexnet_jax.data.builders.commands import missing  # Only messages need it.
 
             raise missing(data_dir, name)
+        allow_many_open_files()
         builder = open_builder(directory)
         if builder.info.file_format != tfds.core.file_adapters.FileFormat.ARRAY_RECORD:
             raise UserError(

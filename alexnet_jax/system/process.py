@@ -1,4 +1,4 @@
-"""Changes to the whole process, which only commands make."""
+"""Changes to the whole process: commands make them, or what a caller asks for needs them."""
 
 import gc
 import importlib

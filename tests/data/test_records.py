@@ -66,6 +66,12 @@ def test_the_newest_version_is_found_by_number(tmp_path):
     assert dataset_directory(tmp_path, "folder") == tmp_path / "folder" / "1.10.0"
 
 
-def test_more_files_may_be_open_than_imagenet_has_shards(records):
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert soft >= min(2_048, hard)
+def test_more_files_may_be_open_than_imagenet_has_shards(imagenet_dir):
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1_024, before[1]))
+    try:
+        Records(imagenet_dir, "imagenet2012", "train")
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        assert soft >= min(2_048, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -115,7 +115,7 @@ def test_importing_the_package_changes_nothing_of_the_process():
     subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True)
 
 
-def test_a_command_may_open_as_many_files_as_the_system_allows():
+def test_a_process_may_open_as_many_files_as_the_system_allows():
     program = (
         "from resource import RLIMIT_NOFILE, getrlimit, setrlimit\n"
         "from alexnet_jax.system.process import allow_many_open_files\n"
