@@ -47,9 +47,12 @@ test-extras: .venv/requirements-peers.done .venv/requirements-sweep.done
 chips: .chips/requirements-chips.done
 	PYTHONPATH=.chips $(BIN)/python -m benchmarks.compiled --check --network=owt
 
-# The fast tier with the newest versions that pyproject.toml allows. The newest JAX needs Python 3.12.
+# The fast tier with the newest versions that pyproject.toml allows, and whole runs. The newest JAX
+# needs Python 3.12.
+WHOLE_RUNS := tests/golden/test_golden_run.py tests/test_main.py::test_a_run_says_its_result_and_nothing_on_stderr
 test-newest: .venv-newest
-	.venv-newest/bin/python -m pytest -n 2 --dist loadfile -m "not slow"
+	.venv-newest/bin/python -m pytest -n 3 --dist loadfile -m "not slow"
+	.venv-newest/bin/python -m pytest $(WHOLE_RUNS)
 
 # Made again each time: what is newest changes.
 .venv-newest: .venv/requirements-dev.done

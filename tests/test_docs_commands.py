@@ -133,11 +133,13 @@ def run(words, folder, **options):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", RUN)
 def test_a_command_of_the_docs_runs(command, folder):
     run(smaller(command), folder, shell=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("snippet", SNIPPETS)
 def test_a_snippet_of_the_docs_runs(snippet, folder):
     run([sys.executable, "-c", snippet], folder)

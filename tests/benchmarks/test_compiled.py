@@ -36,6 +36,7 @@ def test_a_network_without_a_ceiling_is_an_error():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--check"], ["--chip=tpu"], ["--chip=gpu"]])
 def test_without_a_compiler_there_is_an_error(arguments):
     if any(map(has_compiler, CHIPS.values())):

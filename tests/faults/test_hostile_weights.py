@@ -85,6 +85,7 @@ def test_damaged_metadata_are_refused_in_a_line(tmp_path, name):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [["x"] * 50, "ab", [1, 2], [["a"], "b"]])
 def test_class_names_must_be_as_many_texts_as_there_are_classes(tmp_path, monkeypatch, names):
     spec = find_spec("owt")

@@ -38,6 +38,7 @@ def check(platform, operation, plain, arrays, settings):
         np.testing.assert_allclose(own, other, rtol=1e-5, atol=1e-5 * scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize(("k", "alpha", "beta"), [(2.0, 2e-5, 0.75), (1.0, 1e-4, 0.5)])
 def test_channels_are_normalized_as_plainly(platform, groups, k, alpha, beta):
@@ -57,6 +58,7 @@ def test_maps_are_normalized_as_plainly(platform):
     check(platform, "spatial_response_norm", plain, (maps(2, 9, 7, 6),), (response,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("window", "stride"), [(3, 2), (2, 2), (3, 1)])
 def test_maxima_are_taken_as_plainly(platform, window, stride):
     plain = partial(ops.max_pool, window=window, stride=stride)
@@ -110,6 +112,7 @@ def test_what_is_below_zero_has_no_gradient(platform):
     check(platform, "relu", ops.relu, (maps(4, 3, 3, 8).at[0, 0].set(0),), ())
 
 
+@pytest.mark.slow
 def test_products_of_bfloat16_read_a_float32_kernel_on_gpus():
     x, kernel = maps(16, 40, dtype=jnp.bfloat16), maps(40, 24) / 1000
     settings = 1, lax.Precision.DEFAULT, jnp.float32

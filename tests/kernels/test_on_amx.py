@@ -47,6 +47,7 @@ CONVOLUTIONS = {  # Images, kernel's window and features, stride, padding, group
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("case", CONVOLUTIONS)
 def test_convolves_as_plainly(case, dtype, monkeypatch):

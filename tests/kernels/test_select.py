@@ -161,6 +161,7 @@ print(hashlib.sha256(text.encode()).hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_every_process_lowers_the_same_program():
     """The cache of compiled programs finds it, and processes of a cluster agree."""
     texts = {

@@ -42,6 +42,7 @@ def test_the_list_has_the_claims_that_are_named():
     assert "no_overlap" not in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -61,6 +62,7 @@ def test_bad_input_is_told(arguments, message, tmp_path):
     assert message in err
 
 
+@pytest.mark.slow
 def test_a_damaged_log_is_told_before_the_runs(tmp_path):
     log = log_path(tmp_path, "fractals/few", "ablations")
     log.parent.mkdir()

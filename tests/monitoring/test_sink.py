@@ -68,6 +68,7 @@ def module(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
+@pytest.mark.slow
 def test_a_run_sends_all_its_numbers(config, module, tmp_path):
     config.log.sink = module(MODULE)
     workdir = tmp_path / "run"

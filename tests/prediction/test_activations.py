@@ -27,6 +27,7 @@ def tiny():
     return network()
 
 
+@pytest.mark.slow
 def test_the_output_layer_gives_the_logits(tiny):
     model, variables = tiny
     logits = jax.jit(lambda v, x: model.apply(v, x, train=False))(variables, CROPS)

@@ -23,6 +23,7 @@ def text_of(page, part):
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", section))
 
 
+@pytest.mark.slow
 def test_the_page_is_below_five_megabytes(page):
     assert len(page.encode()) < 5e6
 

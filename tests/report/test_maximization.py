@@ -22,6 +22,7 @@ def sums_of(trained, pixels, layer):
     return sums[:, sums.shape[1] // 2, sums.shape[2] // 2] if sums.ndim == 4 else sums
 
 
+@pytest.mark.slow
 def test_there_is_one_image_for_each_unit(made):
     assert {layer: images.shape for layer, images in made.items()} == {
         "conv2": (2, 80, 80, 3),
@@ -29,6 +30,7 @@ def test_there_is_one_image_for_each_unit(made):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", UNITS)
 def test_the_unit_is_more_excited_than_by_any_of_many_photographs(
     trained, made, photographs, layer

@@ -18,6 +18,7 @@ def tiny():
     return model, model.init(jax.random.key(0), crops, train=False), crops
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["conv1", "conv2", "conv3"])
 def test_the_gradient_of_a_unit_fills_its_field(tiny, layer):
     model, variables, crops = tiny

@@ -35,6 +35,7 @@ def test_an_images_map_does_not_depend_on_the_others(mapper, crops):
     assert correlation > 0.8
 
 
+@pytest.mark.slow
 def test_pixels_that_no_window_reads_are_zero(crops):
     # At stride 2, windows of 11 over 79 of 80 pixels: the last row and column are in none of them.
     model = create_model("tiny", num_classes=10)

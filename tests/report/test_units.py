@@ -32,6 +32,7 @@ def network(request):
     return make_network() if request.param == "plain" else request.getfixturevalue("normalized")
 
 
+@pytest.mark.slow
 def test_the_last_layers_sums_are_the_logits(network):
     model, variables, crops = network
     sums = layer_sums(model, variables, crops)

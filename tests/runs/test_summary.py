@@ -67,6 +67,7 @@ def test_a_resumed_run_names_the_checkpoint_it_continues(finished, config, tmp_p
     assert f"start      resumes from checkpoint 6 of {workdir}\n" in out
 
 
+@pytest.mark.slow
 def test_fine_tuning_names_what_it_takes_and_what_is_new(finished, config, tmp_path, capsys):
     config.train.update(init_from=str(finished[0]), init_checkpoint="6", steps=1)
     train_and_evaluate(config, tmp_path / "run")
@@ -88,6 +89,7 @@ def test_an_output_layer_for_other_classes_is_new():
     )
 
 
+@pytest.mark.slow
 def test_a_run_that_resumes_before_its_first_step_no_longer_needs_the_other_run(
     finished, config, tmp_path, monkeypatch, capsys
 ):

@@ -15,6 +15,7 @@ from alexnet_jax.runs.trained import load_trained
 from alexnet_jax.serve.app import make_app
 
 
+@pytest.mark.slow
 def test_the_page_loads_nothing_from_elsewhere(client):
     response = client.get("/")
     assert response.status_code == 200 and "http" not in response.text.replace("https?", "")

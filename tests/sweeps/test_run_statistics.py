@@ -45,6 +45,7 @@ def test_equal_runs_have_an_interval_without_width():
     assert difference([0.2, 0.2], [0.2, 0.2]).sign() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("gap", "times"), [(1.0, 1), (1.0, 2), (5.0, 1), (5.0, 2)])
 def test_the_seeds_tell_the_difference_nine_times_in_ten(gap, times):
     def told(seeds):

@@ -109,6 +109,7 @@ def test_a_network_that_caffe_files_never_hold_is_refused(path):
         import_weights(path, "caffe", "tiny")
 
 
+@pytest.mark.slow
 def test_a_network_of_other_layers_is_refused(path):
     refused(path, make_file(without=["norm1", "norm2"]), "neither of 'caffe' and 'caffenet'")
 
