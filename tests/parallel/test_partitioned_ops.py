@@ -41,13 +41,13 @@ OTHERS = ["data", "hybrid", "columns", "fsdp", "hybrid in parts"]
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_layout_has_the_losses_of_one_device(runs, name):
-    """Over twenty steps with random crops, flips, colors and dropout."""
+    """Over twelve steps with random crops, flips, colors and dropout."""
     losses = runs["one device"]["losses"]
     np.testing.assert_allclose(runs[name]["losses"], losses, rtol=1e-5)
     assert np.ptp(losses) > 0.1, "it trains"
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", ["fsdp", "hybrid in parts"])
 def test_a_layout_mixes_and_averages_as_one_device_does(runs, name):
     one, other = runs["modern, one device"], runs[f"modern, {name}"]
     np.testing.assert_allclose(other["losses"], one["losses"], rtol=1e-5)
