@@ -138,6 +138,14 @@ def without_flock(tmp_path_factory):
     return os.environ | {"LD_PRELOAD": str(library)}
 
 
+@pytest.fixture(scope="module")
+def compiled_without_optimization():
+    """For small programs that run once each: LLVM would take longer than it saves."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture
 def config(fractals_dir):
     """A config of one's own, to change."""

@@ -16,6 +16,8 @@ from alexnet_jax.data.augment import (
 from alexnet_jax.data.preprocessing import Preprocessing
 from alexnet_jax.training.schedule import piecewise
 
+pytestmark = pytest.mark.usefixtures("compiled_without_optimization")
+
 
 @pytest.fixture
 def numbered():

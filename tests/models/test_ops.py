@@ -15,6 +15,8 @@ from alexnet_jax.models.spec import Normalization
 from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.parallel.runtime import compiler_options
 
+pytestmark = pytest.mark.usefixtures("compiled_without_optimization")
+
 PAPER = asdict(Normalization())
 
 
