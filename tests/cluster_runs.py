@@ -29,7 +29,7 @@ def options(data_dir, workdir, **changed):
         "train.batch_size": 16,
         "train.steps": 16,
         "eval.every_steps": 8,
-        "eval.batch_size": 40,
+        "eval.batch_size": 24,
         "checkpoint.every_steps": 8,
         "log.every_steps": 1,
         "parallel.initialization_timeout": 60,

@@ -46,15 +46,21 @@ from alexnet_jax.data.builders.preparation import Request, prepare_dataset, prep
 LONGEST = (
     "test_distributed.py",
     "test_slurm.py",
-    "test_ray_sweep.py",
-    "test_loop.py",
-    "test_golden_run.py",
+    "test_docs_commands.py",
     "test_partitioned_ops.py",
+    "test_loop.py",
+    "test_ray_sweep.py",
+    "test_training_from_devices.py",
+    "test_reproduce.py",
     "test_main.py",
     "test_step.py",
+    "test_golden_run.py",
+    "test_browser.py",
     "test_sweep.py",
+    "test_golden_logits.py",
+    "test_tour.py",
     "test_kubernetes.py",
-    "test_scaling.py",
+    "test_data_facts.py",
 )
 
 
@@ -84,12 +90,22 @@ def make_once(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def fractals_dir(make_once):
+    """A data_dir with fractals/demo of 20 training images a class."""
+
+    def make(data_dir):
+        prepare_dataset(Request("fractals/demo", data_dir, images_per_class=20))
+
+    return make_once("fractals", make)
+
+
+@pytest.fixture(scope="session")
+def larger_fractals_dir(make_once):
     """A data_dir with fractals/demo of 50 training images a class."""
 
     def make(data_dir):
         prepare_dataset(Request("fractals/demo", data_dir, images_per_class=50))
 
-    return make_once("fractals", make)
+    return make_once("larger_fractals", make)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,14 @@ from pathlib import Path
 from configs import demo
 
 REPOSITORY = Path(__file__).parent.parent
-FRACTALS = "fractals/demo_50"
+FRACTALS = "fractals/demo_20"
+# The demo as the commands train it that tests start: one program for runs of any length.
+SMALL = (
+    f"--config.data.name={FRACTALS}",
+    "--config.train.batch_size=8",
+    "--config.schedule.name=constant",
+    "--config.eval.batch_size=24",
+)
 
 
 def short_config(data_dir):
@@ -16,7 +23,7 @@ def short_config(data_dir):
     config.data.update(dir=str(data_dir), name=FRACTALS)
     config.train.update(batch_size=32, steps=6)
     config.schedule.name = "constant"  # One compiled step for runs of any length.
-    config.eval.update(every_steps=4, batch_size=32)
+    config.eval.update(every_steps=4, batch_size=24)
     config.checkpoint.every_steps = 2
     config.log.every_steps = 2
     return config

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from cluster_runs import QUICKLY_COMPILED
 from PIL import Image
-from short_run import FRACTALS, REPOSITORY
+from short_run import FRACTALS, REPOSITORY, SMALL
 
 PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((REPOSITORY / "docs").glob("*.md")))]
 PROGRAM = re.compile(r"^(?:\S+=\S+ )*(?:python -m|alexnet-jax|sbatch|find) ")
@@ -49,7 +49,7 @@ SNIPPETS_NOT_RUN = {
     "alexnet.stablehlo": "is for a network of full size: tests/weights/test_stablehlo.py",
     "tfds.builder(NAME": "downloads a data set: tests/data/test_tfds_data_set.py",
 }
-SHORT = f"--config.data.name={FRACTALS} --config.train.steps=6 --config.train.batch_size=32"
+SHORT = " ".join((*SMALL, "--config.train.steps=6"))
 OWN = "--config.train.steps=4 --config.train.batch_size=8 --config.eval.batch_size=8"
 
 
@@ -76,7 +76,7 @@ def smaller(command):
     if " alexnet_jax.main " in command or " alexnet_jax train " in command:
         return f"{command} {OWN if 'num_classes=2' in command else SHORT}"
     if "prepare --dataset=fractals" in command:
-        return f"{command} --images_per_class=50"
+        return f"{command} --images_per_class=20"
     if ".report " in command:
         return f"{command} --images=16 --training_images=16"
     if ".doctor " in command:
@@ -123,9 +123,7 @@ SNIPPETS = [
 
 
 def run(words, folder, **options):
-    # The pictures of a report take long in programs that were compiled quickly.
-    report = " alexnet_jax.report " in f" {words} " or " alexnet_jax report " in f" {words} "
-    environment = os.environ | {"XLA_FLAGS": "" if report else QUICKLY_COMPILED}
+    environment = os.environ | {"XLA_FLAGS": QUICKLY_COMPILED}
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
     done = subprocess.run(
         words, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, **options

@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from short_run import FRACTALS, REPOSITORY
+from short_run import REPOSITORY, SMALL
 
-DEMO = ["--config=configs/demo.py", f"--config.data.name={FRACTALS}", "--seconds=1"]
+DEMO = ["--config=configs/demo.py", *SMALL, "--seconds=1"]
 
 
 def doctor(*arguments):

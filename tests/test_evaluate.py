@@ -37,7 +37,7 @@ def test_json_is_all_of_the_output_and_has_fractions(finished, saved):
     values = json.loads(saved[0].stdout)
     # The run had four devices, this command has one: its losses are summed in another order.
     assert values["center"] == pytest.approx(finished[1]["center"], rel=1e-6)
-    assert values["data"] == "fractals/demo_50"
+    assert values["data"] == "fractals/demo_20"
     assert values["split"] == "validation"
 
 
@@ -45,12 +45,12 @@ def test_errors_by_class_add_up_to_the_error_of_all(finished, saved):
     classes = json.loads(saved[0].stdout)["by_class"]
     assert sum(each["count"] for each in classes) == finished[1]["center"]["count"]
     wrong = sum(each["top1_error"] * each["count"] for each in classes)
-    assert wrong == pytest.approx(finished[1]["center"]["top1_error"] * 100)
+    assert wrong == pytest.approx(finished[1]["center"]["top1_error"] * 40)
 
 
 def test_saved_probabilities_give_the_printed_error(finished, saved):
     arrays = saved[1]
-    assert (arrays["probabilities"].dtype, arrays["probabilities"].shape) == (np.float32, (100, 10))
+    assert (arrays["probabilities"].dtype, arrays["probabilities"].shape) == (np.float32, (40, 10))
     wrong = arrays["probabilities"].argmax(axis=1) != arrays["labels"]
     assert wrong.mean() == finished[1]["center"]["top1_error"]
     assert arrays["class_names"][0] == "fractal_0000"
@@ -59,7 +59,7 @@ def test_saved_probabilities_give_the_printed_error(finished, saved):
 def test_the_training_split_can_be_evaluated_too(finished):
     done = evaluate(finished[0], "--split=train", "--views=center", "--json")
     values = json.loads(done.stdout)
-    assert (values["split"], values["center"]["count"]) == ("train", 500)
+    assert (values["split"], values["center"]["count"]) == ("train", 200)
 
 
 def test_a_table_by_class_follows_that_of_all(finished):

@@ -73,9 +73,9 @@ def test_the_recipe_of_the_page_trains(fractals_dir, tmp_path, network):
         "data.dir": fractals_dir,
         "data.name": FRACTALS,
         "model.name": network,
-        "train.batch_size": 32,
+        "train.batch_size": 8,
         "train.steps": 3,
-        "eval.batch_size": 32,
+        "eval.batch_size": 24,
         "log.every_steps": 1,
     }
     options = [f"--config.{key}={value}" for key, value in values.items()]

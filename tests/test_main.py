@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from short_run import FRACTALS, REPOSITORY, wait_for_step
+from short_run import REPOSITORY, SMALL, wait_for_step
 
 pytestmark = pytest.mark.slow
 
@@ -58,11 +58,9 @@ def training(fractals_dir):
     return [
         "--config=configs/demo.py",
         f"--config.data.dir={fractals_dir}",
-        f"--config.data.name={FRACTALS}",
-        "--config.train.batch_size=8",
+        *SMALL,
         "--config.train.steps=40",
         "--config.eval.every_steps=25",
-        "--config.eval.batch_size=50",
         "--config.checkpoint.every_steps=5",
         "--config.log.every_steps=1",
     ]
@@ -108,7 +106,7 @@ def test_a_run_says_what_it_trains_before_the_first_step(whole):
     _, out, _ = whole
     summary, steps = re.split(r"compiling the step.*\n", out)
     assert "network    tiny, 182,778 parameters\n" in summary
-    assert "run        40 steps of 8 images, 0.64 epochs\n" in summary
+    assert "run        40 steps of 8 images, 1.6 epochs\n" in summary
     assert steps.startswith("step 1/40")
 
 

@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 from cluster_runs import QUICKLY_COMPILED
-from short_run import FRACTALS, REPOSITORY
+from short_run import REPOSITORY, SMALL
 
 from alexnet_jax import __version__
 from alexnet_jax.__main__ import COMMANDS
@@ -87,7 +87,7 @@ def test_an_installed_package_trains_in_an_empty_folder(installed, fractals_dir,
         "train",
         "--config=demo",
         f"--config.data.dir={fractals_dir}",
-        f"--config.data.name={FRACTALS}",
+        *SMALL,
         "--config.train.steps=2",
         "--workdir=run",
         folder=tmp_path,

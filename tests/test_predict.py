@@ -21,7 +21,7 @@ def photos(fractals_dir, tmp_path_factory):
     """A folder with three images and a file that is none, though it is named like one."""
     folder = tmp_path_factory.mktemp("predict") / "photos"
     folder.mkdir()
-    records = Records(fractals_dir, "fractals/demo_50", "validation")
+    records = Records(fractals_dir, "fractals/demo_20", "validation")
     for index, example in enumerate(records.read(range(3))):
         (folder / f"{index}.png").write_bytes(example["image"])
     (folder / "bad.jpg").write_text("hello")
@@ -49,7 +49,7 @@ def test_a_folder_prints_tables_names_bad_files_and_exits_with_2(finished, photo
     )
     checkpoint, knowledge, first, *_ = done.stdout.splitlines()
     assert "checkpoint" in checkpoint
-    assert "knows 10 classes of fractals/demo_50" in knowledge
+    assert "knows 10 classes of fractals/demo_20" in knowledge
     assert first == f"{photos}/0.png"
 
 

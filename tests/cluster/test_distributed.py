@@ -81,7 +81,7 @@ def test_two_processes_have_the_losses_of_one(alone, two_processes):
     workdir, ends = two_processes
     assert [code for code, _, _ in ends] == [0, 0], ends
     assert_same_losses(workdir, alone)
-    assert result(workdir)["ten_crop"]["count"] == 100
+    assert result(workdir)["ten_crop"]["count"] == 40
 
 
 def test_only_the_first_process_speaks_and_writes(two_processes):

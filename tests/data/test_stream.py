@@ -14,7 +14,7 @@ SIZE = 32
 
 @pytest.fixture(scope="module")
 def records(fractals_dir):
-    return Records(fractals_dir, "fractals/demo_50", "train")
+    return Records(fractals_dir, "fractals/demo_20", "train")
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def training(records):
 
 @pytest.fixture(scope="module")
 def validation_records(fractals_dir):
-    return Records(fractals_dir, "fractals/demo_50", "validation")
+    return Records(fractals_dir, "fractals/demo_20", "validation")
 
 
 class CountingPixels:
@@ -69,7 +69,7 @@ def test_every_epoch_holds_each_example_once(training):
     stream = np.concatenate([training.indices(step) for step in range(20)])
     for epoch in range(3):
         np.testing.assert_array_equal(
-            np.sort(stream[500 * epoch : 500 * (epoch + 1)]), np.arange(500)
+            np.sort(stream[200 * epoch : 200 * (epoch + 1)]), np.arange(200)
         )
 
 

@@ -72,10 +72,10 @@ def test_the_json_holds_every_key(described):
         "seconds",
     }
     assert described["missing"] is None
-    assert described["data"]["examples"] == 500
+    assert described["data"]["examples"] == 200
     assert described["run"].items() >= {"epochs": None, "steps": 400, "images": 12_800}.items()
     assert described["run"]["seconds"] > 0
-    assert described["store"]["bytes"] == 600 * 96 * 96 * 3
+    assert described["store"]["bytes"] == 240 * 96 * 96 * 3
     assert described["network"]["parameters"] == 182_778
     assert described["machine"]["devices"] == 4
 

@@ -30,18 +30,18 @@ def test_every_record_is_read_once_cold_and_once_warm(run):
         return reader(indices)
 
     cold, warm = reading_speeds(
-        remember, run.training.pixels.files, 500, batch_size=32, threads=2, seconds=60
+        remember, run.training.pixels.files, 200, batch_size=32, threads=2, seconds=60
     )
-    assert sorted(read) == sorted([*range(500), *range(500)])
+    assert sorted(read) == sorted([*range(200), *range(200)])
     assert isinstance(warm, Speed)
     assert isinstance(cold, Speed | Skipped)
-    assert warm.repetitions == 500 // 32
+    assert warm.repetitions == 200 // 32
 
 
 def test_the_bytes_of_reading_agree_with_the_file(run):
     # A record holds a name and a label besides the image.
     size = sum(file.stat().st_size for file in run.training.pixels.files)
-    assert 0.8 * size < record_reader(run.training.pixels.records)(np.arange(500)) < size
+    assert 0.8 * size < record_reader(run.training.pixels.records)(np.arange(200)) < size
 
 
 def test_decoding_lasts_for_its_time(run):

@@ -59,6 +59,7 @@ TIGHT, MOVED = 1e-5, 0.2
 def golden_config(data_dir: Path) -> Any:
     """Return the config: random crops, flips, colors to epoch 1.5, dropout, rates that change."""
     config = short_config(data_dir)
+    config.data.name = "fractals/demo_50"
     config.train.update(batch_size=16, steps=STEPS, seed=16)
     config.augment.color_noise_until = 1.5
     config.optimizer.bias_schedule = "halfway"
@@ -83,7 +84,7 @@ def record(data_dir: Path, workdir: Path) -> dict[str, Any]:
     """Train the golden run.
 
     Args:
-        data_dir: has `FRACTALS` of short_run.py.
+        data_dir: has fractals/demo_50.
         workdir: an empty folder.
 
     Returns:

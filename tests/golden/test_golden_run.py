@@ -15,8 +15,8 @@ def golden():
     return json.loads(GOLDEN.read_text())
 
 
-def test_the_golden_run_gives_the_numbers_that_were_recorded(golden, fractals_dir, tmp_path):
-    wrong = faults(golden, record(fractals_dir, tmp_path / "run"))
+def test_the_golden_run_gives_the_numbers_that_were_recorded(golden, larger_fractals_dir, tmp_path):
+    wrong = faults(golden, record(larger_fractals_dir, tmp_path / "run"))
     assert not wrong, "\n".join([*wrong, WAY_OUT])
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import psutil
 from cluster_runs import environment
-from short_run import FRACTALS, REPOSITORY
+from short_run import REPOSITORY, SMALL
 
 
 @contextmanager
@@ -41,8 +41,7 @@ def small_training(fractals_dir):
     return [
         "--config=configs/demo.py",
         f"--config.data.dir={fractals_dir}",
-        f"--config.data.name={FRACTALS}",
-        "--config.eval.batch_size=50",
+        *SMALL,
         "--config.checkpoint.every_steps=5",
     ]
 

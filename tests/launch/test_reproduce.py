@@ -76,7 +76,8 @@ SETTING = Setting(
     "configs/demo.py",
     {
         "data.name": FRACTALS,
-        "train.batch_size": 32,
+        "train.batch_size": 8,
+        "eval.batch_size": 24,
         "train.steps": 4,
         "schedule.name": "constant",
         "log.every_steps": 2,
@@ -109,7 +110,7 @@ def test_runs_gaps_and_ensembles_are_logged_and_run_once(fractals_dir, tmp_path,
     ]  # fmt: skip
     assert [list(each.seeds) for each in log.ensembles] == [[0, 1]]
     for each in log.runs:
-        assert each.training_set["center"]["count"] == 500
+        assert each.training_set["center"]["count"] == 200
         assert len(each.train) == 2
     mistakes = log.runs[0].mistakes["ten_crop"]
     scores = log.runs[0].result["ten_crop"]

@@ -27,7 +27,6 @@ def arguments(fractals_dir, tmp_path):
     (tmp_path / "three.py").write_text(SWEEP)
     return [
         *small_training(fractals_dir),
-        "--config.train.batch_size=8",
         "--config.train.steps=20",
         "--config.eval.every_steps=10",
         "--config.log.every_steps=1",

@@ -53,7 +53,7 @@ def test_every_source_knows_the_classes_and_their_data(classifiers, source):
     workdir = classifiers["workdir"]
     assert classifiers[source].class_names == workdir.class_names
     assert classifiers[source].knowledge == workdir.knowledge
-    assert "tiny knows 10 classes of fractals/demo_50 (fractal_0000, " in workdir.knowledge
+    assert "tiny knows 10 classes of fractals/demo_20 (fractal_0000, " in workdir.knowledge
 
 
 def test_ten_crops_are_the_default_where_they_can_be_cut(classifiers):

@@ -58,9 +58,9 @@ def test_a_data_set_that_moved_can_be_named(finished, tmp_path):
 
 
 def test_another_split_can_be_named(finished):
-    # The training split has 500 images, the validation split 100.
+    # The training split has 200 images, the validation split 40.
     scores = evaluate_workdirs([str(finished[0])], "center", split="train")
-    assert scores["center"]["count"] == 500
+    assert scores["center"]["count"] == 200
 
 
 def test_a_split_that_is_not_there_is_refused_with_those_that_are(finished):
@@ -113,7 +113,7 @@ def test_a_checkpoint_that_is_not_finite_is_refused(finished, tmp_path):
 
 
 def test_evaluate_of_a_network_that_is_not_finite_says_of_how_many_images(broken):
-    words = f"{broken} predicts numbers that are not finite for 100 of 100 images: give another"
+    words = f"{broken} predicts numbers that are not finite for 40 of 40 images: give another"
     with pytest.raises(UserError, match=words):
         evaluate_workdirs([str(broken)], "ten_crop")
 
@@ -122,7 +122,7 @@ def test_evaluate_of_several_names_the_network_that_is_not_finite(finished, brok
     done = run("evaluate", f"--workdir={finished[0]}", f"--workdir={broken}", "--views=center")
     assert (done.returncode, done.stdout.count("\n")) == (2, 2)  # The checkpoints, no scores.
     assert done.stderr == (
-        f"error: {broken} predicts numbers that are not finite for 100 of 100 images: "
+        f"error: {broken} predicts numbers that are not finite for 40 of 40 images: "
         "give another --checkpoint\n"
     )
 

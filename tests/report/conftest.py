@@ -18,8 +18,8 @@ def trained(finished):
 
 @pytest.fixture(scope="session")
 def photographs(trained):
-    """The center crops of sixty validation images, uint8."""
-    split = open_split(trained.config, "validation")
+    """The center crops of sixty training images, uint8."""
+    split = open_split(trained.config, "train")
     images, labels = np.zeros((60, 96, 96, 3), np.uint8), np.zeros(60, np.int32)
     split.read_into(np.arange(60), images, labels)
     return images[:, 8:88, 8:88]

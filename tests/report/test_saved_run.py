@@ -42,5 +42,5 @@ def test_a_folder_without_config_is_refused(tmp_path):
 def test_steps_per_epoch_follow_from_the_log(finished):
     config = json.loads((finished[0] / "config.json").read_text())
     assert read_run(finished[0]).steps_per_epoch == pytest.approx(
-        500 / config["train"]["batch_size"], rel=1e-3
+        200 / config["train"]["batch_size"], rel=1e-3
     )

@@ -32,9 +32,9 @@ def test_it_names_network_devices_data_and_steps(config, fractals_dir, summary_o
         "network": "tiny, 182,778 parameters",
         "precision": "float32, products float32",
         "devices": "4 x cpu, layout data",
-        "data": "500 training and 100 validation images, 10 classes",
-        "": f"fractals/demo_50 in {fractals_dir}, from records with 3 threads",
-        "run": "6 steps of 32 images, 0.384 epochs",
+        "data": "200 training and 40 validation images, 10 classes",
+        "": f"fractals/demo_20 in {fractals_dir}, from records with 3 threads",
+        "run": "6 steps of 32 images, 0.96 epochs",
         "optimizer": "krizhevsky_sgd, constant, learning rate 0.01, seed 0",
         "start": "new parameters",
     }

@@ -28,7 +28,7 @@ def normalized_config(fractals_dir):
     config.model.modifications = ("batch_norm",)
     config.optimizer.name = "lars"
     config.schedule.update(
-        name="polynomial", learning_rate=2.0, power=2.0, warmup_epochs=0.2, warmup_start=0.1
+        name="polynomial", learning_rate=2.0, power=2.0, warmup_epochs=0.48, warmup_start=0.1
     )
     return config
 

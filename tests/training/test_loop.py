@@ -55,7 +55,7 @@ def test_the_result_has_what_the_contract_names(finished):
         "ten_crop",
     }
     assert set(result["ten_crop"]) == {"top1_error", "top5_error", "loss", "count"}
-    assert (result["step"], result["center"]["count"]) == (6, 100)
+    assert (result["step"], result["center"]["count"]) == (6, 40)
 
 
 def test_a_run_keeps_how_long_compiling_took_beside_the_compiled_programs(finished):
@@ -270,7 +270,7 @@ def test_a_good_checkpoint_outlives_the_latest_while_the_loss_grows(config, tmp_
 
     After that the run goes on as the message says.
     """
-    config.schedule.update(name="step_decay", boundary_steps=(4,), factor=30.0)
+    config.schedule.update(name="step_decay", boundary_steps=(4,), factor=100.0)
     config.eval.every_steps = 100
     config.checkpoint.every_steps = 1
     config.train.steps = 10

@@ -49,7 +49,7 @@ def test_a_network_is_exported_in_the_forms_it_was_trained_with(
 
 def test_evaluate_takes_the_workdir(workdir, fractals_dir):
     scores = evaluate_workdirs([str(workdir)], "center", str(fractals_dir))
-    assert scores["center"]["count"] == 100
+    assert scores["center"]["count"] == 40
     assert np.isfinite(scores["center"]["loss"])
 
 

@@ -157,10 +157,10 @@ cli.run(prepare.main, required=["dataset"])
 
 
 @pytest.mark.slow
-def test_killed_again_and_again_it_ends_with_the_same_bytes(fractals_dir, tmp_path):
+def test_killed_again_and_again_it_ends_with_the_same_bytes(larger_fractals_dir, tmp_path):
     """Twelve shards of 50; each run is killed as soon as it has finished another one or two."""
     data_dir = tmp_path / "data"
-    shutil.copytree(fractals_dir, data_dir)
+    shutil.copytree(larger_fractals_dir, data_dir)
     name = "fractals/demo_50"
     directory = data_dir / "fractals" / "demo_50" / "1.0.0" / "pixels_96"
     command = [sys.executable, "-c", PREPARE]
@@ -193,7 +193,7 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(fractals_dir, tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kilobytes", [30, 700, 1900, 5000])
-def test_a_full_disk_leaves_nothing_that_looks_whole(fractals_dir, tmp_path, kilobytes):
+def test_a_full_disk_leaves_nothing_that_looks_whole(larger_fractals_dir, tmp_path, kilobytes):
     """The records take 3.4 MB of the disk, the store would take 16.6 MB; nothing checks first."""
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -206,7 +206,7 @@ def test_a_full_disk_leaves_nothing_that_looks_whole(fractals_dir, tmp_path, kil
     size = 3_600 + kilobytes
     shell = (
         f'mount -t tmpfs -o size={size}k small "{disk}" || exit 77; '
-        f'cp -r "{fractals_dir}/." "{disk}" || exit 78; "$@"; code=$?; '
+        f'cp -r "{larger_fractals_dir}/." "{disk}" || exit 78; "$@"; code=$?; '
         f'cd "{disk}/fractals/demo_50/1.0.0/pixels_96" && ls; exit $code'
     )
     arguments = ["--dataset=fractals/demo_50", f"--data_dir={disk}", "--store_only"]
