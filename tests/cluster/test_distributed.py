@@ -221,7 +221,7 @@ def test_different_configs_are_refused_with_the_difference(fractals_dir, tmp_pat
     )
     assert 2 in [code for code, _, _ in ends]
     errors = "".join(err for _, _, err in ends)
-    assert "processes 0 and 1 were not started alike (train.seed: 0, 5)" in errors
+    assert "processes 0 and 1 were not started alike (train.seed: 4, 5)" in errors
 
 
 def test_a_coordinator_that_is_not_there_is_named_in_time(fractals_dir, tmp_path):

@@ -35,7 +35,7 @@ def test_the_steps_of_a_trial_come_from_its_data(make, config):
     config.train.steps = None
     config.train.epochs = 2.0
     (trial,) = make(Trial({"train.batch_size": 50}))
-    assert trial.steps == 20  # 500 images, twice.
+    assert trial.steps == 8  # 200 images, twice.
 
 
 def test_a_trial_without_results_has_none(make):
