@@ -22,7 +22,7 @@ demo: .venv/requirements.done
 test: .venv/requirements-dev.done
 	$(TEST)
 
-# About a minute, while you change one room; `make test-fast ROOM=training` runs the tests of that folder.
+# Some minutes. `make test-fast ROOM=training` runs the tests of one folder, while you change it.
 test-fast: .venv/requirements-dev.done
 	$(TEST) -m "not slow" tests/$(ROOM)
 
