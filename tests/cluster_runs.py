@@ -28,7 +28,7 @@ def options(data_dir, workdir, **changed):
         "schedule.learning_rate": 0.001,
         "train.batch_size": 16,
         "train.steps": 16,
-        # Of these draws no close race in a max pool makes more than rounding of the first steps.
+        # With this seed no race in a max pool of the first steps is so close that rounding decides.
         "train.seed": 4,
         "eval.every_steps": 8,
         "eval.batch_size": 24,

@@ -47,7 +47,7 @@ def test_a_layout_has_the_losses_of_one_device(runs, name):
     assert np.ptp(losses) > 0.1, "it trains"
 
 
-@pytest.mark.parametrize("name", ["fsdp", "hybrid in parts"])
+@pytest.mark.parametrize("name", OTHERS)
 def test_a_layout_mixes_and_averages_as_one_device_does(runs, name):
     one, other = runs["modern, one device"], runs[f"modern, {name}"]
     np.testing.assert_allclose(other["losses"], one["losses"], rtol=1e-5)
