@@ -48,6 +48,7 @@ LONGEST = (
     "test_slurm.py",
     "test_docs_commands.py",
     "test_partitioned_ops.py",
+    "test_resuming.py",
     "test_loop.py",
     "test_ray_sweep.py",
     "test_training_from_devices.py",

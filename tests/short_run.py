@@ -29,6 +29,16 @@ def short_config(data_dir):
     return config
 
 
+def read_lines(workdir):
+    """Return the log of a run, a dict a line."""
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def checkpoint_steps(workdir):
+    """Return the steps whose checkpoints are kept."""
+    return sorted(int(path.name) for path in (workdir / "checkpoints").iterdir())
+
+
 def wait_for_step(workdir, step):
     """Wait until the log of a run tells of `step`."""
     log = workdir / "metrics.jsonl"

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from short_run import short_config
+from short_run import read_lines, short_config
 
 from alexnet_jax.data.stream import TrainingBatches, read_ahead
 from alexnet_jax.parallel.mesh import to_devices
@@ -162,7 +162,7 @@ def _train_by_the_loop(config: Any, run: Run, workdir: Path) -> dict[str, Any]:
         else:
             raise AssertionError("the run was not interrupted")
     train_and_evaluate(config, workdir)
-    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    lines = read_lines(workdir)
     train = [line for line in lines if line["kind"] == "train"]
     tests = [line for line in lines if line["kind"] == "eval"]
     return {

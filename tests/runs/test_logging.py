@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from short_run import read_lines
 
 from alexnet_jax.evaluation.metrics import METRICS
 from alexnet_jax.runs.logging import RunLog
@@ -16,15 +17,11 @@ VALUES = {
 SCORES = {"top1_error": 0.5, "top5_error": 0.1, "loss": 1.0, "count": 8}
 
 
-def read(workdir):
-    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-
-
 def test_lines_have_a_kind_and_a_step(tmp_path):
     with RunLog(tmp_path, 0) as log:
         log.train(5, VALUES)
         log.evaluation(5, "center", SCORES)
-    assert read(tmp_path) == [
+    assert read_lines(tmp_path) == [
         {"kind": "train", "step": 5, **VALUES},
         {"kind": "eval", "step": 5, "views": "center", **SCORES},
     ]
@@ -36,7 +33,7 @@ def test_a_run_that_continues_forgets_what_it_will_do_again(tmp_path):
             log.train(step, VALUES)
     with RunLog(tmp_path, 4):
         pass
-    assert [line["step"] for line in read(tmp_path)] == [2, 4]
+    assert [line["step"] for line in read_lines(tmp_path)] == [2, 4]
 
 
 def test_half_a_line_of_a_killed_run_is_dropped(tmp_path):
@@ -44,7 +41,7 @@ def test_half_a_line_of_a_killed_run_is_dropped(tmp_path):
     (tmp_path / "metrics.jsonl").write_text(json.dumps(whole) + '\n{"kind": "tr')
     with RunLog(tmp_path, 4):
         pass
-    assert read(tmp_path) == [whole]
+    assert read_lines(tmp_path) == [whole]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +102,7 @@ def test_damaged_lines_are_left_out_and_kept_aside(tmp_path, capsys):
     path.write_text(damaged)
     with RunLog(tmp_path, 6):
         pass
-    assert [line["step"] for line in read(tmp_path)] == [2, 6]
+    assert [line["step"] for line in read_lines(tmp_path)] == [2, 6]
     assert "warning: 1 line(s) of" in capsys.readouterr().err
     assert (tmp_path / "metrics.jsonl.damaged").read_text() == damaged
 
