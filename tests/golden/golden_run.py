@@ -6,7 +6,6 @@ that the trained program needs no output for them.
 """
 
 import hashlib
-import json
 import os
 import re
 import signal
