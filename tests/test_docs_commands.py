@@ -80,7 +80,7 @@ def smaller(command):
     if ".report " in command:
         return f"{command} --images=16 --training_images=16"
     if ".doctor " in command:
-        return f"{command} --seconds=4 --config.data.name={FRACTALS}"
+        return f"{command} --seconds=1 --config.data.name={FRACTALS}"
     return command
 
 
