@@ -29,7 +29,7 @@ test-fast: .venv/requirements-dev.done
 # The tests that need PyTorch or Ray, or do more where these are installed.
 PEERS := tests/peers tests/weights/test_*_peer.py \
 	tests/benchmarks/test_step_benchmark.py::test_pytorch_is_measured_in_turn
-SWEEPS := tests/sweeps/test_trials.py tests/launch/test_ray_sweep.py \
+SWEEPS := tests/sweeps/test_trials.py tests/launch/test_ray_sweep.py tests/launch/test_slurm_sweep.py \
 	tests/launch/test_reproduce.py::test_ray_runs_what_is_missing_of_several_experiments
 
 test-peers: .venv/requirements-peers.done

@@ -51,6 +51,7 @@ LONGEST = (
     "test_resuming.py",
     "test_loop.py",
     "test_ray_sweep.py",
+    "test_slurm_sweep.py",
     "test_training_from_devices.py",
     "test_reproduce.py",
     "test_main.py",
@@ -132,6 +133,17 @@ def finished(fractals_dir, make_once):
 
     folder = make_once("finished", make)
     return folder / "run", json.loads((folder / "returned.json").read_text())
+
+
+@pytest.fixture
+def one_ray(tmp_path_factory):
+    """Ray, while no other test uses it: a sweep's job on Slurm ends all of it on a machine."""
+    pytest.importorskip("ray.tune", reason="Ray is not installed: requirements-sweep.txt")
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    with FileLock(root / "ray.lock"):
+        yield
 
 
 @pytest.fixture(scope="session")

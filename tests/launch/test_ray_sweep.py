@@ -6,9 +6,7 @@ import psutil
 import pytest
 from sweep_process import events, processes_of, run, small_training, started, wait_until
 
-pytestmark = pytest.mark.slow
-
-pytest.importorskip("ray.tune", reason="Ray is not installed: requirements-sweep.txt")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_ray")]
 
 # A rate at which this network learns in sixty steps, and three at which it does not.
 RATES = [0.003, 1e-9, 2e-9, 3e-9]

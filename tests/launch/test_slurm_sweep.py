@@ -1,0 +1,65 @@
+"""launch/slurm/sweep.sbatch with Ray on a real Slurm cluster: preempted, requeued, finished."""
+
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from cluster_runs import free_port
+from short_run import read_lines, wait_for_step
+from slurm_cluster import SlurmCluster, missing_programs
+from sweep_process import small_training
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("one_ray"),
+    pytest.mark.skipif(
+        bool(missing_programs()),
+        reason=f"Slurm is not installed ({', '.join(missing_programs())} missing)",
+    ),
+]
+SCRIPT = "launch/slurm/sweep.sbatch"
+
+
+@pytest.fixture(autouse=True)
+def no_ray_of_others():
+    if any(process.info["name"] == "raylet" for process in psutil.process_iter(["name"])):
+        pytest.skip("Ray is running on this machine, and the job would end it")
+
+
+def test_a_preempted_sweep_saves_is_requeued_and_ends(fractals_dir, tmp_path):
+    (tmp_path / "two.py").write_text(
+        "from alexnet_jax.sweeps import grid\n\n"
+        "def get_sweep():\n    return grid({'train.seed': [1, 2]})\n"
+    )
+    trials = [tmp_path / "sweep" / f"train.seed={seed}" for seed in (1, 2)]
+    (tmp_path / "slurm").mkdir()
+    with SlurmCluster(tmp_path / "slurm") as slurm:
+        job = slurm.submit(
+            "--gpus-per-node=0",
+            f"--output={tmp_path}/log",
+            SCRIPT,
+            *small_training(fractals_dir),
+            "--config.train.steps=100",
+            "--config.log.every_steps=5",
+            f"--sweep={tmp_path}/two.py",
+            f"--workdir={tmp_path}/sweep",
+            "--grace=1",  # No trial is stopped early.
+            PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            RAY_HEAD="127.0.0.1",  # The nodes' names are no hosts' names here.
+            RAY_PORT=str(free_port()),
+        )
+        wait_for_step(trials[0], 5)
+        urgent = slurm.submit(
+            "--partition=high", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=sleep 1"
+        )
+        slurm.wait_for_state(urgent, "COMPLETED")
+        slurm.wait_for_state(job, "COMPLETED", seconds=300)
+    log = (tmp_path / "log").read_text()
+    assert "stopped by SIGTERM; saved" in log
+    assert "0 ended before, 2 to run" in log.partition("stopped by SIGTERM; saved")[2]
+    for trial in trials:
+        assert (trial / "result.json").exists()
+    steps = [line["step"] for line in read_lines(trials[0]) if line["kind"] == "train"]
+    assert steps == list(range(5, 101, 5))
