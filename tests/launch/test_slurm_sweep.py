@@ -41,7 +41,7 @@ def test_a_preempted_sweep_saves_is_requeued_and_ends(fractals_dir, tmp_path):
             f"--output={tmp_path}/log",
             SCRIPT,
             *small_training(fractals_dir),
-            "--config.train.steps=100",
+            "--config.train.steps=200",  # Slurm stops it in a second, at any of them.
             "--config.log.every_steps=5",
             f"--sweep={tmp_path}/two.py",
             f"--workdir={tmp_path}/sweep",
@@ -62,4 +62,4 @@ def test_a_preempted_sweep_saves_is_requeued_and_ends(fractals_dir, tmp_path):
     for trial in trials:
         assert (trial / "result.json").exists()
     steps = [line["step"] for line in read_lines(trials[0]) if line["kind"] == "train"]
-    assert steps == list(range(5, 101, 5))
+    assert steps == list(range(5, 201, 5))
