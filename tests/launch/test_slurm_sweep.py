@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -13,7 +14,6 @@ from sweep_process import small_training
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.usefixtures("one_ray"),
     pytest.mark.skipif(
         bool(missing_programs()),
         reason=f"Slurm is not installed ({', '.join(missing_programs())} missing)",
@@ -23,9 +23,12 @@ SCRIPT = "launch/slurm/sweep.sbatch"
 
 
 @pytest.fixture(autouse=True)
-def no_ray_of_others():
-    if any(process.info["name"] == "raylet" for process in psutil.process_iter(["name"])):
-        pytest.skip("Ray is running on this machine, and the job would end it")
+def no_ray_of_others(one_ray):
+    for _ in range(100):  # Another test's Ray takes some seconds to end.
+        if not any(process.info["name"] == "raylet" for process in psutil.process_iter(["name"])):
+            return
+        time.sleep(0.2)
+    pytest.skip("Ray is running on this machine, and the job would end it")
 
 
 def test_a_preempted_sweep_saves_is_requeued_and_ends(fractals_dir, tmp_path):
