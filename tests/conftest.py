@@ -51,7 +51,6 @@ LONGEST = (
     "test_resuming.py",
     "test_loop.py",
     "test_ray_sweep.py",
-    "test_slurm_sweep.py",
     "test_training_from_devices.py",
     "test_reproduce.py",
     "test_main.py",
