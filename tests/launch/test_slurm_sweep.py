@@ -65,4 +65,5 @@ def test_a_preempted_sweep_saves_is_requeued_and_ends(fractals_dir, tmp_path):
     for trial in trials:
         assert (trial / "result.json").exists()
     steps = [line["step"] for line in read_lines(trials[0]) if line["kind"] == "train"]
-    assert steps == list(range(5, 201, 5))
+    assert steps == sorted(set(steps))  # None twice; the step at which it stopped has a line, too.
+    assert set(steps) >= set(range(5, 201, 5))
