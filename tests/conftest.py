@@ -72,15 +72,19 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def make_once(tmp_path_factory):
-    """A function that returns a folder of a name, made by the first worker that asks for it."""
+def of_all_workers(tmp_path_factory):
+    """The folder that the workers of pytest-xdist share."""
     root = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent  # The workers' own folders lie in it.
+    return root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+
+@pytest.fixture(scope="session")
+def make_once(of_all_workers):
+    """A function that returns a folder of a name, made by the first worker that asks for it."""
 
     def make_once(name: str, make: Callable[[Path], None]) -> Path:
-        folder, made = root / name, root / f"{name}.made"
-        with FileLock(root / f"{name}.lock"):
+        folder, made = of_all_workers / name, of_all_workers / f"{name}.made"
+        with FileLock(of_all_workers / f"{name}.lock"):
             if not made.exists():
                 make(folder)
                 made.touch()
@@ -135,13 +139,10 @@ def finished(fractals_dir, make_once):
 
 
 @pytest.fixture
-def one_ray(tmp_path_factory):
+def one_ray(of_all_workers):
     """Ray, while no other test uses it: a sweep's job on Slurm ends all of it on a machine."""
     pytest.importorskip("ray.tune", reason="Ray is not installed: requirements-sweep.txt")
-    root = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent
-    with FileLock(root / "ray.lock"):
+    with FileLock(of_all_workers / "ray.lock"):
         yield
 
 

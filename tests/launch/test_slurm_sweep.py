@@ -1,6 +1,7 @@
 """launch/slurm/sweep.sbatch with Ray on a real Slurm cluster: preempted, requeued, finished."""
 
 import os
+import socket
 import sys
 import time
 from pathlib import Path
@@ -31,34 +32,47 @@ def no_ray_of_others(one_ray):
     pytest.skip("Ray is running on this machine, and the job would end it")
 
 
-def test_a_preempted_sweep_saves_is_requeued_and_ends(fractals_dir, tmp_path):
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    with SlurmCluster(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster
+
+
+def submit(slurm, log, port, *arguments):
+    return slurm.submit(
+        "--gpus-per-node=0",
+        f"--output={log}",
+        SCRIPT,
+        *arguments,
+        PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        RAY_HEAD="127.0.0.1",  # The nodes' names are no hosts' names here.
+        RAY_PORT=str(port),
+    )
+
+
+def test_a_preempted_sweep_saves_is_requeued_and_ends(slurm, fractals_dir, tmp_path):
     (tmp_path / "two.py").write_text(
         "from alexnet_jax.sweeps import grid\n\n"
         "def get_sweep():\n    return grid({'train.seed': [1, 2]})\n"
     )
     trials = [tmp_path / "sweep" / f"train.seed={seed}" for seed in (1, 2)]
-    (tmp_path / "slurm").mkdir()
-    with SlurmCluster(tmp_path / "slurm") as slurm:
-        job = slurm.submit(
-            "--gpus-per-node=0",
-            f"--output={tmp_path}/log",
-            SCRIPT,
-            *small_training(fractals_dir),
-            "--config.train.steps=200",  # Slurm stops it in a second, at any of them.
-            "--config.log.every_steps=5",
-            f"--sweep={tmp_path}/two.py",
-            f"--workdir={tmp_path}/sweep",
-            "--grace=1",  # No trial is stopped early.
-            PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            RAY_HEAD="127.0.0.1",  # The nodes' names are no hosts' names here.
-            RAY_PORT=str(free_port()),
-        )
-        wait_for_step(trials[0], 5)
-        urgent = slurm.submit(
-            "--partition=high", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=sleep 1"
-        )
-        slurm.wait_for_state(urgent, "COMPLETED")
-        slurm.wait_for_state(job, "COMPLETED", seconds=300)
+    job = submit(
+        slurm,
+        tmp_path / "log",
+        free_port(),
+        *small_training(fractals_dir),
+        "--config.train.steps=200",  # Slurm stops it in a second, at any of them.
+        "--config.log.every_steps=5",
+        f"--sweep={tmp_path}/two.py",
+        f"--workdir={tmp_path}/sweep",
+        "--grace=1",  # No trial is stopped early.
+    )
+    wait_for_step(trials[0], 5)
+    urgent = slurm.submit(
+        "--partition=high", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=sleep 1"
+    )
+    slurm.wait_for_state(urgent, "COMPLETED")
+    slurm.wait_for_state(job, "COMPLETED", seconds=300)
     log = (tmp_path / "log").read_text()
     assert "stopped by SIGTERM; saved" in log
     assert "0 ended before, 2 to run" in log.partition("stopped by SIGTERM; saved")[2]
@@ -67,3 +81,11 @@ def test_a_preempted_sweep_saves_is_requeued_and_ends(fractals_dir, tmp_path):
     steps = [line["step"] for line in read_lines(trials[0]) if line["kind"] == "train"]
     assert steps == sorted(set(steps))  # None twice; the step at which it stopped has a line, too.
     assert set(steps) >= set(range(5, 201, 5))
+
+
+def test_a_job_whose_ray_does_not_start_fails(slurm, tmp_path):
+    """`ray symmetric-run` itself ends with 0 then."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        job = submit(slurm, tmp_path / "log", taken.getsockname()[1], f"--workdir={tmp_path}")
+        slurm.wait_for_state(job, "FAILED")
+    assert "error: the sweep has not run to an end" in (tmp_path / "log").read_text()
