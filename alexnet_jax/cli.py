@@ -88,6 +88,13 @@ def define_checkpoint(which: str) -> flags.FlagHolder:
     return holder
 
 
+def define_recipe() -> None:
+    """Define --recipe, for a command that reads workdirs; the files run when flags are parsed."""
+    flags.DEFINE_multi_string(
+        "recipe", [], "A recipe's file: registers networks and more that only it knows of."
+    )
+
+
 def define_print_config() -> None:
     """Define --print_config, for a command with --config; it needs no other flag."""
     flags.DEFINE_bool(
@@ -146,6 +153,9 @@ def _parse(argv: Sequence[str], required: Sequence[str]) -> list[str]:
                     f"get_config() of the --config file returned {type(config).__name__}, no "
                     "ConfigDict"
                 )
+        if "recipe" in flags.FLAGS:
+            for recipe in flags.FLAGS["recipe"].value or []:
+                _run_recipe(recipe)
         for name in _PATHS.keys() & set(flags.FLAGS):
             value = flags.FLAGS[name].value or []
             for path in [value] if isinstance(value, str) else value:
@@ -168,6 +178,15 @@ def _parse(argv: Sequence[str], required: Sequence[str]) -> list[str]:
     if prints_config:
         sys.exit(0)
     return positional
+
+
+def _run_recipe(name: str) -> None:
+    """Run the code of a recipe, for what it registers."""
+    path = find_recipe(name, "--recipe")
+    try:
+        load_recipe(path)
+    except (Exception, SystemExit) as error:
+        raise UserError(f"--recipe={name} {describe_failure(error)}") from error
 
 
 def _explain(error: Exception) -> str:
@@ -214,7 +233,8 @@ def _find_config(argv: Sequence[str]) -> list[str]:
             index, value = index + 1, argv[index + 1]
         name, colon, variant = value.partition(":")
         if name:
-            found[index] = f"{'--config=' if equals else ''}{find_recipe(name)}{colon}{variant}"
+            path = find_recipe(name)
+            found[index] = f"{'--config=' if equals else ''}{path}{colon}{variant}"
     return found
 
 

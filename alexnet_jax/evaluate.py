@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _WORKDIR = flags.DEFINE_multi_string("workdir", [], "A run's folder; may be given several times.")
 _CHECKPOINT = cli.define_checkpoint("Which checkpoint of each workdir")
+cli.define_recipe()
 _VIEWS = flags.DEFINE_enum(
     "views",
     "ten_crop",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _WORKDIR = flags.DEFINE_string("workdir", "", "The folder of a run or of imported weights.")
 _CHECKPOINT = cli.define_checkpoint("Which checkpoint")
+cli.define_recipe()
 _LAYERS = flags.DEFINE_list("layers", [], "Names of layers, such as conv5 and fc7.")
 _OUT = flags.DEFINE_string("out", "", "The file to write, .npz or .safetensors.")
 

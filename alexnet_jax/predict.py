@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _WORKDIR = flags.DEFINE_string("workdir", "", "The folder of a run or of imported weights.")
 _CHECKPOINT = cli.define_checkpoint("--workdir: which checkpoint")
+cli.define_recipe()
 _WEIGHTS = flags.DEFINE_string("weights", "", "A file of weights, with --format.")
 _FORMAT = flags.DEFINE_enum(
     "format", None, ["torchvision", "caffe", "safetensors"], "Format of --weights."

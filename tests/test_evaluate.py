@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -67,6 +68,24 @@ def test_a_table_by_class_follows_that_of_all(finished):
     table = done.stdout.split("\n\n")[1].splitlines()
     assert table[0] == "by class, center"
     assert len(table) == 2 + 10
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (None, "there is no such file, and no such recipe; the known ones: automatic, caffe, "),
+        ("raise SystemExit(0)", "cannot be loaded: SystemExit: 0 "),
+        ("import nowhere", "cannot be loaded: ModuleNotFoundError: No module named 'nowhere' "),
+        ("", "cannot be loaded: AttributeError: .* no attribute 'get_config' "),
+    ],
+)
+def test_a_recipe_that_cannot_be_loaded_is_a_mistake(finished, tmp_path, text, problem):
+    recipe = tmp_path / "mine.py"
+    if text is not None:
+        recipe.write_text(text)
+    done = evaluate(finished[0], f"--recipe={recipe}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.match(f"error: --recipe={recipe}.*{problem}", done.stderr)
 
 
 def test_a_file_that_cannot_be_written_is_refused_before_the_evaluation(finished, tmp_path):

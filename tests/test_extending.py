@@ -8,13 +8,15 @@ import sys
 import jax
 import numpy as np
 import pytest
-from short_run import FRACTALS, REPOSITORY
+from short_run import FRACTALS, REPOSITORY, read_lines
 
 from alexnet_jax.data.augment import AUGMENTATIONS
 from alexnet_jax.data.builders import DATA_SETS
 from alexnet_jax.data.builders.preparation import Request, prepare_dataset
 from alexnet_jax.data.records import Records
 from alexnet_jax.errors import UserError
+from alexnet_jax.parallel.mesh import make_data_mesh
+from alexnet_jax.runs.trained import load_trained
 
 PAGE = (REPOSITORY / "docs" / "extending.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -64,36 +66,64 @@ def test_the_augmentation_of_the_page_blackens_a_quarter_of_each_image_at_a_plac
     assert len(np.unique(covered, axis=0)) > 15, "of 25 places"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("network", ["tiny_tanh", "small"])
-def test_the_recipe_of_the_page_trains(fractals_dir, tmp_path, network):
-    recipe = tmp_path / "my_recipe.py"
-    recipe.write_text("\n\n".join(BLOCKS))
+def run(module, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", f"alexnet_jax.{module}", *arguments],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory):
+    path = tmp_path_factory.mktemp("recipe") / "my_recipe.py"
+    path.write_text("\n\n".join(BLOCKS))
+    return path
+
+
+@pytest.fixture(scope="module", params=["tiny_tanh", "small"])
+def trained(request, recipe, fractals_dir, tmp_path_factory):
+    """The workdir of a run of the page's recipe, with a network of the page."""
+    workdir = tmp_path_factory.mktemp("trained") / request.param
     values = {
         "data.dir": fractals_dir,
         "data.name": FRACTALS,
-        "model.name": network,
+        "model.name": request.param,
         "train.batch_size": 8,
         "train.steps": 3,
         "eval.batch_size": 24,
         "log.every_steps": 1,
     }
     options = [f"--config.{key}={value}" for key, value in values.items()]
-    command = [sys.executable, "-m", "alexnet_jax.main", f"--config={recipe}"]
-    done = subprocess.run(
-        [*command, f"--workdir={tmp_path}/run", *options],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-    )
+    done = run("main", f"--config={recipe}", f"--workdir={workdir}", *options)
     assert done.returncode == 0, done.stderr
-    text = (tmp_path / "run" / "metrics.jsonl").read_text()
-    lines = [json.loads(line) for line in text.splitlines()]
+    return workdir
+
+
+@pytest.mark.slow
+def test_the_recipe_of_the_page_trains(trained):
+    lines = read_lines(trained)
     rates = [line["learning_rate"] for line in lines if line["kind"] == "train"]
     # The whole rate, then divided by the roots of 2 and 3.
     assert rates == pytest.approx([1e-4, 0.7071068e-4, 0.5773503e-4], rel=1e-5)
     # There are ten classes.
     evaluations = [line for line in lines if line["kind"] == "eval"]
     assert [line["top10_error"] for line in evaluations] == [0.0] * len(evaluations)
-    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    result = json.loads((trained / "result.json").read_text())
     assert result["ten_crop"]["top10_error"] == 0.0
+
+
+@pytest.mark.slow
+def test_its_run_is_evaluated_with_the_recipe(trained, recipe):
+    done = run("evaluate", f"--workdir={trained}", f"--recipe={recipe}", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads((trained / "result.json").read_text())
+    assert json.loads(done.stdout)["ten_crop"] == result["ten_crop"]
+
+
+@pytest.mark.slow
+def test_without_the_recipe_a_message_names_the_way(trained):
+    names = f"config.model.name='{trained.name}', .*'adamw', .*'inverse_root', unknown here"
+    with pytest.raises(UserError, match=f"{trained} has {names}; .*: --recipe=FILE"):
+        load_trained(trained, make_data_mesh())

@@ -19,11 +19,12 @@ def known_recipes() -> dict[str, Path]:
     return {path.stem: path for path in paths}
 
 
-def find_recipe(name: str) -> Path:
-    """Return the file of `--config`: the user's own, or a recipe by name.
+def find_recipe(name: str, flag: str = "--config") -> Path:
+    """Return the file that a flag names: the user's own, or a recipe by name.
 
     Args:
         name: Recipe, such as "my_config.py", "demo", or "configs/demo.py" in any folder.
+        flag: Flag, for the error.
 
     Raises:
         UserError: there is no such file or recipe.
@@ -37,7 +38,7 @@ def find_recipe(name: str) -> Path:
     if path.parent == Path("configs") and path.suffix == ".py" and path.stem in recipes:
         return recipes[path.stem]
     raise UserError(
-        f"--config={name}: there is no such file, and no such recipe; the known ones: "
+        f"{flag}={name}: there is no such file, and no such recipe; the known ones: "
         f"{', '.join(recipes)}"
     )
 

@@ -22,6 +22,7 @@ from alexnet_jax.system.process import restart_with_huge_pages
 _WORKDIR = flags.DEFINE_multi_string("workdir", [], "A run's folder; may be given several times.")
 _COMPARE = flags.DEFINE_string("compare", None, "The folder of a sweep.")
 _CHECKPOINT = cli.define_checkpoint("Which checkpoint of the first workdir")
+cli.define_recipe()
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "The folder of the data set, if it has moved.")
 _IMAGES = flags.DEFINE_integer(
     "images", 1000, "Validation images that are classified for the pictures.", lower_bound=1

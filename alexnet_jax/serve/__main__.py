@@ -18,6 +18,7 @@ from alexnet_jax.errors import MachineError, UserError
 
 _WORKDIR = flags.DEFINE_string("workdir", "", "The folder of a run or of imported weights.")
 _CHECKPOINT = cli.define_checkpoint("Which checkpoint")
+cli.define_recipe()
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "The folder of the data set, if it has moved.")
 _HOST = flags.DEFINE_string("host", "127.0.0.1", "The address to listen on; 0.0.0.0: all.")
 _PORT = flags.DEFINE_integer(

@@ -25,6 +25,7 @@ _FORMAT = flags.DEFINE_enum(
 )
 _WORKDIR = flags.DEFINE_string("workdir", "", "The folder that import creates and export reads.")
 _CHECKPOINT = cli.define_checkpoint("export: which checkpoint")
+cli.define_recipe()
 _MODEL = flags.DEFINE_string(
     "model", None, "import: the network that the file must hold; others are refused."
 )

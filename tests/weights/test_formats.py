@@ -9,19 +9,21 @@ from alexnet_jax.evaluation.views import CENTER
 from alexnet_jax.parallel.mesh import make_data_mesh
 from alexnet_jax.weights import export_weights, import_weights
 
-BUNDLE = make_bundle(modifications=("batch_norm",))
+
+@pytest.fixture(scope="module")
+def bundle():
+    return make_bundle(modifications=("batch_norm",))
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory):
+def program(bundle, tmp_path_factory):
     """The exported program, read as somebody else would who has JAX and nothing of ours."""
     path = tmp_path_factory.mktemp("stablehlo") / "tiny.stablehlo"
-    export_weights(BUNDLE, path, "stablehlo")
+    export_weights(bundle, path, "stablehlo")
     return jax.export.deserialize(bytearray(path.read_bytes()))
 
 
-def images(count):
-    size = BUNDLE.image_size
+def images(count, size=96):
     return np.random.default_rng(3).integers(0, 256, (count, size, size, 3)).astype(np.uint8)
 
 
@@ -35,10 +37,10 @@ def test_it_takes_pixels_alone(program):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 4])
-def test_it_gives_the_probabilities_that_evaluate_uses(program, count):
+def test_it_gives_the_probabilities_that_evaluate_uses(program, bundle, count):
     mesh = make_data_mesh(jax.devices()[:1])
-    predict = make_view_predictor(BUNDLE.model, BUNDLE.preprocessing, BUNDLE.crop_size, mesh)
-    expected = predict(BUNDLE.variables, images(count), CENTER)
+    predict = make_view_predictor(bundle.model, bundle.preprocessing, bundle.crop_size, mesh)
+    expected = predict(bundle.variables, images(count), CENTER)
     np.testing.assert_allclose(program.call(images(count)), expected, atol=1e-6)
 
 
@@ -47,11 +49,11 @@ def test_another_size_of_images_is_refused(program):
         program.call(np.zeros((1, 80, 80, 3), np.uint8))
 
 
-def test_an_unknown_format_lists_the_known_ones(tmp_path):
+def test_an_unknown_format_lists_the_known_ones(bundle, tmp_path):
     with pytest.raises(UserError, match="no format 'onnx'; the known ones: torchvision"):
         import_weights(tmp_path / "network", "onnx")
     with pytest.raises(UserError, match="no format 'caffe'; the known ones: torchvision"):
-        export_weights(BUNDLE, tmp_path / "network", "caffe")
+        export_weights(bundle, tmp_path / "network", "caffe")
 
 
 def test_a_mean_is_for_caffes_files(tmp_path):

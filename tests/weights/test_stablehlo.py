@@ -9,13 +9,16 @@ from made_weights import make_bundle
 from alexnet_jax.errors import UserError
 from alexnet_jax.weights.stablehlo import export_program, read_program
 
-BUNDLE = make_bundle(config={"data": {"name": "pets"}})
+
+@pytest.fixture(scope="module")
+def bundle():
+    return make_bundle(config={"data": {"name": "pets"}})
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(bundle, tmp_path_factory):
     path = tmp_path_factory.mktemp("stablehlo") / "whole"
-    export_program(BUNDLE, path)
+    export_program(bundle, path)
     return path
 
 
@@ -27,9 +30,9 @@ def program(whole, tmp_path):
     return path
 
 
-def test_a_program_brings_its_class_names_and_data(whole):
+def test_a_program_brings_its_class_names_and_data(bundle, whole):
     found = read_program(whole)
-    assert (found.class_names, found.image_size) == (BUNDLE.class_names, 96)
+    assert (found.class_names, found.image_size) == (bundle.class_names, 96)
     assert (found.model_name, found.data) == ("tiny", "pets")
 
 

@@ -7,7 +7,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 from alexnet_jax.data.builders import DATA_SETS
 from alexnet_jax.data.builders.record_builder import RecordBuilder
 
-IMAGES = [np.random.default_rng(n).bytes(70_000) for n in range(2_000)]  # Two shards of 64 MiB.
+NUMBER, BYTES = 2_000, 70_000  # Of images, and in each: two shards of 64 MiB.
 
 
 def make_builder(base, **options):
@@ -27,7 +27,8 @@ def make_builder(base, **options):
             return {"train": self._generate_examples()}
 
         def _generate_examples(self):
-            for number, image in enumerate(IMAGES):
+            for number in range(NUMBER):
+                image = np.random.default_rng(number).bytes(BYTES)
                 yield f"{number}.jpg", {"image": image, "file_name": f"{number}.jpg"}
 
     return Made
