@@ -26,6 +26,8 @@ def short_config(data_dir):
     config.eval.update(every_steps=4, batch_size=24)
     config.checkpoint.every_steps = 2
     config.log.every_steps = 2
+    # Compiled in half of the time. Fast forms train in the golden run and in tests of commands.
+    config.model.kernels = "plain"
     return config
 
 

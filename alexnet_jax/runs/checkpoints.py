@@ -24,6 +24,11 @@ from alexnet_jax.training.preemption import Preempted
 from alexnet_jax.training.state import TrainState
 
 _KEPT_LATEST = 2
+# Orbax would have each device write a part of a replicated array, and compile a program for each of
+# these parts: with eight devices the first save then takes seconds in which none of them trains.
+_TYPES = ocp.type_handlers.create_type_handler_registry(
+    (jax.Array, ocp.type_handlers.ArrayHandler(use_replica_parallel=False))
+)
 _PAUSES = (1.0, 4.0, 15.0)  # Seconds before a read that the system refused is tried again.
 # Outcomes of a read; in a cluster the largest counts.
 _READ, _DAMAGED, _OTHER, _UNAVAILABLE = range(4)
@@ -74,7 +79,7 @@ class Checkpoints:
         self._kept[1] = policies.CustomSteps(list(keep))
         item = {"state": _fields(state), "fingerprint": wait_on_cpus(_fingerprint(state))}
         with full_disk_reported(self._directory, "a checkpoint"):
-            self._manager.save(step, args=ocp.args.StandardSave(item), force=True)
+            self._manager.save(step, args=ocp.args.PyTreeSave(item), force=True)
 
     def restore(self, abstract_state: TrainState) -> TrainState | None:
         """Return the latest intact state, or None if there is no checkpoint.
@@ -151,7 +156,7 @@ class Checkpoints:
         )
         # Orbax would infer the handler from one checkpoint, and misread all of them if a folder of
         # that one is missing.
-        handler = ocp.StandardCheckpointHandler()
+        handler = ocp.PyTreeCheckpointHandler(type_handler_registry=_TYPES)
         return ocp.CheckpointManager(self._directory, item_handlers=handler, options=options)
 
     def _read_patiently(self, step: int, abstract_state: TrainState) -> TrainState:
@@ -191,7 +196,9 @@ class Checkpoints:
         fingerprint = jax.ShapeDtypeStruct((), jnp.uint32, sharding=sharding)
         item = {"state": _fields(abstract_state), "fingerprint": fingerprint}
         try:
-            saved = self._manager.restore(step, args=ocp.args.StandardRestore(item))
+            places = ocp.checkpoint_utils.construct_restore_args(item)
+            restore = ocp.args.PyTreeRestore(item, restore_args=places)
+            saved = self._manager.restore(step, args=restore)
         except ValueError as error:  # So Orbax answers to another tree, and other shapes.
             if different := _differences(self._manager.item_metadata(step), item):
                 raise _OtherStateError(different) from error

@@ -25,7 +25,6 @@ def train(
     config.parallel.update(layout=layout[0], model_axis=layout[1])
     config.data.source = source
     config.train.batch_size = 16
-    config.model.kernels = "plain"  # Compiled in half of the time; each layout compiles its own.
     result = train_and_evaluate(config, workdir)
     lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
     losses = [[line["kind"], line["step"], line["loss"]] for line in lines if "loss" in line]

@@ -59,6 +59,7 @@ def golden_config(data_dir: Path) -> Any:
     """Return the config: random crops, flips, colors to epoch 1.5, dropout, rates that change."""
     config = short_config(data_dir)
     config.data.name = "fractals/demo_50"
+    config.model.kernels = "fast"  # As users train.
     config.train.update(batch_size=16, steps=STEPS, seed=16)
     config.augment.color_noise_until = 1.5
     config.optimizer.bias_schedule = "halfway"
