@@ -3,6 +3,7 @@
 The platform is known when a program is lowered: a machine without a chip compiles for one.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -89,14 +90,25 @@ _compute.defvjp(_forward, _backward)
 
 def _lower(part: str, operation: str, arrays: Arrays, settings: tuple, more: Arrays = ()) -> Any:
     """Compute a part of the form of the platform that the program is lowered for."""
-    parts = {
-        platform: getattr(choose(operation, platform, arrays, settings), part)
+    parts = tuple(
+        (platform, getattr(choose(operation, platform, arrays, settings), part))
         for platform in platforms(operation)
-    }
+    )
+    return _compute_on(parts, settings, (*arrays, *more))
 
-    def bind(platform: str) -> Any:
-        return lambda *operands: parts[platform](*operands, *settings)
 
-    if len(set(parts.values())) == 1:
-        return bind("default")(*arrays, *more)
-    return lax.platform_dependent(*arrays, *more, **{name: bind(name) for name in parts})
+# Called outside `jit`, as by `model.init`, a form is one program, and not one for each operation in
+# it. In a program, nothing changes: `inline`.
+@partial(jax.jit, static_argnums=(0, 1), inline=True)
+def _compute_on(parts: tuple[tuple[str, Callable], ...], settings: tuple, operands: Arrays) -> Any:
+    """Apply the function of the platform, of all that `parts` names, to the operands."""
+
+    def bind(function: Callable) -> Callable:
+        return lambda *arrays: function(*arrays, *settings)
+
+    functions = dict(parts)
+    if len(set(functions.values())) == 1:
+        return bind(parts[0][1])(*operands)
+    return lax.platform_dependent(
+        *operands, **{platform: bind(function) for platform, function in parts}
+    )

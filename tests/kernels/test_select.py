@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,14 @@ def test_the_form_of_a_convolution_in_float32_on_cpus(
 ):
     processor(units)
     assert conv_form("cpu", images, kernel, stride, groups) is form
+
+
+def test_outside_of_jit_a_form_is_one_program(caplog):
+    """As in `model.init`, which compiled each operation of a form for half a minute."""
+    images, kernel = np.zeros((1, 19, 19, 32), np.float32), np.zeros((3, 3, 32, 32), np.float32)
+    with jax.log_compiles():
+        conv2d(images, kernel)
+    assert re.findall(r"Finished XLA compilation of jit\((\w+)\)", caplog.text) == ["_compute_on"]
 
 
 @pytest.mark.parametrize(
