@@ -50,7 +50,7 @@ def test_the_form_of_a_convolution_in_float32_on_cpus(
 
 
 def test_outside_of_jit_a_form_is_one_program(caplog):
-    """As in `model.init`, which compiled each operation of a form for half a minute."""
+    """As in `model.init`, which compiled each operation of a form by itself."""
     images, kernel = np.zeros((1, 19, 19, 32), np.float32), np.zeros((3, 3, 32, 32), np.float32)
     with jax.log_compiles():
         conv2d(images, kernel)
