@@ -91,7 +91,10 @@ def define_checkpoint(which: str) -> flags.FlagHolder:
 def define_recipe() -> None:
     """Define --recipe, for a command that reads workdirs; the files run when flags are parsed."""
     flags.DEFINE_multi_string(
-        "recipe", [], "A recipe's file: registers networks and more that only it knows of."
+        "recipe",
+        [],
+        "The file of your own recipe, if it registers the network, the optimizer or the schedule; "
+        "may be given several times.",
     )
 
 
