@@ -1,5 +1,6 @@
 """Four CPU devices for every test, one small data set, one short run."""
 
+import fcntl
 import gc
 import json
 import os
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -44,13 +46,17 @@ from alexnet_jax.data.builders.preparation import Request, prepare_dataset, prep
 # Files that take half a minute or more begin first: begun last, one would keep a worker busy when
 # the other has nothing left to do.
 LONGEST = (
+    # The first and the fourth exclude each other, by `only_ray`: in this order one worker has both.
+    "test_slurm_sweep.py",
+    "test_networks.py",
+    "test_training.py",
+    "test_ray_sweep.py",
     "test_distributed.py",
     "test_slurm.py",
     "test_docs_commands.py",
     "test_partitioned_ops.py",
     "test_resuming.py",
     "test_loop.py",
-    "test_ray_sweep.py",
     "test_training_from_devices.py",
     "test_reproduce.py",
     "test_main.py",
@@ -138,11 +144,25 @@ def finished(fractals_dir, make_once):
     return folder / "run", json.loads((folder / "returned.json").read_text())
 
 
-@pytest.fixture
-def one_ray(of_all_workers):
-    """Ray, while no other test uses it: a sweep's job on Slurm ends all of it on a machine."""
+@contextmanager
+def _ray(folder, kind):
     pytest.importorskip("ray.tune", reason="Ray is not installed: requirements-sweep.txt")
-    with FileLock(of_all_workers / "ray.lock"):
+    with (folder / "ray.lock").open("w") as lock:
+        fcntl.flock(lock, kind)
+        yield
+
+
+@pytest.fixture
+def shared_ray(of_all_workers):
+    """Ray, beside other tests that use it."""
+    with _ray(of_all_workers, fcntl.LOCK_SH):
+        yield
+
+
+@pytest.fixture
+def only_ray(of_all_workers):
+    """Ray, while no other test uses it: a sweep's job on Slurm ends all of it on a machine."""
+    with _ray(of_all_workers, fcntl.LOCK_EX):
         yield
 
 

@@ -6,7 +6,7 @@ import psutil
 import pytest
 from sweep_process import events, processes_of, run, small_training, started, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_ray")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
 
 # A rate at which this network learns in sixty steps, and three at which it does not.
 RATES = [0.003, 1e-9, 2e-9, 3e-9]

@@ -143,7 +143,7 @@ run_experiments(chosen, data, data_dir, 1, folder / "runs", folder / "results", 
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("one_ray")
+@pytest.mark.usefixtures("shared_ray")
 def test_ray_runs_what_is_missing_of_several_experiments(fractals_dir, tmp_path):
     command = [sys.executable, "-c", RAY.format(overrides=SETTING.overrides)]
     command += [FRACTALS, str(fractals_dir), str(tmp_path)]

@@ -24,7 +24,7 @@ SCRIPT = "launch/slurm/sweep.sbatch"
 
 
 @pytest.fixture(autouse=True)
-def no_ray_of_others(one_ray):
+def no_ray_of_others(only_ray):
     for _ in range(100):  # Another test's Ray takes some seconds to end.
         if not any(process.info["name"] == "raylet" for process in psutil.process_iter(["name"])):
             return
