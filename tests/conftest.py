@@ -58,7 +58,6 @@ LONGEST = (
     "test_resuming.py",
     "test_loop.py",
     "test_training_from_devices.py",
-    "test_reproduce.py",
     "test_main.py",
     "test_step.py",
     "test_golden_run.py",
@@ -159,7 +158,7 @@ def shared_ray(of_all_workers):
         yield
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def only_ray(of_all_workers):
     """Ray, while no other test uses it: a sweep's job on Slurm ends all of it on a machine."""
     with _ray(of_all_workers, fcntl.LOCK_EX):
