@@ -23,8 +23,8 @@ def program(bundle, tmp_path_factory):
     return jax.export.deserialize(bytearray(path.read_bytes()))
 
 
-def images(count, size=96):
-    return np.random.default_rng(3).integers(0, 256, (count, size, size, 3)).astype(np.uint8)
+def images(count):
+    return np.random.default_rng(3).integers(0, 256, (count, 96, 96, 3)).astype(np.uint8)
 
 
 def test_it_is_for_cpus_gpus_and_tpus(program):
