@@ -42,9 +42,10 @@ def checkpoint_steps(workdir):
 
 
 def wait_for_step(workdir, step):
-    """Wait until the log of a run tells of `step`."""
+    """Wait until the log of a run tells of `step`; ten minutes are more than any machine takes."""
     log = workdir / "metrics.jsonl"
-    for _ in range(2400):
+    deadline = time.monotonic() + 600
+    while time.monotonic() < deadline:
         if log.exists() and any(
             json.loads(line)["step"] >= step
             for line in log.read_text().splitlines(True)

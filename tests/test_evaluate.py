@@ -20,7 +20,7 @@ def evaluate(workdir, *arguments):
         env=os.environ | {"JAX_PLATFORMS": "cpu"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
 
 

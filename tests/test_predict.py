@@ -36,7 +36,7 @@ def run(command, *arguments, text=None):
         input=text,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
 
 
@@ -90,7 +90,7 @@ def test_it_stops_when_nothing_reads_its_output(finished, photos):
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     line, code = done.stdout.splitlines()
     assert json.loads(line)["path"] == f"{photos}/0.png"

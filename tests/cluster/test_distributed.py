@@ -199,7 +199,7 @@ def test_after_a_kill_the_other_process_exits_too(fractals_dir, tmp_path, killed
     processes[killed].kill()
     start_of_wait = time.monotonic()
     other = processes[1 - killed]
-    other.communicate(timeout=60)
+    other.communicate(timeout=300)
     finish(processes)
     assert time.monotonic() - start_of_wait < 30
     assert other.returncode not in (0, 75)
@@ -209,7 +209,7 @@ def test_a_process_that_fails_says_why_last_and_the_other_exits(fractals_dir, tm
     processes = start_together(
         2, options(fractals_dir, tmp_path / "run"), programs=[TRAIN, FAILING]
     )
-    (first, _, _), (second, _, err) = finish(processes, timeout=120)
+    (first, _, _), (second, _, err) = finish(processes)
     assert second == 1
     assert err.rstrip().endswith("ValueError: the disk of this host is broken")
     assert first not in (0, 75)
@@ -232,7 +232,7 @@ def test_a_coordinator_that_is_not_there_is_named_in_time(fractals_dir, tmp_path
         JAX_NUM_PROCESSES="2",
         JAX_PROCESS_ID="1",
     )
-    ((code, _, err),) = finish([process], timeout=60)
+    ((code, _, err),) = finish([process])
     assert (code, err.count("\n")) == (3, 1)
     assert f"process 1 of 2 (coordinator {address}) did not meet the others within 3 s" in err
 
@@ -246,7 +246,7 @@ def test_a_coordinator_whose_port_is_taken_is_one_line(fractals_dir, tmp_path):
             JAX_NUM_PROCESSES="2",
             JAX_PROCESS_ID="0",
         )
-        ((code, _, err),) = finish([process], timeout=60)
+        ((code, _, err),) = finish([process])
     assert (code, err.count("\n")) == (3, 1)
     assert f"cannot listen on port {port} (" in err
 

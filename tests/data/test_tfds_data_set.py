@@ -143,7 +143,7 @@ def test_statistics_that_another_run_computes_are_waited_for(tmp_path):
         assert not has_statistics(pixels.directory, SIZE)
         make_statistics(pixels, pixels.directory)
         first.close()
-        second.result(timeout=60)
+        second.result(timeout=300)
 
 
 def test_the_newest_version_is_taken(shapes):

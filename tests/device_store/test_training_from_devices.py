@@ -69,6 +69,6 @@ def test_damage_that_one_process_finds_ends_both_at_once(stored_fractals, tmp_pa
     shard.write_bytes(content)
     changed = {"data.source": "device", "parallel.heartbeat_timeout": 100}
     arguments = options(stored_fractals, tmp_path / "run", **changed)
-    ends = finish(start_together(2, arguments, last=[f"--config.data.dir={damaged}"]), timeout=90)
+    ends = finish(start_together(2, arguments, last=[f"--config.data.dir={damaged}"]))
     assert [code for code, _, _ in ends] == [2, 2], ends
     assert "damaged in" in ends[0][2]

@@ -94,8 +94,7 @@ class SlurmCluster:
         return self
 
     def __exit__(self, *failure):
-        self.command("scancel", "--user", getpass.getuser(), "--signal=KILL")
-        self.wait_until(lambda: self.command("squeue", "-h") == "")
+        self.end_jobs()
         for name in ("slurmd-n0", "slurmd-n1", "slurmctld", "munged"):
             file = self.folder / f"{name}.pid"
             os.kill(int(file.read_text()), signal.SIGTERM)
@@ -109,7 +108,7 @@ class SlurmCluster:
             env=self.environment | variables,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
         assert done.returncode == 0, f"{words}: {done.stderr}"
         return done.stdout.strip()
@@ -118,18 +117,23 @@ class SlurmCluster:
         """Submit a job and return its number."""
         return self.command("sbatch", "--parsable", *words, **variables)
 
+    def end_jobs(self):
+        """Kill the jobs that a failed test has left."""
+        self.command("scancel", "--user", getpass.getuser(), "--signal=KILL", "--full")
+        self.wait_until(lambda: self.command("squeue", "-h") == "")
+
     def state(self, job):
         """Return the states of a job's tasks, each once: "RUNNING", "COMPLETED"."""
         states = self.command("squeue", "-h", "--states=all", "-o", "%T", "-j", job)
         return " ".join(sorted(set(states.split())))
 
-    def wait_for_state(self, job, state, seconds=120):
-        self.wait_until(lambda: self.state(job) == state, lambda: self.state(job), seconds)
+    def wait_for_state(self, job, state):
+        self.wait_until(lambda: self.state(job) == state, lambda: self.state(job))
 
-    def wait_until(self, condition, say=str, seconds=30):
-        deadline = time.monotonic() + seconds
+    def wait_until(self, condition, say=str):
+        deadline = time.monotonic() + 300
         while not condition():
-            assert time.monotonic() < deadline, f"after {seconds} s: {say()}"
+            assert time.monotonic() < deadline, f"after 300 s: {say()}"
             time.sleep(0.2)
 
     def _configure(self):
@@ -153,4 +157,4 @@ class SlurmCluster:
 
     def _start(self, program, *options):
         # They go on in the background, and must not hold the pipes of the tests open.
-        subprocess.run([find(program), *options], env=self.environment, check=True, timeout=60)
+        subprocess.run([find(program), *options], env=self.environment, check=True, timeout=300)

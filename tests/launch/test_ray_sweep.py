@@ -79,7 +79,7 @@ def test_trials_are_as_urgent_as_the_sweep_and_save_at_sigterm(arguments, tmp_pa
         nice = {psutil.Process(pid).nice() for pid in processes_of(root)}
         assert nice == {psutil.Process().nice()}
         process.terminate()
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (
         75,
         "stopped by SIGTERM; saved. The same command resumes from here.\n",

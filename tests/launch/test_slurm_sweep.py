@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -23,19 +24,28 @@ pytestmark = [
 SCRIPT = "launch/slurm/sweep.sbatch"
 
 
-@pytest.fixture(autouse=True)
-def no_ray_of_others(only_ray):
-    for _ in range(100):  # Another test's Ray takes some seconds to end.
-        if not any(process.info["name"] == "raylet" for process in psutil.process_iter(["name"])):
-            return
-        time.sleep(0.2)
-    pytest.skip("Ray is running on this machine, and the job would end it")
+def ray_runs():
+    return any(process.info["name"] == "raylet" for process in psutil.process_iter(["name"]))
 
 
 @pytest.fixture(scope="module")
-def slurm(tmp_path_factory):
+def cluster(only_ray, tmp_path_factory):
     with SlurmCluster(tmp_path_factory.mktemp("slurm")) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def slurm(cluster):
+    for _ in range(100):  # Another test's Ray takes some seconds to end.
+        if not ray_runs():
+            break
+        time.sleep(0.2)
+    else:
+        pytest.skip("Ray is running on this machine, and the job would end it")
+    yield cluster
+    cluster.end_jobs()
+    if ray_runs():  # Of a job that was killed: the next test would meet it.
+        subprocess.run([Path(sys.executable).parent / "ray", "stop", "--force"], check=True)
 
 
 def submit(slurm, log, port, *arguments):
@@ -72,7 +82,7 @@ def test_a_preempted_sweep_saves_is_requeued_and_ends(slurm, fractals_dir, tmp_p
         "--partition=high", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=sleep 1"
     )
     slurm.wait_for_state(urgent, "COMPLETED")
-    slurm.wait_for_state(job, "COMPLETED", seconds=300)
+    slurm.wait_for_state(job, "COMPLETED")
     log = (tmp_path / "log").read_text()
     assert "stopped by SIGTERM; saved" in log
     assert "0 ended before, 2 to run" in log.partition("stopped by SIGTERM; saved")[2]

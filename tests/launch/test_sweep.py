@@ -51,7 +51,7 @@ def test_a_sweep_killed_and_stopped_runs_only_what_is_missing(arguments, tmp_pat
         wait_until(lambda: reached(root / SECOND, 7))
         first = (root / "baseline" / "result.json").read_text()
         process.terminate()
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
     assert process.returncode == 75, err
     assert err == "stopped by SIGTERM; saved. The same command resumes from here.\n"
     assert processes_of(root) == []
@@ -90,7 +90,7 @@ def test_side_by_side_each_trial_has_gpus_of_its_own(arguments, tmp_path, monkey
     with started(*arguments, "--gpus_per_trial=1") as process:
         wait_until(lambda: len(processes_of(root)) == 2)
         process.terminate()
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=300)
     assert process.returncode == 143
     assert "baseline starts on GPU 4" in out
     assert f"{SECOND} starts on GPU 7" in out

@@ -81,7 +81,7 @@ def run(module, *arguments):
         env=os.environ | {"JAX_PLATFORMS": "cpu"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
 
 

@@ -21,7 +21,7 @@ def shown(reported):
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=300,
     )
 
 

@@ -30,7 +30,7 @@ def run(tmp_path, redirections, *arguments, **variables):
         cwd=REPOSITORY,
         env=os.environ | variables,
         capture_output=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     code = int((tmp_path / "code").read_text().split()[1])
@@ -53,7 +53,7 @@ def test_a_reader_that_goes_away_does_not_stop_the_work(tmp_path, place):
     with subprocess.Popen(words, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=error) as process:
         process.stdout.readline()
         process.stdout.close()
-        assert process.wait(timeout=120) == 0
+        assert process.wait(timeout=300) == 0
     assert (tmp_path / "done").exists()
 
 
@@ -71,7 +71,7 @@ def test_a_result_whose_reader_goes_away_ends_as_other_programs_do(tmp_path):
     ) as process:
         process.stdout.readline()
         process.stdout.close()
-        assert process.wait(timeout=120) == 128 + signal.SIGPIPE
+        assert process.wait(timeout=300) == 128 + signal.SIGPIPE
 
 
 def test_a_console_of_ascii_gets_escapes(tmp_path):

@@ -165,7 +165,7 @@ def test_an_owner_that_was_frozen_too_long_notices(tmp_path, start_holder, witho
     frozen.send_signal(signal.SIGSTOP)
     with make(tmp_path, beat=0.1, flock=no_flock, me=elsewhere()) as taker:
         frozen.send_signal(signal.SIGCONT)
-        told, _ = frozen.communicate("\n", timeout=60)
+        told, _ = frozen.communicate("\n", timeout=300)
         taker.check_still_mine()
     assert f"no longer names this process (host {socket.gethostname()}, pid {frozen.pid})" in told
     assert "another one (host elsewhere, pid 4711) has taken it" in told
@@ -177,7 +177,7 @@ def test_an_owner_whose_lock_is_seen_may_be_frozen_for_long(tmp_path, start_hold
     with pytest.raises(LockHeldError):
         make(tmp_path, beat=0.02, me=elsewhere()).acquire()
     frozen.send_signal(signal.SIGCONT)
-    assert frozen.communicate("\n", timeout=60)[0] == "still mine\n"
+    assert frozen.communicate("\n", timeout=300)[0] == "still mine\n"
 
 
 def test_freeing_a_lock_that_was_lost_leaves_the_takers_file(tmp_path):

@@ -54,22 +54,22 @@ def wait_for_workers(process):
 def test_no_worker_outlives_it(preparing, number):
     process, workers = preparing
     process.send_signal(number)
-    process.wait(timeout=60)
-    _, alive = psutil.wait_procs(workers, timeout=60)
+    process.wait(timeout=300)
+    _, alive = psutil.wait_procs(workers, timeout=300)
     assert alive == []
 
 
 def test_ctrl_c_ends_it_in_one_line(preparing):
     process, workers = preparing
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (130, "stopped by SIGINT\n")
-    assert psutil.wait_procs(workers, timeout=60)[1] == []
+    assert psutil.wait_procs(workers, timeout=300)[1] == []
 
 
 def test_a_killed_worker_is_one_line(preparing):
     process, workers = preparing
     workers[0].kill()
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=300)
     assert (process.returncode, err.count("\n")) == (3, 1), err
     assert "a process that draws images was killed" in err
