@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import mean, variance
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from alexnet_jax.runs.intervals import wilson_interval
 
@@ -62,8 +62,8 @@ def _estimate(
 ) -> Estimate:
     if error == 0:  # Equal runs: the value is what it is.
         return Estimate(value, runs, deviation, value, value, 1.0 if value == 0 else 0.0)
-    half = float(stats.t.ppf(_CONFIDENCE, freedom)) * error
-    p = 2 * float(stats.t.sf(abs(value) / error, freedom))
+    half = float(scipy.stats.t.ppf(_CONFIDENCE, freedom)) * error
+    p = 2 * float(scipy.stats.t.sf(abs(value) / error, freedom))
     return Estimate(value, runs, deviation, value - half, value + half, p)
 
 
@@ -85,7 +85,7 @@ def share_difference(one: Sequence[bool], other: Sequence[bool]) -> Estimate:
         None,
         100 * (gap - math.hypot(shares[0] - low, other_high - shares[1])),
         100 * (gap + math.hypot(high - shares[0], shares[1] - other_low)),
-        float(stats.fisher_exact(table).pvalue),
+        float(scipy.stats.fisher_exact(table).pvalue),
     )
 
 
@@ -95,7 +95,7 @@ def seeds_needed(gap: float, deviation: float, times: int = 1) -> int:
     By Welch's test of two arms of that standard deviation, of which the other has `times` as many
     runs.
     """
-    quantile = float(stats.norm.ppf(1 - ALPHA / 2)) + float(stats.norm.ppf(_POWER))
+    quantile = float(scipy.stats.norm.ppf(1 - ALPHA / 2)) + float(scipy.stats.norm.ppf(_POWER))
     # Many runs are enough where they would be for a known deviation; with few it takes more.
     runs = max(2, math.floor((1 + 1 / times) * (quantile * deviation / gap) ** 2))
     while _power(gap / deviation, runs, times * runs) < _POWER:
@@ -110,14 +110,14 @@ def _power(gap: float, runs: int, others: int) -> float:
         generator.normal(center, 1.0, (_DRAWS, count))
         for center, count in ((gap, runs), (0.0, others))
     )
-    return float((stats.ttest_ind(*arms, axis=1, equal_var=False).pvalue < ALPHA).mean())
+    return float((scipy.stats.ttest_ind(*arms, axis=1, equal_var=False).pvalue < ALPHA).mean())
 
 
 def deviation_interval(deviation: float, count: int) -> tuple[float, float]:
     """Return the 95 % interval of a standard deviation over `count` normal numbers."""
     squares = (count - 1) * deviation**2
     low, high = (
-        math.sqrt(squares / float(stats.chi2.ppf(quantile, count - 1)))
+        math.sqrt(squares / float(scipy.stats.chi2.ppf(quantile, count - 1)))
         for quantile in (_CONFIDENCE, 1 - _CONFIDENCE)
     )
     return low, high
