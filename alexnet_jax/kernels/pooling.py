@@ -48,12 +48,14 @@ def max_and_places(
 
 
 def max_pool_on_cpu(x: jax.Array, window: int, stride: int) -> jax.Array:
-    """Take the maximum over windows of float32 numbers.
+    """Take the maximum over windows; of numbers of 16 bits in a loop over float32 numbers.
 
-    XLA's CPU backend converts numbers of 16 bits in every operation, and back. Of a wide input it
+    XLA's CPU backend converts numbers of 16 bits in every operation, and back. Outside of a loop it
     would compute each pixel, such as a normalized one, again for each window.
     """
-    return reduce(jnp.maximum, map(widen, _pixels(x, window, stride))).astype(x.dtype)
+    if x.dtype.itemsize > 2:
+        return max_pool(x, window, stride)
+    return max_and_places_on_cpu(x, window, stride)[0]
 
 
 def max_and_places_on_cpu(
